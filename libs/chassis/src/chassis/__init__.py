@@ -1,0 +1,1 @@
+"""Technical plumbing of every service; it knows no business word."""

@@ -1,0 +1,177 @@
+"""JetStream: provisioning that never weakens what exists, and publishing in order with acknowledgement."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from chassis.ids import new_uuid7
+
+log = structlog.get_logger()
+
+PUBLISH_TIMEOUT_SECONDS: Final = 5.0
+MAX_ATOMIC_BATCH: Final = 1_000
+_MESSAGE_ID = "Nats-Msg-Id"
+
+
+class StreamSpec(Protocol):
+    """What a stream must be; sizes in bytes, times in seconds."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def subjects(self) -> tuple[str, ...]: ...
+    @property
+    def max_age_seconds(self) -> int: ...
+    @property
+    def max_bytes(self) -> int: ...
+    @property
+    def duplicate_window_seconds(self) -> int: ...
+    @property
+    def max_message_bytes(self) -> int: ...
+
+
+class ConsumerSpec(Protocol):
+    """What a durable pull consumer must be."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def durable(self) -> str: ...
+    @property
+    def filter_subjects(self) -> tuple[str, ...]: ...
+    @property
+    def ack_wait_seconds(self) -> int: ...
+    @property
+    def max_ack_pending(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to publish; `id` is its `Nats-Msg-Id`."""
+
+    subject: str
+    payload: bytes
+    id: str
+
+
+class PublishRejectedError(Exception):
+    """The server answered a publish with an error; `code` is JetStream's `err_code`."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+
+
+async def provision(
+    jetstream: JetStreamContext, streams: Sequence[StreamSpec], consumers: Sequence[ConsumerSpec], *, replicas: int = 1
+) -> list[str]:
+    """Create what is missing and leave what exists as it is; returns the names created.
+
+    A drifted configuration is logged, never overwritten: an operator changed it on purpose or must be told.
+    """
+    created: list[str] = []
+    for stream in streams:
+        wanted = StreamConfig(
+            name=stream.name,
+            subjects=list(stream.subjects),
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+            max_age=stream.max_age_seconds,
+            max_bytes=stream.max_bytes,
+            max_msg_size=stream.max_message_bytes,
+            duplicate_window=stream.duplicate_window_seconds,
+            num_replicas=replicas,
+            deny_delete=True,
+            deny_purge=True,
+            allow_atomic=True,
+            allow_direct=True,
+        )
+        try:
+            info = await jetstream.stream_info(stream.name)
+        except NotFoundError:
+            await jetstream.add_stream(wanted)
+            created.append(stream.name)
+        else:
+            _report_drift(stream.name, wanted, info.config)
+    for consumer in consumers:
+        try:
+            await jetstream.consumer_info(consumer.stream, consumer.durable)
+        except NotFoundError:
+            await jetstream.add_consumer(
+                consumer.stream,
+                ConsumerConfig(
+                    durable_name=consumer.durable,
+                    deliver_policy=DeliverPolicy.ALL,
+                    ack_policy=AckPolicy.EXPLICIT,
+                    ack_wait=consumer.ack_wait_seconds,
+                    max_deliver=-1,
+                    max_ack_pending=consumer.max_ack_pending,
+                    filter_subjects=list(consumer.filter_subjects),
+                ),
+            )
+            created.append(f"{consumer.stream}/{consumer.durable}")
+    if created:
+        log.info("jetstream_provisioned", created=created)
+    return created
+
+
+def _report_drift(name: str, wanted: StreamConfig, actual: StreamConfig) -> None:
+    for attribute in ("subjects", "max_age", "max_bytes", "deny_delete", "deny_purge", "allow_atomic"):
+        if getattr(wanted, attribute) != getattr(actual, attribute):
+            log.warning("stream_drifted", stream=name, setting=attribute, actual=repr(getattr(actual, attribute)))
+
+
+async def publish_in_order(client: Client, messages: Sequence[Message]) -> int:
+    """Publish up to `MAX_ATOMIC_BATCH` messages of one stream in order; returns the last stream sequence.
+
+    One atomic batch where the server takes it. A batch that the server refuses (one duplicate id refuses the whole)
+    is published message by message; a duplicate then counts as published.
+
+    Raises:
+        PublishRejectedError: a message was refused; those before it are stored.
+        nats.errors.Error: no answer; whether anything is stored is unknown, and publishing again is harmless.
+    """
+    if len(messages) > 1:
+        try:
+            return await _publish_batch(client, messages)
+        except PublishRejectedError as error:
+            log.debug("atomic_batch_refused", code=error.code, size=len(messages))
+    sequence = 0
+    for message in messages:
+        sequence = await _publish_one(client, message)
+    return sequence
+
+
+async def _publish_batch(client: Client, messages: Sequence[Message]) -> int:
+    batch_id = new_uuid7().hex
+    *body, last = messages
+    for number, message in enumerate(body, start=1):
+        headers = {_MESSAGE_ID: message.id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        await client.publish(message.subject, message.payload, headers=headers)
+    headers = {
+        _MESSAGE_ID: last.id,
+        "Nats-Batch-Id": batch_id,
+        "Nats-Batch-Sequence": str(len(messages)),
+        "Nats-Batch-Commit": "1",
+    }
+    return await _request_ack(client, last, headers)
+
+
+async def _publish_one(client: Client, message: Message) -> int:
+    return await _request_ack(client, message, {_MESSAGE_ID: message.id})
+
+
+async def _request_ack(client: Client, message: Message, headers: dict[str, str]) -> int:
+    answer = await client.request(message.subject, message.payload, timeout=PUBLISH_TIMEOUT_SECONDS, headers=headers)
+    ack = json.loads(answer.data)
+    if "error" in ack:
+        raise PublishRejectedError(ack["error"].get("err_code", 0), ack["error"].get("description", "refused"))
+    return int(ack["seq"])

@@ -1,0 +1,46 @@
+"""Connections to NATS that never give up."""
+
+from collections.abc import Awaitable, Callable
+
+import nats
+import structlog
+from nats.aio.client import Client
+
+log = structlog.get_logger()
+
+CONNECT_TIMEOUT_SECONDS = 2.0
+PENDING_BYTES = 8 * 1024 * 1024
+
+
+async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
+    """Connect and stay connected: reconnects for ever with a short wait.
+
+    Raises:
+        nats.errors.Error: the first connection could not be made.
+    """
+
+    async def disconnected() -> None:
+        log.warning("nats_disconnected")
+
+    async def reconnected() -> None:
+        log.info("nats_reconnected")
+        if on_reconnect is not None:
+            await on_reconnect()
+
+    async def failed(error: Exception) -> None:
+        log.warning("nats_error", error=repr(error))
+
+    return await nats.connect(
+        nats_url,
+        name=service,
+        inbox_prefix=f"_INBOX_{service}",
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        reconnect_time_wait=0.25,
+        max_reconnect_attempts=-1,
+        ping_interval=10,
+        max_outstanding_pings=2,
+        pending_size=PENDING_BYTES,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        error_cb=failed,
+    )

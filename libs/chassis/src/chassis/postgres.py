@@ -1,0 +1,43 @@
+"""Connections to Postgres: an asyncpg pool for hot paths, a SQLAlchemy engine for the rest."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+COMMAND_TIMEOUT_SECONDS = 10.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+
+async def create_pool(database_url: str, *, min_size: int = 1, max_size: int = 4, service: str) -> asyncpg.Pool:
+    """A pool whose every statement is bounded in time."""
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=COMMAND_TIMEOUT_SECONDS,
+        server_settings={"application_name": service},
+    )
+
+
+def create_engine(database_url: str, *, service: str) -> AsyncEngine:
+    """A SQLAlchemy engine over asyncpg for the same URL form (`postgresql://…`)."""
+    return create_async_engine(
+        sqlalchemy_url(database_url),
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=CONNECT_TIMEOUT_SECONDS,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": COMMAND_TIMEOUT_SECONDS,
+            "server_settings": {"application_name": service},
+        },
+    )
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """`postgresql://…` as SQLAlchemy's asyncpg dialect names it."""
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(scheme="postgresql+asyncpg"))

@@ -1,0 +1,31 @@
+"""Account identity: which ids are legal and how one becomes a NATS subject token."""
+
+import re
+from base64 import b32encode
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+ACCOUNT_ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+_LEGAL_ACCOUNT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_:-]{1,128}")
+_ENCODED_PREFIX = "=b32="
+
+AccountId = Annotated[str, StringConstraints(pattern=ACCOUNT_ID_PATTERN)]
+"""A person's account: LibreChat's user id as it is, never normalised."""
+
+
+def is_account_id(text: str) -> bool:
+    """Whether `text` may stand as an account id; any other id becomes a keyed pseudonym at the edge."""
+    return _LEGAL_ACCOUNT_ID.fullmatch(text) is not None
+
+
+def subject_token(account_id: str) -> str:
+    """The account id as one NATS subject token.
+
+    A dot separates tokens, so an id with one is written `=b32=` + unpadded base32; `=` is not legal in an id, so
+    no two ids share a token.
+    """
+    if _PLAIN_TOKEN.fullmatch(account_id):
+        return account_id
+    return _ENCODED_PREFIX + b32encode(account_id.encode()).decode().rstrip("=")

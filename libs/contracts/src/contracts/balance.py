@@ -1,0 +1,32 @@
+"""The balance object: what an account may still use, in billable tokens."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.limits import SignedTokens, Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """One month of allowance; `starts_at` inclusive, `ends_at` exclusive, both UTC."""
+
+    id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """`available` = `monthly_remaining` + `credits` - `held` - `debt`; `held` is 0 when nothing is in flight."""
+
+    account_id: str
+    plan: str
+    status: str
+    cycle: Cycle
+    monthly_limit: Tokens
+    monthly_used: Tokens
+    monthly_remaining: Tokens
+    credits: Tokens
+    held: Tokens
+    debt: Tokens
+    available: SignedTokens

@@ -1,0 +1,393 @@
+"""The events: past facts about one account, as they are stored, published and consumed.
+
+Plain dataclasses: pydantic validates them where they cross a boundary (`event_adapter`), and the ledger's domain
+decides and folds the very same types. The name of an event (`ledger.usage_settled`) stands in its CloudEvents
+type (`solaris.ledger.usage_settled.v1`) and its subject (`solaris.ledger.usage_settled.<account>`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from contracts.balance import Cycle
+from contracts.limits import Identifier, Text, Tokens
+from contracts.usage import Outcome, TokenUsage, UsageSource
+
+Percent = Annotated[int, Field(ge=1, le=1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What one model's tokens weigh and cost, as they stood when the hold was made.
+
+    Weights are millionths of a billable token per provider token; prices are USD micros per million tokens.
+    """
+
+    prompt_weight_millionths: Tokens = 1_000_000
+    cached_prompt_weight_millionths: Tokens = 1_000_000
+    cache_write_weight_millionths: Tokens = 1_000_000
+    completion_weight_millionths: Tokens = 1_000_000
+    prompt_price_micros: Tokens = 0
+    cached_prompt_price_micros: Tokens = 0
+    cache_write_price_micros: Tokens = 0
+    completion_price_micros: Tokens = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """Sustained calls and billable tokens per minute; None means unlimited. Bursts of up to one minute's worth pass."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=10**12)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotTokens:
+    """Tokens taken from, or given back to, one lot of credits."""
+
+    lot_id: str
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Where a charge was taken: allowance first, then lots oldest first, then debt. The parts sum to the charge."""
+
+    from_allowance: Tokens = 0
+    from_credits: tuple[LotTokens, ...] = ()
+    to_debt: Tokens = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """A correction downwards, in reverse of the stored charge.
+
+    `debt_cancelled` reduces open debt; debt that was repaid meanwhile returns as `correction_lot`; `lapsed` is the
+    share of an allowance whose cycle is closed.
+    """
+
+    debt_cancelled: Tokens = 0
+    correction_lot: LotTokens | None = None
+    to_credits: tuple[LotTokens, ...] = ()
+    to_allowance: Tokens = 0
+    lapsed: Tokens = 0
+
+
+# --- gateway -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecorded:
+    """The one end of a reservation, told by the gateway. No prompt, no address, no name.
+
+    `forwarded_without_hold`: the gateway forwarded the call though no hold was granted (LEDGER_FAILURE=open or
+    ENFORCEMENT=observe). Times in milliseconds; `estimated_prompt_tokens` before any safety margin.
+    """
+
+    reservation_id: Identifier
+    model: Text
+    endpoint: Text
+    usage: TokenUsage
+    usage_source: UsageSource
+    outcome: Outcome
+    status: Annotated[int, Field(ge=0, le=999)]
+    started_at: datetime
+    duration_ms: Tokens
+    first_token_ms: Tokens | None = None
+    estimated_prompt_tokens: Tokens = 0
+    conversation_id: Text | None = None
+    forwarded_without_hold: bool = False
+
+
+# --- ledger: the account -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpened:
+    """First event of every account; `anchor_day` 1 to 31 is the day of the month on which its cycles start."""
+
+    plan: str
+    status: str
+    monthly_limit: Tokens
+    rate_limits: RateLimits
+    thresholds: tuple[Percent, ...]
+    anchor_day: Annotated[int, Field(ge=1, le=31)]
+    time_zone: str
+    cycle: Cycle
+    catalog_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanged:
+    plan: str
+    previous_plan: str
+    monthly_limit: Tokens
+    rate_limits: RateLimits
+    debt_repaid: Tokens
+    catalog_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    monthly_limit: Tokens
+    previous_limit: Tokens
+    debt_repaid: Tokens
+    reason_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdsChanged:
+    thresholds: tuple[Percent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitsChanged:
+    rate_limits: RateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged:
+    """`reason_id` names the audit entry that holds what a person typed."""
+
+    status: str
+    previous_status: str
+    reason_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleStarted:
+    """`closed_cycle_remaining` stays reserved for holds of the closed cycle while any is open."""
+
+    cycle: Cycle
+    closed_cycle_id: str
+    closed_cycle_remaining: Tokens
+    monthly_limit: Tokens
+    debt_repaid: Tokens
+
+
+# --- ledger: reservations ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensReserved:
+    """A hold of `tokens` billable tokens, the worst case of one call.
+
+    `output_tokens` is the granted output of one choice; `write_maximum` tells the gateway to write it into the
+    request. `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times (GCRA).
+    """
+
+    reservation_id: str
+    tokens: Tokens
+    prompt_tokens: Tokens
+    output_tokens: Tokens
+    choices: int
+    write_maximum: bool
+    available_after: int
+    model: str
+    endpoint: str
+    cycle_id: str
+    expires_at: datetime
+    rates: Rates
+    catalog_version: str
+    content_hash: str
+    requests_allowed_at: datetime | None = None
+    tokens_allowed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationReleased:
+    """Nothing was used. `tokens` is what the hold frees (0 when there was none: the id is closed to a late reserve)."""
+
+    reservation_id: str
+    tokens: Tokens
+    cycle_id: str
+    outcome: Outcome
+    status: int
+    model: str
+    endpoint: str
+    content_hash: str
+    started_at: datetime
+    duration_ms: Tokens
+    estimated_prompt_tokens: Tokens = 0
+    conversation_id: str | None = None
+    tokens_allowed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationExpired:
+    """No usage came within the hold's time: the whole hold is charged, flagged unsettled, corrected if usage comes."""
+
+    reservation_id: str
+    tokens: Tokens
+    billable_tokens: Tokens
+    charge: Charge
+    cycle_id: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSettled:
+    """Real usage, charged at the rates of the hold.
+
+    `from_allowance`, `from_credits` and `to_debt` are the reservation's final split and sum to `billable_tokens`.
+    `hold_tokens` is what the hold frees: 0 when there was none or it had ended before. A settlement that corrects
+    an expired hold moves only the difference: `give_back` (less was used than charged) or `charged` (more was).
+    A charge without a hold is `unreserved` and names its rates itself; else they stand in `TokensReserved`.
+    """
+
+    reservation_id: str
+    model: str
+    endpoint: str
+    usage: TokenUsage
+    usage_source: UsageSource
+    outcome: Outcome
+    status: int
+    billable_tokens: Tokens
+    from_allowance: Tokens
+    from_credits: tuple[LotTokens, ...]
+    to_debt: Tokens
+    hold_tokens: Tokens
+    cost_usd_micros: Tokens
+    cycle_id: str
+    catalog_version: str
+    content_hash: str
+    started_at: datetime
+    duration_ms: Tokens
+    first_token_ms: Tokens | None = None
+    estimated_prompt_tokens: Tokens = 0
+    conversation_id: str | None = None
+    unreserved: bool = False
+    unreserved_rates: Rates | None = None
+    corrects_billable_tokens: Tokens | None = None
+    charged: Charge | None = None
+    give_back: GiveBack | None = None
+    tokens_allowed_at: datetime | None = None
+
+
+# --- ledger: credits ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditsGranted:
+    """`tokens` were granted; `debt_repaid` of them repaid debt, the rest is the lot."""
+
+    lot_id: str
+    tokens: Tokens
+    debt_repaid: Tokens
+    source: str
+    reference: str
+    expires_at: datetime | None = None
+    reason_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditsRevoked:
+    """A refund: the lot's remainder goes, even if held; what was spent already becomes debt."""
+
+    lot_id: str
+    tokens: Tokens
+    from_lot: Tokens
+    to_debt: Tokens
+    reference: str
+    reason_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditsExpired:
+    """A promotional lot passed its date; tokens that open holds need stay until those end."""
+
+    lot_id: str
+    tokens: Tokens
+
+
+# --- ledger: what people are told --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdCrossed:
+    percent: Percent
+    monthly_used: Tokens
+    monthly_limit: Tokens
+    credits: Tokens
+    cycle_id: str
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceExhausted:
+    """`announced_by_threshold`: the 100 % threshold was crossed in the same decision and tells it already."""
+
+    monthly_used: Tokens
+    monthly_limit: Tokens
+    credits: Tokens
+    announced_by_threshold: bool
+    cycle_id: str
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensExhausted:
+    monthly_used: Tokens
+    monthly_limit: Tokens
+    credits: Tokens
+    debt: Tokens
+    cycle_id: str
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRestored:
+    monthly_used: Tokens
+    monthly_limit: Tokens
+    credits: Tokens
+    debt: Tokens
+    cycle_id: str
+    resets_at: datetime
+
+
+LedgerEvent = (
+    AccountOpened
+    | PlanChanged
+    | LimitChanged
+    | ThresholdsChanged
+    | RateLimitsChanged
+    | StatusChanged
+    | CycleStarted
+    | TokensReserved
+    | ReservationReleased
+    | ReservationExpired
+    | UsageSettled
+    | CreditsGranted
+    | CreditsRevoked
+    | CreditsExpired
+    | ThresholdCrossed
+    | AllowanceExhausted
+    | TokensExhausted
+    | AccessRestored
+)
+
+LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
+    "ledger.account_opened": AccountOpened,
+    "ledger.plan_changed": PlanChanged,
+    "ledger.limit_changed": LimitChanged,
+    "ledger.thresholds_changed": ThresholdsChanged,
+    "ledger.rate_limits_changed": RateLimitsChanged,
+    "ledger.status_changed": StatusChanged,
+    "ledger.cycle_started": CycleStarted,
+    "ledger.tokens_reserved": TokensReserved,
+    "ledger.reservation_released": ReservationReleased,
+    "ledger.reservation_expired": ReservationExpired,
+    "ledger.usage_settled": UsageSettled,
+    "ledger.credits_granted": CreditsGranted,
+    "ledger.credits_revoked": CreditsRevoked,
+    "ledger.credits_expired": CreditsExpired,
+    "ledger.threshold_crossed": ThresholdCrossed,
+    "ledger.allowance_exhausted": AllowanceExhausted,
+    "ledger.tokens_exhausted": TokensExhausted,
+    "ledger.access_restored": AccessRestored,
+}
+LEDGER_EVENT_NAMES: Final[dict[type, str]] = {event_type: name for name, event_type in LEDGER_EVENTS.items()}
+
+USAGE_RECORDED: Final = "usage.recorded"

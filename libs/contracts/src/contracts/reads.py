@@ -1,0 +1,30 @@
+"""Reads, by request-reply: an account's balance and profile."""
+
+from dataclasses import dataclass
+
+from contracts.balance import Balance
+from contracts.reservations import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceAnswer:
+    """`balance` is None for an unknown account; `error` says what failed, and then a retry may help."""
+
+    balance: Balance | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAnswer:
+    """`profile` is None where nothing is known about the person; `error` says what failed."""
+
+    profile: Profile | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyAnswer:
+    """Whether a reservation would be answered now; `error` names the failing part."""
+
+    ready: bool
+    error: str | None = None

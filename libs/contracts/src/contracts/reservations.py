@@ -1,0 +1,87 @@
+"""Reserve, by request-reply: what a gateway asks and what the ledger answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.accounts import AccountId
+from contracts.errors import RefusalCode
+from contracts.limits import MAX_CHOICES, Identifier, SignedTokens, Text, Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Personal data of one account; None leaves what is stored as it is. Never part of an event."""
+
+    email: Annotated[str, Field(max_length=320)] | None = None
+    name: Annotated[str, Field(max_length=200)] | None = None
+    locale: Annotated[str, Field(max_length=16)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveTokens:
+    """Ask for a hold before a call is forwarded.
+
+    `prompt_tokens` is the estimate with the model family's safety margin. `maximum_output_tokens` is the client's
+    own maximum for one choice, `model_output_tokens` the model's as far as the gateway knows it; either may be None.
+    `output_free` marks calls without output (embeddings). A ledger refuses a request that it reads after `deadline`.
+    `key_id` names the service key by a digest; openings of unknown accounts are rate-capped by it.
+    The same `reservation_id` with the same content gets the same answer; with another content a conflict.
+    """
+
+    reservation_id: Identifier
+    account_id: AccountId
+    model: Text
+    endpoint: Text
+    prompt_tokens: Tokens
+    deadline: datetime
+    maximum_output_tokens: Tokens | None = None
+    model_output_tokens: Tokens | None = None
+    choices: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
+    output_free: bool = False
+    key_id: Text = ""
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The hold stands. `output_tokens` per choice; write it into the request only if `write_maximum`."""
+
+    reservation_id: str
+    held_tokens: Tokens
+    output_tokens: Tokens
+    write_maximum: bool
+    available: SignedTokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalFigures:
+    """The account's figures at the refusal, in billable tokens; `needed` is the least that the call must have."""
+
+    available: SignedTokens
+    needed: Tokens
+    monthly_limit: Tokens
+    monthly_used: Tokens
+    credits: Tokens
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """No hold stands. `locale` is the person's, where known, for the message that they read."""
+
+    reservation_id: str
+    code: RefusalCode
+    figures: RefusalFigures | None = None
+    retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
+    locale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveAnswer:
+    """Exactly one of the two."""
+
+    granted: Granted | None = None
+    refused: Refused | None = None

@@ -1,0 +1,28 @@
+"""Names of streams, durable consumers and subjects; every `<account>` is a `subject_token`."""
+
+from typing import Final
+
+USAGE_STREAM: Final = "USAGE"
+LEDGER_STREAM: Final = "LEDGER"
+BILLING_STREAM: Final = "BILLING"
+DEADLETTER_STREAM: Final = "DEADLETTER"
+
+LEDGER_USAGE_CONSUMER: Final = "ledger-usage"
+NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
+
+# Request-reply stands outside the streams' subjects: a stream would answer a request with its PubAck.
+RESERVE_PREFIX: Final = "solaris.rpc.ledger.reserve"
+READ_BALANCE_PREFIX: Final = "solaris.rpc.ledger.read.balance"
+READ_PROFILE_PREFIX: Final = "solaris.rpc.ledger.read.profile"
+READ_READY: Final = "solaris.rpc.ledger.read.ready"
+LEDGER_QUEUE: Final = "ledger"
+
+
+def event_subject(name: str, account_token: str) -> str:
+    """Subject of an event: `ledger.usage_settled` → `solaris.ledger.usage_settled.<account>`."""
+    return f"solaris.{name}.{account_token}"
+
+
+def dead_letter(service: str, consumer: str) -> str:
+    """Subject on which a consumer announces a message that it gave up on."""
+    return f"solaris.deadletter.{service}.{consumer}"

@@ -1,0 +1,1 @@
+"""Thin metering gateway between a chat client and an OpenAI-compatible upstream."""

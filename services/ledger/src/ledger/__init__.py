@@ -1,0 +1,1 @@
+"""Decides every call and owns the event log."""
