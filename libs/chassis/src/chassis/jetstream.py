@@ -8,7 +8,15 @@ from typing import Final, Protocol
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
 from nats.js.errors import NotFoundError
 
 from chassis.ids import new_uuid7
@@ -105,22 +113,24 @@ async def provision(
         try:
             await jetstream.consumer_info(consumer.stream, consumer.durable)
         except NotFoundError:
-            await jetstream.add_consumer(
-                consumer.stream,
-                ConsumerConfig(
-                    durable_name=consumer.durable,
-                    deliver_policy=DeliverPolicy.ALL,
-                    ack_policy=AckPolicy.EXPLICIT,
-                    ack_wait=consumer.ack_wait_seconds,
-                    max_deliver=-1,
-                    max_ack_pending=consumer.max_ack_pending,
-                    filter_subjects=list(consumer.filter_subjects),
-                ),
-            )
+            await jetstream.add_consumer(consumer.stream, consumer_config(consumer))
             created.append(f"{consumer.stream}/{consumer.durable}")
     if created:
         log.info("jetstream_provisioned", created=created)
     return created
+
+
+def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:
+    """What JetStream is told about a durable pull consumer, by whoever creates it."""
+    return ConsumerConfig(
+        durable_name=consumer.durable,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=consumer.ack_wait_seconds,
+        max_deliver=-1,
+        max_ack_pending=consumer.max_ack_pending,
+        filter_subjects=list(consumer.filter_subjects),
+    )
 
 
 def _report_drift(name: str, wanted: StreamConfig, actual: StreamConfig) -> None:
