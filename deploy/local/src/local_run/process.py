@@ -1,0 +1,79 @@
+"""Starts programs as direct children that die with this process, and stops them within a bound."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_CHILD = Path(__file__).with_name("child.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to start; `environment` is the whole environment, `user` None keeps the present one.
+
+    `death_signal` is what the kernel sends when this process dies, however it dies (Linux). `stop_signal` asks for
+    an orderly end. `read_path` is what `user` must be able to reach.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    user: str | None = None
+    read_path: Path = Path("/")
+    directory: Path | None = None
+
+
+async def start(program: Program, output: int | IO[bytes] | None = None) -> Process:
+    """Start the program in a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone.
+
+    `output` takes both its standard streams (`asyncio.subprocess.PIPE` to read them); None inherits them.
+    """
+    return await asyncio.create_subprocess_exec(
+        *launch_command(program),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT if output is not None else None,
+        env=dict(program.environment),
+        cwd=program.directory,
+        start_new_session=True,
+    )
+
+
+def launch_command(program: Program) -> Sequence[str]:
+    """The command line that turns into the program; it has the program's pid from the start."""
+    return (
+        sys.executable,
+        "-I",
+        "-S",
+        str(_CHILD),
+        str(os.getpid()),
+        str(int(program.death_signal)),
+        program.user or "-",
+        str(program.read_path),
+        "--",
+        *program.command,
+    )
+
+
+async def stop(process: Process, program: Program, timeout_seconds: float) -> None:
+    """Ask the program to end; kill it when it has not within the time."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(program.stop_signal)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

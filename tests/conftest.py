@@ -1,0 +1,39 @@
+"""Session-wide infrastructure, started when the first test asks for it, and fresh state per test module."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.infrastructure import Postgres, start_nats, start_postgres, wipe_streams
+
+
+@pytest_asyncio.fixture(scope="session")
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    """One Postgres 18 for the whole run, durable as in production."""
+    async with start_postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session")
+async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """One NATS with JetStream for the whole run; its URL with all rights."""
+    async with start_nats(tmp_path_factory.mktemp("nats") / "server") as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module")
+async def database_url(postgres_server: Postgres, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A fresh, empty database of this module's own, with its owner's rights (`postgresql://…`)."""
+    module = str(request.node.name)
+    name = "test_" + re.sub(r"[^a-z0-9]+", "_", module.lower())[-50:].strip("_")
+    yield await postgres_server.create_database(name)
+    await postgres_server.drop_database(name)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def nats_url(nats_server: str) -> str:
+    """NATS with all rights and no streams: those of earlier modules are gone."""
+    await wipe_streams(nats_server)
+    return nats_server
