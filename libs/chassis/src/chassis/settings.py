@@ -39,6 +39,7 @@ class ServiceSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             problems = "; ".join(
-                f"SOLARIS_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+                f"SOLARIS_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+                for item in error.errors()
             )
             raise SystemExit(f"cannot start: {problems}") from None

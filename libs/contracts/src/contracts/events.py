@@ -15,7 +15,7 @@ from contracts.balance import Cycle
 from contracts.limits import Identifier, Text, Tokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
-Percent = Annotated[int, Field(ge=1, le=1000)]
+Percent = Annotated[int, Field(ge=1, le=100)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class GiveBack:
     """A correction downwards, in reverse of the stored charge.
 
     `debt_cancelled` reduces open debt; debt that was repaid meanwhile returns as `correction_lot`; `lapsed` is the
-    share of an allowance whose cycle is closed.
+    share of an allowance whose cycle is closed. Other debt is repaid at once from what came back: `debt_repayment`.
     """
 
     debt_cancelled: Tokens = 0
@@ -73,6 +73,7 @@ class GiveBack:
     to_credits: tuple[LotTokens, ...] = ()
     to_allowance: Tokens = 0
     lapsed: Tokens = 0
+    debt_repayment: Charge = Charge()
 
 
 # --- gateway -----------------------------------------------------------------------------------------------------
@@ -198,10 +199,10 @@ class TokensReserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationReleased:
-    """Nothing was used. `tokens` is what the hold frees (0 when there was none: the id is closed to a late reserve)."""
+    """Nothing was used. `tokens` is what the hold frees; None: no hold was open, the id is closed to a late reserve."""
 
     reservation_id: str
-    tokens: Tokens
+    tokens: Tokens | None
     cycle_id: str
     outcome: Outcome
     status: int
@@ -232,7 +233,7 @@ class UsageSettled:
     """Real usage, charged at the rates of the hold.
 
     `from_allowance`, `from_credits` and `to_debt` are the reservation's final split and sum to `billable_tokens`.
-    `hold_tokens` is what the hold frees: 0 when there was none or it had ended before. A settlement that corrects
+    `hold_tokens` is what the hold frees; None when no hold was open. A settlement that corrects
     an expired hold moves only the difference: `give_back` (less was used than charged) or `charged` (more was).
     A charge without a hold is `unreserved` and names its rates itself; else they stand in `TokensReserved`.
     """
@@ -248,7 +249,7 @@ class UsageSettled:
     from_allowance: Tokens
     from_credits: tuple[LotTokens, ...]
     to_debt: Tokens
-    hold_tokens: Tokens
+    hold_tokens: Tokens | None
     cost_usd_micros: Tokens
     cycle_id: str
     catalog_version: str

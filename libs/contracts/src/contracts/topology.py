@@ -39,7 +39,9 @@ STREAMS: Final = (
     Stream(name=subjects.USAGE_STREAM, subjects=("solaris.usage.>",), max_age_seconds=30 * _DAY, max_bytes=8 * _GIB),
     Stream(name=subjects.LEDGER_STREAM, subjects=("solaris.ledger.>",), max_age_seconds=30 * _DAY, max_bytes=16 * _GIB),
     Stream(name=subjects.BILLING_STREAM, subjects=("solaris.billing.>",), max_age_seconds=90 * _DAY, max_bytes=_GIB),
-    Stream(name=subjects.DEADLETTER_STREAM, subjects=("solaris.deadletter.>",), max_age_seconds=90 * _DAY, max_bytes=_GIB),
+    Stream(
+        name=subjects.DEADLETTER_STREAM, subjects=("solaris.deadletter.>",), max_age_seconds=90 * _DAY, max_bytes=_GIB
+    ),
 )
 
 CONSUMERS: Final = (

@@ -1,0 +1,109 @@
+"""The state of one account, as its events made it."""
+
+from datetime import datetime
+
+from contracts.balance import Balance, Cycle
+from contracts.events import RateLimits
+from msgspec import Struct
+
+
+class Lot(Struct, frozen=True):
+    """What is left of one grant of credits; lots stand in the order of their grants."""
+
+    id: str
+    tokens: int
+    expires_at: datetime | None = None
+
+
+class ClosedCycle(Struct, frozen=True):
+    """The remainder of an ended cycle, kept for the holds that it admitted until the last of them ends."""
+
+    id: str
+    remaining: int
+    held: int
+    open_holds: int
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """One account; `version` counts its events, and version 0 is an account that was never opened.
+
+    `held` and `open_holds` belong to the running cycle; holds of ended cycles stand in `closed_cycles`.
+    `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times.
+    """
+
+    account_id: str
+    version: int = 0
+    plan: str = ""
+    status: str = ""
+    monthly_limit: int = 0
+    monthly_used: int = 0
+    cycle: Cycle | None = None
+    anchor_day: int = 1
+    time_zone: str = "UTC"
+    lots: tuple[Lot, ...] = ()
+    debt: int = 0
+    held: int = 0
+    open_holds: int = 0
+    closed_cycles: tuple[ClosedCycle, ...] = ()
+    thresholds: tuple[int, ...] = ()
+    crossed: tuple[int, ...] = ()
+    exhausted: bool = False
+    rate_limits: RateLimits = RateLimits()
+    requests_allowed_at: datetime | None = None
+    tokens_allowed_at: datetime | None = None
+    last_event_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.version > 0
+
+    @property
+    def running_cycle(self) -> Cycle:
+        """The cycle of an opened account."""
+        assert self.cycle is not None, "an opened account has a cycle"
+        return self.cycle
+
+    @property
+    def monthly_remaining(self) -> int:
+        return max(0, self.monthly_limit - self.monthly_used)
+
+    @property
+    def credits(self) -> int:
+        return sum(lot.tokens for lot in self.lots)
+
+    @property
+    def held_against_balance(self) -> int:
+        """Holds of the running cycle, and of ended cycles what their kept remainder does not cover."""
+        return self.held + sum(max(0, closed.held - closed.remaining) for closed in self.closed_cycles)
+
+    @property
+    def balance_without_holds(self) -> int:
+        return self.monthly_remaining + self.credits - self.debt
+
+    @property
+    def available(self) -> int:
+        return self.balance_without_holds - self.held_against_balance
+
+    @property
+    def all_open_holds(self) -> int:
+        return self.open_holds + sum(closed.open_holds for closed in self.closed_cycles)
+
+    def closed_cycle(self, cycle_id: str) -> ClosedCycle | None:
+        """The kept remainder of an ended cycle, if any hold of it is open."""
+        return next((closed for closed in self.closed_cycles if closed.id == cycle_id), None)
+
+    def balance(self) -> Balance:
+        """The balance object that others see."""
+        return Balance(
+            account_id=self.account_id,
+            plan=self.plan,
+            status=self.status,
+            cycle=self.running_cycle,
+            monthly_limit=self.monthly_limit,
+            monthly_used=self.monthly_used,
+            monthly_remaining=self.monthly_remaining,
+            credits=self.credits,
+            held=self.held_against_balance,
+            debt=self.debt,
+            available=self.available,
+        )

@@ -1,0 +1,93 @@
+"""One command on one account becomes events and an answer; all business rules meet here."""
+
+from datetime import datetime
+from typing import assert_never
+
+from ledger.domain.account import Account
+from ledger.domain.administering import (
+    decide_grant,
+    decide_limit,
+    decide_plan,
+    decide_rate_limits,
+    decide_revoke,
+    decide_status,
+    decide_thresholds,
+    open_account,
+)
+from ledger.domain.commands import (
+    AdvanceAccount,
+    ChangeLimit,
+    ChangePlan,
+    ChangeRateLimits,
+    ChangeStatus,
+    ChangeThresholds,
+    Command,
+    ExpireReservation,
+    GrantCredits,
+    OpenAccount,
+    ReserveTokens,
+    RevokeCredits,
+    SettleUsage,
+)
+from ledger.domain.decision import Decision, Draft, advance
+from ledger.domain.holds import Hold
+from ledger.domain.policy import Policy
+from ledger.domain.reserving import decide_reserve
+from ledger.domain.settling import decide_expire, decide_settle
+
+
+def decide(account: Account, hold: Hold | None, command: Command, now: datetime, policy: Policy) -> Decision:
+    """Decide `command` at `now`; `hold` is the record of the reservation that it names, if there is one.
+
+    Time never runs backwards for an account: the decision is made at max(now, its last event). An account that was
+    never opened is opened first. The events are the whole effect: folding them over `account` gives the result.
+
+    Raises:
+        InvalidError: the command breaks a rule that its sender could have known.
+        ConflictError: a reservation ended already by another figure.
+    """
+    if account.last_event_at is not None and account.last_event_at > now:
+        now = account.last_event_at
+    draft = Draft(account, now, hold)
+    if account.is_open:
+        advance(draft, policy)
+    elif not isinstance(command, OpenAccount):
+        open_account(draft, policy)
+    match command:
+        case ReserveTokens():
+            return decide_reserve(draft, command, policy)
+        case SettleUsage():
+            return decide_settle(draft, command, policy)
+        case ExpireReservation():
+            return decide_expire(draft, command, policy)
+        case AdvanceAccount():
+            return draft.balance_answer()
+        case OpenAccount():
+            if not draft.account.is_open:
+                open_account(draft, policy, command.plan, command.anchor_day)
+            return draft.balance_answer()
+        case GrantCredits():
+            return decide_grant(draft, command, policy)
+        case RevokeCredits():
+            return decide_revoke(draft, command, policy)
+        case ChangePlan():
+            return decide_plan(draft, command, policy)
+        case ChangeLimit():
+            return decide_limit(draft, command, policy)
+        case ChangeThresholds():
+            return decide_thresholds(draft, command)
+        case ChangeRateLimits():
+            return decide_rate_limits(draft, command)
+        case ChangeStatus():
+            return decide_status(draft, command)
+        case _:
+            assert_never(command)
+
+
+def as_of(account: Account, now: datetime, policy: Policy) -> Account:
+    """The account as a read at `now` sees it: due cycles started, expired lots gone; nothing is stored."""
+    if account.last_event_at is not None and account.last_event_at > now:
+        now = account.last_event_at
+    draft = Draft(account, now)
+    advance(draft, policy)
+    return draft.account

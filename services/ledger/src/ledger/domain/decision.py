@@ -1,0 +1,98 @@
+"""A decision in the making: the account as the events so far leave it, and the answer to the caller."""
+
+from datetime import datetime
+
+from contracts.balance import Balance
+from contracts.events import CreditsExpired, CycleStarted, LedgerEvent
+from contracts.reservations import Granted, Refused
+from msgspec import Struct
+
+from ledger.domain.account import Account
+from ledger.domain.alerts import exhaustion, restoration, usage_alerts
+from ledger.domain.cycles import cycle_after
+from ledger.domain.evolve import evolve
+from ledger.domain.holds import Hold, evolve_hold
+from ledger.domain.policy import Policy
+
+
+class Ended(Struct, frozen=True):
+    """Answer to a settlement or an expiry: how the reservation stands; `changed` False for a repetition."""
+
+    reservation_id: str
+    changed: bool
+
+
+Answer = Granted | Refused | Ended | Balance
+
+
+class Decision(Struct, frozen=True):
+    """What one command led to; `hold` is its reservation's record afterwards, if it names one."""
+
+    account: Account
+    events: tuple[LedgerEvent, ...]
+    answer: Answer
+    hold: Hold | None = None
+
+
+class Draft:
+    """Collects the events of one decision and keeps the account folded along with them."""
+
+    __slots__ = ("account", "events", "hold", "now")
+
+    def __init__(self, account: Account, now: datetime, hold: Hold | None = None) -> None:
+        self.account = account
+        self.now = now
+        self.hold = hold
+        self.events: list[LedgerEvent] = []
+
+    def emit(self, event: LedgerEvent) -> None:
+        self.events.append(event)
+        self.account = evolve(self.account, event, self.now)
+        self.hold = evolve_hold(self.hold, event, self.now)
+
+    def emit_usage_alerts(self, before: Account) -> None:
+        for alert in usage_alerts(before, self.account):
+            self.emit(alert)
+
+    def exhaust_below(self, tokens: int) -> None:
+        """Tell once that the account, holds ignored, can't cover `tokens`."""
+        if not self.account.exhausted and self.account.balance_without_holds < tokens:
+            self.emit(exhaustion(self.account))
+
+    def restore_from(self, tokens: int) -> None:
+        """Tell once that the account, holds ignored, covers `tokens` again."""
+        if self.account.exhausted and self.account.balance_without_holds >= tokens:
+            self.emit(restoration(self.account))
+
+    def decided(self, answer: Answer) -> Decision:
+        return Decision(self.account, tuple(self.events), answer, self.hold)
+
+    def balance_answer(self) -> Decision:
+        return self.decided(self.account.balance())
+
+
+def advance(draft: Draft, policy: Policy) -> None:
+    """Bring the account to the draft's time: start each due cycle in turn and retire lots past their date.
+
+    Comes before every decision and every read. A lot's tokens that open holds may need stay until those end.
+    """
+    while (cycle := draft.account.running_cycle).ends_at <= draft.now:
+        account = draft.account
+        draft.emit(
+            CycleStarted(
+                cycle=cycle_after(cycle, account.anchor_day, account.time_zone),
+                closed_cycle_id=cycle.id,
+                closed_cycle_remaining=account.monthly_remaining,
+                monthly_limit=account.monthly_limit,
+                debt_repaid=min(account.debt, account.monthly_limit),
+            )
+        )
+        draft.emit_usage_alerts(account)
+        draft.restore_from(policy.minimum_output_tokens)
+    for lot in draft.account.lots:
+        if lot.expires_at is None or lot.expires_at > draft.now:
+            continue
+        tokens = min(lot.tokens, max(0, draft.account.available))
+        if tokens:
+            draft.emit(CreditsExpired(lot_id=lot.id, tokens=tokens))
+            draft.exhaust_below(policy.minimum_output_tokens)

@@ -1,0 +1,237 @@
+"""How an account changes by one event; the same fold serves the live path and every rebuild."""
+
+from datetime import datetime
+from typing import assert_never
+
+from contracts.events import (
+    AccessRestored,
+    AccountOpened,
+    AllowanceExhausted,
+    Charge,
+    CreditsExpired,
+    CreditsGranted,
+    CreditsRevoked,
+    CycleStarted,
+    GiveBack,
+    LedgerEvent,
+    LimitChanged,
+    LotTokens,
+    PlanChanged,
+    RateLimitsChanged,
+    ReservationExpired,
+    ReservationReleased,
+    StatusChanged,
+    ThresholdCrossed,
+    ThresholdsChanged,
+    TokensExhausted,
+    TokensReserved,
+    UsageSettled,
+)
+from msgspec.structs import replace
+
+from ledger.domain.account import Account, ClosedCycle, Lot
+
+
+def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
+    """The account after `event`, which was recorded at `at`. Total: every stored event can be folded."""
+    version = account.version + 1
+    match event:
+        case TokensReserved():
+            return replace(
+                account,
+                version=version,
+                last_event_at=at,
+                held=account.held + event.tokens,
+                open_holds=account.open_holds + 1,
+                requests_allowed_at=event.requests_allowed_at,
+                tokens_allowed_at=event.tokens_allowed_at,
+            )
+        case UsageSettled():
+            settled = _settled(account, event, at)
+            return replace(
+                settled,
+                version=version,
+                last_event_at=at,
+                tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
+            )
+        case ReservationReleased():
+            freed = _freed(account, event.cycle_id, event.tokens, 0)
+            return replace(
+                freed,
+                version=version,
+                last_event_at=at,
+                tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
+            )
+        case ReservationExpired():
+            charged = _charged(account, event.charge, event.cycle_id, event.tokens, at)
+            return replace(charged, version=version, last_event_at=at)
+        case ThresholdCrossed():
+            crossed = tuple(sorted({*account.crossed, event.percent}))
+            return replace(account, version=version, last_event_at=at, crossed=crossed)
+        case TokensExhausted():
+            return replace(account, version=version, last_event_at=at, exhausted=True)
+        case AccessRestored():
+            return replace(account, version=version, last_event_at=at, exhausted=False)
+        case AllowanceExhausted():
+            return replace(account, version=version, last_event_at=at)
+        case _:
+            return replace(_administered(account, event, at), version=version, last_event_at=at)
+
+
+def _administered(
+    account: Account,
+    event: AccountOpened
+    | PlanChanged
+    | LimitChanged
+    | ThresholdsChanged
+    | RateLimitsChanged
+    | StatusChanged
+    | CycleStarted
+    | CreditsGranted
+    | CreditsRevoked
+    | CreditsExpired,
+    at: datetime,
+) -> Account:
+    match event:
+        case AccountOpened():
+            return replace(
+                account,
+                plan=event.plan,
+                status=event.status,
+                monthly_limit=event.monthly_limit,
+                rate_limits=event.rate_limits,
+                thresholds=event.thresholds,
+                anchor_day=event.anchor_day,
+                time_zone=event.time_zone,
+                cycle=event.cycle,
+            )
+        case PlanChanged():
+            limited = _limited(account, event.monthly_limit, event.debt_repaid)
+            return replace(limited, plan=event.plan, rate_limits=event.rate_limits)
+        case LimitChanged():
+            return _limited(account, event.monthly_limit, event.debt_repaid)
+        case ThresholdsChanged():
+            return replace(account, thresholds=event.thresholds)
+        case RateLimitsChanged():
+            return replace(account, rate_limits=event.rate_limits, requests_allowed_at=None, tokens_allowed_at=None)
+        case StatusChanged():
+            return replace(account, status=event.status)
+        case CycleStarted():
+            return _cycle_started(account, event)
+        case CreditsGranted():
+            kept = event.tokens - event.debt_repaid
+            lots = (*account.lots, Lot(event.lot_id, kept, event.expires_at)) if kept else account.lots
+            return replace(account, lots=lots, debt=account.debt - event.debt_repaid)
+        case CreditsRevoked():
+            taken = (LotTokens(lot_id=event.lot_id, tokens=event.from_lot),)
+            return replace(account, lots=_taken(account.lots, taken, at), debt=account.debt + event.to_debt)
+        case CreditsExpired():
+            return replace(
+                account, lots=_taken(account.lots, (LotTokens(lot_id=event.lot_id, tokens=event.tokens),), at)
+            )
+        case _:
+            assert_never(event)
+
+
+def _limited(account: Account, monthly_limit: int, debt_repaid: int) -> Account:
+    """A raised limit re-arms the thresholds above the new percentage; a lowered one re-arms nothing."""
+    used = account.monthly_used + debt_repaid
+    crossed = account.crossed
+    if monthly_limit > account.monthly_limit:
+        crossed = tuple(percent for percent in crossed if used * 100 >= monthly_limit * percent)
+    return replace(
+        account, monthly_limit=monthly_limit, monthly_used=used, debt=account.debt - debt_repaid, crossed=crossed
+    )
+
+
+def _cycle_started(account: Account, event: CycleStarted) -> Account:
+    closed = account.closed_cycles
+    if account.open_holds:
+        closed = (
+            *closed,
+            ClosedCycle(event.closed_cycle_id, event.closed_cycle_remaining, account.held, account.open_holds),
+        )
+    return replace(
+        account,
+        cycle=event.cycle,
+        monthly_limit=event.monthly_limit,
+        monthly_used=event.debt_repaid,
+        debt=account.debt - event.debt_repaid,
+        held=0,
+        open_holds=0,
+        closed_cycles=closed,
+        crossed=(),
+    )
+
+
+def _settled(account: Account, event: UsageSettled, at: datetime) -> Account:
+    if event.give_back is not None:
+        return _given_back(account, event.give_back, at)
+    charge = event.charged
+    if charge is None:
+        charge = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
+    return _charged(account, charge, event.cycle_id, event.hold_tokens, at)
+
+
+def _charged(account: Account, charge: Charge, cycle_id: str, hold_tokens: int | None, at: datetime) -> Account:
+    freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance)
+    if not charge.from_credits and not charge.to_debt:
+        return freed
+    return replace(freed, lots=_taken(account.lots, charge.from_credits, at), debt=account.debt + charge.to_debt)
+
+
+def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowance: int) -> Account:
+    """Free a hold (None: there was none) and take the allowance's share, in the cycle that admitted the call."""
+    holds = 0 if hold_tokens is None else 1
+    tokens = hold_tokens or 0
+    if cycle_id == account.running_cycle.id:
+        return replace(
+            account,
+            monthly_used=account.monthly_used + from_allowance,
+            held=account.held - tokens,
+            open_holds=account.open_holds - holds,
+        )
+    closed_cycles = tuple(
+        replace(
+            closed,
+            remaining=closed.remaining - from_allowance,
+            held=closed.held - tokens,
+            open_holds=closed.open_holds - holds,
+        )
+        if closed.id == cycle_id
+        else closed
+        for closed in account.closed_cycles
+    )
+    return replace(account, closed_cycles=tuple(closed for closed in closed_cycles if closed.open_holds))
+
+
+def _given_back(account: Account, back: GiveBack, at: datetime) -> Account:
+    lots = account.lots
+    for part in back.to_credits:
+        lots = _returned(lots, part)
+    if back.correction_lot is not None:
+        lots = (*lots, Lot(back.correction_lot.lot_id, back.correction_lot.tokens))
+    repayment = back.debt_repayment
+    repaid = repayment.from_allowance + sum(part.tokens for part in repayment.from_credits)
+    return replace(
+        account,
+        monthly_used=account.monthly_used - back.to_allowance + repayment.from_allowance,
+        lots=_taken(lots, repayment.from_credits, at),
+        debt=account.debt - back.debt_cancelled - repaid,
+    )
+
+
+def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...], at: datetime) -> tuple[Lot, ...]:
+    """Reduce the lots; an empty one goes, but a dated one stays until its date, which a correction may still need."""
+    if not parts:
+        return lots
+    taken = {part.lot_id: part.tokens for part in parts}
+    left = (replace(lot, tokens=lot.tokens - taken[lot.id]) if lot.id in taken else lot for lot in lots)
+    return tuple(lot for lot in left if lot.tokens or (lot.expires_at is not None and lot.expires_at > at))
+
+
+def _returned(lots: tuple[Lot, ...], part: LotTokens) -> tuple[Lot, ...]:
+    """Give tokens back to a lot. One that was used up is older than all that are left, so it returns to the front."""
+    if any(lot.id == part.lot_id for lot in lots):
+        return tuple(replace(lot, tokens=lot.tokens + part.tokens) if lot.id == part.lot_id else lot for lot in lots)
+    return (Lot(part.lot_id, part.tokens), *lots)

@@ -1,0 +1,102 @@
+"""A reservation's own record: what it held, what it answered, how it ended."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from contracts.events import (
+    Charge,
+    LedgerEvent,
+    Rates,
+    ReservationExpired,
+    ReservationReleased,
+    TokensReserved,
+    UsageSettled,
+)
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class HoldState(StrEnum):
+    """`expired` is charged in full and still open to one correction; the others but `open` are final."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Kept 400 days: it makes reserve and settle idempotent and is the basis of corrections.
+
+    `charge` and `billable_tokens` are the final split. A terminal record without a reserve has `tokens` None.
+    """
+
+    reservation_id: str
+    state: HoldState
+    reserved_at: datetime
+    tokens: int | None = None
+    cycle_id: str = ""
+    expires_at: datetime | None = None
+    rates: Rates = Rates()
+    catalog_version: str = ""
+    reserve_hash: str = ""
+    output_tokens: int = 0
+    write_maximum: bool = False
+    available_after: int = 0
+    model: str = ""
+    endpoint: str = ""
+    usage_hash: str = ""
+    billable_tokens: int = 0
+    charge: Charge = Charge()
+
+
+def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | None:
+    """The record after one event of its reservation; events that are not about a reservation leave it as it is."""
+    match event:
+        case TokensReserved():
+            return Hold(
+                reservation_id=event.reservation_id,
+                state=HoldState.OPEN,
+                reserved_at=at,
+                tokens=event.tokens,
+                cycle_id=event.cycle_id,
+                expires_at=event.expires_at,
+                rates=event.rates,
+                catalog_version=event.catalog_version,
+                reserve_hash=event.content_hash,
+                output_tokens=event.output_tokens,
+                write_maximum=event.write_maximum,
+                available_after=event.available_after,
+                model=event.model,
+                endpoint=event.endpoint,
+            )
+        case ReservationReleased():
+            known = hold or _unreserved(event.reservation_id, event.cycle_id, event.model, event.endpoint, at)
+            return replace(known, state=HoldState.RELEASED, usage_hash=event.content_hash)
+        case ReservationExpired():
+            assert hold is not None, "only a hold can expire"
+            return replace(hold, state=HoldState.EXPIRED, billable_tokens=event.billable_tokens, charge=event.charge)
+        case UsageSettled():
+            known = hold or _unreserved(event.reservation_id, event.cycle_id, event.model, event.endpoint, at)
+            return replace(
+                known,
+                state=HoldState.SETTLED,
+                usage_hash=event.content_hash,
+                billable_tokens=event.billable_tokens,
+                charge=Charge(
+                    from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt
+                ),
+            )
+        case _:
+            return hold
+
+
+def _unreserved(reservation_id: str, cycle_id: str, model: str, endpoint: str, at: datetime) -> Hold:
+    return Hold(
+        reservation_id=reservation_id,
+        state=HoldState.OPEN,
+        reserved_at=at,
+        cycle_id=cycle_id,
+        model=model,
+        endpoint=endpoint,
+    )

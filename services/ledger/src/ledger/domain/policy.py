@@ -1,0 +1,20 @@
+"""What operators set: the catalog and the bounds of holds."""
+
+from datetime import timedelta
+
+from msgspec import Struct
+
+from ledger.domain.catalog import Catalog
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Everything beside state, command and time that a decision depends on."""
+
+    catalog: Catalog
+    default_plan: str = "basic"
+    time_zone: str = "America/Sao_Paulo"
+    hold_ttl: timedelta = timedelta(seconds=900)
+    minimum_output_tokens: int = 256
+    default_output_tokens: int = 4096
+    unbounded_output_tokens: int = 16_384
+    max_open_holds: int = 1_000

@@ -1,0 +1,212 @@
+"""How a reservation ends: settled by real usage, released unused, charged when nothing came, corrected once."""
+
+from datetime import datetime
+
+from contracts.errors import ConflictError
+from contracts.events import Charge, GiveBack, Rates, ReservationExpired, ReservationReleased, UsageSettled
+from contracts.usage import Outcome
+
+from ledger.domain.charging import add_charges, charge_for, give_back_for
+from ledger.domain.commands import ExpireReservation, SettleUsage
+from ledger.domain.decision import Decision, Draft, Ended
+from ledger.domain.holds import Hold, HoldState
+from ledger.domain.pace import give_back_pace
+from ledger.domain.policy import Policy
+from ledger.domain.rates import billable_tokens, cost_usd_micros
+
+FREE_OUTCOMES = frozenset({Outcome.NOT_FORWARDED, Outcome.UPSTREAM_ERROR})
+"""Ends that cost nothing, whatever figures came with them."""
+
+
+def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decision:
+    """Charge what was used and free the rest.
+
+    Raises:
+        ConflictError: the reservation ended already by another figure.
+    """
+    hold = draft.hold
+    ended = Ended(command.reservation_id, changed=True)
+    if hold is None:
+        _settle_without_hold(draft, command, policy)
+        return draft.decided(ended)
+    match hold.state:
+        case HoldState.OPEN:
+            _settle_open(draft, command, hold, policy)
+        case HoldState.EXPIRED:
+            _correct(draft, command, hold, policy)
+        case HoldState.SETTLED | HoldState.RELEASED:
+            if hold.usage_hash != command.content_hash:
+                raise ConflictError(f"reservation {command.reservation_id} has ended by another figure")
+            return draft.decided(Ended(command.reservation_id, changed=False))
+    return draft.decided(ended)
+
+
+def decide_expire(draft: Draft, command: ExpireReservation, policy: Policy) -> Decision:
+    """Charge the whole hold: what happened is unknown, and a hold is never forgiven silently."""
+    hold = draft.hold
+    if hold is None or hold.state is not HoldState.OPEN or hold.expires_at is None or draft.now < hold.expires_at:
+        return draft.decided(Ended(command.reservation_id, changed=False))
+    before = draft.account
+    tokens = hold.tokens or 0
+    draft.emit(
+        ReservationExpired(
+            reservation_id=hold.reservation_id,
+            tokens=tokens,
+            billable_tokens=tokens,
+            charge=charge_for(before, tokens, hold.cycle_id),
+            cycle_id=hold.cycle_id,
+            model=hold.model,
+        )
+    )
+    draft.emit_usage_alerts(before)
+    draft.exhaust_below(policy.minimum_output_tokens)
+    return draft.decided(Ended(command.reservation_id, changed=True))
+
+
+def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> None:
+    before, usage = draft.account, command.usage
+    if usage.outcome in FREE_OUTCOMES:
+        allowed_at = give_back_pace(before.tokens_allowed_at, before.rate_limits.tokens_per_minute, hold.tokens or 0)
+        draft.emit(_released(command, hold.tokens, hold.cycle_id, allowed_at))
+        return
+    billable = billable_tokens(usage.usage, hold.rates)
+    charge = charge_for(before, billable, hold.cycle_id)
+    unused = (hold.tokens or 0) - billable
+    draft.emit(
+        _settled(
+            command,
+            charge,
+            billable,
+            hold_tokens=hold.tokens,
+            cycle_id=hold.cycle_id,
+            catalog_version=hold.catalog_version,
+            cost=cost_usd_micros(usage.usage, hold.rates),
+            tokens_allowed_at=give_back_pace(before.tokens_allowed_at, before.rate_limits.tokens_per_minute, unused),
+        )
+    )
+    draft.emit_usage_alerts(before)
+    draft.exhaust_below(policy.minimum_output_tokens)
+
+
+def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> None:
+    before, usage = draft.account, command.usage
+    cycle_id = before.running_cycle.id
+    if usage.outcome in FREE_OUTCOMES:
+        draft.emit(_released(command, None, cycle_id))
+        return
+    rates = policy.catalog.model(usage.model).rates
+    billable = billable_tokens(usage.usage, rates)
+    draft.emit(
+        _settled(
+            command,
+            charge_for(before, billable, cycle_id),
+            billable,
+            hold_tokens=None,
+            cycle_id=cycle_id,
+            catalog_version=policy.catalog.version,
+            cost=cost_usd_micros(usage.usage, rates),
+            unreserved_rates=rates,
+        )
+    )
+    draft.emit_usage_alerts(before)
+    draft.exhaust_below(policy.minimum_output_tokens)
+
+
+def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> None:
+    """Late usage of an expired hold: move the difference between what was charged and what was used, once."""
+    before, usage = draft.account, command.usage
+    free = usage.outcome in FREE_OUTCOMES
+    billable = 0 if free else billable_tokens(usage.usage, hold.rates)
+    cost = 0 if free else cost_usd_micros(usage.usage, hold.rates)
+    difference = billable - hold.billable_tokens
+    give_back, charged = None, None
+    if difference > 0:
+        charged = charge_for(before, difference, hold.cycle_id)
+        final = add_charges(hold.charge, charged)
+    else:
+        give_back, final = give_back_for(before, hold, -difference)
+    draft.emit(
+        _settled(
+            command,
+            final,
+            billable,
+            hold_tokens=None,
+            cycle_id=hold.cycle_id,
+            catalog_version=hold.catalog_version,
+            cost=cost,
+            corrects_billable_tokens=hold.billable_tokens,
+            charged=charged,
+            give_back=give_back,
+        )
+    )
+    draft.emit_usage_alerts(before)
+    draft.exhaust_below(policy.minimum_output_tokens)
+    draft.restore_from(policy.minimum_output_tokens)
+
+
+def _released(
+    command: SettleUsage, tokens: int | None, cycle_id: str, tokens_allowed_at: datetime | None = None
+) -> ReservationReleased:
+    usage = command.usage
+    return ReservationReleased(
+        reservation_id=usage.reservation_id,
+        tokens=tokens,
+        cycle_id=cycle_id,
+        outcome=usage.outcome,
+        status=usage.status,
+        model=usage.model,
+        endpoint=usage.endpoint,
+        content_hash=command.content_hash,
+        started_at=usage.started_at,
+        duration_ms=usage.duration_ms,
+        estimated_prompt_tokens=usage.estimated_prompt_tokens,
+        conversation_id=usage.conversation_id,
+        tokens_allowed_at=tokens_allowed_at,
+    )
+
+
+def _settled(
+    command: SettleUsage,
+    split: Charge,
+    billable: int,
+    *,
+    hold_tokens: int | None,
+    cycle_id: str,
+    catalog_version: str,
+    cost: int,
+    unreserved_rates: Rates | None = None,
+    corrects_billable_tokens: int | None = None,
+    charged: Charge | None = None,
+    give_back: GiveBack | None = None,
+    tokens_allowed_at: datetime | None = None,
+) -> UsageSettled:
+    usage = command.usage
+    return UsageSettled(
+        reservation_id=usage.reservation_id,
+        model=usage.model,
+        endpoint=usage.endpoint,
+        usage=usage.usage,
+        usage_source=usage.usage_source,
+        outcome=usage.outcome,
+        status=usage.status,
+        billable_tokens=billable,
+        from_allowance=split.from_allowance,
+        from_credits=split.from_credits,
+        to_debt=split.to_debt,
+        hold_tokens=hold_tokens,
+        cost_usd_micros=cost,
+        cycle_id=cycle_id,
+        catalog_version=catalog_version,
+        content_hash=command.content_hash,
+        started_at=usage.started_at,
+        duration_ms=usage.duration_ms,
+        first_token_ms=usage.first_token_ms,
+        estimated_prompt_tokens=usage.estimated_prompt_tokens,
+        conversation_id=usage.conversation_id,
+        unreserved=unreserved_rates is not None,
+        unreserved_rates=unreserved_rates,
+        corrects_billable_tokens=corrects_billable_tokens,
+        charged=charged,
+        give_back=give_back,
+        tokens_allowed_at=tokens_allowed_at,
+    )
