@@ -88,6 +88,13 @@ class Account(Struct, frozen=True, kw_only=True):
     def all_open_holds(self) -> int:
         return self.open_holds + sum(closed.open_holds for closed in self.closed_cycles)
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When time alone changes the account next: its cycle's end, or the first expiry of a lot."""
+        if self.cycle is None:
+            return None
+        return min([self.cycle.ends_at, *(lot.expires_at for lot in self.lots if lot.expires_at is not None)])
+
     def closed_cycle(self, cycle_id: str) -> ClosedCycle | None:
         """The kept remainder of an ended cycle, if any hold of it is open."""
         return next((closed for closed in self.closed_cycles if closed.id == cycle_id), None)

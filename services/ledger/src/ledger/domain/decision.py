@@ -93,6 +93,6 @@ def advance(draft: Draft, policy: Policy) -> None:
         if lot.expires_at is None or lot.expires_at > draft.now:
             continue
         tokens = min(lot.tokens, max(0, draft.account.available))
-        if tokens:
+        if tokens or not lot.tokens:
             draft.emit(CreditsExpired(lot_id=lot.id, tokens=tokens))
             draft.exhaust_below(policy.minimum_output_tokens)

@@ -1,0 +1,1 @@
+"""Carries commands to decisions and decisions to Postgres."""

@@ -1,0 +1,93 @@
+"""One batch of commands: decided in turn, and everything that they led to as rows."""
+
+from hashlib import blake2b
+
+from chassis.ids import new_uuid7
+from contracts.balance import Balance
+from contracts.errors import ConflictError
+from msgspec import json
+
+from ledger.application.submission import Submission
+from ledger.domain.decide import decide
+from ledger.domain.decision import Answer, Decision
+from ledger.domain.policy import Policy
+from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
+from ledger.store.rows import BatchState, Changes, EventRow, LockedAccount, StoredCommand
+
+type Outcome = Answer | Exception
+
+
+def decide_batch(batch: list[Submission], state: BatchState, policy: Policy) -> tuple[list[Outcome], Changes]:
+    """Decide each command on what the ones before it left; an error of one changes nothing and fails it alone."""
+    changes = Changes()
+    outcomes: list[Outcome] = []
+    for submission in batch:
+        try:
+            outcomes.append(_decide_one(submission, state, changes, policy))
+        except Exception as error:  # a defect that one command meets must not take the batch with it
+            outcomes.append(error)
+    return outcomes, changes
+
+
+def content_hash(content: object) -> str:
+    """Digest of a command's content, for telling a repetition from a conflict."""
+    return blake2b(encode(content), digest_size=16).hexdigest()
+
+
+def _decide_one(submission: Submission, state: BatchState, changes: Changes, policy: Policy) -> Answer:
+    account_id = submission.account_id
+    if (repeated := _repeated(submission, state)) is not None:
+        return repeated
+    locked = state.accounts[account_id]
+    hold_key = (account_id, submission.reservation_id or "")
+    hold = state.holds.get(hold_key)
+    decision = decide(locked.account, hold, submission.command, state.clock, policy)
+    if decision.events:
+        _append(submission, locked, decision, changes)
+    if decision.hold is not None and decision.hold is not hold:
+        state.holds[hold_key] = changes.holds[hold_key] = decision.hold
+    if submission.idempotency is not None:
+        key = (account_id, submission.idempotency.command_id)
+        stored = StoredCommand(submission.idempotency.content_hash, encode(decision.answer).decode())
+        state.commands[key] = changes.commands[key] = stored
+    if submission.audit is not None:
+        changes.audit.append((account_id, submission.audit))
+    return decision.answer
+
+
+def _repeated(submission: Submission, state: BatchState) -> Answer | None:
+    if submission.idempotency is None:
+        return None
+    stored = state.commands.get((submission.account_id, submission.idempotency.command_id))
+    if stored is None:
+        return None
+    if stored.content_hash != submission.idempotency.content_hash:
+        raise ConflictError(f"command {submission.idempotency.command_id} was executed with another content")
+    return json.decode(stored.answer, type=Balance)
+
+
+def _append(submission: Submission, locked: LockedAccount, decision: Decision, changes: Changes) -> None:
+    account_id, version, head = submission.account_id, locked.account.version, locked.head
+    recorded_at = decision.account.last_event_at
+    assert recorded_at is not None, "a decision with events has a time"
+    rows: list[EventRow] = []
+    for event in decision.events:
+        version += 1
+        event_id = new_uuid7()
+        event_type = TYPES[type(event)]
+        data = encode(
+            StoredEvent(
+                id=str(event_id),
+                type=event_type,
+                subject=account_id,
+                time=recorded_at,
+                correlationid=submission.reservation_id,
+                causationid=submission.causation_id,
+                data=event,
+            )
+        )
+        head = chain_hash(head, account_id, version, data)
+        rows.append(EventRow(account_id, version, event_id, event_type, recorded_at, data, head))
+    changes.events.extend(rows)
+    locked.account, locked.head = decision.account, head
+    changes.accounts[account_id] = locked

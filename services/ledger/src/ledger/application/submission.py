@@ -1,0 +1,65 @@
+"""One command on its way through the executor."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ledger.domain.commands import Command, ExpireReservation, ReserveTokens, SettleUsage
+from ledger.domain.decision import Answer
+from ledger.store.rows import AuditEntry
+
+
+class Kind(StrEnum):
+    """Which queue a command waits in."""
+
+    RESERVE = "reserve"
+    USAGE = "usage"
+    ADMIN = "admin"
+    SWEEPER = "sweeper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """The sender's id of a command and a digest of its content: same id with other content is a conflict."""
+
+    command_id: str
+    content_hash: str
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Submission:
+    """A command, when it must be answered, and the future that its caller awaits.
+
+    Times are of the event loop's clock. `deadline` None waits as long as it takes. `causation_id` is the message that
+    caused the command, `key_id` the service key that may open an unknown account.
+    """
+
+    command: Command
+    kind: Kind
+    answer: asyncio.Future[Answer]
+    enqueued_at: float
+    deadline: float | None = None
+    idempotency: Idempotency | None = None
+    audit: AuditEntry | None = None
+    causation_id: str | None = None
+    key_id: str = ""
+
+    @property
+    def account_id(self) -> str:
+        return self.command.account_id
+
+    @property
+    def reservation_id(self) -> str | None:
+        match self.command:
+            case ReserveTokens() | SettleUsage() | ExpireReservation():
+                return self.command.reservation_id
+            case _:
+                return None
+
+    def resolve(self, answer: Answer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)

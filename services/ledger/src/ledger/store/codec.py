@@ -1,0 +1,70 @@
+"""States, holds and events as the bytes that stand in Postgres.
+
+An event's stored bytes are its whole CloudEvent: what is hashed is what is published, and nothing is encoded twice.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from contracts.envelope import cloud_event_type
+from contracts.events import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
+from msgspec import Struct, json
+
+from ledger.domain.account import Account
+from ledger.domain.holds import Hold
+
+GENESIS: Final = bytes(32)
+"""The previous hash of an account's first event."""
+SOURCE: Final = "solaris/ledger"
+
+
+class StoredEvent[Data](Struct, frozen=True, kw_only=True):
+    """A CloudEvent as it is stored: `data` is the event, `time` when it was decided."""
+
+    specversion: str = "1.0"
+    id: str
+    type: str
+    source: str = SOURCE
+    subject: str
+    time: datetime
+    correlationid: str | None = None
+    causationid: str | None = None
+    datacontenttype: str = "application/json"
+    data: Data
+
+
+TYPES: Final[dict[type, str]] = {event_type: cloud_event_type(name) for event_type, name in LEDGER_EVENT_NAMES.items()}
+_DECODERS: Final[dict[str, Callable[[bytes], StoredEvent[LedgerEvent]]]] = {
+    cloud_event_type(name): json.Decoder(StoredEvent[event_type]).decode  # type: ignore[valid-type]  # a runtime type
+    for name, event_type in LEDGER_EVENTS.items()
+}
+encode: Final = json.Encoder().encode
+decode_account: Final = json.Decoder(Account).decode
+decode_hold: Final = json.Decoder(Hold).decode
+
+
+class UnknownEventTypeError(Exception):
+    """A stored event has a type that this version does not know."""
+
+
+def decode_event(event_type: str, data: bytes) -> StoredEvent[LedgerEvent]:
+    """Read stored bytes.
+
+    Raises:
+        UnknownEventTypeError: no such type.
+        msgspec.DecodeError: the bytes are not an event of the type.
+    """
+    try:
+        decoder = _DECODERS[event_type]
+    except KeyError:
+        raise UnknownEventTypeError(event_type) from None
+    return decoder(data)
+
+
+def chain_hash(previous: bytes, account_id: str, version: int, data: bytes) -> bytes:
+    """SHA-256 over the previous hash, the account, the version and the stored bytes, each delimited."""
+    account = account_id.encode()
+    header = b"%b%d:%b%d:" % (previous, len(account), account, version)
+    return sha256(header + data).digest()
