@@ -1,12 +1,16 @@
 """Connections to Postgres: an asyncpg pool for hot paths, a SQLAlchemy engine for the rest."""
 
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 COMMAND_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
+DATABASE_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""All that a statement can raise; while connecting, SQLAlchemy lets the driver's own errors through."""
 
 
 async def create_pool(database_url: str, *, min_size: int = 1, max_size: int = 4, service: str) -> asyncpg.Pool:

@@ -1,0 +1,108 @@
+"""A notice: what one person is to be told once, and the key that makes it once."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from contracts.envelope import CloudEvent
+from contracts.events import AllowanceExhausted, ThresholdCrossed, TokensExhausted
+
+ALLOWANCE_EXHAUSTED: Final = "allowance-exhausted"
+TOKENS_EXHAUSTED: Final = "tokens-exhausted"
+_THRESHOLD_PREFIX: Final = "threshold-"
+
+WARNING_LIFETIME: Final = timedelta(hours=24)
+"""A warning that something nears its end is worth reading for a day only."""
+NOTICE_LIFETIME: Final = timedelta(days=3)
+
+type ToldEvent = ThresholdCrossed | AllowanceExhausted | TokensExhausted
+"""The data of the events that people are told about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The account's figures when it happened, in billable tokens."""
+
+    monthly_used: int
+    monthly_limit: int
+    credits: int
+    debt: int
+    resets_at: datetime
+
+    @property
+    def monthly_remaining(self) -> int:
+        return max(0, self.monthly_limit - self.monthly_used)
+
+    @property
+    def remaining(self) -> int:
+        """All that is left to use, holds ignored; a debt takes from it, and it never shows as negative."""
+        return max(0, self.monthly_remaining + self.credits - self.debt)
+
+    @property
+    def used_percent(self) -> int:
+        """Rounded down, so that 100 stands only where the limit is reached; a limit of 0 is always used up."""
+        return self.monthly_used * 100 // self.monthly_limit if self.monthly_limit else 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to one person. Account, cycle, kind and cause are its business key: once told, told for ever.
+
+    `cause` is the limit that was reached, so that a raised limit may tell again; for `tokens-exhausted` it is the
+    event's id, since the ledger emits that once for every time that someone runs out.
+    """
+
+    account_id: str
+    cycle_id: str
+    kind: str
+    cause: str
+    figures: Figures
+    occurred_at: datetime
+
+
+def notice_of(event: CloudEvent[ToldEvent]) -> Notice | None:
+    """The notice that an event asks for; None where the threshold of 100 % tells the same already."""
+    data = event.data
+    match data:
+        case ThresholdCrossed():
+            kind, cause, debt = f"{_THRESHOLD_PREFIX}{data.percent}", f"limit:{data.monthly_limit}", 0
+        case AllowanceExhausted(announced_by_threshold=True):
+            return None
+        case AllowanceExhausted():
+            kind, cause, debt = ALLOWANCE_EXHAUSTED, f"limit:{data.monthly_limit}", 0
+        case TokensExhausted():
+            kind, cause, debt = TOKENS_EXHAUSTED, f"event:{event.id}", data.debt
+    figures = Figures(
+        monthly_used=data.monthly_used,
+        monthly_limit=data.monthly_limit,
+        credits=data.credits,
+        debt=debt,
+        resets_at=data.resets_at,
+    )
+    return Notice(
+        account_id=event.subject,
+        cycle_id=data.cycle_id,
+        kind=kind,
+        cause=cause,
+        figures=figures,
+        occurred_at=event.time,
+    )
+
+
+def threshold_percent(kind: str) -> int | None:
+    """`threshold-80` → 80; None for the other kinds."""
+    return int(kind.removeprefix(_THRESHOLD_PREFIX)) if kind.startswith(_THRESHOLD_PREFIX) else None
+
+
+def is_stale(notice: Notice, now: datetime) -> bool:
+    """Whether the news is no longer true or no longer useful: the cycle has ended, or it lay too long."""
+    percent = threshold_percent(notice.kind)
+    lifetime = WARNING_LIFETIME if percent is not None and percent < 100 else NOTICE_LIFETIME
+    return now >= notice.figures.resets_at or now - notice.occurred_at >= lifetime
+
+
+def mail_message_id(notice: Notice, domain: str) -> str:
+    """The `Message-ID` of the notice's mail: the same at every sending, and it tells nothing about the person."""
+    key = "\n".join((notice.account_id, notice.cycle_id, notice.kind, notice.cause))
+    return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"

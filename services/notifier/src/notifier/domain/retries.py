@@ -1,0 +1,36 @@
+"""When a mail that could not be sent is tried again, and when that ends."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+FIRST_DELAY_SECONDS: Final = 5
+LONGEST_DELAY_SECONDS: Final = 3600
+MAX_ATTEMPTS: Final = 80
+"""5 s doubling up to an hour: the 80th attempt comes after about three days."""
+
+ADDRESS_CHECK_SECONDS: Final = (5, 15, 40, 120, 300)
+"""A profile may arrive after the event, so a missing address is looked up again for eight minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Seconds; the delay doubles from the first to the longest."""
+
+    first_delay_seconds: float = FIRST_DELAY_SECONDS
+    longest_delay_seconds: float = LONGEST_DELAY_SECONDS
+    max_attempts: int = MAX_ATTEMPTS
+    address_check_seconds: tuple[float, ...] = ADDRESS_CHECK_SECONDS
+
+    def delay_after(self, attempts: int) -> timedelta | None:
+        """How long to wait after `attempts` failed ones (1 or more); None: give up."""
+        if attempts >= self.max_attempts:
+            return None
+        doublings = min(attempts - 1, 40)
+        return timedelta(seconds=min(self.first_delay_seconds * 2**doublings, self.longest_delay_seconds))
+
+    def address_delay_after(self, checks: int) -> timedelta | None:
+        """How long to wait after `checks` look-ups (1 or more) found no address; None: the person has none."""
+        if checks > len(self.address_check_seconds):
+            return None
+        return timedelta(seconds=self.address_check_seconds[checks - 1])

@@ -1,0 +1,1 @@
+"""Mails: their words, their look, their way to the server."""

@@ -1,0 +1,164 @@
+"""Wires the notifier: what it is made of, and the order in which that starts and stops."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from chassis.health import Check, health_routes
+from chassis.logging import configure_logging
+from chassis.nats import connect
+from chassis.postgres import DATABASE_ERRORS, create_engine
+from chassis.server import run, serve, stop_signal
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
+from nats.aio.client import Client
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+
+from notifier import metrics, store
+from notifier.dead_letters import SERVICE, Announcer
+from notifier.domain.retries import RetryPolicy
+from notifier.mail.rendering import MailStyle
+from notifier.mail.smtp import send_mail
+from notifier.messaging import LedgerEvents, create_broker, subscribe
+from notifier.profiles import LedgerProfiles
+from notifier.sending import LEASE, Sender
+from notifier.settings import NotifierSettings
+from notifier.subscription import Subscription
+
+MEASURE_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
+
+
+async def run_notifier(settings: NotifierSettings, stop: asyncio.Event, *, policy: RetryPolicy | None = None) -> None:
+    """Run until `stop`; raises when a part fails for good, so that a supervisor starts the process anew."""
+    engine = create_engine(settings.database_url, service=SERVICE)
+    checks: dict[str, Check] = {
+        "postgres": lambda: store.check_database(engine),
+        "nats": _not_connected,
+        "consumer": _not_connected,
+    }
+    app = Starlette(routes=health_routes(checks))
+    try:
+        async with serve(app, settings.host, settings.notifier_port):
+            client = await _connect(settings.nats_url, stop)
+            if client is None:
+                return
+            try:
+                await _work(
+                    settings=settings,
+                    engine=engine,
+                    client=client,
+                    checks=checks,
+                    stop=stop,
+                    policy=policy or RetryPolicy(),
+                )
+            finally:
+                await client.close()
+    finally:
+        await engine.dispose()
+
+
+async def _work(
+    *,
+    settings: NotifierSettings,
+    engine: AsyncEngine,
+    client: Client,
+    checks: dict[str, Check],
+    stop: asyncio.Event,
+    policy: RetryPolicy,
+) -> None:
+    server = settings.smtp_server
+    due = asyncio.Event()
+    announcer = Announcer(client)
+    broker = create_broker(settings.nats_url)
+    subscriber = subscribe(broker, LedgerEvents(engine, announcer, due.set))
+    subscription = Subscription(broker, subscriber, client, durable=NOTIFIER_LEDGER_CONSUMER)
+    sender = Sender(
+        engine=engine,
+        profiles=LedgerProfiles(client),
+        deliver=lambda mail, recipient: send_mail(server, mail, sender=settings.mail_from, recipient=recipient),
+        style=_style(settings),
+        announcer=announcer,
+        policy=policy,
+        lease=LEASE,
+    )
+
+    async def nats_connected() -> str | None:
+        return None if client.is_connected else "not connected"
+
+    checks["nats"] = nats_connected
+    checks["consumer"] = subscription.check
+    log.info("notifier_started", port=settings.notifier_port)
+    async with asyncio.TaskGroup() as group:
+        workers = [
+            group.create_task(subscription.run(stop)),
+            group.create_task(sender.run(stop, due)),
+            group.create_task(_measure(engine, stop)),
+        ]
+        await stop_workers(workers, stop, settings.shutdown_seconds)
+    log.info("notifier_stopped")
+
+
+async def stop_workers(workers: Sequence[asyncio.Task[None]], stop: asyncio.Event, seconds: float) -> None:
+    """After `stop`, give the workers so long to end by themselves, then cancel them."""
+    await stop.wait()
+    _, late = await asyncio.wait(workers, timeout=seconds)
+    for worker in late:
+        log.warning("worker_cancelled")
+        worker.cancel()
+
+
+def _style(settings: NotifierSettings) -> MailStyle:
+    return MailStyle(
+        mail_from=settings.mail_from,
+        mail_domain=settings.mail_domain,
+        brand=settings.brand,
+        public_url=settings.public_url,
+        default_locale=settings.locale,
+        time_zone=ZoneInfo(settings.timezone),
+    )
+
+
+async def _not_connected() -> str | None:
+    return "not connected"
+
+
+async def _connect(nats_url: str, stop: asyncio.Event) -> Client | None:
+    """The connection, as soon as the server answers; None when stopped before."""
+    connecting = asyncio.create_task(connect(nats_url, service=SERVICE))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await connecting if connecting.done() else None
+    finally:
+        connecting.cancel()
+        stopping.cancel()
+
+
+async def _measure(engine: AsyncEngine, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            backlog = await store.measure_backlog(engine)
+        except DATABASE_ERRORS as error:
+            log.warning("backlog_not_measured", error=type(error).__name__)
+        else:
+            metrics.MAILS_PENDING.set(backlog.pending)
+            metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
+            metrics.DEAD_LETTERS.set(backlog.dead_letters)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
+
+
+async def _run_until_signal(settings: NotifierSettings) -> None:
+    await run_notifier(settings, stop_signal())
+
+
+def main() -> None:
+    """Run the service; exits non-zero when it cannot go on."""
+    settings = NotifierSettings.load()
+    configure_logging(SERVICE, settings.log_level)
+    run(_run_until_signal(settings))

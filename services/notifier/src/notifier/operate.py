@@ -1,0 +1,72 @@
+"""`python -m notifier.operate`: what operators do with dead letters."""
+
+# Heavy imports stand inside the commands, so that a mistyped option is told without loading a database driver.
+# ruff: noqa: PLC0415
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from notifier.redelivery import Retried
+
+SERVICE: Final = "notifier"
+DatabaseUrl = Annotated[
+    str, typer.Option(envvar=["SOLARIS_DATABASE_URL", "DATABASE_URL"], help="Where the notifier's schema is.")
+]
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def fail(message: str) -> typer.Exit:
+    """One line on standard error, exit code 1."""
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(1)
+
+
+def parse_letter_id(text: str) -> int:
+    """`notifier:3` → 3."""
+    service, _, number = text.partition(":")
+    if service != SERVICE or not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise fail(f"not a dead letter of the notifier: {text}")
+    return int(number)
+
+
+@app.command("dead-letters")
+def list_dead_letters(database_url: DatabaseUrl) -> None:
+    """List dead letters as JSON lines, oldest first."""
+    from chassis.postgres import DATABASE_ERRORS
+
+    from notifier.redelivery import load_listing
+
+    try:
+        for line in asyncio.run(load_listing(database_url)):
+            typer.echo(line)
+    except DATABASE_ERRORS as error:
+        raise fail(f"database: {type(error).__name__}") from None
+
+
+@app.command("dead-letters-retry")
+def retry_dead_letters(
+    database_url: DatabaseUrl,
+    letter: Annotated[str | None, typer.Option("--id", help="One dead letter, e.g. notifier:3; else all.")] = None,
+) -> None:
+    """Redeliver dead letters; prints one JSON line each, exit 1 when one fails again."""
+    from chassis.postgres import DATABASE_ERRORS
+
+    from notifier.redelivery import retry
+
+    number = None if letter is None else parse_letter_id(letter)
+    try:
+        results: list[Retried] = asyncio.run(retry(database_url, number))
+    except DATABASE_ERRORS as error:
+        raise fail(f"database: {type(error).__name__}") from None
+    if number is not None and not results:
+        raise fail(f"no such dead letter, or retried before: {letter}")
+    for result in results:
+        typer.echo(result.as_json())
+    if not all(result.redelivered for result in results):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,86 @@
+"""Lists dead letters and delivers them again, straight into the store: neither NATS nor SMTP need be up."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chassis.postgres import create_engine
+from contracts.deadletters import DeadLetter
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import store
+from notifier.dead_letters import SERVICE, letter_id
+from notifier.domain.notices import notice_of
+from notifier.reading import UnreadableEventError, read_event
+
+_letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """What came of one redelivery; a letter that failed again stays, with its reason."""
+
+    id: str
+    redelivered: bool
+    reason: str | None = None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+async def load_listing(database_url: str) -> list[str]:
+    """All dead letters as JSON lines, oldest first."""
+    engine = create_engine(database_url, service="notifier-operate")
+    try:
+        async with engine.connect() as connection:
+            rows = await store.load_dead_letters(connection)
+    finally:
+        await engine.dispose()
+    return [_letter.dump_json(_dead_letter(row)).decode() for row in rows]
+
+
+async def retry(database_url: str, number: int | None) -> list[Retried]:
+    """Redeliver the named dead letter, or all that were not retried yet; each in a transaction of its own."""
+    engine = create_engine(database_url, service="notifier-operate")
+    try:
+        async with engine.connect() as connection:
+            rows = await store.load_dead_letters(connection, number)
+        results: list[Retried] = []
+        for row in rows:
+            async with engine.begin() as connection:
+                letter = await store.lock_dead_letter(connection, row.id)
+                if letter is not None:
+                    results.append(await _redeliver(connection, letter))
+        return results
+    finally:
+        await engine.dispose()
+
+
+async def _redeliver(connection: AsyncConnection, letter: Row[Any]) -> Retried:
+    name = letter_id(letter.id)
+    if letter.consumer == store.MAIL_CONSUMER:
+        if not await store.requeue_mail(connection, int(letter.message_id)):
+            return Retried(id=name, redelivered=False, reason="its mail is not a failed one")
+    else:
+        try:
+            event = read_event(letter.payload)
+        except UnreadableEventError as error:
+            return Retried(id=name, redelivered=False, reason=str(error))
+        await store.accept_notice(connection, event.id, notice_of(event))
+    await store.mark_retried(connection, letter.id)
+    return Retried(id=name, redelivered=True)
+
+
+def _dead_letter(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        id=letter_id(row.id),
+        service=SERVICE,
+        consumer=row.consumer,
+        subject=row.subject,
+        reason=row.reason,
+        failed_at=row.failed_at,
+        retried_at=row.retried_at,
+        payload=row.payload.decode(errors="backslashreplace"),
+    )

@@ -1,0 +1,57 @@
+"""All that the notifier reads from the environment."""
+
+from email.headerregistry import Address
+from typing import Self
+
+from chassis.settings import ServiceSettings
+from pydantic import Field, field_validator, model_validator
+
+from notifier.mail.smtp import SmtpServer
+
+
+class NotifierSettings(ServiceSettings):
+    """The notifier's settings; `smtp_url` is `smtp://user:password@host:587?starttls=1` or `smtps://…`."""
+
+    notifier_port: int = Field(default=8003, ge=1, le=65535)
+    database_url: str = Field(repr=False)
+    nats_url: str = Field(repr=False)
+    smtp_url: str = Field(repr=False)
+    mail_from: str
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        try:
+            address = Address(addr_spec=value)
+        except Exception as error:  # the parser raises IndexError and others besides its own errors
+            raise ValueError("must be one bare address such as solaris@example.com") from error
+        if not address.domain or not value.isascii():
+            raise ValueError("must be one bare ASCII address such as solaris@example.com")
+        return value
+
+    @field_validator("brand")
+    @classmethod
+    def _brand_fits_a_header(cls, value: str) -> str:
+        if not value.strip() or len(value) > 60 or not value.isprintable():
+            raise ValueError("must be 1 to 60 printable characters")
+        return value.strip()
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or not value.isprintable() or " " in value:
+            raise ValueError("must be an http or https address")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _readable_smtp_url(self) -> Self:
+        SmtpServer.from_url(self.smtp_url)
+        return self
+
+    @property
+    def smtp_server(self) -> SmtpServer:
+        return SmtpServer.from_url(self.smtp_url)
+
+    @property
+    def mail_domain(self) -> str:
+        return self.mail_from.rpartition("@")[2]

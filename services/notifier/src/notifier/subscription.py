@@ -1,0 +1,111 @@
+"""Keeps the subscription alive through the loss of stream, consumer or server."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import nats.errors
+import structlog
+from faststream.nats import NatsBroker
+from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from nats.aio.client import Client
+
+CHECK_SECONDS: Final = 1.0
+LOST_SECONDS: Final = 30.0
+CHECK_TIMEOUT_SECONDS: Final = 2.0
+LOG_SECONDS: Final = 30.0
+
+log = structlog.get_logger()
+
+
+class SubscriptionLostError(Exception):
+    """The broker's connection is gone for good; only a new process helps."""
+
+
+class Subscription:
+    """Runs the subscriber while its durable consumer exists, and only then.
+
+    Without this, FastStream's loop would ask a missing consumer again and again without a pause, and starting it
+    before the ledger has provisioned would create the consumer.
+    """
+
+    def __init__(self, broker: NatsBroker, subscriber: PullStreamSubscriber, client: Client, *, durable: str) -> None:
+        self._broker = broker
+        self._subscriber = subscriber
+        self._client = client
+        self._durable = durable
+        self._problem: str | None = "not started"
+        self._logged_at = float("-inf")
+        self._unconnected_since: float | None = None
+
+    async def check(self) -> str | None:
+        """A readiness check: None while messages are consumed."""
+        return self._problem
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop`, then let running handlers finish and close the broker's connection.
+
+        Raises:
+            SubscriptionLostError: see there.
+        """
+        connecting = asyncio.create_task(self._broker.connect())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if connecting.done():
+                await self._watch(stop, await connecting)
+        finally:
+            stopping.cancel()
+            connecting.cancel()
+            await self._close()
+
+    async def _watch(self, stop: asyncio.Event, connection: Client) -> None:
+        started = False
+        while not stop.is_set():
+            self._require_connection(connection)
+            problem = await self._find_problem()
+            if problem is None and not self._subscriber.running:
+                # The broker's own start also prepares what a subscriber needs; later only the subscriber starts anew.
+                await (self._subscriber.start() if started else self._broker.start())
+                started = True
+                log.info("subscription_started")
+            elif problem is not None and self._subscriber.running and self._client.is_connected:
+                await self._subscriber.stop()
+                log.warning("subscription_stopped", reason=problem)
+            self._report(problem)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), CHECK_SECONDS)
+
+    def _require_connection(self, connection: Client) -> None:
+        """A reconnect loop of the broker that died unseen: the server answers us, and the broker stays away."""
+        now = asyncio.get_running_loop().time()
+        if connection.is_connected or not self._client.is_connected:
+            self._unconnected_since = None
+        elif self._unconnected_since is None:
+            self._unconnected_since = now
+        elif now - self._unconnected_since >= LOST_SECONDS or connection.is_closed:
+            raise SubscriptionLostError
+
+    async def _find_problem(self) -> str | None:
+        if not self._client.is_connected:
+            return "nats not connected"
+        try:
+            jetstream = self._client.jetstream(timeout=CHECK_TIMEOUT_SECONDS)
+            await jetstream.consumer_info(self._subscriber.stream.name, self._durable)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            return f"consumer {type(error).__name__}"
+        return None
+
+    def _report(self, problem: str | None) -> None:
+        self._problem = problem
+        now = asyncio.get_running_loop().time()
+        if problem is not None and now - self._logged_at >= LOG_SECONDS:
+            self._logged_at = now
+            log.warning("waiting_for_consumer", reason=problem)
+
+    async def _close(self) -> None:
+        self._problem = "stopped"
+        try:
+            await self._broker.stop()
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            log.warning("broker_not_closed", error=type(error).__name__)
