@@ -91,7 +91,8 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
         return Offer(needed, needed) if needed <= available else Offer(needed)
     known = command.maximum_output_tokens
     if known is None:
-        known = model.max_output_tokens or command.model_output_tokens
+        # A model said to write nothing is nonsense of a catalog, not a call without output.
+        known = model.max_output_tokens or command.model_output_tokens or None
     wanted = policy.unbounded_output_tokens if known is None else known
     if held(wanted) <= available:
         return Offer(held(wanted), held(wanted), wanted, write_maximum=known is None)
