@@ -12,6 +12,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_CAP_DAC_OVERRIDE = 1
 _CAP_DAC_READ_SEARCH = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -22,12 +23,17 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: child.py PARENT_PID DEATH_SIGNAL USER READ_PATH -- PROGRAM ARGUMENT…")
     if user != "-":
         _become(user, [read_path, command[0]])
-    if sys.platform == "linux":
-        # After the change of user, which clears it. The parent may have died before this line: hence the second look.
-        _prctl(_PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != int(parent_pid):
-            raise SystemExit(1)
+    if not follow_parent(int(parent_pid), int(death_signal)):  # after the change of user, which undoes it
+        raise SystemExit(1)
     os.execv(command[0], command)  # noqa: S606  the program is the supervisor's own choice
+
+
+def follow_parent(parent_pid: int, death_signal: int) -> bool:
+    """Have the kernel send this process `death_signal` when its parent dies (Linux); False if it is dead already."""
+    if sys.platform != "linux":
+        return True
+    _prctl(_PR_SET_PDEATHSIG, death_signal)
+    return os.getppid() == parent_pid
 
 
 def _become(user: str, needed_paths: list[str]) -> None:
@@ -51,17 +57,21 @@ def _become(user: str, needed_paths: list[str]) -> None:
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
     if not reachable:
-        _keep_right_to_search()
+        _keep_right_to_search(needed_paths[0])
 
 
-def _keep_right_to_search() -> None:
-    bit = 1 << _CAP_DAC_READ_SEARCH
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    low_and_high_sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
+def _keep_right_to_search(path: str) -> None:
+    """Keep the least capability that enters folders; containers often have the wider one alone."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.capset(header, low_and_high_sets) != 0:
-        raise OSError(ctypes.get_errno(), "cannot keep the right to reach the data folder")
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    held = (ctypes.c_uint32 * 6)()
+    libc.capget(header, held)
+    wanted = [number for number in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if held[1] & (1 << number)]
+    bit = 1 << wanted[0] if wanted else 0
+    low_and_high_sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
+    if not wanted or libc.capset(header, low_and_high_sets) != 0:
+        raise SystemExit(f"the user that runs Postgres can't reach {path}: use a folder that everyone may enter")
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, wanted[0], 0, 0)
 
 
 def _prctl(option: int, *arguments: int) -> None:

@@ -95,10 +95,11 @@ class NatsServer:
         # the sum of the streams' own bounds, which the server checks when a stream is created, whatever the disk has.
         return f"""\
 server_name: solaris-local
+logtime: false
 listen: "{LOOPBACK}:{self.port}"
 max_payload: 4MB
 jetstream {{
-  store_dir: {json.dumps(str(self.directory.absolute() / "jetstream"))}
+  store_dir: {json.dumps(str(self.directory.absolute()))}
   sync_interval: always
   max_memory_store: 256MB
   max_file_store: 64GB

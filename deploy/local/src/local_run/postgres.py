@@ -70,7 +70,7 @@ class PostgresServer:
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
             "unix_socket_directories": str(self.socket_directory()),
-            "unix_socket_permissions": "0700" if os.getuid() != 0 else "0777",
+            "unix_socket_permissions": "0700",
             "password_encryption": "scram-sha-256",
             "max_connections": "100",
             "shared_buffers": "256MB",
@@ -132,8 +132,10 @@ class PostgresServer:
             async with asyncio.timeout(INITDB_TIMEOUT_SECONDS):
                 output, _ = await child.communicate()
         except TimeoutError:
-            child.kill()
             raise PostgresError(f"initdb did not end within {INITDB_TIMEOUT_SECONDS:g} s") from None
+        finally:
+            if child.returncode is None:
+                child.kill()
         if child.returncode != 0:
             lines = output.decode(errors="replace").strip().splitlines() or ["no output"]
             raise PostgresError(f"initdb failed: {lines[-1]}")

@@ -1,0 +1,107 @@
+# Solaris. `make` alone lists what can be done; everything bootstraps its own environment.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
+
+# Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
+# shell, from reading anything into them.
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN AT FROM TO PROJECTION ID
+define operate_value
+export SOLARIS_OPERATE_$(1) := $$(value $(1))
+unexport $(1)
+endef
+$(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
+
+OPERATE := $(PYTHON) -m local_run.operate
+
+.PHONY: help
+help: ## Lists these targets
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
+.PHONY: run ps env
+run: $(STAMP) ## Starts everything in the foreground: Postgres, NATS, services, demo upstream, mailbox
+	@exec $(PYTHON) -m local_run --stop-with-parent
+
+ps: $(STAMP) ## One JSON line per running process
+	@$(PYTHON) -m local_run.ps
+
+env: $(STAMP) ## The running stack's addresses with operator rights, as export lines
+	@$(PYTHON) -m local_run.env
+
+##@ Build
+.PHONY: test check format bench schemas
+test: $(STAMP) ## All tests that need no Docker: unit, integration, e2e
+	@$(PYTHON) -m pytest
+
+check: $(STAMP) ## Format, lint, types, import rules, generated files
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m contracts.schemas --check docs/events
+
+format: $(STAMP) ## Formats the code and fixes what can be fixed
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix .
+
+schemas: $(STAMP) ## Writes the events' JSON Schemas to docs/events
+	@$(PYTHON) -m contracts.schemas docs/events
+
+bench: $(STAMP) ## The benchmark; results in bench/results
+	@$(PYTHON) -m bench
+
+##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
+.PHONY: balance credit plan limit suspend activate block events replay verify republish dead-letters dead-letters-retry seed
+balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
+	@$(OPERATE) balance
+
+credit: $(STAMP) ## ACCOUNT=id TOKENS=n REASON=text [KEY=idempotency-key]: grants credits
+	@$(OPERATE) credit
+
+plan: $(STAMP) ## ACCOUNT=id PLAN=name: changes the plan
+	@$(OPERATE) plan
+
+limit: $(STAMP) ## ACCOUNT=id TOKENS=n: changes the monthly limit
+	@$(OPERATE) limit
+
+suspend: $(STAMP) ## ACCOUNT=id REASON=text: suspends the account
+	@$(OPERATE) suspend
+
+activate: $(STAMP) ## ACCOUNT=id REASON=text: makes the account active again
+	@$(OPERATE) activate
+
+block: $(STAMP) ## ACCOUNT=id REASON=text: blocks the account
+	@$(OPERATE) block
+
+events: $(STAMP) ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
+	@$(OPERATE) events
+
+replay: $(STAMP) ## [PROJECTION=name|all]: rebuilds projections from the events and compares
+	@$(OPERATE) replay
+
+verify: $(STAMP) ## Checks hash chains, gaps, sums, events against state
+	@$(OPERATE) verify
+
+republish: $(STAMP) ## [FROM=position] [TO=position]: publishes stored events again, same ids
+	@$(OPERATE) republish
+
+dead-letters: $(STAMP) ## Lists what consumers gave up on
+	@$(OPERATE) dead-letters
+
+dead-letters-retry: $(STAMP) ## [ID=service:n]: redelivers what consumers gave up on
+	@$(OPERATE) dead-letters-retry
+
+seed: $(STAMP) ## Demo accounts with weeks of plausible usage
+	@$(OPERATE) seed
+
+# The environment: .venv from uv.lock, with a Python that this machine has. All talk goes to standard error.
+$(STAMP): uv.lock $(PROJECTS) deploy/local/bootstrap.sh
+	@deploy/local/bootstrap.sh >&2
+	@touch $@

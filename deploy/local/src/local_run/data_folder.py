@@ -1,0 +1,151 @@
+"""The data folder: its lock, the ports and secrets chosen once, and what runs on it now."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from local_run.nats_authority import USERS
+
+SECRET_NAMES: Final = (
+    "postgres_owner",
+    "postgres_ledger",
+    "postgres_notifier",
+    *(f"nats_{user.name}" for user in USERS),
+    "gateway_pseudonym",
+    "gateway_notice",
+)
+
+
+class DataFolderError(Exception):
+    """The folder can't be used; the text says why in one line."""
+
+
+class DataFolder:
+    """`SOLARIS_DATA_DIR`, private to the user that runs the stack."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DataFolder":
+        return cls(Path(environment.get("SOLARIS_DATA_DIR") or ".solaris"))
+
+    def create(self) -> None:
+        """Create the folder; as root others may pass through it, since Postgres then runs as another user."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, exist_ok=True)
+            for name in ("logs", "mail"):
+                (self.path / name).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise DataFolderError(f"cannot use the data folder {self.path}: {error.strerror}") from error
+
+    def lock(self) -> int:
+        """Take the folder for this process; the lock ends with the process. Returns the descriptor to keep open.
+
+        Raises:
+            DataFolderError: another supervisor runs on it.
+        """
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(descriptor, 32).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise DataFolderError(
+                f"already running on {self.path} (pid {pid}); stop it first, or set SOLARIS_DATA_DIR"
+            ) from None
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        return descriptor
+
+    def is_in_use(self) -> bool:
+        """Whether a supervisor runs on it now."""
+        try:
+            descriptor = os.open(self._lock_path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def load_secrets(self) -> dict[str, str]:
+        """Every secret of the local run; those that are missing are made up and kept."""
+        path = self.path / "secrets.json"
+        known: dict[str, str] = _read_json(path)
+        missing = [name for name in SECRET_NAMES if name not in known]
+        if missing:
+            known |= {name: secrets.token_hex(24) for name in missing}
+            write_private_json(path, known)
+        return known
+
+    def load_ports(self) -> dict[str, int]:
+        """The ports of the last run by name; empty at first."""
+        ports: dict[str, int] = _read_json(self.path / "ports.json")
+        return ports
+
+    def save_ports(self, ports: Mapping[str, int]) -> None:
+        write_private_json(self.path / "ports.json", ports)
+
+    def load_processes(self) -> dict[str, int]:
+        """Pids by service as the supervisor last wrote them."""
+        pids: dict[str, int] = _read_json(self.path / "processes.json")
+        return pids
+
+    def save_processes(self, pids: Mapping[str, int]) -> None:
+        write_private_json(self.path / "processes.json", pids)
+
+    def load_operator_environment(self) -> dict[str, str]:
+        """`SOLARIS_…` variables with which a command acts on the running stack with operator rights.
+
+        Raises:
+            DataFolderError: no stack runs here.
+        """
+        environment: dict[str, str] = _read_json(self.path / "operator.json")
+        if not environment or not self.is_in_use():
+            raise DataFolderError(
+                f"no stack runs on {self.path}: start one with `make run`, "
+                "or set SOLARIS_DATABASE_URL and SOLARIS_NATS_URL"
+            )
+        return environment
+
+    def save_operator_environment(self, environment: Mapping[str, str]) -> None:
+        write_private_json(self.path / "operator.json", environment)
+
+    def clear_run(self) -> None:
+        """Forget what ran."""
+        for name in ("operator.json", "processes.json"):
+            (self.path / name).unlink(missing_ok=True)
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / "supervisor.lock"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataFolderError(f"cannot read {path}: {error}") from error
+
+
+def write_private_json(path: Path, value: object) -> None:
+    """Replace the file at once and durably; only its owner can read it."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

@@ -1,0 +1,108 @@
+"""`python -m local_run.operate VERB`: an operator's command against the running stack, for `make`.
+
+Values come as `SOLARIS_OPERATE_<NAME>` environment variables and leave as arguments of a program: no shell reads them.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from local_run.data_folder import DataFolder, DataFolderError
+
+_OPTION_PREFIX: Final = "SOLARIS_OPERATE_"
+_OUTSIDE: Final = ("SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """What one command takes, as make variables, and the services whose command it is."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    services: tuple[str, ...] = ("ledger",)
+
+
+VERBS: Final = {
+    "balance": Verb(required=("ACCOUNT",), optional=("AT",)),
+    "credit": Verb(required=("ACCOUNT", "TOKENS", "REASON"), optional=("KEY",)),
+    "plan": Verb(required=("ACCOUNT", "PLAN")),
+    "limit": Verb(required=("ACCOUNT", "TOKENS")),
+    "suspend": Verb(required=("ACCOUNT", "REASON")),
+    "activate": Verb(required=("ACCOUNT", "REASON")),
+    "block": Verb(required=("ACCOUNT", "REASON")),
+    "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
+    "replay": Verb(optional=("PROJECTION",)),
+    "verify": Verb(),
+    "republish": Verb(optional=("FROM", "TO")),
+    "dead-letters": Verb(services=("ledger", "notifier")),
+    "dead-letters-retry": Verb(optional=("ID",), services=("ledger", "notifier")),
+    "seed": Verb(),
+}
+OPTIONS: Final = {"PLAN": "--name"}
+"""Where an option's name is not the variable's in lower case."""
+
+
+class UsageError(Exception):
+    """A value is missing; the text says which."""
+
+
+def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
+    """The verb and its options.
+
+    Raises:
+        UsageError: the verb is unknown or lacks a value.
+    """
+    known = VERBS.get(verb)
+    if known is None:
+        raise UsageError(f"unknown command {verb!r}")
+    values = {name: environment.get(_OPTION_PREFIX + name, "") for name in (*known.required, *known.optional)}
+    missing = [name for name in known.required if not values[name]]
+    if missing:
+        raise UsageError(f"make {verb} needs {' '.join(f'{name}=…' for name in missing)}")
+    # One word per option: a value that begins with a dash stays a value.
+    options = [f"{OPTIONS.get(name, '--' + name.lower())}={value}" for name, value in values.items() if value]
+    return [verb, *options]
+
+
+def stack_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment with the running stack's addresses, unless the caller names both of their own.
+
+    Raises:
+        DataFolderError: no stack runs, and none is named.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith(_OPTION_PREFIX)}
+    if all(kept.get(name) for name in _OUTSIDE):
+        return kept
+    return DataFolder.from_environment(environment).load_operator_environment() | {
+        name: value for name, value in kept.items() if not name.startswith("SOLARIS_") or name in _OUTSIDE
+    }
+
+
+def main() -> None:
+    verb = sys.argv[1] if len(sys.argv) == 2 else ""
+    try:
+        arguments = command_arguments(verb, os.environ)
+        environment = stack_environment(os.environ)
+    except (UsageError, DataFolderError) as error:
+        sys.exit(str(error))
+    services = _asked_services(verb, environment=os.environ)
+    commands = [(sys.executable, "-m", f"{service}.operate", *arguments) for service in services]
+    if len(commands) == 1:
+        sys.stdout.flush()
+        os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
+    codes = [subprocess.run(command, env=environment, check=False).returncode for command in commands]  # noqa: S603  likewise
+    sys.exit(max(codes))
+
+
+def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """All services of the verb, or the one that a dead letter's id names (`notifier:3`)."""
+    services = VERBS[verb].services
+    named = environment.get(_OPTION_PREFIX + "ID", "").partition(":")[0]
+    return (named,) if named in services and len(services) > 1 else services
+
+
+if __name__ == "__main__":
+    main()

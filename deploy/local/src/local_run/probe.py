@@ -1,0 +1,32 @@
+"""Asks a local HTTP server one question, with a bound in time and size."""
+
+import asyncio
+from typing import Final
+
+from local_run.ports import LOOPBACK
+
+TIMEOUT_SECONDS: Final = 3.0
+_MAX_ANSWER_BYTES: Final = 64 * 1024
+
+
+async def fetch_status(port: int, path: str) -> tuple[int, str]:
+    """Status and body of `GET path`; status 0 with a reason where nothing answers."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n".encode())
+                answer = await reader.read(_MAX_ANSWER_BYTES)
+                while chunk := await reader.read(_MAX_ANSWER_BYTES):
+                    answer = (answer + chunk)[:_MAX_ANSWER_BYTES]
+            finally:
+                writer.close()
+    except TimeoutError:
+        return 0, "no answer"
+    except OSError as error:
+        return 0, error.strerror or "no connection"
+    head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+    words = head.split(" ", 2)
+    if len(words) < 2 or not words[1].isdigit():
+        return 0, "no HTTP answer"
+    return int(words[1]), body.strip()

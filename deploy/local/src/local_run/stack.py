@@ -1,0 +1,199 @@
+"""The whole stack as processes: the order in which they start, stand and stop."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from local_run import process
+from local_run.console import Console
+from local_run.data_folder import DataFolder
+from local_run.database import DATABASE, ROLES, prepare_database
+from local_run.log_file import LogFile
+from local_run.log_lines import is_routine, render
+from local_run.nats_authority import USERS
+from local_run.nats_server import NatsServer
+from local_run.ports import LOOPBACK
+from local_run.postgres import PostgresServer
+from local_run.probe import fetch_status
+from local_run.process import Program
+from local_run.services import (
+    MIGRATED,
+    SERVICES,
+    Addresses,
+    demo_upstream_program,
+    local_base_url,
+    mailbox_program,
+    migration_program,
+    operator_environment,
+    service_program,
+)
+from local_run.supervised import Supervised
+
+STOP_ORDER: Final[tuple[tuple[tuple[str, ...], float], ...]] = (
+    (("gateway",), 4.0),
+    (("notifier", "ledger"), 2.0),
+    (("upstream", "mailbox"), 0.5),
+    (("nats",), 1.0),
+    (("postgres",), 1.5),
+)
+"""Who stops together, and after how many seconds it is killed; 9 s in all."""
+
+MIGRATION_TIMEOUT_SECONDS: Final = 600.0
+LEFTOVER_TIMEOUT_SECONDS: Final = 10.0
+_READY_POLL_SECONDS: Final = 0.05
+_STILL_WAITING_SECONDS: Final = 15.0
+
+
+class StackError(Exception):
+    """The stack can't be started; the text says why in one line."""
+
+
+class Stack:
+    """Every process of the local run, on one data folder that this process has locked."""
+
+    def __init__(
+        self, folder: DataFolder, ports: Mapping[str, int], secrets: Mapping[str, str], console: Console
+    ) -> None:
+        self._folder = folder
+        self._secrets = secrets
+        self._console = console
+        self._logs: dict[str, LogFile] = {}
+        self._running: dict[str, Supervised] = {}
+        self._postgres = PostgresServer(
+            directory=folder.path / "postgres", port=ports["postgres"], password=secrets["postgres_owner"]
+        )
+        self._nats = NatsServer(
+            directory=folder.path / "nats",
+            port=ports["nats"],
+            passwords={user.name: secrets[f"nats_{user.name}"] for user in USERS},
+        )
+        self.addresses = self._find_addresses(ports)
+
+    def _find_addresses(self, ports: Mapping[str, int]) -> Addresses:
+        """Addresses of our own servers, or of those that the environment names instead."""
+        outside_database = os.environ.get("SOLARIS_DATABASE_URL")
+        outside_nats = os.environ.get("SOLARIS_NATS_URL")
+        return Addresses(
+            ports=ports,
+            database_urls={
+                service: outside_database
+                or self._postgres.url(DATABASE, user=role, password=self._secrets[f"postgres_{service}"], socket=True)
+                for service, role in ROLES.items()
+            },
+            nats_urls={service: outside_nats or self._nats.url(service) for service in SERVICES},
+            owner_database_url=outside_database or self._postgres.url(DATABASE),
+            operator_nats_url=outside_nats or self._nats.url(),
+            upstream_url=os.environ.get("SOLARIS_UPSTREAM_URL") or local_base_url(ports["upstream"]),
+            smtp_url=os.environ.get("SOLARIS_SMTP_URL") or f"smtp://{LOOPBACK}:{ports['smtp']}",
+        )
+
+    async def start(self) -> None:
+        """Start everything and return when a call through the gateway would be answered.
+
+        Raises:
+            StackError, PostgresError, NatsError: a part can't be set up.
+        """
+        self._folder.clear_run()
+        await asyncio.gather(self._start_helpers(), self._start_nats(), self._start_postgres())
+        await asyncio.gather(*(self._migrate(service) for service in MIGRATED))
+        for service in SERVICES:
+            await self._start(service_program(service, self._folder, self.addresses))
+        self._folder.save_operator_environment(operator_environment(self._folder, self.addresses))
+        await self._wait_until_ready()
+
+    async def stop(self) -> None:
+        """Stop everything in order, within the sum of the times of `STOP_ORDER`."""
+        for names, seconds in STOP_ORDER:
+            await asyncio.gather(*(self._running[name].stop(seconds) for name in names if name in self._running))
+        self._folder.clear_run()
+        for log in self._logs.values():
+            log.close()
+
+    def kill(self) -> None:
+        """End everything at once; what is durable stays durable."""
+        for supervised in self._running.values():
+            if supervised.pid is not None:
+                number = signal.SIGQUIT if supervised.program.name == "postgres" else signal.SIGKILL
+                os.kill(supervised.pid, number)
+
+    async def _start_helpers(self) -> None:
+        if not os.environ.get("SOLARIS_UPSTREAM_URL"):
+            await self._start(demo_upstream_program(self._folder, self.addresses))
+        if not os.environ.get("SOLARIS_SMTP_URL"):
+            await self._start(mailbox_program(self._folder, self.addresses))
+
+    async def _start_nats(self) -> None:
+        if os.environ.get("SOLARIS_NATS_URL"):
+            return
+        self._nats.initialise()
+        await self._nats.wait_until_ready(await self._start(self._nats.program()))
+
+    async def _start_postgres(self) -> None:
+        if os.environ.get("SOLARIS_DATABASE_URL"):
+            return
+        await self._postgres.initialise()
+        await self._postgres.wait_until_ready(await self._start(self._postgres.program(), self._clear_leftover))
+        await prepare_database(self._postgres, {service: self._secrets[f"postgres_{service}"] for service in ROLES})
+
+    async def _clear_leftover(self) -> None:
+        """Wait for, then end, a server that an earlier supervisor left on our data; we hold the folder's lock."""
+        deadline = time.monotonic() + LEFTOVER_TIMEOUT_SECONDS
+        while (pid := self._postgres.leftover_pid()) is not None:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGQUIT)
+            await asyncio.sleep(0.05)
+        self._postgres.remove_stale_lock()
+
+    async def _start(
+        self, program: Program, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> asyncio.subprocess.Process:
+        supervised = Supervised(program, on_line=self._log, on_change=self._save_processes, prepare=prepare)
+        self._running[program.name] = supervised
+        return await supervised.start()
+
+    async def _migrate(self, service: str) -> None:
+        program = migration_program(service, self._folder, self.addresses)
+        child = await process.start(program, output=asyncio.subprocess.PIPE)
+        try:
+            async with asyncio.timeout(MIGRATION_TIMEOUT_SECONDS):
+                output, _ = await child.communicate()
+        except TimeoutError:
+            raise StackError(f"the {program.name} did not end within {MIGRATION_TIMEOUT_SECONDS:g} s") from None
+        finally:
+            if child.returncode is None:
+                child.kill()
+        for line in output.splitlines():
+            self._log("migrate", line)
+        if child.returncode != 0:
+            raise StackError(f"the {program.name} failed with code {child.returncode}")
+
+    async def _wait_until_ready(self) -> None:
+        said_at = time.monotonic()
+        while True:
+            waiting_for = [name for name in SERVICES if not await self._is_ready(name)]
+            if not waiting_for:
+                return
+            if time.monotonic() - said_at > _STILL_WAITING_SECONDS:
+                said_at = time.monotonic()
+                _, reason = await fetch_status(self.addresses.ports[waiting_for[-1]], "/health/ready")
+                self._log("local_run", f"still waiting for {', '.join(waiting_for)}: {reason}".encode())
+            await asyncio.sleep(_READY_POLL_SECONDS)
+
+    async def _is_ready(self, service: str) -> bool:
+        status, _ = await fetch_status(self.addresses.ports[service], "/health/ready")
+        return status == 200
+
+    def _log(self, service: str, line: bytes) -> None:
+        if service not in self._logs:
+            self._logs[service] = LogFile(self._folder.path / "logs" / f"{service}.log")
+        self._logs[service].write(line)
+        text = line.decode(errors="replace")
+        if text.strip() and not is_routine(service, text):
+            self._console.log(render(service, text, datetime.now(UTC).astimezone(), colour=self._console.is_terminal))
+
+    def _save_processes(self) -> None:
+        self._folder.save_processes({name: pid for name, one in self._running.items() if (pid := one.pid) is not None})

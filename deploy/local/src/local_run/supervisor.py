@@ -1,0 +1,117 @@
+"""Runs the stack in the foreground until a signal."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+from local_run.banner import banner
+from local_run.child import follow_parent
+from local_run.console import Console
+from local_run.data_folder import DataFolder, DataFolderError
+from local_run.nats_server import NatsError
+from local_run.ports import PortError, choose_ports
+from local_run.postgres import PostgresError
+from local_run.services import DEVELOPMENT_KEY
+from local_run.stack import Stack, StackError
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(*, stop_with_parent: bool) -> int:
+    """Run until stopped; returns the exit code. `stop_with_parent`: when the parent is killed, we stop too."""
+    if stop_with_parent:
+        follow_parent(os.getppid(), signal.SIGTERM)
+    try:
+        return asyncio.run(_run())
+    except (DataFolderError, PortError) as error:
+        sys.stderr.write(f"cannot start: {error}\n")
+        return 1
+
+
+async def _run() -> int:
+    started_at = time.monotonic()
+    folder = DataFolder.from_environment()
+    folder.create()
+    lock = folder.lock()
+    try:
+        ports = choose_ports(os.environ, folder.load_ports())
+        folder.save_ports(ports)
+        console = Console()
+        stack = Stack(folder, ports, folder.load_secrets(), console)
+        try:
+            return await _supervise(stack, console, folder, started_at)
+        finally:
+            console.close()
+    finally:
+        os.close(lock)
+
+
+async def _supervise(stack: Stack, console: Console, folder: DataFolder, started_at: float) -> int:
+    stop = _stop_requests()
+    starting = asyncio.create_task(stack.start(), name="start")
+    stopping = asyncio.create_task(stop.get(), name="stop")
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return 0
+        failure = _failure(starting)
+        if failure is not None:
+            console.announce(f"cannot start: {failure}")
+            return 1
+        console.announce(_ready_text(stack, folder, time.monotonic() - started_at))
+        await stopping
+        return 0
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)  # before stopping: it must start nothing more
+        console.announce("stopping (again to stop at once)")
+        await _stop(stack, stop)
+        console.announce("stopped")
+
+
+def _failure(starting: "asyncio.Task[None]") -> str | None:
+    """Why the start failed, in one line; an error that nobody foresaw is raised."""
+    error = starting.exception()
+    match error:
+        case None:
+            return None
+        case StackError() | PostgresError() | NatsError() | DataFolderError():
+            return str(error)
+        case OSError():
+            return f"{error.filename or 'the system'}: {error.strerror}"
+        case _:
+            raise error
+
+
+def _ready_text(stack: Stack, folder: DataFolder, seconds: float) -> str:
+    table = banner(
+        stack.addresses,
+        os.environ.get("SOLARIS_GATEWAY_KEYS") or DEVELOPMENT_KEY,
+        has_mailbox=not os.environ.get("SOLARIS_SMTP_URL"),
+        has_upstream=not os.environ.get("SOLARIS_UPSTREAM_URL"),
+        folder=str(folder.path),
+    )
+    return f"{table}\nready in {seconds:.1f} s; stop with Ctrl-C"
+
+
+async def _stop(stack: Stack, stop: "asyncio.Queue[None]") -> None:
+    """Stop in order; a second request kills what still runs."""
+    orderly = asyncio.create_task(stack.stop(), name="stop-stack")
+    again = asyncio.create_task(stop.get(), name="stop-again")
+    await asyncio.wait((orderly, again), return_when=asyncio.FIRST_COMPLETED)
+    if not orderly.done():
+        stack.kill()
+    again.cancel()
+    await orderly
+
+
+def _stop_requests() -> "asyncio.Queue[None]":
+    requests: asyncio.Queue[None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, requests.put_nowait, None)
+    return requests
