@@ -23,7 +23,8 @@ from notifier.reading import UnreadableEventError, poison_id, read_event
 from notifier.store import GivenUp
 
 SERVICE: Final = "notifier"
-BATCH_SIZE: Final = 8
+BATCH_SIZE: Final = 1
+"""A larger fetch keeps a lone message waiting for others until its whole time is over."""
 FETCH_SECONDS: Final = 5.0
 FIRST_NAK_SECONDS: Final = 1.0
 LONGEST_NAK_SECONDS: Final = 30.0
@@ -113,7 +114,7 @@ def create_broker(nats_url: str) -> NatsBroker:
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=5.0,
-        logger=logging.getLogger("faststream"),
+        logger=logging.getLogger("notifier.faststream"),
         log_level=logging.DEBUG,
     )
 

@@ -124,9 +124,10 @@ def render_mail(notice: Notice, addressee: Addressee, style: MailStyle, *, now: 
     mail["Message-ID"] = mail_message_id(notice, style.mail_domain)
     mail[KIND_HEADER] = notice.kind
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = language.value
     mail.set_content(_templates().get_template("mail.txt.j2").render(content))
     mail.add_alternative(_templates().get_template("mail.html.j2").render(content), subtype="html")
+    # After the bodies: setting those moves every Content header into them.
+    mail["Content-Language"] = language.value
     return mail
 
 

@@ -1,0 +1,145 @@
+"""The consumer outlives the loss of NATS, stream and consumer, with no more rights than production gives it."""
+
+import asyncio
+import contextlib
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import psutil
+import pytest_asyncio
+from local_run.nats_server import running_nats
+from local_run.ports import any_free
+
+from tests.integration.notifier.mailbox import Mailbox
+from tests.integration.notifier.stage import (
+    Ledger,
+    environment_of,
+    event,
+    playing_ledger,
+    running,
+    running_process,
+    settings_for,
+    threshold,
+)
+from tests.support.eventually import eventually
+
+
+@pytest_asyncio.fixture(scope="module")
+async def role_url(migrated_url: str) -> AsyncIterator[str]:
+    """The database as the service's own role sees it."""
+    connection = await asyncpg.connect(migrated_url, timeout=10)
+    try:
+        await connection.execute("DROP ROLE IF EXISTS notifier_login")
+        await connection.execute("CREATE ROLE notifier_login LOGIN PASSWORD 'secret' IN ROLE solaris_notifier")
+        parts = urlsplit(migrated_url)
+        host = parts.netloc.rpartition("@")[2]
+        yield urlunsplit(parts._replace(netloc=f"notifier_login:secret@{host}"))
+        await connection.execute("DROP ROLE notifier_login")
+    finally:
+        await connection.close()
+
+
+def read(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+async def failing_parts(port: int) -> set[str]:
+    status, body = await asyncio.to_thread(read, port, "/health/ready")
+    assert status in {200, 503}
+    return set(json.loads(body).get("failing", {}))
+
+
+async def test_with_the_rights_of_production_it_outlives_restarts_of_nats_and_an_empty_one(
+    mailbox: Mailbox, role_url: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    async with contextlib.AsyncExitStack() as stack:
+        async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
+            settings = settings_for(role_url, server.url("notifier"), mailbox.url)
+            task = await stack.enter_async_context(running(settings))
+            await eventually(lambda: _fails(settings.notifier_port, {"consumer"}))
+            await ledger.provision()
+            await eventually(lambda: _fails(settings.notifier_port, set()))
+            await ledger.publish(event("before", threshold(80)))
+            await eventually(lambda: mailbox.recipients == ["before@example.com"])
+        await eventually(lambda: _fails(settings.notifier_port, {"nats", "consumer"}), 20)
+        async with running_nats(tmp_path / "nats", port=port), playing_ledger(server.url()) as ledger:
+            await ledger.publish(event("restarted", threshold(80)))
+            await eventually(lambda: "restarted@example.com" in mailbox.recipients, 30)
+            await eventually(lambda: _fails(settings.notifier_port, set()))
+        async with running_nats(tmp_path / "empty", port=port), playing_ledger(server.url()) as ledger:
+            await eventually(lambda: _fails(settings.notifier_port, {"consumer"}), 20)
+            await ledger.provision()
+            await ledger.publish(event("emptied", threshold(80)))
+            await eventually(lambda: "emptied@example.com" in mailbox.recipients, 30)
+        assert not task.done()
+    assert len(mailbox.recipients) == 3
+
+
+async def test_a_missing_stream_costs_no_processor_time_and_no_flood_of_requests(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url)
+    async with running_process(environment_of(settings)) as process:
+        await eventually(lambda: _fails(settings.notifier_port, set()), 30)
+        await ledger.delete_stream()
+        await eventually(lambda: _fails(settings.notifier_port, {"consumer"}))
+        used = processor_seconds(process.pid)
+        for _ in range(20):  # two seconds of it, as other processes see it
+            assert await failing_parts(settings.notifier_port) == {"consumer"}
+            await asyncio.sleep(0.1)
+        assert processor_seconds(process.pid) - used < 0.5
+        await ledger.provision()
+        await ledger.publish(event("calm", threshold(80)))
+        await eventually(lambda: mailbox.recipients == ["calm@example.com"], 20)
+
+
+async def test_a_lone_event_is_mailed_at_once(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url)
+    async with running(settings):
+        await eventually(lambda: _fails(settings.notifier_port, set()))
+        started = time.monotonic()
+        await ledger.publish(event("quick", threshold(80)))
+        await eventually(lambda: mailbox.recipients == ["quick@example.com"])
+        assert time.monotonic() - started < 1.0
+
+
+async def test_metrics_tell_what_was_sent_and_what_waits(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url)
+    async with running(settings):
+        await ledger.publish(event("counted", threshold(77)))
+        await eventually(lambda: mailbox.kinds == ["threshold-77"])
+        _, text = await asyncio.to_thread(read, settings.notifier_port, "/metrics")
+    for series in (
+        'notifier_mails_sent_total{kind="threshold-77"} 1.0',
+        "notifier_mails_pending ",
+        "notifier_oldest_pending_seconds ",
+        "notifier_dead_letters ",
+    ):
+        assert series in text
+
+
+def processor_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+async def _fails(port: int, parts: set[str]) -> bool:
+    try:
+        return await failing_parts(port) == parts
+    except OSError:
+        return False
