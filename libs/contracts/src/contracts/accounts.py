@@ -1,7 +1,7 @@
 """Account identity: which ids are legal and how one becomes a NATS subject token."""
 
 import re
-from base64 import b32encode
+from base64 import b32decode, b32encode
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -29,3 +29,15 @@ def subject_token(account_id: str) -> str:
     if _PLAIN_TOKEN.fullmatch(account_id):
         return account_id
     return _ENCODED_PREFIX + b32encode(account_id.encode()).decode().rstrip("=")
+
+
+def account_of_token(token: str) -> str | None:
+    """The account id that `subject_token` made this token of; None if none did."""
+    account_id = token
+    if token.startswith(_ENCODED_PREFIX):
+        encoded = token.removeprefix(_ENCODED_PREFIX)
+        try:
+            account_id = b32decode(encoded + "=" * (-len(encoded) % 8)).decode()
+        except ValueError:
+            return None
+    return account_id if is_account_id(account_id) and subject_token(account_id) == token else None

@@ -1,20 +1,26 @@
 """One batch of commands: decided in turn, and everything that they led to as rows."""
 
-from hashlib import blake2b
-
+import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, SolarisError
 from msgspec import json
 
 from ledger.application.submission import Submission
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
+from ledger.metrics import DEBT_TOKENS
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, Changes, EventRow, LockedAccount, StoredCommand
 
-type Outcome = Answer | Exception
+log = structlog.get_logger()
+
+type Outcome = Answer | SolarisError
+
+
+class DecisionFailedError(SolarisError):
+    """A defect of ours met this command; it changed nothing, and sending it again would meet the defect again."""
 
 
 def decide_batch(batch: list[Submission], state: BatchState, policy: Policy) -> tuple[list[Outcome], Changes]:
@@ -24,14 +30,12 @@ def decide_batch(batch: list[Submission], state: BatchState, policy: Policy) -> 
     for submission in batch:
         try:
             outcomes.append(_decide_one(submission, state, changes, policy))
-        except Exception as error:  # a defect that one command meets must not take the batch with it
+        except SolarisError as error:
             outcomes.append(error)
+        except Exception as error:  # a defect that one command meets must not take the batch with it
+            log.exception("decision_failed", command=type(submission.command).__name__)
+            outcomes.append(DecisionFailedError(repr(error)))
     return outcomes, changes
-
-
-def content_hash(content: object) -> str:
-    """Digest of a command's content, for telling a repetition from a conflict."""
-    return blake2b(encode(content), digest_size=16).hexdigest()
 
 
 def _decide_one(submission: Submission, state: BatchState, changes: Changes, policy: Policy) -> Answer:
@@ -88,6 +92,8 @@ def _append(submission: Submission, locked: LockedAccount, decision: Decision, c
         )
         head = chain_hash(head, account_id, version, data)
         rows.append(EventRow(account_id, version, event_id, event_type, recorded_at, data, head))
+    if (debt := decision.account.debt - locked.account.debt) > 0:
+        DEBT_TOKENS.inc(debt)
     changes.events.extend(rows)
     locked.account, locked.head = decision.account, head
     changes.accounts[account_id] = locked

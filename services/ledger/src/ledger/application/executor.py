@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
 import structlog
-from contracts.errors import RefusalCode, UnavailableError
+from contracts.errors import RefusalCode, SolarisError, UnavailableError
 from contracts.reservations import Refused
 
 from ledger.application.batch import Outcome, decide_batch
@@ -17,6 +19,7 @@ from ledger.application.submission import Idempotency, Kind, Submission
 from ledger.domain.commands import Command, ReserveTokens
 from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
+from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, count_command
 from ledger.store import write_path
 from ledger.store.rows import AuditEntry
 
@@ -40,12 +43,25 @@ class BusyError(Exception):
     """The queue of this kind is full or too slow; nothing was done."""
 
 
+class RejectedByStoreError(SolarisError):
+    """Postgres refused this command's rows (SQLSTATE class 22 or 23); it changed nothing."""
+
+
 class Executor:
     """The only writer of one process. Several processes may run: row locks keep them right."""
 
-    def __init__(self, database_url: str, policy: Policy, *, openings_per_minute: int = 6_000) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        policy: Policy,
+        *,
+        openings_per_minute: int = 6_000,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """`on_commit` is called after each commit that stored events."""
         self._database_url = database_url
         self._policy = policy
+        self._on_commit = on_commit
         self._openings = Openings(openings_per_minute)
         self._queues = Queues()
         self._wakeup = asyncio.Event()
@@ -134,7 +150,7 @@ class Executor:
                         await self._commit([submission])
                     return
                 if _is_data_error(error):
-                    batch[0].fail(error)
+                    batch[0].fail(RejectedByStoreError(f"{error.sqlstate}: {error}"))
                     return
                 log.warning("batch_failed", sqlstate=error.sqlstate, error=str(error), size=len(batch))
             except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
@@ -143,6 +159,10 @@ class Executor:
                 _answer(batch, outcomes)
                 return
             self._disconnect()
+            if self._stopping:
+                for submission in batch:
+                    submission.fail(UnavailableError("the ledger stops and the database does not answer"))
+                return
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
@@ -162,6 +182,7 @@ class Executor:
         command_keys = list(
             {(each.account_id, each.idempotency.command_id) for each in batch if each.idempotency is not None}
         )
+        started = time.perf_counter()
         await connection.execute("BEGIN")
         try:
             state = await write_path.read_batch_state(connection, account_ids, hold_keys, command_keys)
@@ -172,6 +193,10 @@ class Executor:
             self._disconnect()
             raise
         await connection.execute("COMMIT")
+        BATCH_SIZE.observe(len(batch))
+        COMMIT_SECONDS.observe(time.perf_counter() - started)
+        if self._on_commit is not None and changes.events:
+            self._on_commit()
         return outcomes
 
     async def _admit_unknown(self, connection: asyncpg.Connection, batch: list[Submission]) -> dict[Submission, Answer]:
@@ -236,6 +261,7 @@ def _is_data_error(error: asyncpg.PostgresError) -> bool:
 
 def _answer(batch: list[Submission], outcomes: list[Outcome]) -> None:
     for submission, outcome in zip(batch, outcomes, strict=True):
+        count_command(submission.kind, type(outcome).__name__)
         if isinstance(outcome, Exception):
             submission.fail(outcome)
         else:

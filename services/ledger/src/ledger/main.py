@@ -1,0 +1,74 @@
+"""Puts the ledger together and runs it until a signal."""
+
+import asyncio
+
+import structlog
+from chassis.logging import configure_logging
+from chassis.nats import connect
+from chassis.postgres import create_pool
+from chassis.server import run, serve, stop_signal
+
+from ledger.application.executor import Executor
+from ledger.application.profiles import Profiles
+from ledger.application.sweeper import Sweeper
+from ledger.catalog_file import CatalogError, load_policy
+from ledger.domain.policy import Policy
+from ledger.http import build_app
+from ledger.messaging.reads import ReadResponder
+from ledger.messaging.relay import Relay
+from ledger.messaging.reserve import ReserveResponder
+from ledger.messaging.usage import UsageConsumer
+from ledger.messaging.watermark import UsageWatermark
+from ledger.settings import LedgerSettings
+
+log = structlog.get_logger()
+
+
+async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
+    """Serve until SIGINT or SIGTERM: stop taking requests, answer what is queued, then leave."""
+    stop = stop_signal()
+    client = await connect(settings.nats_url, service="ledger")
+    pool = await create_pool(settings.database_url, min_size=1, max_size=6, service="ledger")
+    replicas = settings.jetstream_replicas
+    relay = Relay(settings.database_url, client, replicas=replicas)
+    profiles = Profiles(pool)
+    reads = ReadResponder(client, pool, policy, profiles)
+    executor = Executor(
+        settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
+    )
+    async with executor, serve(build_app(client, reads), settings.host, settings.ledger_port):
+        usage = UsageConsumer(client, executor, pool, replicas=replicas)
+        sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
+        reserves = ReserveResponder(client, executor, profiles)
+        loops = [
+            asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in (relay, usage, sweeper, profiles)
+        ]
+        await reserves.start()
+        await reads.start()
+        log.info("ledger_ready", port=settings.ledger_port, catalog=policy.catalog.version)
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        log.info("ledger_stopping", reason="signal" if stopped in done else "a loop ended")
+        await reserves.stop_receiving()
+        for loop in loops:
+            loop.cancel()
+        ended = await asyncio.gather(*loops, return_exceptions=True)
+    await reserves.stop()
+    await client.close()
+    pool.terminate()
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+def main() -> None:
+    """Entry point of `python -m ledger`."""
+    settings = LedgerSettings.load()
+    configure_logging("ledger", settings.log_level)
+    if not settings.nats_url:
+        raise SystemExit("cannot start: SOLARIS_NATS_URL: Field required")
+    try:
+        policy = load_policy(settings)
+    except CatalogError as error:
+        raise SystemExit(f"cannot start: SOLARIS_CATALOG: {error}") from None
+    run(run_ledger(settings, policy))

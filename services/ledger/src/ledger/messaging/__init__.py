@@ -1,0 +1,1 @@
+"""NATS: requests become commands, usage becomes commands, stored events become messages."""

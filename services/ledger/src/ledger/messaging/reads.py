@@ -1,0 +1,97 @@
+"""Answers reads by request-reply: balance, profile, readiness."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+import structlog
+from contracts import subjects
+from contracts.accounts import account_of_token
+from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from ledger.application.profiles import Profiles
+from ledger.domain.decide import as_of
+from ledger.domain.policy import Policy
+from ledger.store.codec import encode
+from ledger.store.read_path import load_account
+
+log = structlog.get_logger()
+
+MAX_CONCURRENT: Final = 8
+READ_TIMEOUT_SECONDS: Final = 2.0
+DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+class ReadResponder:
+    """Reads at most `MAX_CONCURRENT` at once, each bounded in time; an error is part of the answer."""
+
+    def __init__(self, client: Client, pool: asyncpg.Pool, policy: Policy, profiles: Profiles) -> None:
+        self._client = client
+        self._pool = pool
+        self._policy = policy
+        self._profiles = profiles
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        answers: dict[str, Callable[[str], Awaitable[object]]] = {
+            f"{subjects.READ_BALANCE_PREFIX}.*": self.balance,
+            f"{subjects.READ_PROFILE_PREFIX}.*": self.profile,
+            subjects.READ_READY: self.ready,
+        }
+        for subject, answer in answers.items():
+            await self._client.subscribe(subject, queue=subjects.LEDGER_QUEUE, cb=self._receiver(answer))
+
+    def _receiver(self, answer: Callable[[str], Awaitable[object]]) -> Callable[[Msg], Awaitable[None]]:
+        async def receive(message: Msg) -> None:
+            async def respond() -> None:
+                try:
+                    await self._client.publish(message.reply, encode(await answer(message.subject.rpartition(".")[2])))
+                finally:
+                    self._slots.release()
+
+            await self._slots.acquire()
+            task = asyncio.create_task(respond())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        return receive
+
+    async def balance(self, token: str) -> BalanceAnswer:
+        """The balance as of now; due cycles count as started."""
+        account_id = account_of_token(token)
+        if account_id is None:
+            return BalanceAnswer()
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                found = await load_account(self._pool, account_id)
+        except DATABASE_ERRORS as error:
+            log.warning("balance_unreadable", error=repr(error))
+            return BalanceAnswer(error="the ledger's store does not answer")
+        if found is None:
+            return BalanceAnswer()
+        account, now = found
+        return BalanceAnswer(balance=as_of(account, now, self._policy).balance())
+
+    async def profile(self, token: str) -> ProfileAnswer:
+        account_id = account_of_token(token)
+        if account_id is None:
+            return ProfileAnswer()
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                return ProfileAnswer(profile=await self._profiles.find(account_id))
+        except DATABASE_ERRORS as error:
+            log.warning("profile_unreadable", error=repr(error))
+            return ProfileAnswer(error="the ledger's store does not answer")
+
+    async def ready(self, _: str = "") -> ReadyAnswer:
+        """Whether the store takes a statement now."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                await self._pool.fetchval("SELECT 1")
+        except DATABASE_ERRORS as error:
+            return ReadyAnswer(ready=False, error=f"database: {error!r}"[:200])
+        return ReadyAnswer(ready=True)

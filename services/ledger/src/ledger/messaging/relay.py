@@ -1,0 +1,119 @@
+"""Publishes stored events to JetStream in the order of their positions; the event table is the outbox."""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+import structlog
+from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from contracts.accounts import subject_token
+from contracts.envelope import event_name
+from contracts.subjects import event_subject
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from ledger.messaging.topology import ensure_topology
+from ledger.metrics import RELAY_LAG, RELAYED
+
+log = structlog.get_logger()
+
+NAME: Final = "ledger"
+LEADER_LOCK: Final = 7205759403792794
+BATCH: Final = 500
+GATHER_SECONDS: Final = 0.02
+"""Wait after a nudge, so that one fsync of the stream covers the events of several commits."""
+POLL_SECONDS: Final = 0.25
+"""Finds events of other ledger processes, whose commits nudge nobody here."""
+RETRY_SECONDS: Final = 0.5
+
+READ_EVENTS: Final = """
+SELECT position, account_id, id, type, data FROM ledger.events WHERE position > $1 ORDER BY position LIMIT $2
+"""
+_TRY_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
+_READ_POSITION: Final = "SELECT position FROM ledger.relay WHERE name = $1"
+_STORE_POSITION: Final = """
+INSERT INTO ledger.relay (name, position) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET position = excluded.position
+"""
+
+
+def as_message(account_id: str, event_id: object, event_type: str, data: bytes) -> Message:
+    """A stored event as it is published: its bytes unchanged, its id as the message's."""
+    return Message(event_subject(event_name(event_type), subject_token(account_id)), data, str(event_id))
+
+
+class Relay:
+    """One process relays at a time, by a session lock; were there two, ids would make it harmless."""
+
+    def __init__(self, database_url: str, client: Client, *, replicas: int = 1) -> None:
+        self._database_url = database_url
+        self._client = client
+        self._replicas = replicas
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """There are new events."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled; a failed event is published again and never passed."""
+        while True:
+            try:
+                await self._lead()
+            except PublishRejectedError as error:
+                log.warning("relay_refused", error=str(error), code=error.code)
+                await self._recreate_streams()
+            except (NatsError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("relay_interrupted", error=repr(error))
+                await self._recreate_streams()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _recreate_streams(self) -> None:
+        try:
+            await ensure_topology(self._client.jetstream(), self._replicas)
+        except (NatsError, OSError, TimeoutError) as error:
+            log.debug("topology_not_ensured", error=repr(error))
+
+    async def _lead(self) -> None:
+        connection = await asyncpg.connect(
+            self._database_url,
+            timeout=5,
+            command_timeout=10,
+            # A position lost by a crash is published again; it needs no fsync of its own.
+            server_settings={"application_name": "ledger-relay", "synchronous_commit": "off"},
+        )
+        try:
+            # The leader may be another process, so there is nothing here to wait on but the lock.
+            while not await connection.fetchval(_TRY_LEAD, LEADER_LOCK):  # noqa: ASYNC110
+                await asyncio.sleep(POLL_SECONDS * 4)
+            position = await connection.fetchval(_READ_POSITION, NAME) or 0
+            while True:
+                position = await self._publish_after(connection, position)
+        finally:
+            connection.terminate()
+
+    async def _publish_after(self, connection: asyncpg.Connection, position: int) -> int:
+        rows = await connection.fetch(READ_EVENTS, position, BATCH)
+        if not rows:
+            RELAY_LAG.set(0)
+            await self._wait()
+            return position
+        messages = [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
+        await publish_in_order(self._client, messages)
+        position = int(rows[-1]["position"])
+        await connection.execute(_STORE_POSITION, NAME, position)
+        RELAYED.inc(len(rows))
+        if len(rows) < BATCH:
+            await self._wait()
+        else:
+            RELAY_LAG.set(await connection.fetchval("SELECT max(position) FROM ledger.events") - position)
+        return position
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._nudged.wait()
+        except TimeoutError:
+            return
+        self._nudged.clear()
+        await asyncio.sleep(GATHER_SECONDS)

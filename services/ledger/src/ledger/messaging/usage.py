@@ -1,0 +1,161 @@
+"""Reads `usage.recorded` from JetStream in batches and acknowledges after the commit."""
+
+import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+import asyncpg
+import structlog
+from contracts import subjects
+from contracts.accounts import subject_token
+from contracts.deadletters import DeadLetter
+from contracts.envelope import MESSAGE_ID_HEADER, event_adapter
+from contracts.errors import SolarisError, UnavailableError
+from contracts.events import UsageRecorded
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+from pydantic import ValidationError
+
+from ledger.application.content import usage_hash
+from ledger.application.executor import BusyError, Executor
+from ledger.application.submission import Kind
+from ledger.domain.commands import SettleUsage
+from ledger.domain.decision import Answer
+from ledger.messaging.topology import ensure_topology
+from ledger.metrics import DEAD_LETTERS
+from ledger.store.codec import encode
+from ledger.store.dead_letters import store_dead_letter
+
+log = structlog.get_logger()
+
+FETCH_SIZE: Final = 500
+FETCH_SECONDS: Final = 0.1
+"""A fetch waits this long to fill its batch (a lingering pull), so it bounds the delay of a lone settlement."""
+RETRY_SECONDS: Final = 0.5
+_parse: Final = event_adapter(UsageRecorded).validate_json
+
+
+class InvalidUsageError(Exception):
+    """The message can never be settled; the text says why."""
+
+
+def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
+    """The causing message's id and the command.
+
+    Raises:
+        InvalidUsageError: not a `usage.recorded` event, or its subject names another account.
+    """
+    try:
+        event = _parse(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if subject.rpartition(".")[2] != subject_token(event.subject):
+        raise InvalidUsageError(f"published on {subject}, which is not the subject of account {event.subject}")
+    return event.id, SettleUsage(account_id=event.subject, usage=event.data, content_hash=usage_hash(event.data))
+
+
+class UsageConsumer:
+    """Fetches no more than the executor drains; acknowledges a message when its effect, or its dead letter, stands."""
+
+    def __init__(self, client: Client, executor: Executor, pool: asyncpg.Pool, *, replicas: int = 1) -> None:
+        self._client = client
+        self._jetstream = client.jetstream()
+        self._executor = executor
+        self._pool = pool
+        self._replicas = replicas
+
+    async def run(self) -> None:
+        """Consume until cancelled; whatever breaks (server gone, stream deleted) is waited out and bound anew."""
+        while True:
+            try:
+                await ensure_topology(self._jetstream, self._replicas)
+                await self._consume()
+            except (NatsError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("usage_consumer_interrupted", error=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _consume(self) -> None:
+        subscription = await self._jetstream.pull_subscribe_bind(
+            durable=subjects.LEDGER_USAGE_CONSUMER, stream=subjects.USAGE_STREAM
+        )
+        idle = 0
+        try:
+            while True:
+                try:
+                    messages = await subscription.fetch(FETCH_SIZE, timeout=FETCH_SECONDS)
+                except NatsTimeoutError:
+                    idle += 1
+                    if idle % 50 == 0:
+                        # A pull on a deleted consumer times out like an empty one; only asking tells them apart.
+                        await subscription.consumer_info()
+                    continue
+                idle = 0
+                await self._settle(messages)
+        finally:
+            await self._unsubscribe(subscription)
+
+    async def _unsubscribe(self, subscription: JetStreamContext.PullSubscription) -> None:
+        try:
+            await subscription.unsubscribe()
+        except (NatsError, OSError, ValueError) as error:
+            log.debug("usage_unsubscribe_failed", error=repr(error))
+
+    async def _settle(self, messages: list[Msg]) -> None:
+        settling: list[tuple[Msg, asyncio.Future[Answer]]] = []
+        for message in messages:
+            try:
+                causation_id, command = parse_usage(message.subject, message.data)
+            except InvalidUsageError as error:
+                await self._give_up(message, str(error))
+                continue
+            settling.append((message, await self._submit(command, causation_id)))
+        for message, future in settling:
+            try:
+                await future
+            except UnavailableError:
+                await message.nak(delay=RETRY_SECONDS)
+            except SolarisError as error:
+                await self._give_up(message, str(error))
+            else:
+                await message.ack()
+
+    async def _submit(self, command: SettleUsage, causation_id: str) -> asyncio.Future[Answer]:
+        while True:
+            try:
+                return self._executor.submit(command, Kind.USAGE, causation_id=causation_id)
+            except BusyError:
+                await asyncio.sleep(0.02)
+
+    async def _give_up(self, message: Msg, reason: str) -> None:
+        """Keep payload and reason, announce it, and only then take the message off the queue."""
+        headers = message.headers or {}
+        message_id = headers.get(MESSAGE_ID_HEADER) or sha256(message.data).hexdigest()
+        number = await store_dead_letter(
+            self._pool,
+            consumer=subjects.LEDGER_USAGE_CONSUMER,
+            message_id=message_id[:128],
+            subject=message.subject,
+            payload=message.data,
+            reason=reason,
+        )
+        if number is not None:
+            DEAD_LETTERS.inc()
+            log.error("usage_dead_lettered", dead_letter=f"ledger:{number}", reason=reason)
+            await self._announce(number, message.subject, reason)
+        await message.term()
+
+    async def _announce(self, number: int, subject: str, reason: str) -> None:
+        announcement = DeadLetter(
+            id=f"ledger:{number}",
+            service="ledger",
+            consumer=subjects.LEDGER_USAGE_CONSUMER,
+            subject=subject,
+            reason=reason,
+            failed_at=datetime.now(UTC),
+        )
+        await self._client.publish(subjects.dead_letter("ledger", subjects.LEDGER_USAGE_CONSUMER), encode(announcement))

@@ -1,0 +1,46 @@
+"""Up to which time all usage is decided, told from the usage stream and its consumer."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from contracts import subjects
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from ledger.metrics import USAGE_PASSED
+
+log = structlog.get_logger()
+
+CLOCK_TOLERANCE: Final = timedelta(seconds=2)
+"""The stream's end is observed by this process's clock, deadlines are of the database's."""
+
+
+class UsageWatermark:
+    """Observes the stream's end, and once the consumer has acknowledged up to there, that time has passed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._observed: tuple[datetime, int] | None = None
+        self._passed: datetime | None = None
+
+    async def passed(self) -> datetime | None:
+        """The latest time known to have passed; None while the stream can't be read."""
+        jetstream = self._client.jetstream(timeout=2)
+        try:
+            if self._observed is None:
+                now = datetime.now(UTC) - CLOCK_TOLERANCE
+                stream = await jetstream.stream_info(subjects.USAGE_STREAM)
+                self._observed = (now, stream.state.last_seq)
+            consumer = await jetstream.consumer_info(subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)
+        except (NatsError, OSError, TimeoutError) as error:
+            log.debug("watermark_unknown", error=repr(error))
+            self._observed = None
+            return None
+        observed_at, last_sequence = self._observed
+        acknowledged = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+        if acknowledged >= last_sequence or not (consumer.num_pending or consumer.num_ack_pending):
+            self._passed = observed_at
+            self._observed = None
+            USAGE_PASSED.set(observed_at.timestamp())
+        return self._passed

@@ -1,0 +1,33 @@
+"""What operators watch of the ledger."""
+
+from functools import cache
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS: Final = Counter("solaris_ledger_commands_total", "Commands answered", ["kind", "outcome"])
+BATCH_SIZE: Final = Histogram(
+    "solaris_ledger_batch_size", "Commands in one commit", buckets=(1, 2, 4, 8, 16, 32, 64, 96, 128)
+)
+COMMIT_SECONDS: Final = Histogram(
+    "solaris_ledger_commit_seconds",
+    "One batch from lock to commit",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+QUEUE_DEPTH: Final = Gauge("solaris_ledger_queue_depth", "Commands that wait", ["kind"])
+DEBT_TOKENS: Final = Counter("solaris_ledger_debt_tokens_total", "Tokens charged beyond balance: estimate errors")
+RELAY_LAG: Final = Gauge("solaris_ledger_relay_lag_events", "Stored events not yet published")
+RELAYED: Final = Counter("solaris_ledger_relayed_events_total", "Events published")
+DEAD_LETTERS: Final = Counter("solaris_ledger_dead_letters_total", "Messages given up on")
+USAGE_PASSED: Final = Gauge("solaris_ledger_usage_passed_timestamp_seconds", "All usage up to this time is decided")
+EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
+
+
+@cache
+def _commands(kind: str, outcome: str) -> Counter:
+    return COMMANDS.labels(kind, outcome)
+
+
+def count_command(kind: str, outcome: str) -> None:
+    """Count an answered command; `outcome` is the answer's or the error's type."""
+    _commands(kind, outcome).inc()

@@ -1,0 +1,1 @@
+"""What operators do with the ledger: read, administer, verify, rebuild, publish again, seed."""

@@ -1,0 +1,103 @@
+"""History made by the very commands of the live path, under a clock that the caller supplies."""
+
+import asyncio
+from datetime import datetime
+
+from ledger.application.batch import decide_batch
+from ledger.application.submission import Idempotency, Kind, Submission
+from ledger.domain.account import Account
+from ledger.domain.commands import Command
+from ledger.domain.decision import Answer
+from ledger.domain.holds import Hold, HoldState
+from ledger.domain.policy import Policy
+from ledger.store.codec import GENESIS
+from ledger.store.rows import AuditEntry, BatchState, Changes, Key, LockedAccount
+
+FINAL = frozenset({HoldState.SETTLED, HoldState.RELEASED})
+
+
+class History:
+    """Decides commands in the order given, on accounts that have no past; needs a running event loop.
+
+    Memory holds the accounts and the holds that are still open; what was decided leaves by `take`.
+    """
+
+    def __init__(self, policy: Policy, starts_at: datetime) -> None:
+        self._policy = policy
+        self._state = BatchState({}, {}, {}, starts_at)
+        self._changes = Changes()
+        self._unused_answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pending_events(self) -> int:
+        return len(self._changes.events)
+
+    def account(self, account_id: str) -> Account:
+        return self._locked(account_id).account
+
+    def execute(
+        self,
+        command: Command,
+        at: datetime,
+        *,
+        idempotency: Idempotency | None = None,
+        audit: AuditEntry | None = None,
+        causation_id: str | None = None,
+    ) -> Answer:
+        """Decide one command at `at` and keep its rows.
+
+        Raises:
+            SolarisError: the command was refused by a rule.
+        """
+        self._locked(command.account_id)
+        self._state.clock = at
+        submission = Submission(
+            command=command,
+            kind=Kind.ADMIN,
+            answer=self._unused_answer,
+            enqueued_at=0.0,
+            idempotency=idempotency,
+            audit=audit,
+            causation_id=causation_id,
+        )
+        (outcome,), changes = decide_batch([submission], self._state, self._policy)
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._keep(changes)
+        return outcome
+
+    def take(self) -> Changes:
+        """The rows decided since the last call; an account's and a hold's row is its newest."""
+        taken, self._changes = self._changes, Changes()
+        return taken
+
+    def take_final(self) -> Changes:
+        """As `take`, but without accounts and open holds: what no later command can change."""
+        taken = self.take()
+        open_holds = {key: hold for key, hold in taken.holds.items() if hold.state not in FINAL}
+        for key in open_holds:
+            del taken.holds[key]
+        self._changes.holds.update(open_holds)
+        self._changes.accounts.update(taken.accounts)
+        taken.accounts = {}
+        return taken
+
+    def _locked(self, account_id: str) -> LockedAccount:
+        known = self._state.accounts.get(account_id)
+        if known is None:
+            known = self._state.accounts[account_id] = LockedAccount(Account(account_id=account_id), GENESIS)
+        return known
+
+    def _keep(self, changes: Changes) -> None:
+        kept = self._changes
+        kept.events.extend(changes.events)
+        kept.accounts.update(changes.accounts)
+        kept.holds.update(changes.holds)
+        kept.commands.update(changes.commands)
+        kept.audit.extend(changes.audit)
+        self._forget_final(changes.holds)
+
+    def _forget_final(self, holds: dict[Key, Hold]) -> None:
+        for key, hold in holds.items():
+            if hold.state in FINAL:
+                self._state.holds.pop(key, None)

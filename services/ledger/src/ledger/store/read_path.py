@@ -1,0 +1,43 @@
+"""What others may read of an account without deciding anything."""
+
+from datetime import datetime
+
+import asyncpg
+from contracts.reservations import Profile
+
+from ledger.domain.account import Account
+from ledger.store.codec import decode_account
+
+
+async def load_account(
+    connection: asyncpg.Pool | asyncpg.Connection, account_id: str
+) -> tuple[Account, datetime] | None:
+    """The account as its last event left it, and the database's clock; None if it was never opened."""
+    row = await connection.fetchrow(
+        "SELECT state, clock_timestamp() FROM ledger.accounts WHERE account_id = $1 AND state IS NOT NULL", account_id
+    )
+    return None if row is None else (decode_account(row[0]), row[1])
+
+
+async def load_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str) -> Profile | None:
+    """What is known of the person; None if nothing is."""
+    row = await connection.fetchrow("SELECT email, name, locale FROM ledger.profiles WHERE account_id = $1", account_id)
+    return None if row is None else Profile(email=row[0], name=row[1], locale=row[2])
+
+
+async def store_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str, profile: Profile) -> None:
+    """Keep what is given; what is None stays as it was."""
+    await connection.execute(
+        """
+        INSERT INTO ledger.profiles AS known (account_id, email, name, locale) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account_id) DO UPDATE SET
+            email = coalesce(excluded.email, known.email),
+            name = coalesce(excluded.name, known.name),
+            locale = coalesce(excluded.locale, known.locale),
+            updated_at = now()
+        """,
+        account_id,
+        profile.email,
+        profile.name,
+        profile.locale,
+    )

@@ -1,0 +1,168 @@
+"""The real ledger process on real Postgres and NATS, and a gateway's side of the conversation."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import nats
+import pytest_asyncio
+from chassis.ids import new_uuid7
+from contracts import subjects
+from contracts.accounts import subject_token
+from contracts.balance import Balance
+from contracts.envelope import CloudEvent, cloud_event_type, event_adapter
+from contracts.events import USAGE_RECORDED, UsageRecorded
+from contracts.reads import BalanceAnswer, ReadyAnswer
+from contracts.reservations import ReserveAnswer, ReserveTokens
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.migrate import migrate_ledger
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from pydantic import TypeAdapter
+
+from tests.support.eventually import eventually
+
+_answer = TypeAdapter(ReserveAnswer).validate_json
+_balance = TypeAdapter(BalanceAnswer).validate_json
+_ready = TypeAdapter(ReadyAnswer).validate_json
+_request = TypeAdapter(ReserveTokens)
+
+
+@dataclass
+class LedgerProcess:
+    """`python -m ledger` as a child; `environment` may be changed before a restart."""
+
+    environment: dict[str, str]
+    client: Client
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ledger", env={**os.environ, **self.environment}
+        )
+        await eventually(self._is_ready, 20, message="ledger ready")
+
+    async def _is_ready(self) -> bool:
+        with contextlib.suppress(NatsError):
+            return _ready((await self.client.request(subjects.READ_READY, b"", timeout=0.5)).data).ready
+        return False
+
+    async def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 15)
+
+
+@dataclass
+class Conversation:
+    """What a gateway does: reserve, then record how it ended."""
+
+    client: Client
+    database: asyncpg.Pool
+
+    async def reserve(self, account_id: str, **fields: object) -> ReserveAnswer:
+        request = ReserveTokens(
+            reservation_id=str(fields.pop("reservation_id", None) or new_uuid7()),
+            account_id=account_id,
+            model="gpt-4o",
+            endpoint="/v1/chat/completions",
+            prompt_tokens=100,
+            maximum_output_tokens=100,
+            deadline=datetime.now(UTC) + timedelta(seconds=3),
+        )
+        return await self.ask(replace(request, **fields))  # type: ignore[arg-type]  # fields of the request by name
+
+    async def ask(self, request: ReserveTokens) -> ReserveAnswer:
+        subject = f"{subjects.RESERVE_PREFIX}.{subject_token(request.account_id)}"
+        return _answer((await self.client.request(subject, _request.dump_json(request), timeout=5)).data)
+
+    async def record(
+        self,
+        account_id: str,
+        reservation_id: str,
+        prompt: int = 0,
+        completion: int = 0,
+        outcome: Outcome = Outcome.COMPLETED,
+        message_id: str | None = None,
+    ) -> CloudEvent[UsageRecorded]:
+        event = CloudEvent(
+            id=message_id or str(new_uuid7()),
+            type=cloud_event_type(USAGE_RECORDED),
+            source="test",
+            subject=account_id,
+            time=datetime.now(UTC),
+            data=UsageRecorded(
+                reservation_id=reservation_id,
+                model="gpt-4o",
+                endpoint="/v1/chat/completions",
+                usage=TokenUsage(prompt_tokens=prompt, completion_tokens=completion),
+                usage_source=UsageSource.PROVIDER,
+                outcome=outcome,
+                status=200,
+                started_at=datetime.now(UTC),
+                duration_ms=5,
+            ),
+        )
+        await self.publish(event)
+        return event
+
+    async def publish(self, event: CloudEvent[UsageRecorded], message_id: str | None = None) -> None:
+        await self.client.jetstream().publish(
+            subjects.event_subject(USAGE_RECORDED, subject_token(event.subject)),
+            event_adapter(UsageRecorded).dump_json(event),
+            headers={"Nats-Msg-Id": message_id or event.id},
+        )
+
+    async def balance(self, account_id: str) -> Balance:
+        subject = f"{subjects.READ_BALANCE_PREFIX}.{subject_token(account_id)}"
+        answer = _balance((await self.client.request(subject, b"", timeout=5)).data)
+        assert answer.balance is not None, answer.error
+        return answer.balance
+
+    async def settled(self, account_id: str, used: int) -> Balance:
+        """The balance once `used` tokens are charged and nothing is held."""
+
+        async def quiet() -> Balance | None:
+            balance = await self.balance(account_id)
+            return balance if balance.monthly_used == used and balance.held == 0 else None
+
+        return await eventually(quiet, 10, message=f"{account_id} settled at {used}")  # type: ignore[return-value]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ledger(database_url: str, nats_url: str, tmp_path_factory: object) -> AsyncIterator[LedgerProcess]:
+    await migrate_ledger(database_url)
+    client = await nats.connect(nats_url)
+    process = LedgerProcess(
+        {
+            "SOLARIS_DATABASE_URL": database_url,
+            "SOLARIS_NATS_URL": nats_url,
+            "SOLARIS_LEDGER_PORT": "0",
+            "SOLARIS_SWEEP_SECONDS": "0.2",
+        },
+        client,
+    )
+    await process.start()
+    yield process
+    if process.process is not None and process.process.returncode is None:
+        await process.stop()
+    await client.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def gateway(ledger: LedgerProcess, nats_url: str, database_url: str) -> AsyncIterator[Conversation]:
+    client = await nats.connect(nats_url)
+    pool = await asyncpg.create_pool(database_url, min_size=1, max_size=2)
+    yield Conversation(client, pool)
+    pool.terminate()
+    await client.close()
