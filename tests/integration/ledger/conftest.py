@@ -90,6 +90,7 @@ class Conversation:
         self,
         account_id: str,
         reservation_id: str,
+        *,
         prompt: int = 0,
         completion: int = 0,
         outcome: Outcome = Outcome.COMPLETED,

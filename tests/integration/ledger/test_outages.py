@@ -1,0 +1,109 @@
+"""Streams deleted, Postgres away: nothing is lost and nobody restarts anything by hand."""
+
+import asyncio
+
+from contracts import subjects
+from contracts.errors import RefusalCode
+from local_run.ports import any_free
+
+from tests.integration.ledger.conftest import Conversation, LedgerProcess
+from tests.support.eventually import eventually
+
+
+async def test_deleted_streams_come_back_and_settlement_goes_on(gateway: Conversation) -> None:
+    await gateway.reserve("streams", reservation_id="r-1")
+    await gateway.record("streams", "r-1", prompt=5, completion=5)
+    await gateway.settled("streams", 10)
+    jetstream = gateway.client.jetstream()
+    for stream in (subjects.USAGE_STREAM, subjects.LEDGER_STREAM):
+        await jetstream.delete_stream(stream)
+    await gateway.reserve("streams", reservation_id="r-2")
+
+    async def recorded() -> bool:
+        await gateway.record("streams", "r-2", prompt=3, completion=0, message_id="usage-r-2")
+        return True
+
+    async def accepted() -> bool:
+        try:
+            return await recorded()
+        except Exception:
+            return False
+
+    await eventually(accepted, 20)
+    await gateway.settled("streams", 13)
+
+    async def relayed() -> bool:
+        return (await jetstream.stream_info(subjects.LEDGER_STREAM)).state.messages > 0
+
+    await eventually(relayed, 10)
+
+
+async def test_connections_cut_under_load_are_made_anew(gateway: Conversation, ledger: LedgerProcess) -> None:
+    stop = asyncio.Event()
+    counted: list[str] = []
+
+    async def caller(number: int) -> None:
+        sequence = 0
+        while not stop.is_set():
+            reservation_id = f"r-cut-{number}-{sequence}"
+            sequence += 1
+            answer = await ask_until_answered(reservation_id)
+            assert answer.granted is not None
+            await gateway.record("cut", reservation_id, prompt=1, completion=1)
+            counted.append(reservation_id)
+
+    async def ask_until_answered(reservation_id: str):  # type: ignore[no-untyped-def]
+        for _ in range(50):
+            answer = await gateway.reserve("cut", reservation_id=reservation_id)
+            if answer.refused is None or answer.refused.code not in {
+                RefusalCode.LEDGER_UNAVAILABLE,
+                RefusalCode.BUSY,
+            }:
+                return answer
+            await asyncio.sleep(0.1)
+        raise AssertionError("no answer")
+
+    callers = [asyncio.create_task(caller(number)) for number in range(8)]
+    for _ in range(5):
+        before = len(counted)
+        await eventually(lambda before=before: len(counted) > before + 30, 20)
+        await gateway.database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ledger%'"
+        )
+    stop.set()
+    await asyncio.gather(*callers)
+    balance = await gateway.settled("cut", 2 * len(counted))
+    assert balance.debt == 0
+    assert ledger.process is not None
+    assert ledger.process.returncode is None
+
+
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_two_ledgers_share_the_work_without_counting_twice(gateway: Conversation, ledger: LedgerProcess) -> None:
+    port = any_free()
+    second = LedgerProcess({**ledger.environment, "SOLARIS_LEDGER_PORT": str(port)}, ledger.client)
+    await second.start()
+    await eventually(lambda: listens(port), 20)
+
+    async def call(number: int) -> None:
+        answer = await gateway.reserve(f"pair-{number % 3}", reservation_id=f"r-pair-{number}")
+        assert answer.granted is not None
+        await gateway.record(f"pair-{number % 3}", f"r-pair-{number}", prompt=2, completion=2)
+
+    await asyncio.gather(*(call(number) for number in range(600)))
+    for name in range(3):
+        await gateway.settled(f"pair-{name}", 200 * 4)
+    gaps = await gateway.database.fetchval(
+        "SELECT count(*) FROM (SELECT max(version) - count(*) AS gap FROM ledger.events GROUP BY account_id) AS g "
+        "WHERE gap <> 0"
+    )
+    assert gaps == 0
+    assert await second.stop() == 0
