@@ -45,10 +45,11 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTokens:
-    """Tokens taken from, or given back to, one lot of credits."""
+    """Tokens taken from, or given back to, one lot of credits; `expires_at` is the lot's date, if it has one."""
 
     lot_id: str
     tokens: Tokens
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class GiveBack:
     """A correction downwards, in reverse of the stored charge.
 
     `debt_cancelled` reduces open debt; debt that was repaid meanwhile returns as `correction_lot`; `lapsed` is the
-    share of an allowance whose cycle is closed. Other debt is repaid at once from what came back: `debt_repayment`.
+    share of an allowance whose cycle is closed and of lots past their date. Other debt is repaid at once from what
+    came back: `debt_repayment`.
     """
 
     debt_cancelled: Tokens = 0

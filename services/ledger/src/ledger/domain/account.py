@@ -77,6 +77,12 @@ class Account(Struct, frozen=True, kw_only=True):
         return self.held + sum(max(0, closed.held - closed.remaining) for closed in self.closed_cycles)
 
     @property
+    def credits_needed_by_holds(self) -> int:
+        """What open holds may take from credits at worst: their own cycle's remainder goes first."""
+        needed = max(0, self.held - self.monthly_remaining)
+        return needed + sum(max(0, closed.held - closed.remaining) for closed in self.closed_cycles)
+
+    @property
     def balance_without_holds(self) -> int:
         return self.monthly_remaining + self.credits - self.debt
 

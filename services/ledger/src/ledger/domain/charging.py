@@ -1,6 +1,8 @@
 """Where a charge is taken, and where a correction gives it back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 
 from contracts.events import Charge, GiveBack, LotTokens
 
@@ -14,25 +16,25 @@ def charge_for(account: Account, tokens: int, cycle_id: str) -> Charge:
     A call of an ended cycle takes that cycle's kept remainder and never the new allowance.
     """
     from_allowance = min(tokens, _allowance_left(account, cycle_id))
-    from_credits = take_from_lots(((lot.id, lot.tokens) for lot in account.lots), tokens - from_allowance)
-    to_debt = tokens - from_allowance - sum(part.tokens for part in from_credits)
+    from_credits = take_from_lots(_lots_left(account), tokens - from_allowance)
+    to_debt = tokens - from_allowance - _sum(from_credits)
     return Charge(from_allowance=from_allowance, from_credits=from_credits, to_debt=to_debt)
 
 
-def give_back_for(account: Account, hold: Hold, tokens: int) -> tuple[GiveBack, Charge]:
+def give_back_for(account: Account, hold: Hold, tokens: int, now: datetime) -> tuple[GiveBack, Charge]:
     """Undo `tokens` of a hold's charge in reverse: debt, lots newest first, allowance.
 
-    Returns what moves now and the hold's final split. Debt that was repaid meanwhile returns as a lot, the share of an
-    ended cycle's allowance lapses, and other open debt is repaid at once from what came back.
+    Returns what moves now and the hold's final split. Debt that was repaid meanwhile returns as a lot, the shares of an
+    ended cycle's allowance and of lots past their date lapse, and other open debt is repaid at once from what came
+    back.
     """
     charge = hold.charge
     from_debt = min(tokens, charge.to_debt)
     debt_cancelled = min(from_debt, account.debt)
     repaid_meanwhile = from_debt - debt_cancelled
-    to_credits = take_from_lots(
-        ((part.lot_id, part.tokens) for part in reversed(charge.from_credits)), tokens - from_debt
-    )
-    from_allowance = tokens - from_debt - sum(part.tokens for part in to_credits)
+    from_credits = take_from_lots(reversed(charge.from_credits), tokens - from_debt)
+    to_credits = tuple(part for part in from_credits if part.expires_at is None or part.expires_at > now)
+    from_allowance = tokens - from_debt - _sum(from_credits)
     running = hold.cycle_id == account.running_cycle.id
     to_allowance = from_allowance if running else 0
     # Of a limit lowered below what was used, only what lies under the limit again is there to repay debt with.
@@ -45,12 +47,12 @@ def give_back_for(account: Account, hold: Hold, tokens: int) -> tuple[GiveBack, 
         else None,
         to_credits=to_credits,
         to_allowance=to_allowance,
-        lapsed=from_allowance - to_allowance,
+        lapsed=from_allowance - to_allowance + _sum(from_credits) - _sum(to_credits),
         debt_repayment=repayment,
     )
     final = Charge(
         from_allowance=charge.from_allowance - from_allowance,
-        from_credits=_subtract(charge.from_credits, to_credits),
+        from_credits=_subtract(charge.from_credits, from_credits),
         to_debt=charge.to_debt - from_debt,
     )
     return give_back, final
@@ -58,26 +60,29 @@ def give_back_for(account: Account, hold: Hold, tokens: int) -> tuple[GiveBack, 
 
 def add_charges(first: Charge, second: Charge) -> Charge:
     """Both charges as one split, lots in the order in which they were first taken."""
-    by_lot: dict[str, int] = {}
+    by_lot: dict[str, LotTokens] = {}
     for part in (*first.from_credits, *second.from_credits):
-        by_lot[part.lot_id] = by_lot.get(part.lot_id, 0) + part.tokens
+        known = by_lot.get(part.lot_id)
+        by_lot[part.lot_id] = part if known is None else replace(known, tokens=known.tokens + part.tokens)
     return Charge(
         from_allowance=first.from_allowance + second.from_allowance,
-        from_credits=tuple(LotTokens(lot_id=lot_id, tokens=tokens) for lot_id, tokens in by_lot.items()),
+        from_credits=tuple(by_lot.values()),
         to_debt=first.to_debt + second.to_debt,
     )
 
 
-def take_from_lots(lots: Iterable[tuple[str, int]], tokens: int) -> tuple[LotTokens, ...]:
-    """Take up to `tokens` from the lots in the order given."""
+def take_from_lots(lots: Iterable[LotTokens], tokens: int) -> tuple[LotTokens, ...]:
+    """Take up to `tokens` from what is left of the lots, in the order given."""
+    if tokens <= 0:
+        return ()
     parts: list[LotTokens] = []
-    for lot_id, left in lots:
-        if tokens <= 0:
-            break
-        taken = min(left, tokens)
+    for left in lots:
+        taken = min(left.tokens, tokens)
         if taken > 0:
-            parts.append(LotTokens(lot_id=lot_id, tokens=taken))
+            parts.append(replace(left, tokens=taken))
             tokens -= taken
+        if tokens == 0:
+            break
     return tuple(parts)
 
 
@@ -88,13 +93,21 @@ def _allowance_left(account: Account, cycle_id: str) -> int:
     return closed.remaining if closed else 0
 
 
+def _lots_left(account: Account) -> Iterator[LotTokens]:
+    return (LotTokens(lot_id=lot.id, tokens=lot.tokens, expires_at=lot.expires_at) for lot in account.lots)
+
+
 def _repay(debt: int, to_allowance: int, to_credits: tuple[LotTokens, ...]) -> Charge:
     from_allowance = min(debt, to_allowance)
-    from_credits = take_from_lots(((part.lot_id, part.tokens) for part in to_credits), debt - from_allowance)
+    from_credits = take_from_lots(to_credits, debt - from_allowance)
     return Charge(from_allowance=from_allowance, from_credits=from_credits)
 
 
 def _subtract(parts: tuple[LotTokens, ...], returned: tuple[LotTokens, ...]) -> tuple[LotTokens, ...]:
     back = {part.lot_id: part.tokens for part in returned}
-    left = ((part.lot_id, part.tokens - back.get(part.lot_id, 0)) for part in parts)
-    return tuple(LotTokens(lot_id=lot_id, tokens=tokens) for lot_id, tokens in left if tokens > 0)
+    left = (replace(part, tokens=part.tokens - back.get(part.lot_id, 0)) for part in parts)
+    return tuple(part for part in left if part.tokens)
+
+
+def _sum(parts: tuple[LotTokens, ...]) -> int:
+    return sum(part.tokens for part in parts)
