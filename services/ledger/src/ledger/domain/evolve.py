@@ -17,6 +17,7 @@ from contracts.events import (
     LimitChanged,
     LotTokens,
     PlanChanged,
+    RateLimits,
     RateLimitsChanged,
     ReservationExpired,
     ReservationReleased,
@@ -47,7 +48,7 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
                 tokens_allowed_at=event.tokens_allowed_at,
             )
         case UsageSettled():
-            settled = _settled(account, event, at)
+            settled = _settled(account, event)
             return replace(
                 settled,
                 version=version,
@@ -63,7 +64,7 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
                 tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
             )
         case ReservationExpired():
-            charged = _charged(account, event.charge, event.cycle_id, event.tokens, at)
+            charged = _charged(account, event.charge, event.cycle_id, event.tokens)
             return replace(charged, version=version, last_event_at=at)
         case ThresholdCrossed():
             crossed = tuple(sorted({*account.crossed, event.percent}))
@@ -75,7 +76,7 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
         case AllowanceExhausted():
             return replace(account, version=version, last_event_at=at)
         case _:
-            return replace(_administered(account, event, at), version=version, last_event_at=at)
+            return replace(_administered(account, event), version=version, last_event_at=at)
 
 
 def _administered(
@@ -90,7 +91,6 @@ def _administered(
     | CreditsGranted
     | CreditsRevoked
     | CreditsExpired,
-    at: datetime,
 ) -> Account:
     match event:
         case AccountOpened():
@@ -107,13 +107,13 @@ def _administered(
             )
         case PlanChanged():
             limited = _limited(account, event.monthly_limit, event.debt_repaid)
-            return replace(limited, plan=event.plan, rate_limits=event.rate_limits)
+            return replace(_paced(limited, event.rate_limits), plan=event.plan)
         case LimitChanged():
             return _limited(account, event.monthly_limit, event.debt_repaid)
         case ThresholdsChanged():
             return replace(account, thresholds=event.thresholds)
         case RateLimitsChanged():
-            return replace(account, rate_limits=event.rate_limits, requests_allowed_at=None, tokens_allowed_at=None)
+            return _paced(account, event.rate_limits)
         case StatusChanged():
             return replace(account, status=event.status)
         case CycleStarted():
@@ -124,11 +124,10 @@ def _administered(
             return replace(account, lots=lots, debt=account.debt - event.debt_repaid)
         case CreditsRevoked():
             taken = (LotTokens(lot_id=event.lot_id, tokens=event.from_lot),)
-            return replace(account, lots=_taken(account.lots, taken, at), debt=account.debt + event.to_debt)
+            return replace(account, lots=_taken(account.lots, taken), debt=account.debt + event.to_debt)
         case CreditsExpired():
-            return replace(
-                account, lots=_taken(account.lots, (LotTokens(lot_id=event.lot_id, tokens=event.tokens),), at)
-            )
+            taken = (LotTokens(lot_id=event.lot_id, tokens=event.tokens),)
+            return replace(account, lots=_taken(account.lots, taken))
         case _:
             assert_never(event)
 
@@ -142,6 +141,13 @@ def _limited(account: Account, monthly_limit: int, debt_repaid: int) -> Account:
     return replace(
         account, monthly_limit=monthly_limit, monthly_used=used, debt=account.debt - debt_repaid, crossed=crossed
     )
+
+
+def _paced(account: Account, rate_limits: RateLimits) -> Account:
+    """Changed limits start afresh: what was paced by the old ones says nothing of the new."""
+    if rate_limits == account.rate_limits:
+        return account
+    return replace(account, rate_limits=rate_limits, requests_allowed_at=None, tokens_allowed_at=None)
 
 
 def _cycle_started(account: Account, event: CycleStarted) -> Account:
@@ -164,20 +170,20 @@ def _cycle_started(account: Account, event: CycleStarted) -> Account:
     )
 
 
-def _settled(account: Account, event: UsageSettled, at: datetime) -> Account:
+def _settled(account: Account, event: UsageSettled) -> Account:
     if event.give_back is not None:
-        return _given_back(account, event.give_back, at)
+        return _given_back(account, event.give_back)
     charge = event.charged
     if charge is None:
         charge = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
-    return _charged(account, charge, event.cycle_id, event.hold_tokens, at)
+    return _charged(account, charge, event.cycle_id, event.hold_tokens)
 
 
-def _charged(account: Account, charge: Charge, cycle_id: str, hold_tokens: int | None, at: datetime) -> Account:
+def _charged(account: Account, charge: Charge, cycle_id: str, hold_tokens: int | None) -> Account:
     freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance)
     if not charge.from_credits and not charge.to_debt:
         return freed
-    return replace(freed, lots=_taken(account.lots, charge.from_credits, at), debt=account.debt + charge.to_debt)
+    return replace(freed, lots=_taken(account.lots, charge.from_credits), debt=account.debt + charge.to_debt)
 
 
 def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowance: int) -> Account:
@@ -205,7 +211,7 @@ def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowa
     return replace(account, closed_cycles=tuple(closed for closed in closed_cycles if closed.open_holds))
 
 
-def _given_back(account: Account, back: GiveBack, at: datetime) -> Account:
+def _given_back(account: Account, back: GiveBack) -> Account:
     lots = account.lots
     for part in back.to_credits:
         lots = _returned(lots, part)
@@ -216,22 +222,22 @@ def _given_back(account: Account, back: GiveBack, at: datetime) -> Account:
     return replace(
         account,
         monthly_used=account.monthly_used - back.to_allowance + repayment.from_allowance,
-        lots=_taken(lots, repayment.from_credits, at),
+        lots=_taken(lots, repayment.from_credits),
         debt=account.debt - back.debt_cancelled - repaid,
     )
 
 
-def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...], at: datetime) -> tuple[Lot, ...]:
-    """Reduce the lots; an empty one goes, but a dated one stays until its date, which a correction may still need."""
+def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...]) -> tuple[Lot, ...]:
+    """Reduce the lots; an empty one goes."""
     if not parts:
         return lots
     taken = {part.lot_id: part.tokens for part in parts}
     left = (replace(lot, tokens=lot.tokens - taken[lot.id]) if lot.id in taken else lot for lot in lots)
-    return tuple(lot for lot in left if lot.tokens or (lot.expires_at is not None and lot.expires_at > at))
+    return tuple(lot for lot in left if lot.tokens)
 
 
 def _returned(lots: tuple[Lot, ...], part: LotTokens) -> tuple[Lot, ...]:
     """Give tokens back to a lot. One that was used up is older than all that are left, so it returns to the front."""
     if any(lot.id == part.lot_id for lot in lots):
         return tuple(replace(lot, tokens=lot.tokens + part.tokens) if lot.id == part.lot_id else lot for lot in lots)
-    return (Lot(part.lot_id, part.tokens), *lots)
+    return (Lot(part.lot_id, part.tokens, part.expires_at), *lots)

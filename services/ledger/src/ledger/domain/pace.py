@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 MINUTE = timedelta(minutes=1)
+LONGEST = timedelta(days=3650)
+"""An absurd amount under a small limit must not leave the calendar."""
 
 
 class Pace(Struct, frozen=True):
@@ -38,4 +40,6 @@ def give_back_pace(allowed_at: datetime | None, per_minute: int | None, amount: 
 
 
 def _increment(per_minute: int, amount: int) -> timedelta:
-    return timedelta(microseconds=60_000_000 * amount // per_minute)
+    microseconds = 60_000_000 * amount // per_minute
+    longest = LONGEST // timedelta(microseconds=1)
+    return timedelta(microseconds=max(-longest, min(microseconds, longest)))
