@@ -32,8 +32,8 @@ STATUSES = frozenset({"pending", "active", "suspended", "blocked"})
 
 def open_account(draft: Draft, policy: Policy, plan_name: str | None = None, anchor_day: int | None = None) -> None:
     """First event of an account: its plan and the cycle that runs now."""
-    plan = find_plan(policy, plan_name or policy.default_plan)
-    anchor = anchor_day or local_day(draft.now, policy.time_zone)
+    plan = find_plan(policy, policy.default_plan if plan_name is None else plan_name)
+    anchor = local_day(draft.now, policy.time_zone) if anchor_day is None else anchor_day
     if not 1 <= anchor <= 31:
         raise InvalidError(f"anchor day {anchor} is not from 1 to 31")
     draft.emit(
@@ -173,5 +173,5 @@ def _debt_repaid_by(account: Account, monthly_limit: int) -> int:
 def _after_limit(draft: Draft, before: Account, policy: Policy) -> Decision:
     draft.emit_usage_alerts(before)
     draft.exhaust_below(policy.minimum_output_tokens)
-    draft.restore_from(policy.minimum_output_tokens)
+    draft.restore_if_raised(before, policy.minimum_output_tokens)
     return draft.balance_answer()

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from contracts.balance import Balance
+from contracts.errors import InvalidError
 from contracts.events import CreditsExpired, CycleStarted, LedgerEvent
+from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused
 from msgspec import Struct
 
@@ -64,8 +66,22 @@ class Draft:
         if self.account.exhausted and self.account.balance_without_holds >= tokens:
             self.emit(restoration(self.account))
 
+    def restore_if_raised(self, before: Account, tokens: int) -> None:
+        """As `restore_from`, for changes that may as well have lowered the balance."""
+        if self.account.balance_without_holds > before.balance_without_holds:
+            self.restore_from(tokens)
+
     def decided(self, answer: Answer) -> Decision:
-        return Decision(self.account, tuple(self.events), answer, self.hold)
+        """End the decision.
+
+        Raises:
+            InvalidError: it would leave a figure that not every JSON reader can read.
+        """
+        account = self.account
+        figures = (account.monthly_limit, account.monthly_used, account.credits, account.debt, account.held)
+        if self.events and max(figures) > MAX_INTEGER:
+            raise InvalidError("the account's figures would exceed 2^53")
+        return Decision(account, tuple(self.events), answer, self.hold)
 
     def balance_answer(self) -> Decision:
         return self.decided(self.account.balance())
@@ -74,7 +90,8 @@ class Draft:
 def advance(draft: Draft, policy: Policy) -> None:
     """Bring the account to the draft's time: start each due cycle in turn and retire lots past their date.
 
-    Comes before every decision and every read. A lot's tokens that open holds may need stay until those end.
+    Comes before every decision and every read. A cycle that passed unseen tells nothing: it is closed already. A lot's
+    tokens that open holds may need stay until those end.
     """
     while (cycle := draft.account.running_cycle).ends_at <= draft.now:
         account = draft.account
@@ -87,12 +104,13 @@ def advance(draft: Draft, policy: Policy) -> None:
                 debt_repaid=min(account.debt, account.monthly_limit),
             )
         )
-        draft.emit_usage_alerts(account)
+        if draft.account.running_cycle.ends_at > draft.now:
+            draft.emit_usage_alerts(account)
         draft.restore_from(policy.minimum_output_tokens)
     for lot in draft.account.lots:
         if lot.expires_at is None or lot.expires_at > draft.now:
             continue
-        tokens = min(lot.tokens, max(0, draft.account.available))
-        if tokens or not lot.tokens:
+        tokens = min(lot.tokens, max(0, draft.account.credits - draft.account.credits_needed_by_holds))
+        if tokens:
             draft.emit(CreditsExpired(lot_id=lot.id, tokens=tokens))
             draft.exhaust_below(policy.minimum_output_tokens)

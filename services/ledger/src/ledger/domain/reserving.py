@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from contracts.errors import RefusalCode
 from contracts.events import TokensReserved
+from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, RefusalFigures, Refused
 from msgspec import Struct
 
@@ -146,7 +147,7 @@ def _insufficient(account: Account, command: ReserveTokens, needed: int) -> Refu
         code=RefusalCode.INSUFFICIENT_TOKENS,
         figures=RefusalFigures(
             available=account.available,
-            needed=needed,
+            needed=min(needed, MAX_INTEGER),
             monthly_limit=account.monthly_limit,
             monthly_used=account.monthly_used,
             credits=account.credits,

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, InvalidError
 from contracts.events import Charge, GiveBack, Rates, ReservationExpired, ReservationReleased, UsageSettled
+from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 
 from ledger.domain.charging import add_charges, charge_for, give_back_for
@@ -23,6 +24,7 @@ def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decisio
 
     Raises:
         ConflictError: the reservation ended already by another figure.
+        InvalidError: the figures are beyond any real call.
     """
     hold = draft.hold
     ended = Ended(command.reservation_id, changed=True)
@@ -124,7 +126,7 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
         charged = charge_for(before, difference, hold.cycle_id)
         final = add_charges(hold.charge, charged)
     else:
-        give_back, final = give_back_for(before, hold, -difference)
+        give_back, final = give_back_for(before, hold, -difference, draft.now)
     draft.emit(
         _settled(
             command,
@@ -141,7 +143,7 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
     )
     draft.emit_usage_alerts(before)
     draft.exhaust_below(policy.minimum_output_tokens)
-    draft.restore_from(policy.minimum_output_tokens)
+    draft.restore_if_raised(before, policy.minimum_output_tokens)
 
 
 def _released(
@@ -181,6 +183,8 @@ def _settled(
     tokens_allowed_at: datetime | None = None,
 ) -> UsageSettled:
     usage = command.usage
+    if max(billable, cost) > MAX_INTEGER:
+        raise InvalidError(f"usage of reservation {usage.reservation_id} is beyond any real call")
     return UsageSettled(
         reservation_id=usage.reservation_id,
         model=usage.model,

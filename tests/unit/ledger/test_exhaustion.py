@@ -1,0 +1,143 @@
+"""Out of tokens is told once, however many calls are refused, and once again when access returns."""
+
+from datetime import timedelta
+
+import pytest
+from contracts.events import AccessRestored, TokensExhausted
+
+from tests.unit.ledger.story import (
+    START,
+    Story,
+    expire,
+    grant,
+    limit,
+    opened,
+    plan,
+    refused,
+    reserve,
+    revoke,
+    settle,
+    used,
+)
+
+
+def out() -> Story:
+    story = Story().given(opened(), *used("r1", 9_900))
+    assert len(story.happened(TokensExhausted)) == 1
+    return story
+
+
+def test_below_the_minimum_output_the_account_is_exhausted() -> None:
+    assert Story().given(opened(), *used("r1", 9_744)).logged(TokensExhausted) == []
+    (event,) = Story().given(opened(), *used("r1", 9_745)).logged(TokensExhausted)
+    assert (event.monthly_used, event.monthly_limit, event.credits, event.debt) == (9_745, 10_000, 0, 0)
+    assert event.cycle_id == "2026-01-10"
+
+
+def test_credits_keep_it_from_being_exhausted() -> None:
+    story = Story().given(opened(), grant("lot", 500), *used("r1", 10_000))
+    assert story.logged(TokensExhausted) == []
+    assert len(story.given(*used("r2", 300)).happened(TokensExhausted)) == 1
+
+
+def test_it_is_told_once_however_many_calls_are_refused() -> None:
+    story = out()
+    for number in range(50):
+        refused(story.when(reserve(f"n{number}", prompt=1_000)))
+        assert story.events == ()
+
+
+def test_a_refused_call_that_the_balance_cannot_cover_exhausts() -> None:
+    story = Story().given(opened(), *used("r1", 5_000))
+    refused(story.when(reserve("r2", prompt=5_001, output_free=True)))
+    assert len(story.happened(TokensExhausted)) == 1
+    refused(story.when(reserve("r3", prompt=6_000, output_free=True)))
+    assert story.events == ()
+
+
+def test_holds_are_ignored() -> None:
+    story = Story().given(reserve("r1", prompt=9_900, output_free=True))
+    refused(story.when(reserve("r2", prompt=500, output_free=True)))
+    assert story.logged(TokensExhausted) == []
+
+
+def test_it_bars_nothing_that_fits() -> None:
+    assert hasattr(out().when(reserve("small", prompt=10, maximum=20)), "held_tokens")
+
+
+@pytest.mark.parametrize("restoring", [grant("lot", 156), limit(10_156), plan("premium")])
+def test_a_grant_a_limit_or_a_plan_restores_once(restoring: object) -> None:
+    story = out().given(restoring)  # type: ignore[arg-type]  # one of the commands
+    assert len(story.happened(AccessRestored)) == 1
+    assert story.account.exhausted is False
+    story.given(grant("more", 1))
+    assert story.happened(AccessRestored) == []
+
+
+def test_a_cycle_restores() -> None:
+    story = out().after(days=31).given(opened())
+    (event,) = story.happened(AccessRestored)
+    assert (event.monthly_used, event.cycle_id) == (0, "2026-02-10")
+
+
+def test_a_correction_restores() -> None:
+    story = Story().given(reserve("r1", prompt=9_900, output_free=True)).after(hours=1).given(expire("r1"))
+    assert len(story.happened(TokensExhausted)) == 1
+    assert len(story.given(settle("r1", prompt=100)).happened(AccessRestored)) == 1
+
+
+def test_too_small_a_grant_does_not_restore() -> None:
+    story = out().given(grant("lot", 155))
+    assert story.logged(AccessRestored) == []
+    assert len(story.given(grant("more", 1)).happened(AccessRestored)) == 1
+
+
+def test_a_grant_that_only_repays_debt_does_not_restore() -> None:
+    story = Story().given(limit(1_000), settle("r1", prompt=2_000, forwarded_without_hold=True), grant("lot", 1_100))
+    assert (story.logged(AccessRestored), story.balance.available) == ([], 100)
+
+
+def test_exhausted_restored_exhausted_are_three_messages() -> None:
+    story = out().given(grant("lot", 1_000), *used("r2", 1_000))
+    assert len(story.logged(TokensExhausted)) == 2
+    assert len(story.logged(AccessRestored)) == 1
+
+
+def test_revocation_lowered_limit_smaller_plan_and_a_passing_date_exhaust() -> None:
+    date = START + timedelta(days=1)
+    assert Story().given(limit(0), grant("a", 500), revoke("a", 400)).happened(TokensExhausted)
+    assert Story().given(opened(), *used("r1", 5_000), limit(5_100)).happened(TokensExhausted)
+    assert Story().given(opened("premium"), *used("r1", 9_900), plan("basic")).happened(TokensExhausted)
+    promoted = Story().given(limit(10), grant("a", 500, expires_at=date)).at(date).given(opened())
+    assert promoted.happened(TokensExhausted)
+
+
+def refused_a_big_call() -> Story:
+    """Flagged with 5,000 left, for a call of 9,000."""
+    story = Story().given(opened(), reserve("r1", prompt=5_000, output_free=True)).after(hours=1).given(expire("r1"))
+    refused(story.when(reserve("r2", prompt=9_000, output_free=True)))
+    assert story.account.exhausted
+    return story
+
+
+def test_a_lowered_limit_restores_nothing() -> None:
+    story = refused_a_big_call().given(limit(9_000))
+    assert (story.happened(AccessRestored), story.account.exhausted) == ([], True)
+
+
+def test_a_correction_that_takes_more_restores_nothing() -> None:
+    story = refused_a_big_call().given(settle("r1", prompt=5_500))
+    assert (story.happened(AccessRestored), story.account.exhausted) == ([], True)
+
+
+def test_usage_restores_nothing() -> None:
+    story = refused_a_big_call().given(*used("r3", 10))
+    assert (story.logged(AccessRestored), story.account.exhausted) == ([], True)
+
+
+def test_both_are_told_after_what_caused_them() -> None:
+    story = Story().given(limit(1_000), *used("r1", 1_000))
+    names = [type(event).__name__ for event in story.events]
+    assert names == ["UsageSettled", *["ThresholdCrossed"] * 4, "AllowanceExhausted", "TokensExhausted"]
+    names = [type(event).__name__ for event in story.given(grant("lot", 1_000)).events]
+    assert names == ["CreditsGranted", "AccessRestored"]
