@@ -209,6 +209,7 @@ def test_hold_records_deadline_and_catalog_version() -> None:
     output_free=st.booleans(),
 )
 def test_an_offer_never_exceeds_what_is_available(
+    *,
     available: int,
     prompt: int,
     maximum: int | None,

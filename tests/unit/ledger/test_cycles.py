@@ -1,0 +1,156 @@
+"""Months of allowance: local midnight of the anchor day, clamped at month ends, right across clock changes."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from contracts.errors import InvalidError
+from contracts.events import CycleStarted
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from ledger.domain.cycles import cycle_after, cycle_at, local_day
+from msgspec.structs import replace
+
+from tests.unit.ledger.story import POLICY, Story, opened, used
+
+SAO_PAULO = "America/Sao_Paulo"
+ZONES = (SAO_PAULO, "UTC", "Europe/Lisbon", "America/Asuncion", "Asia/Beirut", "Africa/Cairo", "America/Havana")
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "anchor_day", "starts", "ends"),
+    [
+        ("2026-01-30", 31, "2025-12-31", "2026-01-31"),
+        ("2026-01-31", 31, "2026-01-31", "2026-02-28"),
+        ("2026-02-28", 31, "2026-02-28", "2026-03-31"),
+        ("2026-03-30", 31, "2026-02-28", "2026-03-31"),
+        ("2026-04-30", 31, "2026-04-30", "2026-05-31"),
+        ("2026-02-27", 30, "2026-01-30", "2026-02-28"),
+        ("2026-02-28", 30, "2026-02-28", "2026-03-30"),
+        ("2026-02-28", 29, "2026-02-28", "2026-03-29"),
+        ("2026-02-28", 28, "2026-02-28", "2026-03-28"),
+        ("2028-02-28", 29, "2028-01-29", "2028-02-29"),
+        ("2028-02-29", 29, "2028-02-29", "2028-03-29"),
+        ("2028-02-29", 31, "2028-02-29", "2028-03-31"),
+        ("2028-02-28", 31, "2028-01-31", "2028-02-29"),
+        ("2100-02-28", 29, "2100-02-28", "2100-03-29"),
+        ("2026-12-31", 31, "2026-12-31", "2027-01-31"),
+        ("2026-12-15", 15, "2026-12-15", "2027-01-15"),
+        ("2027-01-14", 15, "2026-12-15", "2027-01-15"),
+        ("2026-01-01", 1, "2026-01-01", "2026-02-01"),
+    ],
+)
+def test_a_cycle_starts_on_the_anchor_day_or_the_month_s_last(
+    moment: str, anchor_day: int, starts: str, ends: str
+) -> None:
+    cycle = cycle_at(utc(moment), anchor_day, "UTC")
+    assert (cycle.starts_at, cycle.ends_at, cycle.id) == (utc(starts), utc(ends), starts)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "starts_at"),
+    [
+        # Summer time began at midnight, so that midnight does not exist: the day starts at 01:00.
+        (SAO_PAULO, "2018-11-04", "2018-11-04T03:00"),
+        (SAO_PAULO, "2018-02-18", "2018-02-18T03:00"),  # summer time ended: 23:00 came twice before this midnight
+        (SAO_PAULO, "2019-11-03", "2019-11-03T03:00"),  # abolished since
+        ("America/Asuncion", "2023-10-01", "2023-10-01T04:00"),
+        ("Asia/Beirut", "2022-03-27", "2022-03-26T22:00"),
+        ("Africa/Cairo", "2023-04-28", "2023-04-27T22:00"),
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00"),  # midnight comes twice: the first
+        ("Europe/Lisbon", "2024-03-31", "2024-03-31T00:00"),
+        ("Europe/Lisbon", "2024-10-27", "2024-10-26T23:00"),
+    ],
+)
+def test_local_midnight_survives_clock_changes(zone: str, day: str, starts_at: str) -> None:
+    anchor_day, start = int(day[-2:]), utc(starts_at)
+    cycle = cycle_at(start, anchor_day, zone)
+    assert (cycle.starts_at, cycle.id) == (start, day)
+    before = cycle_at(start - timedelta(microseconds=1), anchor_day, zone)
+    assert before.ends_at == start
+    assert before.id != cycle.id
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("anchor_day", [1, 4, 18, 27, 28, 29, 30, 31])
+def test_twenty_years_of_cycles_follow_without_gap_or_overlap(zone: str, anchor_day: int) -> None:
+    cycle = cycle_at(utc("2010-01-05T12:00"), anchor_day, zone)
+    seen = {cycle.id}
+    for _ in range(240):
+        following = cycle_after(cycle, anchor_day, zone)
+        assert following.starts_at == cycle.ends_at
+        assert timedelta(days=27) < following.ends_at - following.starts_at < timedelta(days=32)
+        local = following.starts_at.astimezone(ZoneInfo(zone))
+        assert local.hour <= 1
+        assert following.id == f"{local:%Y-%m-%d}"
+        assert following.id not in seen
+        seen.add(following.id)
+        cycle = following
+
+
+@for_all(
+    moment=st.integers(946_684_800, 4_070_908_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    anchor_day=st.integers(1, 31),
+    zone=st.sampled_from(ZONES),
+)
+def test_every_moment_lies_in_its_cycle(moment: datetime, anchor_day: int, zone: str) -> None:
+    cycle = cycle_at(moment, anchor_day, zone)
+    assert cycle.starts_at <= moment < cycle.ends_at
+    assert cycle_at(cycle.starts_at, anchor_day, zone) == cycle
+    assert cycle_at(cycle.ends_at - timedelta(microseconds=1), anchor_day, zone) == cycle
+    assert cycle.starts_at.tzinfo is UTC
+
+
+def test_the_day_of_opening_is_the_local_one() -> None:
+    late_evening_in_sao_paulo = utc("2026-03-11T02:30")
+    assert local_day(late_evening_in_sao_paulo, SAO_PAULO) == 10
+    story = Story(replace(POLICY, time_zone=SAO_PAULO), late_evening_in_sao_paulo).given(opened())
+    assert story.account.anchor_day == 10
+    assert story.balance.cycle.starts_at == utc("2026-03-10T03:00")
+
+
+def test_an_account_may_be_opened_with_the_day_of_its_subscription() -> None:
+    story = Story().given(opened(anchor_day=25))
+    assert (story.balance.cycle.id, story.balance.cycle.ends_at) == ("2025-12-25", utc("2026-01-25"))
+
+
+@pytest.mark.parametrize("anchor_day", [0, -1, 32])
+def test_an_impossible_anchor_day_is_refused(anchor_day: int) -> None:
+    with pytest.raises(InvalidError):
+        Story().when(opened(anchor_day=anchor_day))
+
+
+def test_a_cycle_starts_exactly_at_its_time() -> None:
+    story = Story().given(opened(), *used("r1", 5_000)).at(utc("2026-02-10")).after(microseconds=-1)
+    assert story.balance.monthly_used == 5_000
+    story.after(microseconds=1)
+    assert (story.balance.monthly_used, story.balance.cycle.id) == (0, "2026-02-10")
+
+
+def test_unused_allowance_does_not_carry_over() -> None:
+    story = Story().given(opened(), *used("r1", 1_000)).after(days=31)
+    assert (story.balance.monthly_remaining, story.balance.monthly_limit) == (10_000, 10_000)
+
+
+def test_each_missed_cycle_starts_in_turn() -> None:
+    story = Story().given(opened(), *used("r1", 1_000)).after(days=120)
+    story.given(opened())
+    started = story.happened(CycleStarted)
+    assert [event.cycle.id for event in started] == ["2026-02-10", "2026-03-10", "2026-04-10", "2026-05-10"]
+    assert [event.closed_cycle_remaining for event in started] == [9_000, 10_000, 10_000, 10_000]
+
+
+def test_a_read_shows_a_due_cycle_that_nothing_has_started() -> None:
+    story = Story().given(opened(), *used("r1", 1_000)).after(days=31)
+    assert (story.balance.monthly_used, story.account.monthly_used) == (0, 1_000)
+
+
+def test_an_account_keeps_its_zone_when_the_operator_changes_theirs() -> None:
+    story = Story(replace(POLICY, time_zone=SAO_PAULO)).given(opened())
+    story.policy = POLICY
+    story.after(days=31)
+    assert story.balance.cycle.starts_at == utc("2026-02-10T03:00")
