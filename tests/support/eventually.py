@@ -9,7 +9,7 @@ POLL_SECONDS = 0.02
 
 
 async def eventually[Value](
-    condition: Callable[[], Value | Awaitable[Value]], timeout_seconds: float = 10.0, *, message: str = ""
+    condition: Callable[[], Value | Awaitable[Value | None] | None], timeout_seconds: float = 10.0, *, message: str = ""
 ) -> Value:
     """The condition's first truthy value; `condition` may be a plain or an async function.
 
@@ -23,7 +23,7 @@ async def eventually[Value](
     while True:
         try:
             result = condition()
-            value: Value = await result if inspect.isawaitable(result) else result
+            value: Value | None = await result if inspect.isawaitable(result) else result
             if value:
                 return value
             last = value
@@ -35,7 +35,7 @@ async def eventually[Value](
 
 
 def eventually_blocking[Value](
-    condition: Callable[[], Value], timeout_seconds: float = 10.0, *, message: str = ""
+    condition: Callable[[], Value | None], timeout_seconds: float = 10.0, *, message: str = ""
 ) -> Value:
     """`eventually` for tests without an event loop."""
     deadline = time.monotonic() + timeout_seconds

@@ -24,7 +24,7 @@ _SHOWN_ELSEWHERE: Final = ("event", "level", "timestamp", "service")
 
 
 _ROUTINE: Final = {
-    "nats": re.compile(r"\[\d+\] \[(INF|DBG|TRC)\]"),
+    "nats": re.compile(r"\[\d+\] \[(INF|DBG|TRC|WRN\] Plaintext passwords)"),  # in a private file, on loopback
     "postgres": re.compile(r"(LOG|DEBUG\d?|INFO|NOTICE):"),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local_run.demo_upstream.behaviour import Behaviour
+from local_run.demo_upstream.behaviour import MAX_NUMBER, Behaviour, ReportedUsage
 from local_run.demo_upstream.words import count_prompt_tokens, speak
 
 CREATED: Final = 1_700_000_000
@@ -42,6 +42,9 @@ def compose(request: dict[str, Any], behaviour: Behaviour) -> Answer:
     thought = thought[:completion]
     said = [] if tool_call is not None else speak(completion - len(thought))
     cut_short = completion < wanted
+    total = completion * choices
+    if behaviour.usage is not None:  # exactly what was asked for, however many choices there are
+        total = min(behaviour.usage.completion_tokens, total if cut_short else MAX_NUMBER)
     finish_reason = "length" if cut_short else "tool_calls" if tool_call is not None else "stop"
     return Answer(
         id="chatcmpl-" + hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24],
@@ -51,7 +54,7 @@ def compose(request: dict[str, Any], behaviour: Behaviour) -> Answer:
         said=said,
         tool_call=None if cut_short else tool_call,
         finish_reason=finish_reason,
-        usage=_usage(request, behaviour, completion, choices, len(thought)) if behaviour.tells_usage else None,
+        usage=_usage(request, behaviour.usage, total, len(thought) * choices) if behaviour.tells_usage else None,
     )
 
 
@@ -62,18 +65,14 @@ def _maximum(request: dict[str, Any]) -> int | None:
     return None
 
 
-def _usage(
-    request: dict[str, Any], behaviour: Behaviour, completion: int, choices: int, reasoning: int
-) -> dict[str, Any]:
-    reported = behaviour.usage
+def _usage(request: dict[str, Any], reported: ReportedUsage | None, completion: int, reasoning: int) -> dict[str, Any]:
     prompt = reported.prompt_tokens if reported else count_prompt_tokens(request)
-    total = completion * choices
     return {
         "prompt_tokens": prompt,
-        "completion_tokens": total,
-        "total_tokens": prompt + total,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": reported.cached_tokens if reported else 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": reasoning * choices, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
     }
 
 

@@ -1,0 +1,198 @@
+"""The local run as a person handles it: start, stop, kill, start again, twice side by side."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import asyncpg
+import nats
+import pytest
+
+from tests.support.eventually import eventually_blocking
+from tests.support.stack import REPOSITORY, Stack
+
+NewStack = Callable[..., Stack]
+EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "upstream", "mailbox"}
+
+
+def _processes_below(directory: Path) -> list[str]:
+    """Command lines of processes that name the folder, in their arguments or their environment (Linux)."""
+    wanted = os.fsencode(directory)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            named = wanted in command or wanted in (entry / "environ").read_bytes()
+            if named and b"pytest" not in command:
+                found.append(f"{entry.name} {command.replace(bytes(1), b' ').decode(errors='replace')}")
+        except OSError:
+            continue
+    return found
+
+
+def _all_dead(pids: Iterable[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_killed_process_of_any_kind_is_replaced_and_calls_are_answered_again(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    assert set(stack.processes()) == EVERYTHING
+    for service in sorted(EVERYTHING):
+        old_pid = stack.kill(service)
+        stack.wait_restarted(service, old_pid)
+    stack.wait_answering()
+    answer = stack.client("ana").chat.completions.create(
+        model="demo-usage:10:0:3", messages=[{"role": "user", "content": "Olá"}]
+    )
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 13
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_everything_within_ten_seconds(new_stack: NewStack, number: int) -> None:
+    stack = new_stack().start()
+    pids = stack.processes().values()
+    assert stack.stop(number) < 10
+    assert _all_dead(pids)
+    assert _processes_below(stack.directory) == []
+    assert stack.processes() == {}
+
+
+def test_killing_the_supervisor_leaves_no_process_and_no_loss(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    granted = stack.credit("ana", 1_234)
+    pids = stack.processes().values()
+    os.kill(stack.supervisor_pid, signal.SIGKILL)
+    eventually_blocking(lambda: _all_dead(pids), 10, message="all processes gone")
+    eventually_blocking(lambda: _processes_below(stack.directory) == [], 10, message="no descendant left")
+    stack.stop()
+    stack.start()
+    assert stack.balance("ana") == granted
+
+
+def test_killing_make_stops_the_stack(new_stack: NewStack) -> None:
+    stack = new_stack()
+    environment = {"SOLARIS_DATA_DIR": str(stack.directory), "PATH": os.environ["PATH"]}
+    ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in stack.ports.items()}
+    make = subprocess.Popen(
+        ["make", "-s", "run"],
+        cwd=REPOSITORY,
+        env=environment | ports,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        stack.wait_answering(60)
+    finally:
+        make.kill()
+        make.wait()
+    eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
+
+
+def test_the_second_start_is_quick_and_keeps_data_and_ports(new_stack: NewStack, tmp_path: Path) -> None:
+    stack = new_stack().start()
+    granted = stack.credit("ana", 5_000)
+    stack.stop()
+    started_at = time.monotonic()
+    stack.start()
+    assert time.monotonic() - started_at < 10
+    assert stack.balance("ana") == granted
+
+
+def test_a_second_run_on_the_same_folder_says_so_in_one_line(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    second = stack.run_module("local_run")
+    assert second.returncode == 1
+    assert len(second.stderr.splitlines()) == 1
+    assert "already running" in second.stderr
+    assert second.stdout == ""
+    assert stack.is_ready("gateway")
+
+
+def test_two_stacks_run_side_by_side_without_a_port_chosen_by_hand(new_stack: NewStack) -> None:
+    without_ports = {f"SOLARIS_{name.upper()}_PORT": "" for name in new_stack().ports}
+    stacks = [new_stack(without_ports), new_stack(without_ports)]
+    for stack in stacks:
+        stack.launch()
+        eventually_blocking((stack.directory / "ports.json").exists, 20)
+        stack.ports = json.loads((stack.directory / "ports.json").read_text())
+        stack.wait_ready()
+    first, second = stacks
+    assert set(first.ports.values()).isdisjoint(second.ports.values())
+    assert first.is_ready("gateway")
+    assert second.is_ready("gateway")
+
+
+def test_a_port_that_is_asked_for_and_taken_is_named_in_one_line(new_stack: NewStack, stack: Stack) -> None:
+    other = new_stack({"SOLARIS_GATEWAY_PORT": str(stack.ports["gateway"])})
+    process = other.launch()
+    assert process.wait(20) == 1
+    assert other.output().splitlines() == [
+        f"cannot start: SOLARIS_GATEWAY_PORT: port {stack.ports['gateway']} is taken"
+    ]
+
+
+async def test_env_exports_addresses_with_operator_rights(stack: Stack) -> None:
+    exported = stack.make("env")
+    assert exported.returncode == 0
+    variables = dict(word.split("=", 1) for line in exported.stdout.splitlines() for word in shlex.split(line)[1:])
+    assert variables["SOLARIS_GATEWAY_PORT"] == str(stack.ports["gateway"])
+    connection = await asyncpg.connect(variables["SOLARIS_DATABASE_URL"])
+    try:
+        assert await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    finally:
+        await connection.close()
+    client = await nats.connect(variables["SOLARIS_NATS_URL"])
+    try:
+        assert {stream.config.name for stream in await client.jetstream().streams_info()} >= {"USAGE", "LEDGER"}
+    finally:
+        await client.close()
+
+
+def test_commands_say_in_one_line_that_nothing_runs(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "SOLARIS_DATA_DIR": str(tmp_path / "none")}
+    for module, arguments in (("local_run.env", []), ("local_run.operate", ["verify"])):
+        completed = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1
+        assert "no stack runs" in completed.stderr
+        assert completed.stdout == ""
+
+
+def test_values_with_quotes_and_dollars_reach_the_operator_command_as_typed(stack: Stack, account: str) -> None:
+    reason = 'it\'s "50%" $HOME `id` $(id) # and \\ more; ção'
+    completed = stack.make("credit", f"ACCOUNT={account}", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout)["credits"] == 10
+    again = stack.make("credit", f"ACCOUNT={account}", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
+    assert json.loads(again.stdout)["credits"] == 10
+
+
+def test_secrets_and_addresses_are_private_files(stack: Stack) -> None:
+    for name in ("secrets.json", "operator.json", "ports.json", "nats/nats.conf"):
+        assert (stack.directory / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_the_terminal_shows_who_says_what_and_the_curl_line(stack: Stack) -> None:
+    output = stack.output()
+    assert f"curl http://127.0.0.1:{stack.ports['gateway']}/v1/chat/completions" in output
+    line = next(line.strip() for line in output.splitlines() if line.strip().startswith("curl "))
+    completed = subprocess.run(["bash", "-c", f"{line} -sS"], capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(completed.stdout)["choices"][0]["message"]["content"]

@@ -1,0 +1,101 @@
+"""A realistic ledger of any size in seconds: half reserves, half settlements, written with COPY."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import asyncpg
+from contracts.events import UsageRecorded
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.application.content import usage_hash
+from ledger.domain.catalog import Catalog, Model, Plan
+from ledger.domain.commands import GrantCredits, ReserveTokens, SettleUsage
+from ledger.domain.policy import Policy
+from ledger.operate.history import History
+from ledger.store.bulk import copy_changes
+
+CHUNK_EVENTS = 20_000
+STARTS_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def roomy_policy() -> Policy:
+    """A plan that a million small calls do not exhaust."""
+    return Policy(
+        catalog=Catalog(
+            version="test",
+            plans={"basic": Plan(name="basic", monthly_tokens=1_000_000)},
+            models=(Model(pattern="*", max_output_tokens=4_096),),
+        )
+    )
+
+
+async def write_history(
+    database_url: str, *, accounts: int, events: int, policy: Policy | None = None, open_holds: int = 0
+) -> int:
+    """Fill an empty, migrated ledger with about `events` events over `accounts`; returns how many were written."""
+    history = History(policy or roomy_policy(), STARTS_AT)
+    random = Random(7)
+    at, written, call = STARTS_AT, 0, 0
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        while written + history.pending_events < events:
+            at += timedelta(milliseconds=997)
+            account_id = f"account-{random.randrange(accounts):05}"
+            call += 1
+            if call % 5_000 == 0:
+                history.execute(_grant(account_id, call), at)
+            _call(history, account_id, f"r-{call:08}", at, random)
+            if history.pending_events >= CHUNK_EVENTS:
+                written += await _flush(connection, history, last=False)
+        for number in range(open_holds):
+            history.execute(_reserve(f"account-{number % accounts:05}", f"open-{number:06}", 200), at)
+        written += await _flush(connection, history, last=True)
+        await connection.execute("ANALYZE ledger.events, ledger.holds, ledger.accounts")
+    finally:
+        await connection.close()
+    return written
+
+
+async def _flush(connection: asyncpg.Connection, history: History, *, last: bool) -> int:
+    changes = history.take() if last else history.take_final()
+    async with connection.transaction():
+        await copy_changes(connection, changes)
+    return len(changes.events)
+
+
+def _call(history: History, account_id: str, reservation_id: str, at: datetime, random: Random) -> None:
+    prompt = random.randrange(50, 900)
+    history.execute(_reserve(account_id, reservation_id, prompt), at)
+    usage = UsageRecorded(
+        reservation_id=reservation_id,
+        model="gpt-4o-mini",
+        endpoint="/v1/chat/completions",
+        usage=TokenUsage(prompt_tokens=prompt, completion_tokens=random.randrange(1, 400)),
+        usage_source=UsageSource.PROVIDER,
+        outcome=Outcome.COMPLETED,
+        status=200,
+        started_at=at,
+        duration_ms=random.randrange(300, 20_000),
+        first_token_ms=250,
+        estimated_prompt_tokens=prompt,
+        conversation_id="3e1f6d0a-90fd-4a6c-9a5b-3c8d0a2f7b11",
+    )
+    settle = SettleUsage(account_id=account_id, usage=usage, content_hash=usage_hash(usage))
+    history.execute(settle, at + timedelta(seconds=3), causation_id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c")
+
+
+def _reserve(account_id: str, reservation_id: str, prompt: int) -> ReserveTokens:
+    return ReserveTokens(
+        account_id=account_id,
+        reservation_id=reservation_id,
+        model="gpt-4o-mini",
+        endpoint="/v1/chat/completions",
+        prompt_tokens=prompt,
+        content_hash=f"{prompt:032x}",
+        maximum_output_tokens=512,
+    )
+
+
+def _grant(account_id: str, call: int) -> GrantCredits:
+    return GrantCredits(
+        account_id=account_id, lot_id=f"admin:{call}", tokens=10_000, source="admin", reference=f"k{call}"
+    )

@@ -1,0 +1,271 @@
+"""The whole stack as a person starts it, seen and handled from outside."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import openai
+from local_run.ports import WANTED_PORTS, any_free
+
+from tests.support.eventually import eventually_blocking
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = "sk-solaris-dev"
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 15.0
+
+
+class Stack:
+    """One `python -m local_run` on a data folder and ports of its own.
+
+    Accounts in tests get the address `<account>@example.com`, so that their mails can be told apart.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self.ports = {name: any_free() for name in WANTED_PORTS}
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")},
+            **{f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
+            "SOLARIS_DATA_DIR": str(directory),
+            **(environment or {}),
+        }
+        self._output = directory.with_name(directory.name + ".output")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # --- life ---
+
+    def start(self) -> Self:
+        """Start it and return when it says that it is ready."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the supervisor and return at once."""
+        self._output.parent.mkdir(parents=True, exist_ok=True)
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local_run"],
+                env=self._environment,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self._process
+
+    def wait_ready(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
+        """Wait for the `ready` line of the present start, then for the gateway itself."""
+
+        def said_ready() -> bool:
+            process = self._process
+            if process is not None and process.poll() is not None:
+                raise RuntimeError(f"the stack ended with code {process.returncode}:\n{self.output()}")
+            return re.search(r"^ready", self.output(), re.MULTILINE) is not None
+
+        try:
+            eventually_blocking(said_ready, timeout_seconds, message="ready line")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+        self.wait_answering(timeout_seconds)
+
+    def wait_answering(self, timeout_seconds: float = 30.0) -> None:
+        """Wait until the gateway says that a call would be answered."""
+        eventually_blocking(lambda: self.is_ready("gateway"), timeout_seconds, message="gateway ready")
+
+    def is_ready(self, service: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}/health/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Stop it as Ctrl-C or a service manager would; returns the seconds that it took."""
+        process = self._process
+        if process is None:
+            return 0.0
+        started = time.monotonic()
+        if process.poll() is None:
+            process.send_signal(number)
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        return time.monotonic() - started
+
+    def output(self) -> str:
+        """What the supervisor has written to its standard streams since the last start."""
+        return self._output.read_text(errors="replace") if self._output.exists() else ""
+
+    @property
+    def supervisor_pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    # --- processes ---
+
+    def processes(self) -> dict[str, int]:
+        """Pids by service, as `make -s ps` tells them."""
+        listed = self.run_module("local_run.ps")
+        return {entry["service"]: entry["pid"] for entry in map(json.loads, listed.stdout.splitlines())}
+
+    def pid(self, service: str) -> int:
+        return self.processes()[service]
+
+    def kill(self, service: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a service's process; returns its pid."""
+        pid = self.pid(service)
+        os.kill(pid, number)
+        return pid
+
+    def wait_restarted(self, service: str, old_pid: int, timeout_seconds: float = 15.0) -> int:
+        """Wait until another process does the service's work; returns its pid."""
+        return eventually_blocking(
+            lambda: pid if (pid := self.processes().get(service)) not in (None, old_pid) else None,
+            timeout_seconds,
+            message=f"{service} restarted",
+        )
+
+    # --- operators ---
+
+    def operate(self, verb: str, **values: object) -> subprocess.CompletedProcess[str]:
+        """An operator command as `make` runs it; values as make variables (`ACCOUNT="ana"`)."""
+        given = {f"SOLARIS_OPERATE_{name}": str(value) for name, value in values.items() if value is not None}
+        return self.run_module("local_run.operate", verb, environment=given)
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`make -s …` in the repository, against this stack."""
+        return self._run(["make", "-s", *arguments])
+
+    def run_module(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", module, *arguments], environment)
+
+    def _run(
+        self, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env={**self._environment, **(environment or {})},
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def balance(self, account: str, at: str | None = None) -> dict[str, Any]:
+        return self._one_object(self.operate("balance", ACCOUNT=account, AT=at))
+
+    def credit(self, account: str, tokens: int, reason: str = "test", key: str | None = None) -> dict[str, Any]:
+        return self._one_object(self.operate("credit", ACCOUNT=account, TOKENS=tokens, REASON=reason, KEY=key))
+
+    def limit(self, account: str, tokens: int) -> dict[str, Any]:
+        return self._one_object(self.operate("limit", ACCOUNT=account, TOKENS=tokens))
+
+    def plan(self, account: str, name: str) -> dict[str, Any]:
+        return self._one_object(self.operate("plan", ACCOUNT=account, PLAN=name))
+
+    def set_status(self, verb: str, account: str, reason: str = "test") -> dict[str, Any]:
+        """`verb` is suspend, activate or block."""
+        return self._one_object(self.operate(verb, ACCOUNT=account, REASON=reason))
+
+    def events(
+        self, account: str | None = None, start: int | None = None, end: int | None = None
+    ) -> list[dict[str, Any]]:
+        listed = self._succeeded(self.operate("events", ACCOUNT=account, FROM=start, TO=end))
+        return [json.loads(line) for line in listed.stdout.splitlines()]
+
+    def wait_settled(self, account: str, timeout_seconds: float = 15.0) -> dict[str, Any]:
+        """The balance once nothing of the account is in flight; only right after its calls have been answered."""
+        return eventually_blocking(
+            lambda: balance if (balance := self.balance(account))["held"] == 0 else None,
+            timeout_seconds,
+            message=f"usage of {account} settled",
+        )
+
+    def _one_object(self, completed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._succeeded(completed).stdout)
+        return answer
+
+    @staticmethod
+    def _succeeded(completed: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+        assert completed.returncode == 0, f"{completed.args}: {completed.stderr}"
+        return completed
+
+    # --- what people and programs see ---
+
+    @property
+    def gateway_url(self) -> str:
+        """Base of the OpenAI-compatible API, with `/v1`."""
+        return f"http://127.0.0.1:{self.ports['gateway']}/v1"
+
+    @property
+    def mailbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['mailbox']}"
+
+    @property
+    def upstream_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['upstream']}"
+
+    def headers(self, account: str, **more: str) -> dict[str, str]:
+        """The headers by which LibreChat names a person."""
+        return {"X-User-Id": account, "X-User-Email": email_of(account), "X-User-Name": account.title(), **more}
+
+    def client(self, account: str, **headers: str) -> openai.OpenAI:
+        """The official SDK as that person, without its retries."""
+        return openai.OpenAI(
+            base_url=self.gateway_url,
+            api_key=KEY,
+            default_headers=self.headers(account, **headers),
+            max_retries=0,
+            timeout=30,
+        )
+
+    def async_client(self, account: str, **headers: str) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(
+            base_url=self.gateway_url,
+            api_key=KEY,
+            default_headers=self.headers(account, **headers),
+            max_retries=0,
+            timeout=30,
+        )
+
+    def mails(self, account: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """Summaries of the mails to that person, newest first (see `/api/messages`)."""
+        query = f"?to={email_of(account)}" + (f"&kind={kind}" if kind else "")
+        found: list[dict[str, Any]] = self.fetch_json(f"{self.mailbox_url}/api/messages{query}")
+        return found
+
+    def mail(self, identifier: str) -> dict[str, Any]:
+        """One mail with text, html and headers."""
+        found: dict[str, Any] = self.fetch_json(f"{self.mailbox_url}/api/messages/{identifier}")
+        return found
+
+    def upstream_requests(self) -> list[dict[str, Any]]:
+        """The last requests that the demo upstream got: {path, headers, body}, oldest first."""
+        found: list[dict[str, Any]] = self.fetch_json(f"{self.upstream_url}/demo/requests")
+        return found
+
+    @staticmethod
+    def fetch_json(url: str) -> Any:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)
+
+
+def email_of(account: str) -> str:
+    return f"{account}@example.com"

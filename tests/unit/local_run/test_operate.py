@@ -1,0 +1,54 @@
+"""Operator commands behind make: values become arguments, untouched."""
+
+from pathlib import Path
+
+import pytest
+from local_run.data_folder import DataFolderError
+from local_run.operate import UsageError, command_arguments, stack_environment
+
+
+def test_values_become_one_argument_each_whatever_they_hold() -> None:
+    reason = '--it\'s "50%" $HOME `id`\nsecond line'
+    environment = {
+        "SOLARIS_OPERATE_ACCOUNT": "ana",
+        "SOLARIS_OPERATE_TOKENS": "-5",
+        "SOLARIS_OPERATE_REASON": reason,
+        "SOLARIS_OPERATE_KEY": "",
+    }
+    assert command_arguments("credit", environment) == ["credit", "--account=ana", "--tokens=-5", f"--reason={reason}"]
+
+
+def test_the_plan_goes_by_its_name() -> None:
+    environment = {"SOLARIS_OPERATE_ACCOUNT": "ana", "SOLARIS_OPERATE_PLAN": "pro"}
+    assert command_arguments("plan", environment) == ["plan", "--account=ana", "--name=pro"]
+
+
+def test_values_that_a_command_does_not_take_are_left_out() -> None:
+    assert command_arguments("verify", {"SOLARIS_OPERATE_ACCOUNT": "ana"}) == ["verify"]
+
+
+def test_every_missing_value_is_named() -> None:
+    with pytest.raises(UsageError, match="make credit needs TOKENS=… REASON=…"):
+        command_arguments("credit", {"SOLARIS_OPERATE_ACCOUNT": "ana"})
+
+
+def test_an_unknown_command_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown command 'drop'"):
+        command_arguments("drop", {})
+
+
+def test_addresses_of_the_callers_own_are_taken_as_they_are() -> None:
+    given = {
+        "SOLARIS_DATABASE_URL": "postgresql://x",
+        "SOLARIS_NATS_URL": "nats://y",
+        "SOLARIS_DATA_DIR": "/nowhere",
+        "SOLARIS_OPERATE_ACCOUNT": "ana",
+    }
+    environment = stack_environment(given)
+    assert environment["SOLARIS_DATABASE_URL"] == "postgresql://x"
+    assert "SOLARIS_OPERATE_ACCOUNT" not in environment
+
+
+def test_without_a_stack_and_addresses_there_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataFolderError, match="no stack runs"):
+        stack_environment({"SOLARIS_DATA_DIR": str(tmp_path)})
