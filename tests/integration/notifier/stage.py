@@ -121,6 +121,17 @@ class Ledger:
     async def handled(self) -> bool:
         return await self.unacknowledged() == 0
 
+    async def overhear(self, subject: str) -> list[Msg]:
+        """A list that grows with what others send on the subject from now on."""
+        heard: list[Msg] = []
+
+        async def note(message: Msg) -> None:
+            heard.append(message)
+
+        await self.client.subscribe(subject, cb=note)
+        await self.client.flush()
+        return heard
+
     async def answer(self, request: Msg) -> None:
         token = request.subject.removeprefix(f"{READ_PROFILE_PREFIX}.")
         self.asked.append(token)

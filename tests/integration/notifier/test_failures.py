@@ -120,7 +120,7 @@ async def test_poison_becomes_one_dead_letter_and_stops_nothing(
     ]
     async with running(settings_for(migrated_url, nats_url, mailbox.url)):
         before = len(await database.rows("SELECT id FROM notifier.dead_letters"))
-        heard = await _listen(ledger)
+        heard = await ledger.overhear("solaris.deadletter.notifier.notifier-ledger")
         for payload in nonsense * 3:
             await ledger.publish_raw(good.subject, payload)
         await ledger.publish(good)
@@ -130,7 +130,7 @@ async def test_poison_becomes_one_dead_letter_and_stops_nothing(
         await eventually(lambda: len(heard) == len(nonsense))
     assert sorted(letter["payload"] for letter in letters) == sorted(nonsense)
     assert all(letter["reason"] for letter in letters)
-    assert {announcement["service"] for announcement in heard} == {"notifier"}
+    assert {json.loads(announcement.data)["service"] for announcement in heard} == {"notifier"}
 
     code, lines = await operate(migrated_url, "dead-letters")
     assert code == 0
@@ -146,17 +146,6 @@ async def test_poison_becomes_one_dead_letter_and_stops_nothing(
         "retried_at",
         "payload",
     }
-
-
-async def _listen(ledger: Ledger) -> list[dict[str, object]]:
-    heard: list[dict[str, object]] = []
-
-    async def note(message: object) -> None:
-        heard.append(json.loads(message.data))  # type: ignore[attr-defined]
-
-    await ledger.client.subscribe("solaris.deadletter.notifier.notifier-ledger", cb=note)
-    await ledger.client.flush()
-    return heard
 
 
 async def test_poison_that_a_new_release_can_read_is_redelivered_once(

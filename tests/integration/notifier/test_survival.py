@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-import psutil
 import pytest_asyncio
 from local_run.nats_server import running_nats
 from local_run.ports import any_free
@@ -19,11 +18,9 @@ from local_run.ports import any_free
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import (
     Ledger,
-    environment_of,
     event,
     playing_ledger,
     running,
-    running_process,
     settings_for,
     threshold,
 )
@@ -86,19 +83,18 @@ async def test_with_the_rights_of_production_it_outlives_restarts_of_nats_and_an
     assert len(mailbox.recipients) == 3
 
 
-async def test_a_missing_stream_costs_no_processor_time_and_no_flood_of_requests(
+async def test_without_its_consumer_it_asks_for_no_messages_and_goes_on_when_the_consumer_is_back(
     ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str
 ) -> None:
     settings = settings_for(migrated_url, nats_url, mailbox.url)
-    async with running_process(environment_of(settings)) as process:
-        await eventually(lambda: _fails(settings.notifier_port, set()), 30)
+    async with running(settings):
+        await eventually(lambda: _fails(settings.notifier_port, set()))
         await ledger.delete_stream()
         await eventually(lambda: _fails(settings.notifier_port, {"consumer"}))
-        used = processor_seconds(process.pid)
-        for _ in range(20):  # two seconds of it, as other processes see it
-            assert await failing_parts(settings.notifier_port) == {"consumer"}
-            await asyncio.sleep(0.1)
-        assert processor_seconds(process.pid) - used < 0.5
+        fetches = await ledger.overhear("$JS.API.CONSUMER.MSG.NEXT.>")
+        checks = await ledger.overhear("$JS.API.CONSUMER.INFO.>")
+        await eventually(lambda: len(checks) >= 3)
+        assert fetches == []
         await ledger.provision()
         await ledger.publish(event("calm", threshold(80)))
         await eventually(lambda: mailbox.recipients == ["calm@example.com"], 20)
@@ -131,11 +127,6 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
         "notifier_dead_letters ",
     ):
         assert series in text
-
-
-def processor_seconds(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
 
 
 async def _fails(port: int, parts: set[str]) -> bool:

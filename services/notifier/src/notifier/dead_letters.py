@@ -1,7 +1,6 @@
 """Announces dead letters to operators; the table holds them, the announcement only calls."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 import nats.errors
 import structlog
@@ -11,17 +10,11 @@ from contracts.subjects import dead_letter
 from nats.aio.client import Client
 from pydantic import TypeAdapter
 
-from notifier.store import GivenUp
+from notifier.store import SERVICE, GivenUp, letter_id
 
-SERVICE: Final = "notifier"
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
 log = structlog.get_logger()
-
-
-def letter_id(number: int) -> str:
-    """`notifier:3`, as operators name it."""
-    return f"{SERVICE}:{number}"
 
 
 class Announcer:

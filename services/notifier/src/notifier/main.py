@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
 from notifier import metrics, store
-from notifier.dead_letters import SERVICE, Announcer
+from notifier.dead_letters import Announcer
 from notifier.domain.retries import RetryPolicy
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
@@ -26,6 +26,7 @@ from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.profiles import LedgerProfiles
 from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
+from notifier.store import SERVICE
 from notifier.subscription import Subscription
 
 MEASURE_SECONDS: Final = 5.0

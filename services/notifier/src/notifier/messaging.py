@@ -20,9 +20,8 @@ from notifier import metrics, store
 from notifier.dead_letters import Announcer
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, poison_id, read_event
-from notifier.store import GivenUp
+from notifier.store import SERVICE, GivenUp
 
-SERVICE: Final = "notifier"
 BATCH_SIZE: Final = 1
 """A larger fetch keeps a lone message waiting for others until its whole time is over."""
 FETCH_SECONDS: Final = 5.0

@@ -10,7 +10,7 @@ from contracts.subjects import READ_PROFILE_PREFIX
 from nats.aio.client import Client
 from pydantic import TypeAdapter, ValidationError
 
-PROFILE_TIMEOUT_SECONDS: Final = 2.0
+PROFILE_TIMEOUT_SECONDS: Final = 3.0
 _answer: TypeAdapter[ProfileAnswer] = TypeAdapter(ProfileAnswer)
 
 
@@ -34,7 +34,7 @@ class LedgerProfiles:
             raise ProfileUnavailableError("nats not connected")
         subject = f"{READ_PROFILE_PREFIX}.{subject_token(account_id)}"
         try:
-            reply = await self._client.request(subject, account_id.encode(), timeout=PROFILE_TIMEOUT_SECONDS)
+            reply = await self._client.request(subject, b"", timeout=PROFILE_TIMEOUT_SECONDS)
             answer = _answer.validate_json(reply.data)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise ProfileUnavailableError(f"ledger {type(error).__name__}") from error

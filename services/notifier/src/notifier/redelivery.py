@@ -11,9 +11,9 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import store
-from notifier.dead_letters import SERVICE, letter_id
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, read_event
+from notifier.store import SERVICE, letter_id
 
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 

@@ -27,7 +27,7 @@ from notifier.store import Claimed, GivenUp
 
 MAX_AT_ONCE: Final = 8
 LEASE: Final = timedelta(minutes=3)
-"""Longer than the longest attempt: profile 2 s, delivery 30 s, and three statements of 10 s each."""
+"""Longer than the longest attempt: profile 3 s, delivery 30 s, and three statements of 10 s each."""
 POLL_SECONDS: Final = 1.0
 MARK_TRIES: Final = 3
 MARK_DELAY_SECONDS: Final = 1.0

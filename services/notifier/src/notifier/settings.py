@@ -1,10 +1,9 @@
 """All that the notifier reads from the environment."""
 
 from email.headerregistry import Address
-from typing import Self
 
 from chassis.settings import ServiceSettings
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from notifier.mail.smtp import SmtpServer
 
@@ -43,10 +42,11 @@ class NotifierSettings(ServiceSettings):
             raise ValueError("must be an http or https address")
         return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _readable_smtp_url(self) -> Self:
-        SmtpServer.from_url(self.smtp_url)
-        return self
+    @field_validator("smtp_url")
+    @classmethod
+    def _readable_smtp_url(cls, value: str) -> str:
+        SmtpServer.from_url(value)
+        return value
 
     @property
     def smtp_server(self) -> SmtpServer:

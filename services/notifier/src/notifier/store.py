@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.notices import Figures, Notice
 
+SERVICE: Final = "notifier"
 MAIL_CONSUMER: Final = "notifier-mail"
 """Under this name stand mails that could not be sent among the dead letters."""
 PENDING: Final = "pending"
@@ -95,6 +96,11 @@ class Backlog:
     pending: int
     oldest_pending_seconds: float
     dead_letters: int
+
+
+def letter_id(number: int) -> str:
+    """`notifier:3`, as operators name it."""
+    return f"{SERVICE}:{number}"
 
 
 async def accept_notice(connection: AsyncConnection, event_id: str, notice: Notice | None) -> bool:

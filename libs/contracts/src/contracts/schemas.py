@@ -1,0 +1,72 @@
+"""`python -m contracts.schemas docs/events [--check]`: the JSON Schema of every event, one file each."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.envelope import cloud_event_type, event_adapter
+from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, UsageRecorded
+
+SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS}
+
+
+def schema_file_name(name: str) -> str:
+    """`ledger.usage_settled` → `ledger.usage_settled.v1.json`."""
+    return f"{name}.v1.json"
+
+
+def event_schema(name: str, data_type: type) -> dict[str, Any]:
+    """The schema of the whole message, envelope included, with its own CloudEvents type."""
+    schema = event_adapter(data_type).json_schema()
+    schema["properties"]["type"] = {"const": cloud_event_type(name), "title": "Type", "type": "string"}
+    return {"$schema": SCHEMA_DIALECT, **schema, "title": cloud_event_type(name)}
+
+
+def schema_files() -> dict[str, str]:
+    """File name → content, for every event."""
+    return {
+        schema_file_name(name): json.dumps(event_schema(name, data_type), indent=2, ensure_ascii=False) + "\n"
+        for name, data_type in EVENTS.items()
+    }
+
+
+def outdated_files(folder: Path, wanted: Mapping[str, str]) -> list[str]:
+    """What in the folder differs from the wanted files: missing, changed, or a schema of no event."""
+    changed = [
+        name
+        for name, content in wanted.items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != content
+    ]
+    surplus = [path.name for path in folder.glob("*.v1.json") if path.name not in wanted]
+    return sorted(changed + surplus)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the files, or with `--check` name what is out of date; the exit code is 1 then."""
+    parser = argparse.ArgumentParser(prog="python -m contracts.schemas", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when files are out of date")
+    options = parser.parse_args(arguments)
+    wanted = schema_files()
+    outdated = outdated_files(options.folder, wanted)
+    if options.check:
+        for name in outdated:
+            sys.stderr.write(
+                f"{options.folder / name}: out of date; run python -m contracts.schemas {options.folder}\n"
+            )
+        return 1 if outdated else 0
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in outdated:
+        if name in wanted:
+            (options.folder / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (options.folder / name).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

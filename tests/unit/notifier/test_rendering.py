@@ -1,0 +1,220 @@
+"""What a mail says and looks like, and what untrusted profiles cannot do to it."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
+
+import pytest
+from notifier.domain.notices import Figures, Notice
+from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
+from notifier.mail.rendering import (
+    Addressee,
+    MailStyle,
+    UnusableAddressError,
+    first_name,
+    render_mail,
+    usable_address,
+)
+
+NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
+STYLE = MailStyle(
+    mail_from="avisos@solaris.example",
+    mail_domain="solaris.example",
+    brand="IA SOLARIS & Cia <1>",
+    public_url="https://solaris.example/app",
+    default_locale="pt-BR",
+    time_zone=ZoneInfo("America/Sao_Paulo"),
+)
+KINDS = ["threshold-80", "threshold-90", "threshold-95", "threshold-100", "allowance-exhausted", "tokens-exhausted"]
+
+
+def notice(kind: str = "threshold-80", *, used: int = 812_345, granted: int = 0, debt: int = 0) -> Notice:
+    figures = Figures(
+        monthly_used=used,
+        monthly_limit=1_000_000,
+        credits=granted,
+        debt=debt,
+        resets_at=datetime(2025, 12, 1, 3, 0, tzinfo=UTC),
+    )
+    return Notice(account_id="ana", cycle_id="c1", kind=kind, cause="limit:1", figures=figures, occurred_at=NOW)
+
+
+def render(what: Notice, *, name: str | None = "Ana Souza", locale: str | None = None) -> EmailMessage:
+    mail = render_mail(what, Addressee(email="ana@example.com", name=name, locale=locale), STYLE, now=NOW)
+    parsed = message_from_bytes(mail.as_bytes(), policy=policy.default)  # as it crosses the wire
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def html_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
+class Page(HTMLParser):
+    """Links, resources and unbalanced tags of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+        self.links.extend(value or "" for key, value in attrs if key in {"href", "src"})
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("locale", ["pt-BR", "en"])
+def test_every_kind_has_figures_link_and_headers_in_both_parts_and_languages(kind: str, locale: str) -> None:
+    mail = render(notice(kind, granted=250_000, debt=1_520), locale=locale)
+    assert mail["X-Solaris-Kind"] == kind
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Content-Language"] == locale
+    assert mail["Date"] == "Thu, 20 Nov 2025 15:04:00 +0000"
+    assert mail["From"].addresses[0].display_name == STYLE.brand
+    assert mail["From"].addresses[0].addr_spec == "avisos@solaris.example"
+    assert mail["To"] == "ana@example.com"
+    assert mail["Reply-To"] is None
+    assert mail["Message-ID"].endswith("@solaris.example>")
+    separator = "." if locale == "pt-BR" else ","
+    for part in (text_of(mail), html_of(mail)):
+        for number in ("812.345", "1.000.000", "187.655", "250.000", "1.520"):
+            assert number.replace(".", separator) in part
+        assert "81%" in part
+        assert "https://solaris.example/app/buy" in part
+    page = Page(html_of(mail))
+    assert page.open == []
+    assert page.links == ["https://solaris.example/app/buy"], "no picture, no style sheet, no script from elsewhere"
+    assert not {"img", "link", "script", "iframe"} & set(page.tags)
+
+
+def test_portuguese_is_told_in_the_account_s_time_zone() -> None:
+    mail = render(notice())
+    assert mail["Subject"] == "Você já usou 80% da sua franquia mensal de tokens"
+    assert "Renovação: 1º de dezembro de 2025, 00:00 (UTC\N{MINUS SIGN}3)" in text_of(mail)
+    assert "Olá, Ana!" in text_of(mail)
+
+
+def test_english_follows_the_profile() -> None:
+    mail = render(notice(), locale="en-US")
+    assert mail["Subject"] == "You have used 80% of your monthly tokens"
+    assert "Renews on: December 1, 2025, 12:00 AM (UTC\N{MINUS SIGN}3)" in text_of(mail)
+    assert "Hello Ana," in text_of(mail)
+
+
+def test_a_used_up_allowance_says_whether_credits_take_over() -> None:
+    alone = render(notice("threshold-100", used=1_000_000), locale="en")
+    with_credits = render(notice("threshold-100", used=1_000_000, granted=9), locale="en")
+    assert "taken over" not in str(alone["Subject"])
+    assert "taken over" in str(with_credits["Subject"])
+
+
+def test_debt_is_shown_only_where_there_is_one() -> None:
+    assert "Débito" not in text_of(render(notice()))
+    assert "Débito: 7 tokens" in text_of(render(notice(debt=7)))
+
+
+def test_use_beyond_the_limit_keeps_the_bar_within_its_width() -> None:
+    html = html_of(render(notice("threshold-100", used=2_500_000)))
+    assert "250%</td>" in html
+    assert 'width="100%" height="12"' in html
+
+
+def test_markup_in_the_brand_and_names_is_escaped_or_left_out() -> None:
+    html = html_of(render(notice(), name="<script>alert(1)</script>"))
+    assert "<script" not in html
+    assert "alert" not in html
+    assert "IA SOLARIS &amp; Cia &lt;1&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "greeted"),
+    [
+        ("Ana Souza", "Ana"),
+        ("José", "José"),
+        ("D'Ávila Lima", "D'Ávila"),
+        ("Ana-Maria", "Ana-Maria"),
+        ("https://evil.example", None),
+        ("evil.example", None),
+        ("Ana\r\nBcc: x@example.com", "Ana"),
+        ("<b>Ana</b>", None),
+        ("\u202eanA", None),
+        ("x" * 41, None),
+        ("1337", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_only_a_plain_first_name_is_greeted(name: str | None, greeted: str | None) -> None:
+    assert first_name(name) == greeted
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        None,
+        "",
+        "ana",
+        "@example.com",
+        "ana@",
+        "ana@example.com\r\nBcc: all@example.com",
+        "ana@example.com, eva@example.com",
+        "Ana <ana@example.com>",
+        "ana@example.com\x00",
+        "ana@exam ple.com",
+        "a" * 400,
+    ],
+)
+def test_what_is_no_single_address_is_refused(email: str | None) -> None:
+    with pytest.raises(UnusableAddressError):
+        usable_address(email)
+
+
+def test_names_in_the_profile_never_reach_a_header() -> None:
+    mail = render(notice(), name="Ana\r\nX-Evil: 1")
+    assert mail["X-Evil"] is None
+    assert "Ana" not in str(mail["To"])
+
+
+@pytest.mark.parametrize(
+    ("locale", "default", "language"),
+    [
+        ("pt-BR", "en", Language.PORTUGUESE),
+        ("pt_PT", "en", Language.PORTUGUESE),
+        ("en-GB", "pt-BR", Language.ENGLISH),
+        ("fr", "en", Language.ENGLISH),
+        (None, "en", Language.ENGLISH),
+        ("", "xx", Language.PORTUGUESE),
+        ("\r\n", "pt-BR", Language.PORTUGUESE),
+    ],
+)
+def test_language_is_the_person_s_where_we_write_it(locale: str | None, default: str, language: Language) -> None:
+    assert choose_language(locale, default) is language
+
+
+def test_numbers_and_dates_follow_the_language() -> None:
+    moment = datetime(2025, 3, 2, 15, 5, tzinfo=ZoneInfo("Asia/Kolkata"))
+    assert format_number(1_234_567, Language.PORTUGUESE) == "1.234.567"
+    assert format_number(1_234_567, Language.ENGLISH) == "1,234,567"
+    assert format_number(0, Language.ENGLISH) == "0"
+    assert format_date(moment, Language.PORTUGUESE) == "2 de março de 2025"
+    assert format_moment(moment, Language.PORTUGUESE) == "2 de março de 2025, 15:05 (UTC+5:30)"
+    assert format_moment(moment, Language.ENGLISH) == "March 2, 2025, 3:05 PM (UTC+5:30)"
+    assert format_moment(datetime(2025, 1, 1, tzinfo=UTC), Language.ENGLISH) == "January 1, 2025, 12:00 AM (UTC)"
