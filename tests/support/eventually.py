@@ -3,14 +3,21 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, overload
 
 POLL_SECONDS = 0.02
 
 
+@overload
 async def eventually[Value](
-    condition: Callable[[], Value | Awaitable[Value | None] | None], timeout_seconds: float = 10.0, *, message: str = ""
-) -> Value:
+    condition: Callable[[], Coroutine[Any, Any, Value | None]], timeout_seconds: float = ..., *, message: str = ...
+) -> Value: ...
+@overload
+async def eventually[Value](
+    condition: Callable[[], Value | None], timeout_seconds: float = ..., *, message: str = ...
+) -> Value: ...
+async def eventually(condition: Callable[[], Any], timeout_seconds: float = 10.0, *, message: str = "") -> Any:
     """The condition's first truthy value; `condition` may be a plain or an async function.
 
     An AssertionError inside the condition counts as "not yet" and is shown when the time is over.
@@ -23,7 +30,7 @@ async def eventually[Value](
     while True:
         try:
             result = condition()
-            value: Value | None = await result if inspect.isawaitable(result) else result
+            value = await result if inspect.isawaitable(result) else result
             if value:
                 return value
             last = value

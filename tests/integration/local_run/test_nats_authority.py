@@ -1,0 +1,152 @@
+"""Each service can do its own work on NATS and nobody else's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import nats
+import nats.errors
+import pytest
+import pytest_asyncio
+from chassis.jetstream import Message, provision, publish_in_order
+from chassis.nats import connect
+from contracts import subjects
+from contracts.topology import CONSUMERS, STREAMS
+from local_run.nats_authority import USERS
+from local_run.nats_server import NatsServer, running_nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from tests.support.eventually import eventually
+
+SERVICES = ("ledger", "gateway", "notifier")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NatsServer]:
+    async with running_nats(tmp_path_factory.mktemp("authority") / "nats") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def clients(server: NatsServer) -> AsyncIterator[dict[str, Client]]:
+    opened = {name: await connect(server.url(name), service=name) for name in (*SERVICES, "operator")}
+    await provision(opened["ledger"].jetstream(), STREAMS, CONSUMERS)
+    yield opened
+    for client in opened.values():
+        await client.close()
+
+
+async def test_the_ledger_provisions_and_publishes_and_reads_usage(clients: dict[str, Client]) -> None:
+    ledger, gateway = clients["ledger"], clients["gateway"]
+    assert (
+        await publish_in_order(gateway, [Message("solaris.usage.recorded.ana", b"{}", f"u{n}") for n in range(3)]) >= 3
+    )
+    subscription = await ledger.jetstream().pull_subscribe_bind(
+        durable=subjects.LEDGER_USAGE_CONSUMER, stream=subjects.USAGE_STREAM
+    )
+    messages = await subscription.fetch(3, timeout=5)
+    for message in messages:
+        await message.ack_sync(timeout=5)
+    assert len(messages) == 3
+    assert (
+        await publish_in_order(ledger, [Message("solaris.ledger.usage_settled.ana", b"{}", f"l{n}") for n in range(2)])
+        >= 2
+    )
+    assert (await ledger.jetstream().stream_info("USAGE")).state.messages >= 3
+
+
+async def test_the_notifier_reads_its_events_and_acknowledges_them(clients: dict[str, Client]) -> None:
+    await publish_in_order(clients["ledger"], [Message("solaris.ledger.threshold_crossed.ana", b"{}", "t1")])
+    subscription = (
+        await clients["notifier"]
+        .jetstream()
+        .pull_subscribe_bind(durable=subjects.NOTIFIER_LEDGER_CONSUMER, stream=subjects.LEDGER_STREAM)
+    )
+    (message,) = await subscription.fetch(1, timeout=5)
+    await message.ack_sync(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("asker", "subject"),
+    [
+        ("gateway", f"{subjects.RESERVE_PREFIX}.ana"),
+        ("gateway", subjects.READ_READY),
+        ("notifier", f"{subjects.READ_PROFILE_PREFIX}.ana"),
+        ("operator", f"{subjects.READ_BALANCE_PREFIX}.ana"),
+    ],
+)
+async def test_the_ledger_answers_those_who_may_ask(clients: dict[str, Client], asker: str, subject: str) -> None:
+    async def answer(message: Msg) -> None:
+        await message.respond(b"yes")
+
+    subscription = await clients["ledger"].subscribe(subject, cb=answer)
+    await clients["ledger"].flush()
+    try:
+        assert (await clients[asker].request(subject, b"", timeout=5)).data == b"yes"
+    finally:
+        await subscription.unsubscribe()
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("gateway", "solaris.ledger.credits_granted.ana"),
+        ("gateway", "solaris.billing.credits_purchased.ana"),
+        ("gateway", "$JS.API.STREAM.DELETE.USAGE"),
+        ("gateway", "$JS.API.CONSUMER.MSG.NEXT.USAGE.ledger-usage"),
+        ("gateway", "_INBOX_notifier.x"),
+        ("notifier", "solaris.ledger.credits_granted.ana"),
+        ("notifier", "solaris.usage.recorded.ana"),
+        ("notifier", f"{subjects.RESERVE_PREFIX}.ana"),
+        ("notifier", "$JS.API.STREAM.PURGE.LEDGER"),
+        ("ledger", "solaris.usage.recorded.ana"),
+        ("ledger", "solaris.billing.credits_purchased.ana"),
+        ("ledger", "$JS.API.STREAM.DELETE.LEDGER"),
+        ("ledger", "$JS.API.STREAM.UPDATE.LEDGER"),
+    ],
+)
+async def test_what_is_not_a_services_own_to_say_is_refused(server: NatsServer, user: str, subject: str) -> None:
+    assert "permissions violation" in await _refusal(server, user, lambda client: client.publish(subject, b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("gateway", "solaris.ledger.>"),
+        ("gateway", "_INBOX_notifier.>"),
+        ("gateway", "solaris.rpc.ledger.reserve.>"),
+        ("notifier", "_INBOX_gateway.>"),
+        ("notifier", ">"),
+        ("ledger", "_INBOX_gateway.>"),
+    ],
+)
+async def test_what_is_not_a_services_own_to_hear_is_refused(server: NatsServer, user: str, subject: str) -> None:
+    assert "permissions violation" in await _refusal(server, user, lambda client: client.subscribe(subject))
+
+
+async def _refusal(server: NatsServer, user: str, act: Callable[[Client], Awaitable[object]]) -> str:
+    errors: list[str] = []
+
+    async def failed(error: Exception) -> None:
+        errors.append(str(error).lower())
+
+    client = await nats.connect(server.url(user), error_cb=failed, inbox_prefix=f"_INBOX_{user}", allow_reconnect=False)
+    try:
+        await act(client)
+        await client.flush()
+        return await eventually(lambda: errors[0] if errors else None, 5)
+    finally:
+        await client.close()
+
+
+async def test_nobody_gets_in_without_a_password(server: NatsServer) -> None:
+    async def quiet(_: Exception) -> None:
+        await asyncio.sleep(0)
+
+    for url in (f"nats://127.0.0.1:{server.port}", f"nats://ledger:wrong@127.0.0.1:{server.port}"):
+        with pytest.raises(nats.errors.Error):
+            await nats.connect(url, allow_reconnect=False, max_reconnect_attempts=1, error_cb=quiet)
+
+
+def test_every_service_has_a_user() -> None:
+    assert {user.name for user in USERS} == {"operator", *SERVICES}
