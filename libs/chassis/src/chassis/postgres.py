@@ -9,7 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 COMMAND_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
-DATABASE_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DATABASE_ERRORS: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Raised by a statement on a connection that the server ended a moment before.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """All that a statement can raise; while connecting, SQLAlchemy lets the driver's own errors through."""
 
 

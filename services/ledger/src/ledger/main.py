@@ -36,23 +36,23 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
-    async with executor, serve(build_app(client, reads), settings.host, settings.ledger_port):
+    async with serve(build_app(client, reads), settings.host, settings.ledger_port):
         usage = UsageConsumer(client, executor, pool, replicas=replicas)
         sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
         reserves = ReserveResponder(client, executor, profiles)
-        loops = [
-            asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in (relay, usage, sweeper, profiles)
-        ]
+        executing = asyncio.create_task(executor.run())
+        loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles)]
         await reserves.start()
         await reads.start()
         log.info("ledger_ready", port=settings.ledger_port, catalog=policy.catalog.version)
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([stopped, executing, *loops], return_when=asyncio.FIRST_COMPLETED)
         log.info("ledger_stopping", reason="signal" if stopped in done else "a loop ended")
         await reserves.stop_receiving()
         for loop in loops:
             loop.cancel()
-        ended = await asyncio.gather(*loops, return_exceptions=True)
+        executor.stop()
+        ended = await asyncio.gather(executing, *loops, return_exceptions=True)
     await reserves.stop()
     await client.close()
     pool.terminate()

@@ -1,7 +1,6 @@
 """Group commit: takes batches from the queues, runs each in one transaction, answers every caller after the commit."""
 
 import asyncio
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import RefusalCode, SolarisError, UnavailableError
 from contracts.reservations import Refused
 
@@ -78,18 +78,19 @@ class Executor:
         return self._queues.depth(kind)
 
     async def __aenter__(self) -> "Executor":
-        self._task = asyncio.create_task(self._run(), name="executor")
+        self._task = asyncio.create_task(self.run(), name="executor")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Finish what is queued, within the time that the caller gives, then let go of the connection."""
+        """Finish what is queued, then let go of the connection."""
+        self.stop()
+        if self._task is not None:
+            await self._task
+
+    def stop(self) -> None:
+        """Take no new command; `run` returns when those that are queued are answered."""
         self._stopping = True
         self._wakeup.set()
-        if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        if self._connection is not None:
-            self._connection.terminate()
 
     def submit(
         self,
@@ -128,14 +129,17 @@ class Executor:
         self._wakeup.set()
         return submission.answer
 
-    async def _run(self) -> None:
-        while True:
-            await self._wakeup.wait()
-            self._wakeup.clear()
-            while batch := self._queues.next_batch():
-                await self._commit(batch)
-            if self._stopping:
-                return
+    async def run(self) -> None:
+        """Execute until `stop`; an exception is a defect, and then nobody is answered any more."""
+        try:
+            while not self._stopping or len(self._queues):
+                await self._wakeup.wait()
+                self._wakeup.clear()
+                while batch := self._queues.next_batch():
+                    await self._commit(batch)
+        finally:
+            self._stopping = True
+            self._disconnect()
 
     async def _commit(self, batch: list[Submission]) -> None:
         """Run until it is committed or nobody waits for it any more; an unknown outcome is simply run again."""
@@ -153,7 +157,7 @@ class Executor:
                     batch[0].fail(RejectedByStoreError(f"{error.sqlstate}: {error}"))
                     return
                 log.warning("batch_failed", sqlstate=error.sqlstate, error=str(error), size=len(batch))
-            except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("database_unreachable", error=repr(error), size=len(batch))
             else:
                 _answer(batch, outcomes)

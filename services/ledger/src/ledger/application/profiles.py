@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from contracts.reservations import Profile, Refused
 
 from ledger.store.read_path import load_profile, store_profile
@@ -65,7 +66,7 @@ class Profiles:
                 account_id, profile = self._unwritten.popitem(last=False)
                 try:
                     await store_profile(self._pool, account_id, profile)
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("profile_not_stored", error=repr(error))
                     self._unwritten.setdefault(account_id, profile)
                     await asyncio.sleep(RETRY_SECONDS)

@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import SolarisError
 
 from ledger.application.executor import BusyError, Executor
@@ -47,7 +48,7 @@ class Sweeper:
         while True:
             try:
                 busy = await self.sweep()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("sweep_failed", error=repr(error))
                 busy = False
             await asyncio.sleep(0 if busy else self._tick_seconds)

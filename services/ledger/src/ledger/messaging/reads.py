@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from contracts import subjects
 from contracts.accounts import account_of_token
 from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
@@ -22,7 +23,6 @@ log = structlog.get_logger()
 
 MAX_CONCURRENT: Final = 8
 READ_TIMEOUT_SECONDS: Final = 2.0
-DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class ReadResponder:

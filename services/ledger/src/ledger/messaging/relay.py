@@ -6,6 +6,7 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
 from contracts.envelope import event_name
 from contracts.subjects import event_subject
@@ -63,7 +64,7 @@ class Relay:
             except PublishRejectedError as error:
                 log.warning("relay_refused", error=str(error), code=error.code)
                 await self._recreate_streams()
-            except (NatsError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (NatsError, *DATABASE_ERRORS) as error:
                 log.warning("relay_interrupted", error=repr(error))
                 await self._recreate_streams()
             await asyncio.sleep(RETRY_SECONDS)

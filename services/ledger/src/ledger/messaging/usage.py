@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.deadletters import DeadLetter
@@ -75,7 +76,7 @@ class UsageConsumer:
             try:
                 await ensure_topology(self._jetstream, self._replicas)
                 await self._consume()
-            except (NatsError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (NatsError, *DATABASE_ERRORS) as error:
                 log.warning("usage_consumer_interrupted", error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
