@@ -15,7 +15,8 @@ def configure_logging(service: str, level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without locals, which structlog shows by default: they hold passwords, prompts and addresses.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -1,5 +1,6 @@
 """Connections to NATS that never give up."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 import nats
@@ -9,6 +10,7 @@ from nats.aio.client import Client
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT_SECONDS = 2.0
+ERROR_LOG_SECONDS = 10.0
 PENDING_BYTES = 8 * 1024 * 1024
 
 
@@ -27,8 +29,14 @@ async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awa
         if on_reconnect is not None:
             await on_reconnect()
 
+    logged_at: dict[type[Exception], float] = {}
+
     async def failed(error: Exception) -> None:
-        log.warning("nats_error", error=repr(error))
+        # Called at every vain attempt, several times a second while the server is away.
+        now = time.monotonic()
+        if now - logged_at.get(type(error), float("-inf")) >= ERROR_LOG_SECONDS:
+            logged_at[type(error)] = now
+            log.warning("nats_error", error=repr(error))
 
     return await nats.connect(
         nats_url,

@@ -49,6 +49,8 @@ CONSUMERS: Final = (
         stream=subjects.USAGE_STREAM,
         durable=subjects.LEDGER_USAGE_CONSUMER,
         filter_subjects=("solaris.usage.recorded.*",),
+        # What a killed ledger had fetched comes again after this; a repetition costs a lookup.
+        ack_wait_seconds=10,
     ),
     Consumer(
         stream=subjects.LEDGER_STREAM,
