@@ -15,8 +15,7 @@ SECRET_NAMES: Final = (
     "postgres_ledger",
     "postgres_notifier",
     *(f"nats_{user.name}" for user in USERS),
-    "gateway_pseudonym",
-    "gateway_notice",
+    "gateway",
 )
 
 

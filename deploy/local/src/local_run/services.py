@@ -21,6 +21,7 @@ SHUTDOWN_SECONDS: Final = {"gateway": 3.5, "ledger": 1.5, "notifier": 1.5}
 _REPOSITORY: Final = Path(__file__).parents[4]
 _READERS: Final = {
     "SOLARIS_GATEWAY_KEYS": "gateway",
+    "SOLARIS_GATEWAY_SECRET": "gateway",
     "SOLARIS_UPSTREAM_URL": "gateway",
     "SOLARIS_UPSTREAM_API_KEY": "gateway",
     "SOLARIS_SMTP_URL": "notifier",
@@ -53,7 +54,7 @@ def shared_environment(folder: DataFolder, addresses: Addresses) -> dict[str, st
     return environment
 
 
-def service_program(service: str, folder: DataFolder, addresses: Addresses) -> Program:
+def service_program(service: str, folder: DataFolder, addresses: Addresses, secrets: Mapping[str, str]) -> Program:
     """One service with its own credentials and nobody else's."""
     environment = shared_environment(folder, addresses)
     environment |= {
@@ -65,6 +66,7 @@ def service_program(service: str, folder: DataFolder, addresses: Addresses) -> P
         environment["SOLARIS_DATABASE_URL"] = addresses.database_urls[service]
     if service == "gateway":
         environment.setdefault("SOLARIS_GATEWAY_KEYS", DEVELOPMENT_KEY)
+        environment.setdefault("SOLARIS_GATEWAY_SECRET", secrets["gateway"])
         environment["SOLARIS_UPSTREAM_URL"] = addresses.upstream_url
     if service == "notifier":
         environment["SOLARIS_SMTP_URL"] = addresses.smtp_url

@@ -101,7 +101,7 @@ class Stack:
         await asyncio.gather(self._start_helpers(), self._start_nats(), self._start_postgres())
         await asyncio.gather(*(self._migrate(service) for service in MIGRATED))
         for service in SERVICES:
-            await self._start(service_program(service, self._folder, self.addresses))
+            await self._start(service_program(service, self._folder, self.addresses, self._secrets))
         self._folder.save_operator_environment(operator_environment(self._folder, self.addresses))
         await self._wait_until_ready()
 
