@@ -150,6 +150,10 @@ class Stack:
         """`make -s …` in the repository, against this stack."""
         return self._run(["make", "-s", *arguments])
 
+    def shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        """A line as pasted into a shell in the repository, against this stack."""
+        return self._run(["bash", "-c", line])
+
     def run_module(
         self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:

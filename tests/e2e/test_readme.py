@@ -1,0 +1,57 @@
+"""The README's lines, pasted as they stand."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from tests.support.stack import REPOSITORY, Stack
+
+READMES = ("README.md", "docs/README.pt-BR.md")
+
+
+def _shell_lines(readme: str) -> list[str]:
+    text = (REPOSITORY / readme).read_text()
+    return [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        for line in block.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: str) -> None:
+    lines = _shell_lines(readme)
+    assert lines[0] == "make run"
+    pasted = [line for line in lines if line not in {"make run", "make test"}]
+    assert any(line.startswith("curl ") for line in pasted)
+    for line in pasted:
+        command = line.replace("127.0.0.1:8000", f"127.0.0.1:{stack.ports['gateway']}")
+        command = command.replace("ACCOUNT=ana", f"ACCOUNT={account}").replace(": ana'", f": {account}'")
+        completed = stack.shell(command)
+        assert completed.returncode == 0, f"{line}\n{completed.stderr}"
+        answer = json.loads(completed.stdout)
+        assert "choices" in answer or "available" in answer, f"{line}\n{completed.stdout}"
+
+
+def test_both_languages_show_the_same_lines() -> None:
+    assert _shell_lines(READMES[0]) == _shell_lines(READMES[1])
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_linked_files_exist(readme: str) -> None:
+    text = (REPOSITORY / readme).read_text()
+    folder = (REPOSITORY / readme).parent
+    linked = [target for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not target.startswith("http")]
+    assert linked
+    missing = [target for target in linked if not (folder / target).exists()]
+    assert missing == []
+
+
+def test_make_alone_lists_every_target() -> None:
+    listed = subprocess.run(["make", "-s"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    makefile = (REPOSITORY / "Makefile").read_text()
+    declared = {name for names in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for name in names.split()}
+    shown = {line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")}
+    assert shown == declared
