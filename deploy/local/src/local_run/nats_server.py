@@ -53,7 +53,7 @@ class NatsServer:
         return Program(
             name="nats",
             command=(_binary(), "--config", str(self._configuration_path())),
-            environment={"PATH": os.environ.get("PATH", os.defpath)},
+            environment={name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")},
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGKILL,
         )

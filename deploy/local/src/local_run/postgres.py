@@ -206,7 +206,9 @@ def _user() -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    """The caller's, for what the system needs of it, without what would steer Postgres or is none of its business."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SOLARIS_"))}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def _own_directory(path: Path) -> None:
