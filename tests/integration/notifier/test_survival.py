@@ -18,9 +18,11 @@ from local_run.ports import any_free
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import (
     Ledger,
+    environment_of,
     event,
     playing_ledger,
     running,
+    running_process,
     settings_for,
     threshold,
 )
@@ -134,3 +136,36 @@ async def _fails(port: int, parts: set[str]) -> bool:
         return await failing_parts(port) == parts
     except OSError:
         return False
+
+
+async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(
+    mailbox: Mailbox, migrated_url: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    absent = settings_for(migrated_url, f"nats://127.0.0.1:{port}", mailbox.url)
+    async with running_process(environment_of(absent)) as process:
+        await eventually(lambda: _fails(absent.notifier_port, {"nats", "consumer"}), 30)
+        assert await _terminated(process) == 0
+    async with contextlib.AsyncExitStack() as stack:
+        async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
+            await ledger.provision()
+            settings = settings_for(migrated_url, server.url("notifier"), mailbox.url)
+            process = await stack.enter_async_context(running_process(environment_of(settings)))
+            await eventually(lambda: _fails(settings.notifier_port, set()), 30)
+        await eventually(lambda: _fails(settings.notifier_port, {"nats", "consumer"}), 30)
+        assert await _terminated(process) == 0
+
+
+async def _terminated(process: asyncio.subprocess.Process) -> int:
+    process.terminate()
+    async with asyncio.timeout(8):
+        return await process.wait()
+
+
+async def test_without_a_database_it_stays_alive_and_names_the_failing_part(
+    mailbox: Mailbox, ledger: Ledger, nats_url: str
+) -> None:
+    settings = settings_for(f"postgresql://solaris@127.0.0.1:{any_free()}/none", nats_url, mailbox.url)
+    async with running(settings):
+        await eventually(lambda: _fails(settings.notifier_port, {"postgres"}), 20)
+        assert (await asyncio.to_thread(read, settings.notifier_port, "/health/live"))[0] == 200

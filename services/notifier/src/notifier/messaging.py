@@ -24,9 +24,10 @@ from notifier.store import SERVICE, GivenUp
 
 BATCH_SIZE: Final = 1
 """A larger fetch keeps a lone message waiting for others until its whole time is over."""
-FETCH_SECONDS: Final = 5.0
+FETCH_SECONDS: Final = 2.0
 FIRST_NAK_SECONDS: Final = 1.0
 LONGEST_NAK_SECONDS: Final = 30.0
+MAX_UNEXPECTED_DELIVERIES: Final = 10
 
 log = structlog.get_logger()
 CONSUMER: Final = next(each for each in topology.CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
@@ -50,6 +51,12 @@ class LedgerEvents:
         except DATABASE_ERRORS as error:
             if _refuses_the_data(error):
                 await self._give_up(message, f"not storable: {type(error).__name__}")
+            else:
+                await self._try_later(message, type(error).__name__)
+        except Exception as error:  # a fault of ours: FastStream would swallow it, and JetStream deliver for ever
+            log.exception("event_failed_unexpectedly")
+            if raw.metadata.num_delivered >= MAX_UNEXPECTED_DELIVERIES:
+                await self._give_up(message, f"unexpected {type(error).__name__}")
             else:
                 await self._try_later(message, type(error).__name__)
         else:

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge
 EVENTS: Final = Counter("notifier_events", "Events consumed, by what came of them.", ["outcome"])
 MAILS_SENT: Final = Counter("notifier_mails_sent", "Mails that the server took, by kind.", ["kind"])
 MAIL_FAILURES: Final = Counter(
-    "notifier_mail_failures", "Attempts that failed: ledger, smtp, or given_up for good.", ["reason"]
+    "notifier_mail_failures", "Attempts that failed: ledger, smtp, unexpected; given_up for good.", ["reason"]
 )
 MAILS_NOT_SENT: Final = Counter("notifier_mails_not_sent", "Mails ended unsent: stale or no_address.", ["reason"])
 MAILS_PENDING: Final = Gauge("notifier_mails_pending", "Mails that wait to be sent.")

@@ -78,7 +78,14 @@ class Sender:
 
     async def _handle(self, message: Claimed) -> None:
         try:
-            await self._send(message)
+            try:
+                await self._send(message)
+            except DATABASE_ERRORS:
+                raise
+            except Exception as error:  # one message must neither stop the others nor be tried for ever
+                # Its type alone: the text of an exception from here may quote the address.
+                log.error("message_failed_unexpectedly", message=message.id, error=type(error).__name__)  # noqa: TRY400
+                await self._retry(message, f"unexpected {type(error).__name__}", reason="unexpected")
         except DATABASE_ERRORS as error:
             # The lease ends by itself and the message is due again.
             log.warning("message_state_not_written", message=message.id, error=type(error).__name__)

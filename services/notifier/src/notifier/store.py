@@ -135,11 +135,11 @@ async def lease_due(engine: AsyncEngine, *, at_most: int, lease: timedelta) -> l
         .order_by(messages.c.due_at, messages.c.id)
         .limit(at_most)
         .with_for_update(skip_locked=True)
-        .scalar_subquery()
+        .cte("due")  # evaluated once; a sub-select might be run again for each row and take more than the limit
     )
     statement = (
         update(messages)
-        .where(messages.c.id.in_(due))
+        .where(messages.c.id == due.c.id)
         .values(attempts=messages.c.attempts + 1, due_at=func.now() + lease)
         .returning(*messages.c)
     )

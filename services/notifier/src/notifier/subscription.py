@@ -48,16 +48,18 @@ class Subscription:
         Raises:
             SubscriptionLostError: see there.
         """
+        connection: Client | None = None
         connecting = asyncio.create_task(self._broker.connect())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         try:
             if connecting.done():
-                await self._watch(stop, await connecting)
+                connection = await connecting
+                await self._watch(stop, connection)
         finally:
             stopping.cancel()
             connecting.cancel()
-            await self._close()
+            await self._close(connection)
 
     async def _watch(self, stop: asyncio.Event, connection: Client) -> None:
         started = False
@@ -103,9 +105,11 @@ class Subscription:
             self._logged_at = now
             log.warning("waiting_for_consumer", reason=problem)
 
-    async def _close(self) -> None:
+    async def _close(self, connection: Client | None) -> None:
         self._problem = "stopped"
         try:
             await self._broker.stop()
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            log.warning("broker_not_closed", error=type(error).__name__)
+            log.warning("broker_not_drained", error=type(error).__name__)
+        if connection is not None and not connection.is_closed:
+            await connection.close()  # what could not drain, as while reconnecting, would go on trying for ever

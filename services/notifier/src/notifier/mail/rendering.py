@@ -71,7 +71,9 @@ def usable_address(email: str | None) -> Address:
         UnusableAddressError: there is none, or it is no address (line breaks, several addresses, no domain, …).
     """
     try:
-        address = Address(addr_spec=(email or "").strip())
+        user, _, domain = (email or "").strip().rpartition("@")
+        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+        address = Address(addr_spec=f"{user}@{ascii_domain}")
     except Exception as error:  # the standard parser raises IndexError and others besides its own errors
         raise UnusableAddressError from error
     if not address.username or not address.domain or not address.addr_spec.isprintable():

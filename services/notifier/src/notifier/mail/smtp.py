@@ -124,6 +124,8 @@ async def _deliver(client: aiosmtplib.SMTP, mail: EmailMessage, sender: str, rec
         raise PermanentMailError("recipient needs SMTPUTF8") from error
     except aiosmtplib.SMTPResponseException as error:
         raise TransientMailError(f"session {_reason(error.code, error.message)}") from error
+    except ValueError as error:
+        raise PermanentMailError("an address that cannot be sent to") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TransientMailError(f"session {type(error).__name__}") from error
 

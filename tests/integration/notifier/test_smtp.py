@@ -1,0 +1,128 @@
+"""Which answers of a mail server end a mail, which delay it, and which do not matter any more."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from email.message import EmailMessage
+
+import pytest
+from local_run.ports import any_free
+from notifier.mail import smtp
+from notifier.mail.smtp import PermanentMailError, SmtpServer, TransientMailError, send_mail
+
+TAKES_ALL = {
+    "": "220 ready",
+    "EHLO": "250-localhost\r\n250 AUTH PLAIN LOGIN",
+    "AUTH": "235 2.7.0 welcome",
+    "MAIL": "250 2.1.0 ok",
+    "RCPT": "250 2.1.5 ok",
+    "DATA": "354 go on",
+    ".": "250 2.0.0 taken",
+    "RSET": "250 ok",
+    "QUIT": "221 bye",
+}
+HANG_UP = "hang up"
+
+
+@contextlib.asynccontextmanager
+async def scripted(**answers: str) -> AsyncIterator[tuple[SmtpServer, list[str]]]:
+    """A server that answers each command by the table, and what it heard; `greeting` and `dot` name the odd two."""
+    table = TAKES_ALL | {{"greeting": "", "dot": "."}.get(verb, verb.upper()): text for verb, text in answers.items()}
+    heard: list[str] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        in_data, verb = False, ""
+        try:
+            while table[verb] != HANG_UP:
+                writer.write(table[verb].encode() + b"\r\n")
+                in_data = verb == "DATA" and table[verb].startswith("354")
+                line = (await reader.readline()).decode().strip()
+                while in_data and line != ".":
+                    line = (await reader.readline()).decode().strip()
+                if not line:
+                    return
+                verb = line if in_data else line.split()[0].upper()
+                heard.append(verb)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield SmtpServer(host="127.0.0.1", port=port, use_tls=False, start_tls=None, user="u", password="p"), heard
+
+
+def mail() -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@solaris.example", "b@example.com", "Hello"
+    message.set_content("Hello")
+    return message
+
+
+async def send(server: SmtpServer) -> None:
+    await send_mail(server, mail(), sender="a@solaris.example", recipient="b@example.com")
+
+
+async def test_a_taken_mail_is_sent_whatever_follows() -> None:
+    for goodbye in ("221 bye", "421 go away", HANG_UP):
+        async with scripted(quit=goodbye) as (server, heard):
+            await send(server)
+            assert heard[-2:] == [".", "QUIT"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"rcpt": "550 5.1.1 <b@example.com> unknown"}, "recipient 550 5.1.1"),
+        ({"rcpt": "553 b@example.com not allowed"}, "recipient 553"),
+        ({"dot": "554 5.7.1 looks like spam to b@example.com"}, "data 554 5.7.1"),
+    ],
+)
+async def test_a_final_answer_about_the_mail_is_permanent_and_quotes_no_address(
+    answers: dict[str, str], reason: str
+) -> None:
+    async with scripted(**answers) as (server, _):
+        with pytest.raises(PermanentMailError) as refused:
+            await send(server)
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"rcpt": "450 4.2.1 busy"}, "recipient 450 4.2.1"),
+        ({"rcpt": "530 5.7.0 authentication required"}, "recipient 530 5.7.0"),
+        ({"dot": "452 4.3.1 full"}, "data 452 4.3.1"),
+        ({"auth": "535 5.7.8 wrong password"}, "connect 535 5.7.8"),
+        ({"mail": "550 5.7.1 sender not yours"}, "sender 550 5.7.1"),
+        ({"greeting": "554 no service"}, "connect 554"),
+        ({"greeting": HANG_UP}, "connect SMTPConnectError"),
+        ({"rcpt": HANG_UP}, "session SMTPServerDisconnected"),
+        ({"dot": HANG_UP}, "session SMTPServerDisconnected"),
+    ],
+)
+async def test_what_may_pass_or_concerns_every_mail_is_transient(answers: dict[str, str], reason: str) -> None:
+    async with scripted(**answers) as (server, _):
+        with pytest.raises(TransientMailError) as refused:
+            await send(server)
+    assert str(refused.value) == reason
+
+
+async def test_a_server_that_is_silent_or_absent_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "DELIVERY_TIMEOUT_SECONDS", 0.3)
+    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    ports = [silent.sockets[0].getsockname()[1], any_free()]
+    async with silent:
+        for port in ports:
+            with pytest.raises(TransientMailError):
+                await send(SmtpServer(host="127.0.0.1", port=port, use_tls=False, start_tls=None))
+
+
+async def test_demanded_encryption_is_never_given_up() -> None:
+    async with scripted() as (server, heard):
+        demanding = replace(server, start_tls=True)
+        with pytest.raises(TransientMailError):
+            await send(demanding)
+    assert "AUTH" not in heard
+    assert "MAIL" not in heard
