@@ -1,0 +1,148 @@
+"""Group commit on real Postgres: poison, conflicts, deadlines, overload."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from contracts.balance import Balance
+from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
+from contracts.reservations import Granted, Refused
+from ledger.application.content import content_hash
+from ledger.application.executor import BusyError, Executor
+from ledger.application.queues import CAPACITY
+from ledger.application.submission import Idempotency, Kind
+from ledger.domain.catalog import Catalog, Plan
+from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens
+from ledger.domain.policy import Policy
+from ledger.migrate import migrate_ledger
+from ledger.store.rows import AuditEntry
+
+POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def migrated(database_url: str) -> str:
+    await migrate_ledger(database_url)
+    return database_url
+
+
+@pytest_asyncio.fixture
+async def executor(migrated: str) -> AsyncIterator[Executor]:
+    async with Executor(migrated, POLICY) as executor:
+        yield executor
+
+
+@pytest_asyncio.fixture
+async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(migrated)
+    yield connection
+    await connection.close()
+
+
+def reserve(account_id: str, reservation_id: str, prompt_tokens: int = 100) -> ReserveTokens:
+    return ReserveTokens(
+        account_id=account_id,
+        reservation_id=reservation_id,
+        model="gpt-4o",
+        endpoint="/v1/chat/completions",
+        prompt_tokens=prompt_tokens,
+        maximum_output_tokens=100,
+        content_hash=str(prompt_tokens),
+    )
+
+
+def grant(account_id: str, tokens: int, key: str) -> tuple[GrantCredits, Idempotency]:
+    command = GrantCredits(account_id=account_id, lot_id=f"lot:{key}", tokens=tokens, source="admin", reference=key)
+    return command, Idempotency(command_id=key, content_hash=content_hash(command))
+
+
+async def test_two_hundred_calls_on_a_balance_for_ten_never_overdraw(executor: Executor) -> None:
+    # Each call holds 1,000 of 10,000 tokens.
+    calls = [executor.submit(reserve("race", f"race-{n}", 900), Kind.RESERVE) for n in range(200)]
+    answers = await asyncio.gather(*calls)
+    granted = [answer for answer in answers if isinstance(answer, Granted)]
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert sum(answer.held_tokens for answer in granted) <= 10_000
+    assert len(granted) == 10
+    assert {answer.code for answer in refused} == {RefusalCode.INSUFFICIENT_TOKENS}
+    assert min(answer.available for answer in granted) >= 0
+
+
+@pytest.mark.parametrize("poison", ["nul-\x00-byte", "lone-\ud800-surrogate"])
+async def test_a_command_that_postgres_refuses_fails_alone(executor: Executor, poison: str) -> None:
+    healthy = [executor.submit(reserve(f"well-{n}-{len(poison)}", f"well-{n}"), Kind.RESERVE) for n in range(5)]
+    poisoned = executor.submit(reserve("well-0", poison), Kind.RESERVE)
+    more = [executor.submit(reserve(f"more-{n}-{len(poison)}", f"more-{n}"), Kind.RESERVE) for n in range(5)]
+    with pytest.raises(SolarisError):
+        await poisoned
+    assert all(isinstance(answer, Granted) for answer in await asyncio.gather(*healthy, *more))
+
+
+async def test_a_repeated_command_gets_its_first_answer_and_other_content_a_conflict(executor: Executor) -> None:
+    command, key = grant("gil", 500, "key-1")
+    first = await executor.submit(command, Kind.ADMIN, idempotency=key)
+    again = await executor.submit(command, Kind.ADMIN, idempotency=key)
+    assert isinstance(first, Balance)
+    assert first.credits == 500
+    assert again == first
+    with pytest.raises(ConflictError):
+        await executor.submit(command, Kind.ADMIN, idempotency=Idempotency(command_id="key-1", content_hash="other"))
+
+
+async def test_a_repetition_in_the_same_batch_has_one_effect(executor: Executor) -> None:
+    command, key = grant("ivo", 700, "key-2")
+    answers = await asyncio.gather(*(executor.submit(command, Kind.ADMIN, idempotency=key) for _ in range(10)))
+    assert {answer.credits for answer in answers if isinstance(answer, Balance)} == {700}
+
+
+async def test_a_refused_command_leaves_no_event_and_no_account(
+    executor: Executor, database: asyncpg.Connection
+) -> None:
+    with pytest.raises(InvalidError):
+        await executor.submit(ChangePlan(account_id="nobody", plan="no such plan"), Kind.ADMIN)
+    assert await database.fetchval("SELECT count(*) FROM ledger.events WHERE account_id = 'nobody'") == 0
+    assert await database.fetchval("SELECT state FROM ledger.accounts WHERE account_id = 'nobody'") is None
+
+
+async def test_reasons_stand_in_the_audit_and_events_carry_its_id(
+    executor: Executor, database: asyncpg.Connection
+) -> None:
+    audit = AuditEntry(id=uuid4(), actor="operator:ana", action="suspend", reason="chargeback", details={})
+    await executor.submit(
+        ChangeStatus(account_id="bia", status="suspended", reason_id=str(audit.id)), Kind.ADMIN, audit=audit
+    )
+    assert await database.fetchval("SELECT reason FROM ledger.audit WHERE id = $1", audit.id) == "chargeback"
+    event = await database.fetchval(
+        "SELECT convert_from(data, 'UTF8') FROM ledger.events WHERE account_id = 'bia' AND type LIKE '%status%'"
+    )
+    assert str(audit.id) in event
+    assert "chargeback" not in event
+
+
+async def test_a_full_queue_answers_busy_at_once(migrated: str) -> None:
+    executor = Executor(migrated, POLICY)  # not running: nothing drains
+    waiting = [executor.submit(reserve("full", f"full-{n}"), Kind.RESERVE) for n in range(CAPACITY[Kind.RESERVE])]
+    with pytest.raises(BusyError):
+        executor.submit(reserve("full", "one-too-many"), Kind.RESERVE)
+    for future in waiting:
+        future.cancel()
+
+
+async def test_without_a_database_a_reserve_fails_at_its_deadline_and_leaves_nothing() -> None:
+    async with Executor("postgresql://nobody@127.0.0.1:1/none", POLICY) as executor:
+        with pytest.raises(UnavailableError):
+            await executor.submit(reserve("dark", "dark-1"), Kind.RESERVE, deadline_seconds=0.2)
+
+
+async def test_a_key_opens_unknown_accounts_only_so_fast(migrated: str) -> None:
+    async with Executor(migrated, POLICY, openings_per_minute=5) as executor:
+        calls = [executor.submit(reserve(f"stranger-{n}", f"s-{n}"), Kind.RESERVE, key_id="key") for n in range(20)]
+        answers = await asyncio.gather(*calls)
+        known = await executor.submit(reserve("stranger-0", "s-again"), Kind.RESERVE, key_id="key")
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert {answer.code for answer in refused} == {RefusalCode.RATE_LIMITED}
+    assert 5 <= len(answers) - len(refused) <= 6
+    assert isinstance(known, Granted)
