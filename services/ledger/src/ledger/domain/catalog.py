@@ -16,7 +16,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ("*",)
 
     def allows(self, model: str) -> bool:
-        return any(fnmatchcase(model, pattern) for pattern in self.models)
+        return "*" in self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 class Model(Struct, frozen=True, kw_only=True):
