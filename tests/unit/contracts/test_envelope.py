@@ -1,0 +1,144 @@
+"""The CloudEvents envelope: names, types, and what its validation refuses."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from contracts.envelope import CloudEvent, cloud_event_type, event_adapter, event_name
+from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, ThresholdsChanged, UsageRecorded
+from contracts.limits import MAX_INTEGER
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from pydantic import ValidationError
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+USAGE: dict[str, Any] = {
+    "reservation_id": "r1",
+    "model": "gpt-5",
+    "endpoint": "/v1/chat/completions",
+    "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    "usage_source": "provider",
+    "outcome": "completed",
+    "status": 200,
+    "started_at": "2026-01-10T12:00:00Z",
+    "duration_ms": 1500,
+}
+
+
+def message(**changes: Any) -> str:  # Any: each test breaks a field's type
+    """A `usage.recorded` as it arrives; changes to the data, or to the envelope by `envelope=`."""
+    envelope = changes.pop("envelope", {})
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": "0192e4a0-0000-7000-8000-000000000000",
+            "type": "solaris.usage.recorded.v1",
+            "source": "solaris/gateway",
+            "subject": "person-1",
+            "time": "2026-01-10T12:00:00Z",
+            "data": USAGE | changes,
+        }
+        | envelope
+    )
+
+
+@pytest.mark.parametrize("name", [USAGE_RECORDED, *LEDGER_EVENTS])
+def test_a_name_and_its_type_belong_together(name: str) -> None:
+    assert event_name(cloud_event_type(name)) == name
+
+
+@pytest.mark.parametrize(
+    "foreign", ["", "solaris", "solaris.v1", "solaris..v1", "other.usage.recorded.v1", "solaris.usage.recorded.v2"]
+)
+def test_a_foreign_type_has_no_name(foreign: str) -> None:
+    with pytest.raises(ValueError, match="not a Solaris event type"):
+        event_name(foreign)
+
+
+def test_a_message_is_read_into_its_types() -> None:
+    event = event_adapter(UsageRecorded).validate_json(message())
+    assert event == CloudEvent(
+        id="0192e4a0-0000-7000-8000-000000000000",
+        type="solaris.usage.recorded.v1",
+        source="solaris/gateway",
+        subject="person-1",
+        time=NOW,
+        data=UsageRecorded(
+            reservation_id="r1",
+            model="gpt-5",
+            endpoint="/v1/chat/completions",
+            usage=TokenUsage(prompt_tokens=10, completion_tokens=5),
+            usage_source=UsageSource.PROVIDER,
+            outcome=Outcome.COMPLETED,
+            status=200,
+            started_at=NOW,
+            duration_ms=1500,
+        ),
+    )
+
+
+def test_what_is_written_is_structured_json() -> None:
+    event = CloudEvent(
+        id="1",
+        type=cloud_event_type("ledger.thresholds_changed"),
+        source="solaris/ledger",
+        subject="person-1",
+        time=NOW,
+        data=ThresholdsChanged(thresholds=(80, 90)),
+        correlationid="r1",
+    )
+    assert json.loads(event_adapter(ThresholdsChanged).dump_json(event)) == {
+        "id": "1",
+        "type": "solaris.ledger.thresholds_changed.v1",
+        "source": "solaris/ledger",
+        "subject": "person-1",
+        "time": "2026-01-10T12:00:00Z",
+        "data": {"thresholds": [80, 90]},
+        "correlationid": "r1",
+        "causationid": None,
+        "specversion": "1.0",
+        "datacontenttype": "application/json",
+    }
+
+
+def test_fields_of_a_later_version_are_read_over() -> None:
+    assert event_adapter(UsageRecorded).validate_json(message(added_later=1)).data.reservation_id == "r1"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"usage": {"prompt_tokens": -1}},
+        {"usage": {"prompt_tokens": 1.5}},
+        {"usage": {"prompt_tokens": MAX_INTEGER + 1}},
+        {"usage": {"completion_tokens": 10**30}},
+        {"usage": {"completion_tokens": None}},
+        {"usage": None},
+        {"duration_ms": float("nan")},
+        {"duration_ms": float("inf")},
+        {"duration_ms": -1},
+        {"reservation_id": ""},
+        {"reservation_id": "r1\n"},
+        {"reservation_id": "x" * 129},
+        {"model": "x" * 257},
+        {"model": "\ud800"},
+        {"outcome": "lost"},
+        {"usage_source": "guess"},
+        {"status": 1_000},
+        {"started_at": "yesterday"},
+        {"envelope": {"subject": "not an id"}},
+        {"envelope": {"specversion": "2.0"}},
+        {"envelope": {"time": None}},
+        {"envelope": {"data": []}},
+    ],
+)
+def test_what_breaks_the_contract_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        event_adapter(UsageRecorded).validate_json(message(**changes))
+
+
+@pytest.mark.parametrize("field", sorted(USAGE))
+def test_no_field_of_usage_is_optional_by_accident(field: str) -> None:
+    data = {name: value for name, value in USAGE.items() if name != field}
+    with pytest.raises(ValidationError):
+        event_adapter(UsageRecorded).validate_json(message(envelope={"data": data}))

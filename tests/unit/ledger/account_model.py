@@ -1,0 +1,253 @@
+"""A second, naive account: mutable, without events, written from the rules and not from the code under test."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+MINIMUM_OUTPUT = 256
+THRESHOLDS = (80, 90, 95, 100)
+
+
+@dataclass
+class LotModel:
+    id: str
+    tokens: int
+    expires_at: datetime | None = None
+
+
+@dataclass
+class PartModel:
+    """One piece of a charge: `lot` None and `debt` False is allowance."""
+
+    tokens: int
+    lot: LotModel | None = None
+    debt: bool = False
+
+
+@dataclass
+class ReservationModel:
+    id: str
+    tokens: int
+    cycle: int
+    expires_at: datetime
+    state: str = "open"
+    parts: list[PartModel] = field(default_factory=list)
+
+    @property
+    def charged(self) -> int:
+        return sum(part.tokens for part in self.parts)
+
+
+class AccountModel:
+    """An account with cycles from the 10th to the 10th; `told` lists what people were told by the last change."""
+
+    def __init__(self, limit: int, now: datetime) -> None:
+        self.limit, self.used, self.debt = limit, 0, 0
+        self.lots: list[LotModel] = []
+        self.cycle = 0
+        self.ends_at = datetime(now.year, now.month + 1, 10, tzinfo=UTC)
+        self.remainders: dict[int, int] = {}
+        self.reservations: dict[str, ReservationModel] = {}
+        self.crossed: set[int] = set()
+        self.out = False
+        self.told: list[object] = []
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.used)
+
+    @property
+    def credits(self) -> int:
+        return sum(lot.tokens for lot in self.lots)
+
+    @property
+    def worth(self) -> int:
+        return self.remaining + self.credits - self.debt
+
+    @property
+    def held(self) -> int:
+        """Holds of this cycle, and of earlier ones what their remainders leave uncovered."""
+        return self._open(self.cycle) + self._uncovered()
+
+    @property
+    def available(self) -> int:
+        return self.worth - self.held
+
+    @property
+    def open_holds(self) -> int:
+        return sum(each.state == "open" for each in self.reservations.values())
+
+    def advance(self, now: datetime) -> None:
+        while self.ends_at <= now:
+            self.remainders[self.cycle] = self.remaining
+            self.cycle += 1
+            month = self.ends_at.month
+            self.ends_at = self.ends_at.replace(year=self.ends_at.year + month // 12, month=month % 12 + 1)
+            repaid = min(self.debt, self.limit)
+            self.used, self.debt = repaid, self.debt - repaid
+            self.crossed.clear()
+            if now < self.ends_at:
+                self._tell_usage(had_allowance=True)
+            self._tell_back()
+        needed = max(0, self._open(self.cycle) - self.remaining) + self._uncovered()
+        for lot in list(self.lots):
+            if lot.expires_at is not None and lot.expires_at <= now:
+                going = min(lot.tokens, max(0, self.credits - needed))
+                lot.tokens -= going
+                if going:
+                    self._tell_out(MINIMUM_OUTPUT)
+        self._sweep()
+
+    def reserve(self, reservation_id: str, tokens: int, expires_at: datetime) -> None:
+        self.reservations[reservation_id] = ReservationModel(reservation_id, tokens, self.cycle, expires_at)
+
+    def refuse(self, needed: int) -> None:
+        self._tell_out(needed)
+
+    def end(self, reservation_id: str, tokens: int, now: datetime) -> None:
+        """Settle by real usage: charge an open hold, or correct an expired one."""
+        reservation = self.reservations[reservation_id]
+        had_allowance = self.remaining > 0
+        worth = self.worth
+        was, reservation.state = reservation.state, "ended"
+        difference = tokens - reservation.charged
+        if difference >= 0:
+            self._charge(reservation, difference)
+        else:
+            self._give_back(reservation, -difference, now)
+        self._sweep()
+        self._tell_usage(had_allowance=had_allowance)
+        self._tell_out(MINIMUM_OUTPUT)
+        if was == "expired" and self.worth > worth:
+            self._tell_back()
+
+    def release(self, reservation_id: str, now: datetime) -> None:
+        if self.reservations[reservation_id].state == "expired":
+            self.end(reservation_id, 0, now)
+        else:
+            self.reservations[reservation_id].state = "ended"
+            self._sweep()
+
+    def expire(self, reservation_id: str) -> None:
+        reservation = self.reservations[reservation_id]
+        had_allowance = self.remaining > 0
+        reservation.state = "expired"
+        self._charge(reservation, reservation.tokens)
+        self._sweep()
+        self._tell_usage(had_allowance=had_allowance)
+        self._tell_out(MINIMUM_OUTPUT)
+
+    def grant(self, lot_id: str, tokens: int, expires_at: datetime | None) -> None:
+        repaid = min(self.debt, tokens)
+        self.debt -= repaid
+        self.lots.append(LotModel(lot_id, tokens - repaid, expires_at))
+        self._sweep()
+        self._tell_back()
+
+    def revoke(self, lot_id: str, tokens: int) -> None:
+        for lot in self.lots:
+            if lot.id == lot_id:
+                taken = min(lot.tokens, tokens)
+                lot.tokens -= taken
+                tokens -= taken
+        self.debt += tokens
+        self._sweep()
+        self._tell_out(MINIMUM_OUTPUT)
+
+    def set_limit(self, limit: int) -> None:
+        if limit == self.limit:
+            return
+        worth, had_allowance = self.worth, self.remaining > 0
+        added = max(0, limit - self.used) - self.remaining
+        raised, self.limit = limit > self.limit, limit
+        repaid = max(0, min(self.debt, added))
+        self.debt -= repaid
+        self.used += repaid
+        if raised:
+            self.crossed = {percent for percent in self.crossed if self._reached(percent)}
+        self._tell_usage(had_allowance=had_allowance)
+        self._tell_out(MINIMUM_OUTPUT)
+        if self.worth > worth:
+            self._tell_back()
+
+    def _charge(self, reservation: ReservationModel, tokens: int) -> None:
+        running = reservation.cycle == self.cycle
+        room = self.remaining if running else self.remainders.get(reservation.cycle, 0)
+        from_allowance = min(room, tokens)
+        if running:
+            self.used += from_allowance
+        elif from_allowance:
+            self.remainders[reservation.cycle] -= from_allowance
+        reservation.parts.append(PartModel(from_allowance))
+        tokens -= from_allowance
+        for lot in self.lots:
+            taken = min(lot.tokens, tokens)
+            lot.tokens -= taken
+            tokens -= taken
+            reservation.parts.append(PartModel(taken, lot=lot))
+        reservation.parts.append(PartModel(tokens, debt=True))
+        self.debt += tokens
+
+    def _give_back(self, reservation: ReservationModel, tokens: int, now: datetime) -> None:
+        allowance_back, lots_back = 0, []
+        while tokens:
+            part = reservation.parts[-1]
+            back = min(part.tokens, tokens)
+            part.tokens -= back
+            tokens -= back
+            if part.debt:
+                cancelled = min(back, self.debt)
+                self.debt -= cancelled
+                self.lots.append(LotModel(f"correction:{reservation.id}", back - cancelled))
+            elif part.lot is not None:
+                if back and (part.lot.expires_at is None or part.lot.expires_at > now):
+                    self._return(part.lot, back)
+                    lots_back.append((part.lot, back))
+            elif reservation.cycle == self.cycle:
+                allowance_back = back
+            if not part.tokens:
+                reservation.parts.pop()
+        room = max(0, self.limit - self.used + allowance_back)
+        repaid = min(self.debt, allowance_back, room)
+        self.used += repaid - allowance_back
+        self.debt -= repaid
+        for lot, back in lots_back:
+            repaid = min(self.debt, back)
+            lot.tokens -= repaid
+            self.debt -= repaid
+
+    def _return(self, lot: LotModel, tokens: int) -> None:
+        lot.tokens += tokens
+        if lot not in self.lots:
+            self.lots.insert(0, lot)
+
+    def _open(self, cycle: int) -> int:
+        return sum(each.tokens for each in self.reservations.values() if each.state == "open" and each.cycle == cycle)
+
+    def _uncovered(self) -> int:
+        return sum(max(0, self._open(cycle) - left) for cycle, left in self.remainders.items())
+
+    def _sweep(self) -> None:
+        self.lots = [lot for lot in self.lots if lot.tokens]
+        cycles = {each.cycle for each in self.reservations.values() if each.state == "open"}
+        self.remainders = {cycle: left for cycle, left in self.remainders.items() if cycle in cycles}
+
+    def _reached(self, percent: int) -> bool:
+        return self.limit > 0 and self.used * 100 >= self.limit * percent
+
+    def _tell_usage(self, *, had_allowance: bool) -> None:
+        for percent in THRESHOLDS:
+            if percent not in self.crossed and self._reached(percent):
+                self.crossed.add(percent)
+                self.told.append(percent)
+        if self.limit and had_allowance and not self.remaining:
+            self.told.append("allowance exhausted")
+
+    def _tell_out(self, needed: int) -> None:
+        if not self.out and self.worth < needed:
+            self.out = True
+            self.told.append("out")
+
+    def _tell_back(self) -> None:
+        if self.out and self.worth >= MINIMUM_OUTPUT:
+            self.out = False
+            self.told.append("back")

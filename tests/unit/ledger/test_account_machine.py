@@ -1,0 +1,312 @@
+"""Any interleaving of commands, repetitions and time: the account agrees with a naive second one and with itself."""
+
+from copy import deepcopy
+from datetime import datetime, timedelta
+
+import pytest
+from contracts.errors import ConflictError, RefusalCode
+from contracts.events import (
+    AccessRestored,
+    AllowanceExhausted,
+    CreditsExpired,
+    CycleStarted,
+    LedgerEvent,
+    ThresholdCrossed,
+    TokensExhausted,
+    UsageSettled,
+)
+from contracts.reservations import Granted, Refused
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from ledger.domain.account import Account
+from ledger.domain.commands import AdvanceAccount, Command, SettleUsage
+from ledger.domain.evolve import evolve
+from ledger.domain.holds import Hold, HoldState, evolve_hold
+
+from tests.unit.ledger import conservation
+from tests.unit.ledger.account_model import AccountModel, ReservationModel
+from tests.unit.ledger.round_trip import assert_state_survives_json, assert_survives_json
+from tests.unit.ledger.story import (
+    ACCOUNT_ID,
+    CATALOG,
+    POLICY,
+    START,
+    Story,
+    expire,
+    grant,
+    limit,
+    not_forwarded,
+    opened,
+    plan,
+    reserve,
+    revoke,
+    settle,
+    status,
+)
+
+amounts = st.one_of(st.integers(0, 1_500), st.integers(0, 12_000), st.sampled_from([0, 1, 255, 256, 10_000]))
+picks = st.integers(0, 10**6)
+MADE_BY_TIME = (CycleStarted, CreditsExpired, ThresholdCrossed, AllowanceExhausted, TokensExhausted, AccessRestored)
+durations = st.sampled_from(
+    [timedelta(seconds=1), timedelta(minutes=14), timedelta(minutes=16), timedelta(days=5), timedelta(days=31)]
+)
+
+
+def told(events: tuple[LedgerEvent, ...]) -> list[object]:
+    names: dict[type, object] = {
+        AllowanceExhausted: "allowance exhausted",
+        TokensExhausted: "out",
+        AccessRestored: "back",
+    }
+    crossed_or_named = (e.percent if isinstance(e, ThresholdCrossed) else names.get(type(e)) for e in events)
+    return [each for each in crossed_or_named if each is not None]
+
+
+class AccountMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Story().given(opened())
+        self.model = AccountModel(limit=10_000, now=START)
+        self.ends: list[SettleUsage] = []
+        self.number = 0
+        self.status = "active"
+        self.may_be_negative = False
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    @rule(prompt=amounts, maximum=st.none() | amounts, choices=st.integers(1, 3), output_free=st.booleans())
+    def reserve(self, prompt: int, maximum: int | None, choices: int, output_free: bool) -> None:
+        reservation_id = self._new_id("r")
+        command = reserve(reservation_id, prompt=prompt, maximum=maximum, choices=choices, output_free=output_free)
+        self._advance_model()
+        before = self.model.available
+        answer = self.story.when(command)
+        match answer:
+            case Granted():
+                assert self.status == "active"
+                assert answer.held_tokens <= before
+                assert answer.available == before - answer.held_tokens
+                self.model.reserve(reservation_id, answer.held_tokens, self.story.now + POLICY.hold_ttl)
+                assert self.story.when(command) == answer
+                assert self.story.events == ()
+            case Refused(code=RefusalCode.INSUFFICIENT_TOKENS):
+                assert answer.figures is not None
+                assert answer.figures.needed > before == answer.figures.available
+                self.model.refuse(answer.figures.needed)
+                self._check_told()
+            case _:
+                assert self.status != "active"
+
+    @precondition(lambda self: self._open())
+    @rule(pick=picks, share=st.integers(0, 130), plus=st.integers(0, 2))
+    def settle(self, pick: int, share: int, plus: int) -> None:
+        self._settle(self._pick(self._open(), pick), share, plus)
+
+    @precondition(lambda self: self._in_state("expired"))
+    @rule(pick=picks, share=st.integers(0, 130), plus=st.integers(0, 2))
+    def settle_late(self, pick: int, share: int, plus: int) -> None:
+        self._settle(self._pick(self._in_state("expired"), pick), share, plus)
+
+    @precondition(lambda self: self._open() + self._in_state("expired"))
+    @rule(pick=picks)
+    def release(self, pick: int) -> None:
+        reservation = self._pick(self._open() + self._in_state("expired"), pick)
+        command = not_forwarded(reservation.id)
+        self._advance_model()
+        self.model.release(reservation.id, self.story.now)
+        self._when(command)
+        self.ends.append(command)
+
+    @rule(tokens=amounts)
+    def settle_unknown(self, tokens: int) -> None:
+        reservation_id = self._new_id("u")
+        command = settle(reservation_id, prompt=tokens, forwarded_without_hold=True)
+        self.may_be_negative = True
+        self._advance_model()
+        self.model.reserve(reservation_id, 0, self.story.now)
+        self.model.end(reservation_id, tokens, self.story.now)
+        self._when(command)
+        self.ends.append(command)
+
+    @precondition(lambda self: self._open())
+    @rule(pick=picks, late=st.booleans())
+    def expire(self, pick: int, late: bool) -> None:
+        reservation = self._pick(self._open(), pick)
+        if late:
+            self.story.now = max(self.story.now, reservation.expires_at)
+        self._advance_model()
+        if self.story.now >= reservation.expires_at:
+            self.model.expire(reservation.id)
+        self._when(expire(reservation.id))
+
+    @precondition(lambda self: self.ends)
+    @rule(pick=picks, times=st.integers(1, 3))
+    def repeat_an_end(self, pick: int, times: int) -> None:
+        command = self._pick(self.ends, pick)
+        self._advance_model()
+        self._when(command)
+        assert all(isinstance(event, MADE_BY_TIME) for event in self.story.events)
+        for _ in range(times):
+            self._when(command)
+            assert self.story.events == ()
+
+    @precondition(lambda self: self.ends)
+    @rule(pick=picks)
+    def contradict_an_end(self, pick: int) -> None:
+        ended = self._pick(self.ends, pick)
+        before = self.story.account
+        with pytest.raises(ConflictError):
+            self.story.when(settle(ended.reservation_id, prompt=99_999))
+        assert self.story.account == before
+
+    @precondition(lambda self: self.ends)
+    @rule(pick=picks)
+    def reserve_after_the_end(self, pick: int) -> None:
+        ended = self._pick(self.ends, pick)
+        self._advance_model()
+        answer = self.story.when(reserve(ended.reservation_id, prompt=1))
+        assert isinstance(answer, Refused)
+        assert answer.code is RefusalCode.RESERVATION_CLOSED
+        self._check_told()
+
+    @rule(tokens=st.integers(1, 5_000), lifetime=st.none() | durations)
+    def grant(self, tokens: int, lifetime: timedelta | None) -> None:
+        lot_id = self._new_id("lot")
+        expires_at = None if lifetime is None else self.story.now + lifetime
+        self._advance_model()
+        self.model.grant(lot_id, tokens, expires_at)
+        self._when(grant(lot_id, tokens, expires_at=expires_at))
+
+    @rule(pick=picks, tokens=st.integers(1, 3_000))
+    def revoke(self, pick: int, tokens: int) -> None:
+        lot_id = f"lot{pick % (self.number + 1)}"
+        self.may_be_negative = True
+        self._advance_model()
+        self.model.revoke(lot_id, tokens)
+        self._when(revoke(lot_id, tokens))
+
+    @rule(tokens=amounts | st.integers(0, 40_000))
+    def change_limit(self, tokens: int) -> None:
+        self.may_be_negative |= tokens < self.model.limit
+        self._advance_model()
+        self.model.set_limit(tokens)
+        self._when(limit(tokens))
+
+    @rule(name=st.sampled_from(["basic", "premium", "trial"]))
+    def change_plan(self, name: str) -> None:
+        tokens = CATALOG.plans[name].monthly_tokens
+        self.may_be_negative |= tokens < self.model.limit
+        self._advance_model()
+        self.model.set_limit(tokens)
+        self._when(plan(name))
+        if name == "trial":  # which does not allow the model of the calls here
+            self.model.set_limit(10_000)
+            self._when(plan("basic"))
+
+    @rule(name=st.sampled_from(["active", "active", "blocked", "suspended", "pending"]))
+    def change_status(self, name: str) -> None:
+        self.status = name
+        self._advance_model()
+        self._when(status(name))
+
+    @rule(duration=durations, act=st.booleans())
+    def let_time_pass(self, duration: timedelta, act: bool) -> None:
+        self._go_to(self.story.now + duration, act)
+
+    @rule(microseconds=st.sampled_from([-1, 0, 1]), act=st.booleans())
+    def go_to_the_cycle_s_end(self, microseconds: int, act: bool) -> None:
+        self._go_to(self.story.balance.cycle.ends_at + timedelta(microseconds=microseconds), act)
+
+    # --- what always holds ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_naive_account_agrees(self) -> None:
+        model = deepcopy(self.model)  # a read starts due cycles and drops expired lots without storing it
+        balance = self.story.balance
+        model.advance(self.story.now)
+        seen = (balance.monthly_limit, balance.monthly_used, balance.credits, balance.held, balance.debt)
+        assert seen == (model.limit, model.used, model.credits, model.held, model.debt)
+        assert (
+            balance.available
+            == model.available
+            == balance.monthly_remaining + balance.credits - model.held - (model.debt)
+        )
+        assert self.story.account.all_open_holds == model.open_holds
+
+    @invariant()
+    def nothing_is_lost_or_made(self) -> None:
+        conservation.check(self.story.account, self.story.log, self.story.holds)
+
+    @invariant()
+    def only_what_may_overdraw_overdraws(self) -> None:
+        assert self.may_be_negative or self.story.balance.available >= 0
+
+    @invariant()
+    def a_rebuild_arrives_at_the_same_state(self) -> None:
+        account, holds = Account(account_id=ACCOUNT_ID), dict[str, Hold]()
+        for at, event in self.story.log:
+            account = evolve(account, event, at)
+            reservation_id = getattr(event, "reservation_id", None)
+            if reservation_id is not None:
+                hold = evolve_hold(holds.get(reservation_id), event, at)
+                assert hold is not None
+                holds[reservation_id] = hold
+        assert account == self.story.account
+        assert holds == self.story.holds
+        assert account.version == len(self.story.log)
+
+    @invariant()
+    def the_last_events_and_the_state_survive_json(self) -> None:
+        for event in self.story.events:
+            assert_survives_json(event)
+        assert_state_survives_json(self.story.account, self.story.holds)
+
+    # --- how ------------------------------------------------------------------------------------------------------
+
+    def _settle(self, reservation: ReservationModel, share: int, plus: int) -> None:
+        tokens = reservation.tokens * share // 100 + plus
+        command = settle(reservation.id, prompt=tokens)
+        self.may_be_negative |= tokens > reservation.tokens
+        self._advance_model()
+        self.model.end(reservation.id, tokens, self.story.now)
+        self._when(command)
+        self.ends.append(command)
+        (settled,) = self.story.happened(UsageSettled)
+        parts = settled.from_allowance + sum(part.tokens for part in settled.from_credits) + settled.to_debt
+        assert parts == settled.billable_tokens == tokens
+        assert self.story.holds[reservation.id].state is HoldState.SETTLED
+
+    def _when(self, command: Command) -> None:
+        self.story.when(command)
+        self._check_told()
+
+    def _check_told(self) -> None:
+        assert told(self.story.events) == self.model.told
+        self.model.told.clear()
+
+    def _advance_model(self) -> None:
+        self.model.told.clear()
+        self.model.advance(self.story.now)
+
+    def _go_to(self, now: datetime, act: bool) -> None:
+        self.story.now = now
+        if act:
+            self._advance_model()
+            self._when(AdvanceAccount(account_id=ACCOUNT_ID))
+
+    def _new_id(self, prefix: str) -> str:
+        self.number += 1
+        return f"{prefix}{self.number}"
+
+    def _open(self) -> list[ReservationModel]:
+        return self._in_state("open")
+
+    def _in_state(self, state: str) -> list[ReservationModel]:
+        return [each for each in self.model.reservations.values() if each.state == state]
+
+    @staticmethod
+    def _pick[Thing](things: list[Thing], pick: int) -> Thing:
+        return things[pick % len(things)]
+
+
+TestAccountMachine = AccountMachine.TestCase
