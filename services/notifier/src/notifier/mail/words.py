@@ -102,7 +102,7 @@ def _portuguese_warning(figures: Figures, percent: int, brand: str, reset_date: 
         subject=f"Você já usou {percent}% da sua franquia mensal de tokens",
         headline=f"Você já usou {percent}% da sua franquia",
         paragraphs=(
-            f"Seu uso do {brand} passou de {percent}% da franquia mensal. "
+            f"Seu uso do {brand} chegou a {percent}% da franquia mensal. "
             f"Ainda restam {left} tokens até {reset_date}, quando ela se renova.",
             then,
         ),
@@ -158,7 +158,7 @@ def _english_warning(figures: Figures, percent: int, brand: str, reset_date: str
         subject=f"You have used {percent}% of your monthly tokens",
         headline=f"You have used {percent}% of your allowance",
         paragraphs=(
-            f"Your use of {brand} has passed {percent}% of the monthly allowance. "
+            f"Your use of {brand} has reached {percent}% of the monthly allowance. "
             f"You have {left} tokens left until {reset_date}, when it renews.",
             then,
         ),
