@@ -1,0 +1,1 @@
+"""The life of one metered call, from its body to its record."""

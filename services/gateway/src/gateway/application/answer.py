@@ -1,0 +1,37 @@
+"""What a call needs of the connection to its client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.application.interruption import Interruption
+from gateway.upstream.connection import Headers
+
+
+class Answer(Protocol):
+    """One HTTP answer in the making; writing to a client that left does nothing."""
+
+    @property
+    def started(self) -> bool:
+        """Whether status and headers are sent."""
+
+    @property
+    def writing(self) -> bool:
+        """Whether a write waits for the client to read."""
+
+    async def start(self, status: int, headers: Headers) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def finish(self, data: bytes = b"") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who asks: the request's headers, the key's id, the way back, and what an interrupted stream ends with."""
+
+    headers: Mapping[bytes, bytes]
+    key_id: str
+    answer: Answer
+    interruption: Interruption
+    interrupted_event: bytes

@@ -1,0 +1,96 @@
+"""One metered call: what is known of it, and the one record of its end."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from chassis.ids import new_uuid7
+from contracts.envelope import CloudEvent, cloud_event_type
+from contracts.events import USAGE_RECORDED, UsageRecorded
+from contracts.usage import Outcome, TokenUsage, UsageSource
+
+ENDPOINT = "/v1/chat/completions"
+SOURCE = "gateway"
+_TYPE = cloud_event_type(USAGE_RECORDED)
+_NOTHING = TokenUsage()
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """`reserving` from the first attempt to hold on: from there a record must end the call, exactly one.
+
+    `ended` by the first outcome told; later ones change nothing.
+    """
+
+    id: str = field(default_factory=lambda: str(new_uuid7()))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.monotonic)
+    account_id: str = ""
+    model: str = ""
+    conversation_id: str | None = None
+    estimated_prompt_tokens: int = 0
+    reserving: bool = False
+    forwarded: bool = False
+    forwarded_without_hold: bool = False
+    first_token_ms: int | None = None
+    outcome: Outcome | None = None
+    status: int = 0
+    usage: TokenUsage = _NOTHING
+    usage_source: UsageSource = UsageSource.NONE
+
+    def elapsed_ms(self) -> int:
+        return max(0, int((time.monotonic() - self.started) * 1000))
+
+    def note_first_token(self) -> None:
+        if self.first_token_ms is None:
+            self.first_token_ms = self.elapsed_ms()
+
+    def end_metered(self, outcome: Outcome, status: int, usage: TokenUsage) -> None:
+        """End the call, charged by the provider's figures."""
+        if self.outcome is None:
+            self.outcome, self.status = outcome, status
+            self.usage, self.usage_source = usage, UsageSource.PROVIDER
+
+    def end_without_charge(self, outcome: Outcome, status: int) -> None:
+        """End the call: nothing was used."""
+        if self.outcome is None:
+            self.outcome, self.status = outcome, status
+
+    def end_estimated(self, outcome: Outcome, status: int, output_tokens: int) -> None:
+        """End the call, charged by our own count of its prompt and of what was produced."""
+        if self.outcome is None:
+            self.outcome, self.status = outcome, status
+            self.usage = TokenUsage(prompt_tokens=self.estimated_prompt_tokens, completion_tokens=output_tokens)
+            self.usage_source = UsageSource.ESTIMATED
+
+    def record(self) -> bytes:
+        """The call's end as the event to publish."""
+        assert self.outcome is not None, "a call is recorded when it has ended"
+        return _encode(
+            CloudEvent(
+                id=str(new_uuid7()),
+                type=_TYPE,
+                source=SOURCE,
+                subject=self.account_id,
+                time=datetime.now(UTC),
+                correlationid=self.id,
+                data=UsageRecorded(
+                    reservation_id=self.id,
+                    model=self.model,
+                    endpoint=ENDPOINT,
+                    usage=self.usage,
+                    usage_source=self.usage_source,
+                    outcome=self.outcome,
+                    status=self.status,
+                    started_at=self.started_at,
+                    duration_ms=self.elapsed_ms(),
+                    first_token_ms=self.first_token_ms,
+                    estimated_prompt_tokens=self.estimated_prompt_tokens,
+                    conversation_id=self.conversation_id,
+                    forwarded_without_hold=self.forwarded_without_hold,
+                ),
+            )
+        )

@@ -1,0 +1,212 @@
+"""The life of one chat call: check, estimate, hold, forward, relay, record."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from contracts.limits import MAX_INTEGER
+from contracts.reservations import Granted, Refused, ReserveTokens
+from contracts.usage import Outcome, UsageSource
+
+from gateway import metrics
+from gateway.application.answer import Client
+from gateway.application.call import ENDPOINT, Call
+from gateway.application.errors import OutageError, RefusedError
+from gateway.application.headers import call_headers, request_headers
+from gateway.application.relay import Relay
+from gateway.domain.chat_request import ChatRequest, parse_chat_request
+from gateway.domain.errors import InvalidRequestError
+from gateway.domain.estimate import prompt_of, with_margin
+from gateway.domain.forwarded_body import forwarded_body
+from gateway.domain.identity import Caller, identify
+from gateway.domain.model_families import ModelFamily, model_family
+from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
+from gateway.domain.outages import Outage
+from gateway.messaging.reservations import Reserver
+from gateway.tokenizers import count_tokens, token_counter
+from gateway.upstream.client import UpstreamClient
+
+log = structlog.get_logger()
+
+
+class UsageJournal(Protocol):
+    """Where the ends of calls are written."""
+
+    failure: str | None
+
+    def append(self, line: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How strict this gateway is, and the keys and waits of a call; `observe` never refuses and never clamps."""
+
+    observe: bool
+    forward_without_ledger: bool
+    pseudonym_key: bytes
+    notice_key: bytes
+    silence_seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """A checked request with what was found out about it."""
+
+    request: ChatRequest
+    caller: Caller
+    family: ModelFamily
+    messages_changed: bool
+
+
+class ChatService:
+    """Serves chat calls; every hold that it asks for is ended by exactly one record in the journal."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        reserver: Reserver,
+        upstream: UpstreamClient,
+        upstream_authorization: bytes | None,
+        model_output_tokens: Callable[[str], int | None],
+        journal: UsageJournal,
+    ) -> None:
+        self._rules = rules
+        self._reserver = reserver
+        self._upstream = upstream
+        self._authorization = upstream_authorization
+        self._model_output_tokens = model_output_tokens
+        self._journal = journal
+
+    async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
+        """Hold, forward, relay and record.
+
+        Raises:
+            RefusedError, OutageError, InvalidRequestError: nothing was sent to the client yet.
+        """
+        relay: Relay | None = None
+        try:
+            granted = await self._hold(call, prepared, client.key_id)
+            body = self._body(prepared, granted)
+            relay = self._relay(call, prepared, granted, client)
+            headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
+            await relay.run(self._upstream.request(b"POST", ENDPOINT.encode(), headers, body))
+        except asyncio.CancelledError:
+            cause = client.interruption.accept()
+            if relay is None:
+                raise OutageError(Outage.INTERRUPTED) from None
+            await relay.interrupted(cause)
+        finally:
+            if relay is not None and call.forwarded:
+                relay.end_by_what_came()
+            self._close(call)
+
+    async def prepare(self, call: Call, headers: Mapping[bytes, bytes], body: bytes) -> Prepared:
+        """Check the request, find its caller, drop our notices from its history, estimate its prompt.
+
+        Raises:
+            InvalidRequestError, MissingUserError: the request can't be served.
+        """
+        request = parse_chat_request(body)
+        caller = identify(headers, request.user, self._rules.pseudonym_key)
+        kept = without_notices(request.messages, self._rules.notice_key) if NOTICE_SIGN in body else None
+        if kept is not None:
+            if not kept:
+                raise InvalidRequestError("messages hold nothing but notices", "messages")
+            request.fields["messages"] = kept
+        family = model_family(request.model)
+        prompt = prompt_of(request.fields, family)
+        tokens = prompt.fixed_tokens + await count_tokens(prompt.texts, family.encoding)
+        call.account_id = caller.account_id
+        call.model = request.model
+        call.conversation_id = caller.conversation_id
+        call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
+        return Prepared(request=request, caller=caller, family=family, messages_changed=kept is not None)
+
+    async def _hold(self, call: Call, prepared: Prepared, key_id: str) -> Granted | None:
+        """The hold, or None where the rules let the call go on without one."""
+        if self._journal.failure is not None and not (self._rules.observe or self._rules.forward_without_ledger):
+            raise OutageError(Outage.LEDGER_UNAVAILABLE)
+        call.reserving = True
+        with metrics.RESERVE_SECONDS.time():
+            reservation = await self._reserver.reserve(self._command(call, prepared, key_id))
+        match reservation.answer:
+            case Granted() as granted:
+                return granted
+            case Refused() as refused if not self._rules.observe:
+                call.reserving = reservation.doubtful
+                raise _refused(refused, prepared, call)
+            case _ if self._rules.observe or self._rules.forward_without_ledger:
+                call.forwarded_without_hold = True
+                return None
+            case _:
+                call.end_without_charge(Outcome.NOT_FORWARDED, 503)
+                raise OutageError(Outage.LEDGER_UNAVAILABLE)
+
+    def _command(self, call: Call, prepared: Prepared, key_id: str) -> ReserveTokens:
+        return ReserveTokens(
+            reservation_id=call.id,
+            account_id=call.account_id,
+            model=call.model,
+            endpoint=ENDPOINT,
+            prompt_tokens=with_margin(call.estimated_prompt_tokens, prepared.family),
+            deadline=self._reserver.deadline(),
+            maximum_output_tokens=prepared.request.maximum_output_tokens,
+            model_output_tokens=self._model_output_tokens(call.model),
+            choices=prepared.request.choices,
+            key_id=key_id,
+            profile=prepared.caller.profile,
+        )
+
+    def _body(self, prepared: Prepared, granted: Granted | None) -> bytes:
+        clamp = granted is not None and granted.write_maximum and not self._rules.observe
+        return forwarded_body(
+            prepared.request,
+            messages_changed=prepared.messages_changed,
+            maximum_output_tokens=granted.output_tokens if granted is not None and clamp else None,
+            maximum_name=prepared.family.maximum_name,
+        )
+
+    def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:
+        return Relay(
+            call,
+            client.answer,
+            stream=prepared.request.stream,
+            hide_usage_chunk=not prepared.request.wants_usage_chunk,
+            available=granted.available if granted is not None else None,
+            count_tokens=token_counter(prepared.family.encoding),
+            silence_seconds=self._rules.silence_seconds,
+            interrupted_event=client.interrupted_event,
+            on_end=lambda: self._close(call),
+        )
+
+    def _close(self, call: Call) -> None:
+        """Write the call's record, once, if a hold for it may stand or it was forwarded."""
+        if not call.reserving:
+            return
+        call.reserving = False
+        call.end_without_charge(Outcome.NOT_FORWARDED, 499)  # unless it has ended otherwise
+        self._journal.append(call.record())
+        _measure(call)
+
+
+def _refused(refused: Refused, prepared: Prepared, call: Call) -> RefusedError:
+    request = prepared.request
+    return RefusedError(
+        refused,
+        call.account_id,
+        stream=request.stream,
+        wants_usage_chunk=request.wants_usage_chunk,
+        model=request.model,
+    )
+
+
+def _measure(call: Call) -> None:
+    assert call.outcome is not None
+    metrics.ENDED.labels(call.outcome.value, call.usage_source.value).inc()
+    if call.usage_source is UsageSource.PROVIDER and call.estimated_prompt_tokens:
+        metrics.ESTIMATE_RATIO.observe(call.usage.prompt_tokens / call.estimated_prompt_tokens)
+    if call.first_token_ms is not None:
+        metrics.FIRST_TOKEN_SECONDS.observe(call.first_token_ms / 1000)

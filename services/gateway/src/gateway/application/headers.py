@@ -1,0 +1,60 @@
+"""Which headers pass between client and upstream."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gateway.upstream.connection import Headers
+
+REQUEST_ID: Final = b"x-solaris-request-id"
+AVAILABLE: Final = b"x-solaris-tokens-available"
+_CALL_ID: Final = b"x-litellm-call-id"
+_END_USER: Final = b"x-litellm-end-user-id"
+
+_PASSED: Final = frozenset(
+    {b"accept", b"content-type", b"user-agent", b"traceparent", b"tracestate", b"anthropic-beta", b"anthropic-version"}
+)
+_PASSED_PREFIXES: Final = (b"openai-", b"x-stainless-")
+_STOPPED: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-connection",
+        b"server",
+        b"set-cookie",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+def request_headers(client: Mapping[bytes, bytes], authorization: bytes | None) -> Headers:
+    """The client's harmless headers; its key, the person's data and anything that commands LiteLLM stay behind."""
+    headers = [(name, value) for name, value in client.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
+    headers.append((b"accept-encoding", b"identity"))
+    if authorization is not None:
+        headers.append((b"authorization", authorization))
+    return headers
+
+
+def call_headers(call_id: str, account_id: str) -> Headers:
+    """What joins LiteLLM's logs to ours one to one."""
+    return [(_CALL_ID, call_id.encode()), (_END_USER, account_id.encode())]
+
+
+def response_headers(upstream: Headers, call_id: str, available: int | None) -> Headers:
+    """The upstream's headers without those of its connection, and our own."""
+    headers = [(name, value) for name, value in upstream if name not in _STOPPED]
+    headers.append((REQUEST_ID, call_id.encode()))
+    if available is not None:
+        headers.append((AVAILABLE, str(available).encode()))
+    return headers
+
+
+def value_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """The first value of a header, or nothing."""
+    return next((value for key, value in headers if key == name), b"")

@@ -1,0 +1,29 @@
+"""Forwards a call as it came and relays its answer as it comes: nothing is held, looked at or recorded."""
+
+from collections.abc import Mapping
+
+from gateway.application.answer import Answer
+from gateway.application.call import ENDPOINT
+from gateway.application.headers import request_headers, response_headers
+from gateway.upstream.client import UpstreamClient
+
+
+class PassThrough:
+    """What remains of the gateway when enforcement is off: the upstream's own key."""
+
+    def __init__(self, upstream: UpstreamClient, authorization: bytes | None) -> None:
+        self._upstream = upstream
+        self._authorization = authorization
+
+    async def forward(self, call_id: str, headers: Mapping[bytes, bytes], body: bytes, answer: Answer) -> None:
+        """Relay the upstream's answer.
+
+        Raises:
+            UpstreamError: there was none, or it broke off after `answer` was started.
+        """
+        head = request_headers(headers, self._authorization)
+        async with self._upstream.request(b"POST", ENDPOINT.encode(), head, body) as upstream:
+            await answer.start(upstream.status, response_headers(upstream.headers, call_id, None))
+            while data := await upstream.read():
+                await answer.write(data)
+            await answer.finish()

@@ -1,0 +1,85 @@
+"""Who a call is for: the account, what is known of the person, the conversation."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.accounts import is_account_id
+from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
+from contracts.reservations import Profile
+
+from gateway.domain.errors import InvalidRequestError, MissingUserError
+
+_BASE64_PREFIX: Final = "b64:"
+_PSEUDONYM_PREFIX: Final = "p-"
+_MAX_EMAIL_LENGTH: Final = 320
+_MAX_NAME_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """`profile` is None when the request tells nothing about the person."""
+
+    account_id: str
+    profile: Profile | None
+    conversation_id: str | None
+
+
+def identify(headers: Mapping[bytes, bytes], body_user: str | None, pseudonym_key: bytes) -> Caller:
+    """The caller by the `X-User-Id` header, else by the body's `user`.
+
+    Raises:
+        MissingUserError: neither names one.
+        InvalidRequestError: the header's value is marked as base64 and isn't.
+    """
+    user = header_text(headers.get(b"x-user-id"), strict=True) or body_user
+    if not user:
+        raise MissingUserError
+    return Caller(
+        account_id=account_id_of(user, pseudonym_key),
+        profile=_profile(headers),
+        conversation_id=_clean(headers.get(b"x-conversation-id"), MAX_TEXT_LENGTH),
+    )
+
+
+def account_id_of(user: str, pseudonym_key: bytes) -> str:
+    """The user's id itself where it is legal, else a keyed pseudonym that is always the same for it."""
+    if is_account_id(user):
+        return user
+    digest = hmac.digest(pseudonym_key, user.encode("utf-8", "surrogatepass"), "sha256")
+    return _PSEUDONYM_PREFIX + digest[:16].hex()
+
+
+def header_text(value: bytes | None, *, strict: bool = False) -> str | None:
+    """A header's text: Latin-1, or UTF-8 in base64 behind `b64:`. None when absent, empty or an unfilled placeholder.
+
+    Raises:
+        InvalidRequestError: `strict`, and the base64 or the UTF-8 in it is broken.
+    """
+    if not value:
+        return None
+    text = value.decode("latin-1").strip()
+    if text.startswith(_BASE64_PREFIX):
+        try:
+            text = base64.b64decode(text.removeprefix(_BASE64_PREFIX), validate=True).decode()
+        except (binascii.Error, ValueError):
+            if strict:
+                raise InvalidRequestError("X-User-Id is marked as base64 and can't be decoded") from None
+            return None
+    if text.startswith("{{") and text.endswith("}}"):
+        return None
+    return text or None
+
+
+def _profile(headers: Mapping[bytes, bytes]) -> Profile | None:
+    email = _clean(headers.get(b"x-user-email"), _MAX_EMAIL_LENGTH)
+    name = _clean(headers.get(b"x-user-name"), _MAX_NAME_LENGTH)
+    return Profile(email=email, name=name) if email or name else None
+
+
+def _clean(value: bytes | None, max_length: int) -> str | None:
+    text = header_text(value)
+    return text if text is not None and is_clean_text(text, max_length) else None

@@ -1,0 +1,115 @@
+"""What an image costs in prompt tokens, by the providers' documented rules."""
+
+import base64
+import binascii
+import struct
+from math import ceil
+from typing import Final, assert_never
+
+from gateway.domain.model_families import AreaCost, ImageCost, PatchCost, TileCost
+
+type Size = tuple[int, int]
+
+_LONGEST_SIDE: Final = 2048
+_SHORTEST_SIDE: Final = 768
+_TILE_SIDE: Final = 512
+_MOST_TILES: Final = 8
+"""2048 x 768, the largest picture that is left after scaling, cut into tiles."""
+_PATCH_SIDE: Final = 32
+_LOW_DETAIL_PATCHES: Final = 256
+_HEADER_CHARACTERS: Final = 256 * 1024
+"""Base64 characters in which a picture's size must stand; a JPEG may carry a preview before it."""
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+def image_tokens(url: str, detail: str | None, cost: ImageCost) -> int:
+    """Prompt tokens of one image; the documented maximum where its size can't be seen."""
+    match cost:
+        case TileCost(base_tokens=base, tile_tokens=tile):
+            if detail == "low":
+                return base
+            size = data_url_size(url)
+            return base + tile * (_MOST_TILES if size is None else _tiles(size))
+        case PatchCost(patch_limit=limit, percent=percent):
+            if detail == "low":
+                return ceil(min(limit, _LOW_DETAIL_PATCHES) * percent / 100)
+            size = data_url_size(url)
+            patches = limit if size is None else min(limit, ceil(size[0] / _PATCH_SIDE) * ceil(size[1] / _PATCH_SIDE))
+            return ceil(patches * percent / 100)
+        case AreaCost(pixels_per_token=pixels, most_tokens=most):
+            size = data_url_size(url)
+            return most if size is None else min(most, ceil(size[0] * size[1] / pixels))
+        case _:
+            assert_never(cost)
+
+
+def _tiles(size: Size) -> int:
+    """Tiles after scaling the shortest side to 768 pixels within a square of 2048, upwards too: the worst case."""
+    longest, shortest = max(size), max(1, min(size))
+    scale = min(_LONGEST_SIDE / longest, _SHORTEST_SIDE / shortest)
+    return min(
+        _MOST_TILES, ceil(round(longest * scale) / _TILE_SIDE) * max(1, ceil(round(shortest * scale) / _TILE_SIDE))
+    )
+
+
+def data_url_size(url: str) -> Size | None:
+    """Width and height of a PNG, JPEG, GIF or WebP in a `data:` URL, from its first bytes; None when not to be seen."""
+    if not url.startswith("data:"):
+        return None
+    comma = url.find(",", 0, 256)
+    if comma < 0 or not url[:comma].endswith(";base64"):
+        return None
+    characters = url[comma + 1 : comma + 1 + _HEADER_CHARACTERS]
+    try:
+        data = base64.b64decode(characters[: len(characters) // 4 * 4])
+    except (binascii.Error, ValueError):
+        return None
+    try:
+        size = _picture_size(data)
+    except (struct.error, IndexError):
+        return None
+    return size if size is not None and size[0] > 0 and size[1] > 0 else None
+
+
+def _picture_size(data: bytes) -> Size | None:
+    if data.startswith(_PNG):
+        width, height = struct.unpack_from(">II", data, 16)
+        return width, height
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        width, height = struct.unpack_from("<HH", data, 6)
+        return width, height
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _webp_size(data)
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg_size(data)
+    return None
+
+
+def _webp_size(data: bytes) -> Size | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def _jpeg_size(data: bytes) -> Size | None:
+    """Walk the segments to the frame header (SOF0 to SOF15, without DHT, JPG and DAC)."""
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            return None
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        else:
+            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])

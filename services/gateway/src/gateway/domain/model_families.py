@@ -1,0 +1,111 @@
+"""What is known of models by their names: tokenizer, overheads, cost of images, the name of their maximum."""
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+
+class Encoding(Enum):
+    """The tokenizers that are bundled."""
+
+    O200K = "o200k_base"
+    CL100K = "cl100k_base"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileCost:
+    """OpenAI's cost by tiles of 512 pixels: https://developers.openai.com/api/docs/guides/images-vision."""
+
+    base_tokens: int
+    tile_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchCost:
+    """OpenAI's cost by patches of 32 pixels, at most `patch_limit` of them, times a factor in percent."""
+
+    patch_limit: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaCost:
+    """Anthropic's cost: one token for 750 pixels, up to a maximum."""
+
+    pixels_per_token: int
+    most_tokens: int
+
+
+type ImageCost = TileCost | PatchCost | AreaCost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFamily:
+    """`margin_percent` is 100 where the tokenizer is the model's own; overheads in tokens."""
+
+    encoding: Encoding
+    margin_percent: int
+    maximum_name: str
+    image_cost: ImageCost
+    message_tokens: int = 4
+    reply_tokens: int = 3
+    tools_tokens: int = 20
+    tool_tokens: int = 12
+
+
+_GPT_4O_IMAGES: Final = TileCost(base_tokens=85, tile_tokens=170)
+_O_SERIES_IMAGES: Final = TileCost(base_tokens=75, tile_tokens=150)
+_GPT_5_IMAGES: Final = TileCost(base_tokens=70, tile_tokens=140)
+
+# (prefix, cost); the first that fits wins. Newer models than these are counted as the dearest of their kind.
+_OPENAI_IMAGES: Final[tuple[tuple[str, ImageCost], ...]] = (
+    ("gpt-4o-mini", TileCost(base_tokens=2833, tile_tokens=5667)),
+    ("gpt-4.1-mini", PatchCost(patch_limit=1536, percent=162)),
+    ("gpt-4.1-nano", PatchCost(patch_limit=1536, percent=246)),
+    ("gpt-5-mini", PatchCost(patch_limit=1536, percent=162)),
+    ("gpt-5-nano", PatchCost(patch_limit=1536, percent=246)),
+    ("gpt-5-chat", _GPT_5_IMAGES),
+    ("gpt-5.", PatchCost(patch_limit=10_000, percent=246)),
+    ("gpt-5", _GPT_5_IMAGES),
+    ("o4-mini", PatchCost(patch_limit=1536, percent=172)),
+    ("o1", _O_SERIES_IMAGES),
+    ("o3", _O_SERIES_IMAGES),
+)
+
+_REASONING_PREFIXES: Final = ("o1", "o3", "o4", "gpt-5")
+_CL100K_PREFIXES: Final = ("gpt-4-", "gpt-3.5", "gpt-35")
+_OPENAI_PREFIXES: Final = (*_REASONING_PREFIXES, "gpt-4", "gpt-3.5", "gpt-35", "gpt-oss", "chatgpt-")
+
+
+@lru_cache(maxsize=1024)
+def model_family(model: str) -> ModelFamily:
+    """The family of a model by its name, with or without a provider's prefix (`openai/gpt-4o`)."""
+    name = model.rpartition("/")[2].lower().removeprefix("ft:")
+    if not name.startswith(_OPENAI_PREFIXES):
+        return _other_family(name)
+    reasoning = name.startswith(_REASONING_PREFIXES)
+    cl100k = name == "gpt-4" or name.startswith(_CL100K_PREFIXES)
+    return ModelFamily(
+        encoding=Encoding.CL100K if cl100k else Encoding.O200K,
+        margin_percent=100,
+        maximum_name="max_completion_tokens" if reasoning else "max_tokens",
+        image_cost=next((cost for prefix, cost in _OPENAI_IMAGES if name.startswith(prefix)), _GPT_4O_IMAGES),
+    )
+
+
+def _other_family(name: str) -> ModelFamily:
+    """Any other provider: its tokens are ours with a margin; tool use adds its own system prompt."""
+    anthropic = "claude" in name
+    return ModelFamily(
+        encoding=Encoding.O200K,
+        margin_percent=120,
+        maximum_name="max_tokens",
+        image_cost=AreaCost(pixels_per_token=750, most_tokens=1600)
+        if anthropic
+        else TileCost(base_tokens=85, tile_tokens=258),
+        message_tokens=6,
+        reply_tokens=6,
+        tools_tokens=600,
+        tool_tokens=30,
+    )

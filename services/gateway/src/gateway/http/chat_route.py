@@ -1,0 +1,168 @@
+"""`POST /v1/chat/completions`: turns a request into a call and its outcome into an answer."""
+
+import asyncio
+
+import structlog
+
+from gateway import metrics
+from gateway.application.answer import Client
+from gateway.application.call import Call
+from gateway.application.chat import ChatService
+from gateway.application.errors import OutageError, RefusedError
+from gateway.application.headers import REQUEST_ID
+from gateway.application.interruption import Cause, Interruption
+from gateway.application.pass_through import PassThrough
+from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.keys import ServiceKeys
+from gateway.domain.language import Language, choose_language
+from gateway.domain.notice_marks import marked
+from gateway.domain.notices import Presentation, refusal_notice
+from gateway.domain.outages import Outage
+from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
+from gateway.http.exchange import ClientLeftError, Exchange
+from gateway.http.notice_answer import send_notice
+from gateway.upstream.connection import UpstreamError
+
+log = structlog.get_logger()
+
+
+class ChatRoute:
+    """`chat` is None where enforcement is off; `observing` forwards what can't be metered instead of refusing it."""
+
+    def __init__(
+        self,
+        *,
+        keys: ServiceKeys,
+        chat: ChatService | None,
+        pass_through: PassThrough,
+        observing: bool,
+        presentation: Presentation,
+        notice_key: bytes,
+        default_locale: str,
+        max_body_bytes: int,
+        max_open_calls: int,
+        request_seconds: float,
+    ) -> None:
+        self._keys = keys
+        self._chat = chat
+        self._pass_through = pass_through
+        self._observing = observing
+        self._presentation = presentation
+        self._notice_key = notice_key
+        self._default_locale = default_locale
+        self._max_body_bytes = max_body_bytes
+        self._max_open_calls = max_open_calls
+        self._request_seconds = request_seconds
+        self._open: set[Interruption] = set()
+
+    def interrupt_all(self) -> int:
+        """Stop every open call; each records what it used. Returns how many there were."""
+        interruptions = list(self._open)
+        for interruption in interruptions:
+            interruption.stop(Cause.SHUTTING_DOWN)
+        return len(interruptions)
+
+    @property
+    def open_calls(self) -> int:
+        return len(self._open)
+
+    async def __call__(self, exchange: Exchange) -> None:
+        call = Call()
+        try:
+            await self._serve(call, exchange)
+        except (InvalidRequestError, MissingUserError, InvalidKeyError, BodyTooLargeError) as error:
+            await self._answer(exchange, call, request_error(error))
+        except OutageError as error:
+            await self._answer(exchange, call, outage_error(error.outage, self._language(exchange)))
+        except RefusedError as error:
+            await self._refuse(exchange, call, error)
+        except ClientLeftError:
+            pass
+
+    async def _serve(self, call: Call, exchange: Exchange) -> None:
+        exchange.check_headers()
+        key_id = self._keys.authenticate(exchange.headers)
+        if len(self._open) >= self._max_open_calls:
+            raise OutageError(Outage.OVERLOADED)
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI call runs in a task"
+        loop = asyncio.get_running_loop()
+        interruption = Interruption(task)
+        timer = loop.call_later(self._request_seconds, interruption.stop, Cause.TIMED_OUT)
+        watch: asyncio.Task[None] | None = None
+        self._open.add(interruption)
+        metrics.OPEN_CALLS.inc()
+        try:
+            body = await exchange.read_body(self._max_body_bytes)
+            watch = loop.create_task(exchange.stop_when_client_leaves(interruption))
+            await self._meter(call, exchange, body, key_id, interruption)
+        except asyncio.CancelledError:
+            interruption.accept()
+            raise OutageError(Outage.INTERRUPTED) from None
+        finally:
+            interruption.finish()
+            self._open.discard(interruption)
+            metrics.OPEN_CALLS.dec()
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
+
+    async def _meter(
+        self, call: Call, exchange: Exchange, body: bytes, key_id: str, interruption: Interruption
+    ) -> None:
+        if self._chat is None:
+            await self._pass(call, exchange, body, "enforcement_off")
+            return
+        try:
+            prepared = await self._chat.prepare(call, exchange.headers, body)
+        except (InvalidRequestError, MissingUserError) as error:
+            if not self._observing:
+                raise
+            log.warning("call_not_meterable", request_id=call.id, error=type(error).__name__)
+            await self._pass(call, exchange, body, "not_meterable")
+            return
+        client = Client(
+            headers=exchange.headers,
+            key_id=key_id,
+            answer=exchange,
+            interruption=interruption,
+            interrupted_event=outage_event(Outage.INTERRUPTED, self._language(exchange)),
+        )
+        await self._chat.serve(call, prepared, client)
+
+    async def _pass(self, call: Call, exchange: Exchange, body: bytes, reason: str) -> None:
+        metrics.UNMETERED.labels(reason).inc()
+        try:
+            await self._pass_through.forward(call.id, exchange.headers, body, exchange)
+        except UpstreamError as error:
+            log.warning("upstream_failed", request_id=call.id, error=str(error))
+            if exchange.started:
+                raise
+            raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
+
+    async def _refuse(self, exchange: Exchange, call: Call, error: RefusedError) -> None:
+        language = self._language(exchange, error.refused.locale)
+        in_chat = exchange.headers.get(b"x-solaris-notices", b"").strip().lower() == b"chat"
+        if not in_chat or error.refused.code not in TOLD_IN_CHAT:
+            await self._answer(exchange, call, refusal_error(error.refused, language, self._presentation))
+            return
+        metrics.REFUSED.labels(error.refused.code.value).inc()
+        text = refusal_notice(error.refused, error.account_id, language, self._presentation)
+        await send_notice(
+            exchange,
+            marked(text, self._notice_key),
+            call_id=call.id,
+            model=error.model,
+            stream=error.stream,
+            wants_usage_chunk=error.wants_usage_chunk,
+            headers=[(REQUEST_ID, call.id.encode())],
+        )
+
+    async def _answer(self, exchange: Exchange, call: Call, answer: ErrorAnswer) -> None:
+        metrics.REFUSED.labels(answer.code).inc()
+        log.info("call_refused", request_id=call.id, account_id=call.account_id, code=answer.code)
+        await exchange.respond(answer.status, [*answer.headers, (REQUEST_ID, call.id.encode())], answer.body)
+
+    def _language(self, exchange: Exchange, person_locale: str | None = None) -> Language:
+        accepted = exchange.headers.get(b"accept-language", b"").decode("latin-1")
+        return choose_language(person_locale, accepted, self._default_locale)

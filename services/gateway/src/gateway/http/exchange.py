@@ -1,0 +1,98 @@
+"""One HTTP exchange over ASGI: headers and body in, an answer out, and news of a client that left."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from gateway.application.interruption import Cause, Interruption
+from gateway.domain.errors import BodyTooLargeError, InvalidRequestError
+from gateway.upstream.connection import Headers
+
+type Message = MutableMapping[str, Any]  # Any: ASGI's own message shape
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+
+_SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
+
+
+class ClientLeftError(Exception):
+    """The client closed the connection before its request was read."""
+
+
+class Exchange:
+    """Headers by lower-case name, the first of repeated ones; a write to a client that left does nothing."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._raw_headers: Headers = scope["headers"]
+        self.headers = dict(reversed(self._raw_headers))
+        self.started = False
+        self.writing = False
+
+    def check_headers(self) -> None:
+        """Refuse headers that name two keys or two users.
+
+        Raises:
+            InvalidRequestError: one of them stands twice with different values.
+        """
+        if len(self.headers) == len(self._raw_headers):
+            return
+        for name in _SINGLE:
+            if len({value for key, value in self._raw_headers if key == name}) > 1:
+                raise InvalidRequestError(f"the header {name.decode()} stands twice with different values")
+
+    async def read_body(self, limit_bytes: int) -> bytes:
+        """The request's body; what goes over the limit is never kept.
+
+        Raises:
+            BodyTooLargeError, ClientLeftError, InvalidRequestError: it is compressed.
+        """
+        announced = self.headers.get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > limit_bytes:
+            raise BodyTooLargeError(limit_bytes)
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise InvalidRequestError("compressed bodies are not accepted")
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientLeftError
+        body: bytes = message["body"]
+        if not message.get("more_body"):
+            return body
+        parts = [body]
+        size = len(body)
+        while message.get("more_body"):
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientLeftError
+            size += len(message["body"])
+            if size > limit_bytes:
+                raise BodyTooLargeError(limit_bytes)
+            parts.append(message["body"])
+        return b"".join(parts)
+
+    async def stop_when_client_leaves(self, interruption: Interruption) -> None:
+        """Run beside the call, after its body is read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        interruption.stop(Cause.CLIENT_LEFT)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        self.writing = True
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self.writing = False
+
+    async def finish(self, data: bytes = b"") -> None:
+        self.writing = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer at once."""
+        await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
+        await self.finish(body)

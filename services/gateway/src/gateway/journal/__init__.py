@@ -1,0 +1,1 @@
+"""Usage on disk until JetStream has it."""

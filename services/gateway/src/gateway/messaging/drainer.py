@@ -1,0 +1,170 @@
+"""Publishes the journal to JetStream in order, for ever, and remembers how far it has come."""
+
+import asyncio
+import time
+from typing import Final
+
+import msgspec
+import structlog
+from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from contracts.accounts import subject_token
+from contracts.events import USAGE_RECORDED
+from contracts.subjects import event_subject
+from nats.aio.client import Client
+from nats.errors import Error
+
+from gateway import metrics
+from gateway.journal.journal import Journal
+from gateway.journal.position import PositionFile
+from gateway.journal.segments import BEGINNING, Cursor
+from gateway.messaging.link import NatsLink
+
+log = structlog.get_logger()
+
+MAX_BATCH: Final = 500
+BATCH_INTERVAL_SECONDS: Final = 0.01
+"""Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once."""
+SAVE_INTERVAL_SECONDS: Final = 0.2
+_IDLE_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+class _Head(msgspec.Struct):
+    """What is needed of a record to publish it."""
+
+    id: str
+    subject: str
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+class Drainer:
+    """One way for usage: what the journal has is published, and what a lost stream had is published again."""
+
+    def __init__(self, journal: Journal, position_file: PositionFile, link: NatsLink) -> None:
+        self._journal = journal
+        self._position_file = position_file
+        self._link = link
+        self._position = position_file.load()
+        self._saved_at = 0.0
+        self._unsaved = False
+        journal.released_before = min(self._position.published, self._position.resend or self._position.published)
+
+    def backlog_bytes(self) -> int:
+        """Bytes of the journal that no stream has acknowledged."""
+        return self._journal.segments.bytes_between(self._position.published, self._journal.end)
+
+    async def run(self) -> None:
+        """Publish until cancelled; every failure is tried again after a pause."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            started = time.monotonic()
+            try:
+                published = await self._publish_some()
+            except (Error, TimeoutError, OSError, PublishRejectedError) as error:
+                log.warning("usage_not_published", error=repr(error))
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+                continue
+            pause = _FIRST_PAUSE_SECONDS
+            if published:
+                await asyncio.sleep(max(0.0, BATCH_INTERVAL_SECONDS - (time.monotonic() - started)))
+            else:
+                await self._wait_for_work()
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until everything is published; False when it isn't in time."""
+        deadline = time.monotonic() + seconds
+        while self.backlog_bytes() > 0:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(BATCH_INTERVAL_SECONDS)
+        return True
+
+    def close(self) -> None:
+        self._save()
+
+    async def _publish_some(self) -> bool:
+        """One batch of new records, and one of those to be published again; False when there was neither."""
+        client = self._link.client
+        if client is None:
+            return False
+        lines, end = self._journal.segments.read(self._position.published, MAX_BATCH)
+        if lines:
+            await self._publish_new(client, lines, end)
+        else:
+            self._position.published = end  # past the torn last line of an older segment
+        resent = await self._publish_again(client)
+        if time.monotonic() - self._saved_at > SAVE_INTERVAL_SECONDS:
+            self._save()
+        return bool(lines) or resent
+
+    async def _publish_new(self, client: Client, lines: list[bytes], end: Cursor) -> None:
+        position = self._position
+        messages = _messages(lines)
+        start = position.published
+        if messages:
+            sequence = await publish_in_order(client, messages)
+            if sequence < position.sequence:
+                log.warning("usage_stream_lost", sequence=sequence, expected_above=position.sequence)
+                position.resend, position.resend_until = BEGINNING, start
+            position.sequence = sequence
+            metrics.PUBLISHED.inc(len(messages))
+        position.published = end
+        self._unsaved = True
+
+    async def _publish_again(self, client: Client) -> bool:
+        position = self._position
+        if position.resend is None or position.resend_until is None:
+            return False
+        lines, end = self._journal.segments.read(position.resend, MAX_BATCH)
+        if position.resend >= position.resend_until or not lines:
+            log.info("usage_resent")
+            position.resend = position.resend_until = None
+        else:
+            messages = _messages(lines)
+            if messages:
+                position.sequence = max(position.sequence, await publish_in_order(client, messages))
+                metrics.RESENT.inc(len(messages))
+            position.resend = end
+        self._unsaved = True
+        return True
+
+    async def _wait_for_work(self) -> None:
+        if self._unsaved:
+            self._save()
+        self._journal.appended.clear()
+        if self.backlog_bytes() > 0 and self._link.client is not None:
+            await asyncio.sleep(BATCH_INTERVAL_SECONDS)
+            return
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._journal.appended.wait()
+        except TimeoutError:
+            pass
+        if self._link.client is None:
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+
+    def _save(self) -> None:
+        position = self._position
+        self._saved_at = time.monotonic()
+        self._journal.released_before = min(position.published, position.resend or position.published)
+        try:
+            self._position_file.save(position)
+            self._unsaved = False
+        except OSError as error:
+            log.warning("journal_position_not_saved", error=str(error))
+
+
+def _messages(lines: list[bytes]) -> list[Message]:
+    messages: list[Message] = []
+    for line in lines:
+        try:
+            head = _decode_head(line)
+        except (msgspec.MsgspecError, ValueError):
+            log.error("journal_line_unreadable", size=len(line))  # noqa: TRY400  the line itself is not for the log
+            continue
+        messages.append(Message(event_subject(USAGE_RECORDED, subject_token(head.subject)), line, head.id))
+    return messages

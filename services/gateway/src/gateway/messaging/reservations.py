@@ -1,0 +1,107 @@
+"""Asks the ledger for holds, again with the same id until an answer or the deadline comes."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+import structlog
+from contracts import subjects
+from contracts.accounts import subject_token
+from contracts.errors import RefusalCode
+from contracts.reads import ReadyAnswer
+from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
+from nats.errors import Error, NoRespondersError
+
+from gateway.messaging.link import NatsLink
+
+log = structlog.get_logger()
+
+READY_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 0.4
+_AGAIN: Final = frozenset({RefusalCode.BUSY, RefusalCode.LEDGER_UNAVAILABLE})
+_UNAVAILABLE: Final = _AGAIN | {RefusalCode.LATE, RefusalCode.RESERVATION_CLOSED, RefusalCode.CONFLICT}
+
+_encode = msgspec.json.Encoder().encode
+_decode_reserve = msgspec.json.Decoder(ReserveAnswer).decode
+_decode_ready = msgspec.json.Decoder(ReadyAnswer).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """No answer by the deadline; a hold may or may not stand."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The ledger's word. `doubtful`: some attempt's fate is unknown, so that its id must be closed by a record."""
+
+    answer: Granted | Refused | Unavailable
+    doubtful: bool
+
+
+class Reserver:
+    """Reserves within `deadline_seconds`, each attempt within `attempt_seconds`."""
+
+    def __init__(self, link: NatsLink, *, deadline_seconds: float, attempt_seconds: float) -> None:
+        self._link = link
+        self._deadline_seconds = deadline_seconds
+        self._attempt_seconds = attempt_seconds
+
+    def deadline(self) -> datetime:
+        """The deadline of a reserve that starts now."""
+        return datetime.now(UTC) + timedelta(seconds=self._deadline_seconds)
+
+    async def reserve(self, command: ReserveTokens) -> Reservation:
+        """The answer to one reserve; while disconnected nothing is sent."""
+        subject = f"{subjects.RESERVE_PREFIX}.{subject_token(command.account_id)}"
+        payload = _encode(command)
+        ends_at = time.monotonic() + self._deadline_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        doubtful = False
+        reason = "not connected"
+        while (left := ends_at - time.monotonic()) > 0:
+            client = await self._link.wait_for_client(left)
+            if client is None:
+                break
+            timeout = max(0.001, min(self._attempt_seconds, ends_at - time.monotonic()))
+            try:
+                message = await client.request(subject, payload, timeout=timeout)
+                answer = _decode_reserve(message.data)
+            except NoRespondersError:
+                reason = "no ledger is listening"
+            except (Error, TimeoutError) as error:
+                doubtful, reason = True, type(error).__name__
+            except (msgspec.MsgspecError, ValueError):
+                log.error("reserve_answer_unreadable", request_id=command.reservation_id)  # noqa: TRY400  no secrets
+                doubtful, reason = True, "unreadable answer"
+            else:
+                if answer.granted is not None:
+                    return Reservation(answer.granted, doubtful)
+                if answer.refused is not None and answer.refused.code not in _UNAVAILABLE:
+                    return Reservation(answer.refused, doubtful)
+                reason = answer.refused.code if answer.refused is not None else "empty answer"
+                if answer.refused is not None and answer.refused.code not in _AGAIN:
+                    break
+            await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+        log.warning("reserve_unanswered", request_id=command.reservation_id, reason=reason)
+        return Reservation(Unavailable(reason), doubtful=True)
+
+    async def why_not_ready(self) -> str | None:
+        """None when a reserve would be answered now, else the failing part."""
+        client = self._link.client
+        if client is None:
+            return "not connected to NATS"
+        try:
+            answer = _decode_ready((await client.request(subjects.READ_READY, b"", timeout=READY_SECONDS)).data)
+        except NoRespondersError:
+            return "no ledger is listening"
+        except (Error, TimeoutError, msgspec.MsgspecError) as error:
+            return f"no answer from the ledger: {type(error).__name__}"
+        return None if answer.ready else answer.error or "the ledger is not ready"

@@ -1,0 +1,39 @@
+"""What the gateway counts and measures."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3)
+_ANSWER_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
+_RATIOS: Final = (0.5, 0.8, 0.9, 0.95, 0.99, 1.0, 1.01, 1.05, 1.1, 1.25, 1.5, 2, 5)
+
+ENDED: Final = Counter(
+    "solaris_gateway_calls", "Calls that were reserved or forwarded, by their end", ["outcome", "usage_source"]
+)
+REFUSED: Final = Counter("solaris_gateway_refused", "Calls that were answered without being forwarded", ["code"])
+UNMETERED: Final = Counter("solaris_gateway_unmetered", "Calls forwarded without being recorded", ["reason"])
+OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being served")
+OPEN_STREAMS: Final = Gauge("solaris_gateway_open_streams", "Answers that are being streamed")
+RESERVE_SECONDS: Final = Histogram(
+    "solaris_gateway_reserve_seconds", "From asking for a hold to its answer", buckets=_FAST_SECONDS
+)
+FIRST_TOKEN_SECONDS: Final = Histogram(
+    "solaris_gateway_first_token_seconds",
+    "From the call's arrival to the first byte of its answer",
+    buckets=_ANSWER_SECONDS,
+)
+ESTIMATE_RATIO: Final = Histogram(
+    "solaris_gateway_prompt_estimate_ratio",
+    "The provider's prompt tokens divided by our estimate of them",
+    buckets=_RATIOS,
+)
+JOURNAL_BACKLOG_BYTES: Final = Gauge(
+    "solaris_gateway_journal_backlog_bytes", "Usage on disk that JetStream does not have yet"
+)
+JOURNAL_WORKING: Final = Gauge("solaris_gateway_journal_working", "1 while usage can be written to disk")
+JOURNAL_LOST: Final = Gauge(
+    "solaris_gateway_journal_lost_lines", "Usage records lost because the disk refused them for long"
+)
+PUBLISHED: Final = Counter("solaris_gateway_usage_published", "Usage records that JetStream has acknowledged")
+RESENT: Final = Counter("solaris_gateway_usage_resent", "Usage records published again because their stream was lost")

@@ -1,0 +1,104 @@
+"""Everything that the gateway reads from the environment."""
+
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Final, Self
+
+from chassis.settings import ServiceSettings
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+DEVELOPMENT_KEY: Final = "sk-solaris-dev"
+_DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepted with the development key alone
+_MIN_KEY_LENGTH: Final = 12
+_MIN_SECRET_LENGTH: Final = 16
+_MAX_URL_LENGTH: Final = 120
+
+
+class Enforcement(StrEnum):
+    """`enforce`: nothing without a hold; `observe`: meter, never refuse; `off`: pass through, nothing is recorded."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    OFF = "off"
+
+
+class LedgerFailure(StrEnum):
+    """Without an answer from the ledger, `closed` refuses and `open` forwards and meters later."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+class GatewaySettings(ServiceSettings):
+    """`GATEWAY_SECRET` keys pseudonyms and notice marks: the same on every gateway, and never changed."""
+
+    gateway_port: int = Field(default=8000, ge=0, le=65535)
+    nats_url: str = "nats://127.0.0.1:4222"
+    upstream_url: str
+    upstream_api_key: SecretStr | None = None
+    gateway_keys: SecretStr
+    gateway_secret: SecretStr = SecretStr("")
+
+    enforcement: Enforcement = Enforcement.ENFORCE
+    ledger_failure: LedgerFailure = LedgerFailure.CLOSED
+
+    max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
+    max_open_calls: int = Field(default=2_000, ge=1)
+    reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
+    reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)
+    request_seconds: float = Field(default=600.0, gt=0)
+    hold_ttl_seconds: float = Field(default=900.0, gt=0)
+    upstream_connect_seconds: float = Field(default=5.0, gt=0, le=60)
+    upstream_idle_seconds: float = Field(default=4.0, gt=0)
+    silence_seconds: float = Field(default=15.0, gt=0)
+    models_cache_seconds: float = Field(default=10.0, ge=0)
+    model_info_seconds: float = Field(default=300.0, gt=0)
+    journal_keep_seconds: float = Field(default=24 * 3600.0, gt=0)
+    journal_keep_bytes: int = Field(default=4 * 1024**3, gt=0)
+
+    @field_validator("upstream_url", "public_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or len(value) > _MAX_URL_LENGTH:
+            raise ValueError(f"must be an http or https URL of at most {_MAX_URL_LENGTH} characters")
+        return value.rstrip("/")
+
+    @field_validator("gateway_keys")
+    @classmethod
+    def _strong_keys(cls, value: SecretStr) -> SecretStr:
+        keys = _split(value)
+        if not keys or any(len(key) < _MIN_KEY_LENGTH for key in keys):
+            raise ValueError(f"must name comma-separated keys of at least {_MIN_KEY_LENGTH} characters")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        local = DEVELOPMENT_KEY in self.keys and _is_loopback(self.host)
+        if DEVELOPMENT_KEY in self.keys and not local:
+            raise ValueError("SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone")
+        if len(self.gateway_secret.get_secret_value()) < _MIN_SECRET_LENGTH and not local:
+            raise ValueError(f"SOLARIS_GATEWAY_SECRET: must have at least {_MIN_SECRET_LENGTH} characters")
+        if self.request_seconds + self.reserve_deadline_seconds > self.hold_ttl_seconds * 0.9:
+            raise ValueError("SOLARIS_REQUEST_SECONDS: must end well before SOLARIS_HOLD_TTL_SECONDS")
+        return self
+
+    @property
+    def keys(self) -> list[str]:
+        return _split(self.gateway_keys)
+
+    @property
+    def secret(self) -> bytes:
+        return (self.gateway_secret.get_secret_value() or _DEVELOPMENT_SECRET).encode()
+
+
+def _split(value: SecretStr) -> list[str]:
+    return [key.strip() for key in value.get_secret_value().split(",") if key.strip()]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

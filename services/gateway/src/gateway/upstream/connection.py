@@ -1,0 +1,202 @@
+"""One HTTP/1.1 connection to the upstream: writes a request, hands out the answer as it arrives.
+
+Written for this gateway because leaving must stop the provider at once: closing the exchange closes the socket,
+whatever state it is in (see docs/decisions/0003-gateway-server.md).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+import httptools
+
+MAX_HEADER_BYTES: Final = 64 * 1024
+PAUSE_BYTES: Final = 256 * 1024
+"""Unread body bytes at which the upstream is no longer read, until the reader has caught up."""
+
+type Headers = list[tuple[bytes, bytes]]
+
+
+class UpstreamError(Exception):
+    """The upstream could not be reached, or broke off its answer."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Serves one exchange at a time; `on_idle` is told when it may serve the next one, `on_lost` when it can't."""
+
+    def __init__(
+        self, on_idle: Callable[["UpstreamConnection"], None], on_lost: Callable[["UpstreamConnection"], None]
+    ) -> None:
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: UpstreamError | None = None
+        self._busy = False
+        self._ended_by_close = False
+        self._header_bytes = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self._headers_complete = False
+        self._complete = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._paused = False
+        self._header_bytes = 0
+
+    # --- the exchange -------------------------------------------------------------------------------------------
+
+    def send(self, request: bytes) -> None:
+        """Start an exchange with the request's bytes."""
+        assert not self._busy, "one exchange at a time"
+        assert self._transport is not None
+        self._reset()
+        self._busy = True
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport.write(request)
+
+    async def wait_for_headers(self) -> None:
+        """Return when `status` and `headers` stand.
+
+        Raises:
+            UpstreamError: the connection ended before.
+        """
+        while not self._headers_complete:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """All that has arrived since the last call, waiting for at least one byte; empty at the end of the answer.
+
+        Raises:
+            UpstreamError: the answer broke off; what had arrived before was handed out first.
+        """
+        while not self._body:
+            if self._complete:
+                return b""
+            await self._wait()
+        data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        self._body_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def release(self) -> None:
+        """End the exchange: a complete one leaves the connection for the next, any other closes it at once."""
+        if not self._busy:
+            return
+        self._busy = False
+        parser, transport = self._parser, self._transport
+        reusable = self._complete and self._failure is None and not self._ended_by_close
+        if (
+            reusable
+            and parser is not None
+            and transport is not None
+            and parser.should_keep_alive()
+            and transport.get_write_buffer_size() == 0  # else the upstream answered without reading the whole body
+        ):
+            self._parser = None
+            self._on_idle(self)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket without waiting for anything."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._on_lost(self)
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, reason: str) -> None:
+        if self._failure is None:
+            self._failure = UpstreamError(reason)
+        self._wake()
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # create_connection always gives a Transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None or self._complete:
+            self._fail("bytes outside an answer")
+            self.abort()
+            return
+        if not self._headers_complete:
+            self._header_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("the upstream switched protocols")
+            self.abort()
+            return
+        except httptools.HttpParserError as error:
+            self._fail(f"not HTTP: {type(error).__name__}")
+            self.abort()
+            return
+        if not self._headers_complete and self._header_bytes > MAX_HEADER_BYTES:
+            self._fail("headers too large")
+            self.abort()
+            return
+        if self._body_bytes > PAUSE_BYTES and not self._paused and not self._complete and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._busy and error is None and self._reads_until_close():
+            self._complete = True
+            self._ended_by_close = True
+            self._wake()
+        self._fail("the connection was closed" if error is None else f"{type(error).__name__}")
+        self._transport = None
+        self._on_lost(self)
+
+    def _reads_until_close(self) -> bool:
+        """Whether the end of the connection is the end of the body (RFC 9112, 6.3, rule 8)."""
+        names = {name for name, _ in self.headers}
+        return self._headers_complete and b"content-length" not in names and b"transfer-encoding" not in names
+
+    # --- httptools callbacks ------------------------------------------------------------------------------------
+
+    def on_status(self, _: bytes) -> None:
+        assert self._parser is not None
+        self.status = self._parser.get_status_code()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            self.headers = []
+        else:
+            self._headers_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._body_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        self._complete = self._headers_complete
