@@ -1,0 +1,1 @@
+"""The benchmark: our whole path beside its peers, on the same upstream, in the same run."""

@@ -1,0 +1,102 @@
+"""Starts the benchmark's own servers as children that die with it, and stops them whatever happens."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from asyncio.subprocess import STDOUT
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from local_run import process
+from local_run.probe import fetch_status
+from local_run.process import Program
+
+from bench.progress import say
+
+REPOSITORY: Final = Path(__file__).parents[1]
+BENCH_DIRECTORY: Final = REPOSITORY / ".solaris" / "bench"
+"""Git-ignored; holds the peer's environment, logs, and the stack's data while it runs."""
+
+_STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.05
+_INSTALL_SECONDS: Final = 600.0
+
+
+class ProcessError(Exception):
+    """A program did not start or did not end well; the text has the end of what it said."""
+
+
+def python_program(name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Program:
+    """A module of ours with the interpreter that runs the benchmark, from the repository's root.
+
+    What the caller has set for another stack does not reach it.
+    """
+    kept = {variable: value for variable, value in os.environ.items() if not variable.startswith("SOLARIS_")}
+    return Program(
+        name=name,
+        command=(sys.executable, *arguments),
+        environment={**kept, **(environment or {})},
+        directory=REPOSITORY,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    program: Program, log: Path, *, is_ready: Callable[[], Awaitable[bool]], timeout_seconds: float
+) -> AsyncIterator[int]:
+    """The program for the length of the block, once it is ready; gives its pid.
+
+    Raises:
+        ProcessError: it ended early or was not ready in time.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        child = await process.start(program, output=output)
+    try:
+        deadline = time.monotonic() + timeout_seconds
+        while not await is_ready():
+            if child.returncode is not None:
+                raise ProcessError(f"{program.name} ended with code {child.returncode}: {last_lines(log)}")
+            if time.monotonic() > deadline:
+                raise ProcessError(f"{program.name} not ready within {timeout_seconds:g} s: {last_lines(log)}")
+            await asyncio.sleep(_POLL_SECONDS)
+        yield child.pid
+    finally:
+        await process.stop(child, program, _STOP_SECONDS)
+
+
+async def answers(port: int, path: str) -> bool:
+    """Whether a server on loopback answers `GET path` with 200."""
+    status, _ = await fetch_status(port, path)
+    return status == 200
+
+
+async def run_to_end(command: tuple[str, ...], environment: Mapping[str, str] | None = None) -> None:
+    """Run a command that should succeed, as an installation does.
+
+    Raises:
+        ProcessError: it failed or took too long.
+    """
+    say(f"{Path(command[0]).name} {' '.join(command[1:3])} …")
+    child = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=STDOUT, env=environment
+    )
+    try:
+        async with asyncio.timeout(_INSTALL_SECONDS):
+            output, _ = await child.communicate()
+    except TimeoutError:
+        raise ProcessError(f"{command[0]} did not end within {_INSTALL_SECONDS:g} s") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode != 0:
+        raise ProcessError(f"{command[0]} failed: {output.decode(errors='replace').strip()[-400:]}")
+
+
+def last_lines(log: Path, count: int = 8) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return " | ".join(lines[-count:]) or "it said nothing"
