@@ -25,7 +25,7 @@ _SHOWN_ELSEWHERE: Final = ("event", "level", "timestamp", "service")
 
 _ROUTINE: Final = {
     "nats": re.compile(r"\[\d+\] \[(INF|DBG|TRC|WRN\] Plaintext passwords)"),  # in a private file, on loopback
-    "postgres": re.compile(r"(LOG|DEBUG\d?|INFO|NOTICE):"),
+    "postgres": re.compile(r"(LOG|DEBUG\d?|INFO|NOTICE):|FATAL:  the database system is (starting up|shutting down)"),
 }
 
 

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from local_run.ports import LOOPBACK
 from local_run.process import Program
 
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
-SERVICES: Final = tuple(n for n in ("ledger", "notifier", "gateway") if find_spec(f"{n}.__main__"))  # INTERIM
+SERVICES: Final = ("ledger", "notifier", "gateway")
 MIGRATED: Final = ("ledger", "notifier")
 SHUTDOWN_SECONDS: Final = {"gateway": 3.5, "ledger": 1.5, "notifier": 1.5}
 """How long a service may take to finish; together with the servers' own time within the 10 s of a stop."""
