@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -153,6 +154,12 @@ class Stack:
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """A line as pasted into a shell in the repository, against this stack."""
         return self._run(["bash", "-c", line])
+
+    def operator_environment(self) -> dict[str, str]:
+        """What `make -s env` exports: URLs with operator rights, and ports."""
+        exported = self._succeeded(self.run_module("local_run.env")).stdout
+        lines = (shlex.split(line)[1] for line in exported.splitlines() if line.startswith("export "))
+        return dict(line.split("=", 1) for line in lines)
 
     def run_module(
         self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
