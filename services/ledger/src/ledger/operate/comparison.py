@@ -1,0 +1,103 @@
+"""Compares folded accounts with the rows that the live path keeps; no I/O."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import DecodeError
+
+from ledger.domain.account import Account
+from ledger.domain.holds import Hold, HoldState
+from ledger.operate.folding import Folded
+from ledger.store.codec import GENESIS, decode_account, decode_hold, encode
+from ledger.store.projections import AccountRow, HoldRow
+
+
+def is_placeholder(row: AccountRow) -> bool:
+    """A row that was made for an account whose first command was refused; it says nothing."""
+    return row.version == 0 and row.state is None and row.head == GENESIS
+
+
+def account_difference(folded: Folded, row: AccountRow | None) -> str | None:
+    """What distinguishes the row from the fold, None if nothing does."""
+    if row is None or is_placeholder(row):
+        return "the account has events but no state"
+    if row.version != folded.version:
+        return f"the state is of version {row.version}, the last event of version {folded.version}"
+    if row.head != folded.head:
+        return "the head is not the last event's hash"
+    difference = _state_difference(folded.account, row.state)
+    if difference is None and row.due_at != folded.account.due_at:
+        return "the due time is not the state's"
+    return difference
+
+
+def is_tail_missing(folded: Folded, row: AccountRow | None) -> bool:
+    """Whether the row is of a later event than the log has: then the log lost its end, and the row is the evidence.
+
+    A row of which only the version column was damaged still has the last event's hash, or the folded state.
+    """
+    if row is None or row.version <= folded.version or row.head == folded.head:
+        return False
+    state = _decoded_state(row.state)
+    return state is None or state.version > folded.version
+
+
+def hold_difference(hold: Hold, row: HoldRow | None) -> str | None:
+    """What distinguishes a hold's row from its fold, None if nothing does."""
+    if row is None:
+        return "the hold is missing"
+    if (row.state, row.reserved_at, row.expires_at) != (hold.state.value, hold.reserved_at, hold.expires_at):
+        return "the hold's columns differ from the fold"
+    if row.record == encode(hold).decode():
+        return None
+    try:
+        decoded = decode_hold(row.record)
+    except DecodeError:
+        return "the hold can't be decoded"
+    fields = [name for name in Hold.__struct_fields__ if getattr(decoded, name) != getattr(hold, name)]
+    return f"the hold differs from the fold in {', '.join(fields)}" if fields else None
+
+
+def sum_problems(folded: Folded) -> Iterator[str]:
+    """Sums that must hold for any account, whatever its history."""
+    account = folded.account
+    counted = {
+        "monthly used": account.monthly_used,
+        "debt": account.debt,
+        "held": account.held,
+        **{f"lot {lot.id}": lot.tokens for lot in account.lots},
+        **{f"closed cycle {closed.id}": closed.remaining for closed in account.closed_cycles},
+    }
+    for name, tokens in counted.items():
+        if tokens < 0:
+            yield f"{name} is negative: {tokens}"
+    open_holds = [hold for hold in folded.unfinished.values() if hold.state is HoldState.OPEN]
+    cycles = {closed.id: (closed.held, closed.open_holds) for closed in account.closed_cycles}
+    if account.cycle is not None:
+        cycles[account.cycle.id] = (account.held, account.open_holds)
+    for cycle_id in sorted(cycles.keys() | {hold.cycle_id for hold in open_holds}):
+        counted_holds = _held(hold for hold in open_holds if hold.cycle_id == cycle_id)
+        if cycles.get(cycle_id, (0, 0)) != counted_holds:
+            held, number = cycles.get(cycle_id, (0, 0))
+            yield f"cycle {cycle_id} has {held} tokens held by {number} holds, its open holds are {counted_holds}"
+
+
+def _held(holds: Iterable[Hold]) -> tuple[int, int]:
+    tokens = [hold.tokens or 0 for hold in holds]
+    return sum(tokens), len(tokens)
+
+
+def _state_difference(folded: Account, state: str | None) -> str | None:
+    if state == encode(folded).decode():
+        return None
+    decoded = _decoded_state(state)
+    if decoded is None:
+        return "the state can't be decoded"
+    fields = [name for name in Account.__struct_fields__ if getattr(decoded, name) != getattr(folded, name)]
+    return f"the state differs from the fold in {', '.join(fields)}" if fields else None
+
+
+def _decoded_state(state: str | None) -> Account | None:
+    try:
+        return None if state is None else decode_account(state)
+    except DecodeError:
+        return None

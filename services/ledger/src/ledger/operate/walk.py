@@ -1,0 +1,134 @@
+"""Takes the log of many accounts, one event after another: checks each, or only folds it; no I/O."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from contracts.events import Charge, LedgerEvent, ReservationExpired, UsageSettled
+from msgspec import DecodeError
+
+from ledger.operate.folding import Folded
+from ledger.operate.problems import Problem, Problems
+from ledger.store.codec import StoredEvent, UnknownEventTypeError, chain_hash, decode_event
+from ledger.store.facts import decode_fact
+from ledger.store.log import StoredRow
+
+_UNREADABLE: Final = (DecodeError, UnicodeDecodeError)
+type FoldRow = tuple[int, str, int, str, bytes]
+"""(position, account_id, version, type, data)."""
+
+
+class Walk:
+    """Takes rows in position order, or one account's in version order."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.accounts: dict[str, Folded] = {}
+        self.events = 0
+        self.last_position = 0
+        self._problems = problems
+
+    def check(self, rows: Sequence[StoredRow]) -> None:
+        """Fold whole rows and check all that the log can tell of them.
+
+        A bad event is told once: the chain goes on from the hash that stands with it.
+        """
+        for row in rows:
+            _, account_id, version, _, _, _, data, stored_hash = row
+            folded = self._folded(account_id)
+            if version != folded.version + 1:
+                self._gap(folded, row[0], version)
+            elif chain_hash(folded.head, account_id, version, data) != stored_hash:
+                self._fail(folded, row[0], version, "its hash is not that of the previous hash and its bytes")
+            folded.version, folded.head, folded.position = version, stored_hash, row[0]
+            event = self._decoded(folded, row)
+            if event is not None and folded.sound:
+                self._fold(folded, row, event)
+        self._count(rows)
+
+    def fold(self, rows: Sequence[FoldRow]) -> None:
+        """Fold what is needed of each row, on the word of the log."""
+        for position, account_id, version, event_type, data in rows:
+            folded = self._folded(account_id)
+            if version != folded.version + 1:
+                self._gap(folded, position, version)
+            folded.version, folded.position = version, position
+            if not folded.sound:
+                continue
+            try:
+                fact = decode_fact(event_type, data)
+                folded.fold(fact.data, fact.time)
+            except UnknownEventTypeError:
+                self._fail(folded, position, version, f"unknown event type {event_type}")
+            except Exception as error:  # a log that was tampered with can break any assumption of the fold
+                self._fail(folded, position, version, f"it can't be folded: {type(error).__name__}: {error}")
+        self._count(rows)
+
+    def _folded(self, account_id: str) -> Folded:
+        folded = self.accounts.get(account_id)
+        if folded is None:
+            folded = self.accounts[account_id] = Folded(account_id)
+        return folded
+
+    def _count(self, rows: Sequence[StoredRow] | Sequence[FoldRow]) -> None:
+        self.events += len(rows)
+        if rows:
+            self.last_position = rows[-1][0]
+
+    def _decoded(self, folded: Folded, row: StoredRow) -> StoredEvent[LedgerEvent] | None:
+        position, account_id, version, event_id, event_type, recorded_at, data, _ = row
+        try:
+            event = decode_event(event_type, data)
+        except UnknownEventTypeError:
+            self._fail(folded, position, version, f"unknown event type {event_type}")
+            return None
+        except _UNREADABLE as error:
+            self._fail(folded, position, version, f"its bytes can't be decoded: {error}")
+            return None
+        columns = {
+            "account_id": event.subject == account_id,
+            "id": event.id == str(event_id),
+            "type": event.type == event_type,
+            "recorded_at": event.time == recorded_at,
+        }
+        if not all(columns.values()):
+            named = ", ".join(name for name, agrees in columns.items() if not agrees)
+            self._fail(folded, position, version, f"its bytes say otherwise than its columns: {named}")
+        return event
+
+    def _fold(self, folded: Folded, row: StoredRow, stored: StoredEvent[LedgerEvent]) -> None:
+        try:
+            folded.fold(stored.data, stored.time)
+        except Exception as error:  # a log that was tampered with can break any assumption of the fold
+            self._fail(folded, row[0], row[2], f"it can't be folded: {type(error).__name__}: {error}")
+            return
+        wrong = _wrong_sum(stored.data)
+        if wrong is not None:
+            self._problems.add(Problem(row[0], row[1], row[2], wrong))
+
+    def _gap(self, folded: Folded, position: int, version: int) -> None:
+        expected = folded.version + 1
+        if version > expected:
+            missing = f"version {expected}" if version == expected + 1 else f"versions {expected} to {version - 1}"
+            self._fail(folded, position, expected, f"{missing} missing before version {version}")
+        else:
+            self._fail(folded, position, version, f"version {version} after version {folded.version}")
+
+    def _fail(self, folded: Folded, position: int, version: int, reason: str) -> None:
+        folded.sound = False
+        self._problems.add(Problem(position, folded.account.account_id, version, reason))
+
+
+def _wrong_sum(event: LedgerEvent) -> str | None:
+    """A charge whose parts are not the whole."""
+    match event:
+        case UsageSettled():
+            charge = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
+        case ReservationExpired():
+            charge = event.charge
+        case _:
+            return None
+    parts = charge.from_allowance + sum(part.tokens for part in charge.from_credits) + charge.to_debt
+    if parts == event.billable_tokens:
+        return None
+    return f"its charge sums to {parts}, but {event.billable_tokens} tokens are billable"
+
+

@@ -1,0 +1,33 @@
+"""The part of a stored event that a fold needs, decoded without the rest."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from contracts.envelope import cloud_event_type
+from contracts.events import LEDGER_EVENTS, LedgerEvent
+from msgspec import Struct, json
+
+from ledger.store.codec import UnknownEventTypeError
+
+
+class Fact[Data](Struct, frozen=True):
+    """What happened, and when it was decided."""
+
+    time: datetime
+    data: Data
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], Fact[LedgerEvent]]]] = {
+    cloud_event_type(name): json.Decoder(Fact[event_type]).decode  # type: ignore[valid-type]  # a runtime type
+    for name, event_type in LEDGER_EVENTS.items()
+}
+
+
+def decode_fact(event_type: str, data: bytes) -> Fact[LedgerEvent]:
+    """Read stored bytes; raises as `codec.decode_event` does."""
+    try:
+        decoder = _DECODERS[event_type]
+    except KeyError:
+        raise UnknownEventTypeError(event_type) from None
+    return decoder(data)
