@@ -5,26 +5,18 @@ from datetime import datetime, timedelta
 
 import pytest
 from contracts.errors import ConflictError, RefusalCode
-from contracts.events import (
-    AccessRestored,
-    AllowanceExhausted,
-    CreditsExpired,
-    CycleStarted,
-    LedgerEvent,
-    ThresholdCrossed,
-    TokensExhausted,
-    UsageSettled,
-)
-from contracts.reservations import Granted, Refused
+from contracts.events import UsageSettled
+from contracts.reservations import Granted, RefusalFigures, Refused
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ledger.domain.account import Account
-from ledger.domain.commands import AdvanceAccount, Command, SettleUsage
+from ledger.domain.commands import AdvanceAccount, Command, ReserveTokens, SettleUsage
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, HoldState, evolve_hold
 
 from tests.unit.ledger import conservation
 from tests.unit.ledger.account_model import AccountModel, ReservationModel
+from tests.unit.ledger.messages import MADE_BY_TIME, told
 from tests.unit.ledger.round_trip import assert_state_survives_json, assert_survives_json
 from tests.unit.ledger.story import (
     ACCOUNT_ID,
@@ -46,20 +38,11 @@ from tests.unit.ledger.story import (
 
 amounts = st.one_of(st.integers(0, 1_500), st.integers(0, 12_000), st.sampled_from([0, 1, 255, 256, 10_000]))
 picks = st.integers(0, 10**6)
-MADE_BY_TIME = (CycleStarted, CreditsExpired, ThresholdCrossed, AllowanceExhausted, TokensExhausted, AccessRestored)
 durations = st.sampled_from(
     [timedelta(seconds=1), timedelta(minutes=14), timedelta(minutes=16), timedelta(days=5), timedelta(days=31)]
 )
 
-
-def told(events: tuple[LedgerEvent, ...]) -> list[object]:
-    names: dict[type, object] = {
-        AllowanceExhausted: "allowance exhausted",
-        TokensExhausted: "out",
-        AccessRestored: "back",
-    }
-    crossed_or_named = (e.percent if isinstance(e, ThresholdCrossed) else names.get(type(e)) for e in events)
-    return [each for each in crossed_or_named if each is not None]
+lifetimes = st.none() | durations
 
 
 class AccountMachine(RuleBasedStateMachine):
@@ -69,33 +52,25 @@ class AccountMachine(RuleBasedStateMachine):
         self.model = AccountModel(limit=10_000, now=START)
         self.ends: list[SettleUsage] = []
         self.number = 0
-        self.status = "active"
         self.may_be_negative = False
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    @rule(prompt=amounts, maximum=st.none() | amounts, choices=st.integers(1, 3), output_free=st.booleans())
-    def reserve(self, prompt: int, maximum: int | None, choices: int, output_free: bool) -> None:
-        reservation_id = self._new_id("r")
-        command = reserve(reservation_id, prompt=prompt, maximum=maximum, choices=choices, output_free=output_free)
-        self._advance_model()
-        before = self.model.available
-        answer = self.story.when(command)
-        match answer:
-            case Granted():
-                assert self.status == "active"
-                assert answer.held_tokens <= before
-                assert answer.available == before - answer.held_tokens
-                self.model.reserve(reservation_id, answer.held_tokens, self.story.now + POLICY.hold_ttl)
-                assert self.story.when(command) == answer
-                assert self.story.events == ()
-            case Refused(code=RefusalCode.INSUFFICIENT_TOKENS):
-                assert answer.figures is not None
-                assert answer.figures.needed > before == answer.figures.available
-                self.model.refuse(answer.figures.needed)
-                self._check_told()
-            case _:
-                assert self.status != "active"
+    @initialize(tokens=st.integers(0, 3_000), lots=st.lists(st.tuples(st.integers(1, 1_500), lifetimes), max_size=3))
+    def start_small(self, tokens: int, lots: list[tuple[int, timedelta | None]]) -> None:
+        self.change_limit(tokens)
+        for lot_tokens, lifetime in lots:
+            self.grant(lot_tokens, lifetime)
+
+    @rule(prompt=amounts, maximum=st.none() | amounts, choices=st.integers(1, 3))
+    def reserve(self, prompt: int, maximum: int | None, choices: int) -> None:
+        self._reserve(reserve(self._new_id("r"), prompt=prompt, maximum=maximum, choices=choices))
+
+    @precondition(lambda self: self.model.available > 0)
+    @rule(share=st.integers(1, 105))
+    def reserve_a_share_of_what_is_left(self, share: int) -> None:
+        prompt = self.model.available * share // 100
+        self._reserve(reserve(self._new_id("r"), prompt=prompt, output_free=True))
 
     @precondition(lambda self: self._open())
     @rule(pick=picks, share=st.integers(0, 130), plus=st.integers(0, 2))
@@ -129,11 +104,10 @@ class AccountMachine(RuleBasedStateMachine):
         self.ends.append(command)
 
     @precondition(lambda self: self._open())
-    @rule(pick=picks, late=st.booleans())
-    def expire(self, pick: int, late: bool) -> None:
+    @rule(pick=picks, seconds=st.sampled_from([0, 0, 1, -1]))
+    def expire(self, pick: int, seconds: int) -> None:
         reservation = self._pick(self._open(), pick)
-        if late:
-            self.story.now = max(self.story.now, reservation.expires_at)
+        self.story.now = max(self.story.now, reservation.expires_at + timedelta(seconds=seconds))
         self._advance_model()
         if self.story.now >= reservation.expires_at:
             self.model.expire(reservation.id)
@@ -169,7 +143,7 @@ class AccountMachine(RuleBasedStateMachine):
         assert answer.code is RefusalCode.RESERVATION_CLOSED
         self._check_told()
 
-    @rule(tokens=st.integers(1, 5_000), lifetime=st.none() | durations)
+    @rule(tokens=st.integers(1, 5_000), lifetime=lifetimes)
     def grant(self, tokens: int, lifetime: timedelta | None) -> None:
         lot_id = self._new_id("lot")
         expires_at = None if lifetime is None else self.story.now + lifetime
@@ -203,11 +177,14 @@ class AccountMachine(RuleBasedStateMachine):
             self.model.set_limit(10_000)
             self._when(plan("basic"))
 
-    @rule(name=st.sampled_from(["active", "active", "blocked", "suspended", "pending"]))
-    def change_status(self, name: str) -> None:
-        self.status = name
+    @rule(name=st.sampled_from(["blocked", "suspended", "pending"]))
+    def bar_and_readmit(self, name: str) -> None:
         self._advance_model()
         self._when(status(name))
+        answer = self.story.when(reserve(self._new_id("r"), prompt=1, output_free=True))
+        assert isinstance(answer, Refused)
+        assert answer.code == f"account_{name}"
+        self._when(status("active"))
 
     @rule(duration=durations, act=st.booleans())
     def let_time_pass(self, duration: timedelta, act: bool) -> None:
@@ -262,6 +239,24 @@ class AccountMachine(RuleBasedStateMachine):
         assert_state_survives_json(self.story.account, self.story.holds)
 
     # --- how ------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, command: ReserveTokens) -> None:
+        self._advance_model()
+        before = self.model.available
+        match self.story.when(command):
+            case Granted() as answer:
+                assert answer.held_tokens <= before
+                assert answer.available == before - answer.held_tokens
+                self.model.reserve(command.reservation_id, answer.held_tokens, self.story.now + POLICY.hold_ttl)
+                self._check_told()
+                assert self.story.when(command) == answer
+                assert self.story.events == ()
+            case Refused(code=RefusalCode.INSUFFICIENT_TOKENS, figures=RefusalFigures() as figures):
+                assert figures.needed > before == figures.available
+                self.model.refuse(figures.needed)
+                self._check_told()
+            case answer:
+                raise AssertionError(answer)
 
     def _settle(self, reservation: ReservationModel, share: int, plus: int) -> None:
         tokens = reservation.tokens * share // 100 + plus

@@ -227,6 +227,12 @@ class TestDebt:
         assert granted(story.when(reserve("r1", prompt=1, maximum=1)))
 
 
+def test_usage_past_the_deadline_settles_as_usual_where_nothing_has_expired_yet() -> None:
+    story = Story().given(reserve("r1", prompt=100, maximum=50)).after(hours=2).given(settle("r1", prompt=70))
+    (settled,) = story.happened(UsageSettled)
+    assert (settled.hold_tokens, settled.corrects_billable_tokens, story.balance.monthly_used) == (150, None, 70)
+
+
 def test_a_hold_does_not_expire_before_its_time() -> None:
     story = Story().given(reserve("r1", prompt=100, maximum=50)).after(seconds=899, milliseconds=999)
     story.given(expire("r1"))

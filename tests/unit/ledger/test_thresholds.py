@@ -109,7 +109,8 @@ def test_a_smaller_plan_fires_too() -> None:
 
 def test_a_limit_of_zero_has_none() -> None:
     story = Story().given(opened(), *used("r1", 5_000), limit(0))
-    assert story.happened(ThresholdCrossed) == story.happened(AllowanceExhausted) == []
+    assert percents(story) == []
+    assert story.happened(AllowanceExhausted) == []
     story.given(settle("r2", prompt=10, forwarded_without_hold=True))
     assert story.happened(ThresholdCrossed) == []
 
@@ -157,7 +158,6 @@ class TestAllowanceExhausted:
         (event,) = story.happened(AllowanceExhausted)
         assert event.announced_by_threshold is True
         assert (event.monthly_used, event.monthly_limit, event.credits) == (10_000, 10_000, 0)
-        assert story.events[-2:-1] == (event,) or event in story.events
 
     def test_it_comes_once_and_names_the_credits_left(self) -> None:
         story = Story().given(opened(), grant("lot", 500), *used("r1", 10_100), *used("r2", 100))

@@ -228,12 +228,18 @@ def _given_back(account: Account, back: GiveBack) -> Account:
 
 
 def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...]) -> tuple[Lot, ...]:
-    """Reduce the lots; an empty one goes."""
-    if not parts:
-        return lots
-    taken = {part.lot_id: part.tokens for part in parts}
-    left = (replace(lot, tokens=lot.tokens - taken[lot.id]) if lot.id in taken else lot for lot in lots)
-    return tuple(lot for lot in left if lot.tokens)
+    """Reduce the lots; an empty one goes. Charges take the oldest first, so the search mostly ends where it starts."""
+    left = list(lots)
+    for part in parts:
+        for index, lot in enumerate(left):
+            if lot.id != part.lot_id:
+                continue
+            if lot.tokens > part.tokens:
+                left[index] = Lot(lot.id, lot.tokens - part.tokens, lot.expires_at)
+            else:
+                del left[index]
+            break
+    return tuple(left)
 
 
 def _returned(lots: tuple[Lot, ...], part: LotTokens) -> tuple[Lot, ...]:
