@@ -1,34 +1,27 @@
 """Any interleaving of commands, repetitions and time: the account agrees with a naive second one and with itself."""
 
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from contracts.errors import ConflictError, RefusalCode
-from contracts.events import UsageSettled
-from contracts.reservations import Granted, RefusalFigures, Refused
+from contracts.reservations import Refused
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from ledger.domain.account import Account
-from ledger.domain.commands import AdvanceAccount, Command, ReserveTokens, SettleUsage
 from ledger.domain.evolve import evolve
-from ledger.domain.holds import Hold, HoldState, evolve_hold
+from ledger.domain.holds import Hold, evolve_hold
 
 from tests.unit.ledger import conservation
-from tests.unit.ledger.account_model import AccountModel, ReservationModel
-from tests.unit.ledger.messages import MADE_BY_TIME, told
+from tests.unit.ledger.account_driver import AccountDriver
+from tests.unit.ledger.messages import MADE_BY_TIME
 from tests.unit.ledger.round_trip import assert_state_survives_json, assert_survives_json
 from tests.unit.ledger.story import (
     ACCOUNT_ID,
     CATALOG,
-    POLICY,
-    START,
-    Story,
-    expire,
     grant,
     limit,
     not_forwarded,
-    opened,
     plan,
     reserve,
     revoke,
@@ -45,15 +38,7 @@ durations = st.sampled_from(
 lifetimes = st.none() | durations
 
 
-class AccountMachine(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.story = Story().given(opened())
-        self.model = AccountModel(limit=10_000, now=START)
-        self.ends: list[SettleUsage] = []
-        self.number = 0
-        self.may_be_negative = False
-
+class AccountMachine(AccountDriver):
     # --- commands -------------------------------------------------------------------------------------------------
 
     @initialize(tokens=st.integers(0, 3_000), lots=st.lists(st.tuples(st.integers(1, 1_500), lifetimes), max_size=3))
@@ -64,70 +49,103 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(prompt=amounts, maximum=st.none() | amounts, choices=st.integers(1, 3))
     def reserve(self, prompt: int, maximum: int | None, choices: int) -> None:
-        self._reserve(reserve(self._new_id("r"), prompt=prompt, maximum=maximum, choices=choices))
+        self.hold(reserve(self.new_id("r"), prompt=prompt, maximum=maximum, choices=choices))
 
     @precondition(lambda self: self.model.available > 0)
     @rule(share=st.integers(1, 105))
     def reserve_a_share_of_what_is_left(self, share: int) -> None:
         prompt = self.model.available * share // 100
-        self._reserve(reserve(self._new_id("r"), prompt=prompt, output_free=True))
+        self.hold(reserve(self.new_id("r"), prompt=prompt, output_free=True))
 
-    @precondition(lambda self: self._open())
+    @precondition(lambda self: self.open_holds())
     @rule(pick=picks, share=st.integers(0, 130), plus=st.integers(0, 2))
     def settle(self, pick: int, share: int, plus: int) -> None:
-        self._settle(self._pick(self._open(), pick), share, plus)
+        self.end_hold(self.pick_one(self.open_holds(), pick), share, plus)
 
-    @precondition(lambda self: self._in_state("expired"))
+    @precondition(lambda self: self.in_state("expired"))
     @rule(pick=picks, share=st.integers(0, 130), plus=st.integers(0, 2))
     def settle_late(self, pick: int, share: int, plus: int) -> None:
-        self._settle(self._pick(self._in_state("expired"), pick), share, plus)
+        self.end_hold(self.pick_one(self.in_state("expired"), pick), share, plus)
 
-    @precondition(lambda self: self._open() + self._in_state("expired"))
+    @precondition(lambda self: self.open_holds() + self.in_state("expired"))
     @rule(pick=picks)
     def release(self, pick: int) -> None:
-        reservation = self._pick(self._open() + self._in_state("expired"), pick)
+        reservation = self.pick_one(self.open_holds() + self.in_state("expired"), pick)
         command = not_forwarded(reservation.id)
-        self._advance_model()
+        self.advance_model()
         self.model.release(reservation.id, self.story.now)
-        self._when(command)
+        self.command(command)
         self.ends.append(command)
 
     @rule(tokens=amounts)
     def settle_unknown(self, tokens: int) -> None:
-        reservation_id = self._new_id("u")
+        reservation_id = self.new_id("u")
         command = settle(reservation_id, prompt=tokens, forwarded_without_hold=True)
         self.may_be_negative = True
-        self._advance_model()
+        self.advance_model()
         self.model.reserve(reservation_id, 0, self.story.now)
         self.model.end(reservation_id, tokens, self.story.now)
-        self._when(command)
+        self.command(command)
         self.ends.append(command)
 
-    @precondition(lambda self: self._open())
+    @precondition(lambda self: self.open_holds())
     @rule(pick=picks, seconds=st.sampled_from([0, 0, 1, -1]))
     def expire(self, pick: int, seconds: int) -> None:
-        reservation = self._pick(self._open(), pick)
+        reservation = self.pick_one(self.open_holds(), pick)
         self.story.now = max(self.story.now, reservation.expires_at + timedelta(seconds=seconds))
-        self._advance_model()
-        if self.story.now >= reservation.expires_at:
-            self.model.expire(reservation.id)
-        self._when(expire(reservation.id))
+        self.expire_hold(reservation)
+
+    @precondition(lambda self: self.model.available > 0)
+    @rule(
+        held_share=st.integers(50, 100),
+        left_limit=st.none() | st.integers(0, 2_000),
+        granted_tokens=st.none() | st.integers(1, 1_000),
+        days=st.sampled_from([0, 0, 5, 31]),
+        used_share=st.integers(0, 110),
+    )
+    def lose_usage_and_find_it_late(
+        self, *, held_share: int, left_limit: int | None, granted_tokens: int | None, days: int, used_share: int
+    ) -> None:
+        """One rule for what single ones rarely line up: debt by an expiry, repaid or not, before its correction."""
+        self.reserve_a_share_of_what_is_left(held_share)
+        reservation = self.open_holds()[-1]
+        if left_limit is not None:
+            self.change_limit(left_limit)
+        self.story.now = max(self.story.now, reservation.expires_at)
+        self.expire_hold(reservation)
+        if granted_tokens is not None:
+            self.grant(granted_tokens, None)
+        self.story.now += timedelta(days=days)
+        self.end_hold(reservation, used_share, 0)
+
+    @precondition(lambda self: self.model.available > 0)
+    @rule(calls=st.lists(st.tuples(st.integers(30, 90), st.integers(0, 110)), min_size=2, max_size=3), tokens=amounts)
+    def end_several_after_their_cycle(self, calls: list[tuple[int, int]], tokens: int) -> None:
+        """One rule for what single ones rarely line up: holds that share an ended cycle's remainder."""
+        before = len(self.open_holds())
+        for held_share, _ in calls:
+            if self.model.available > 0:
+                self.reserve_a_share_of_what_is_left(held_share)
+        self.go_to(self.story.balance.cycle.ends_at, act=False)
+        self.settle_unknown(tokens)
+        for reservation, (_, used_share) in zip(self.open_holds()[before:], calls, strict=False):
+            self.end_hold(reservation, used_share, 0)
 
     @precondition(lambda self: self.ends)
     @rule(pick=picks, times=st.integers(1, 3))
     def repeat_an_end(self, pick: int, times: int) -> None:
-        command = self._pick(self.ends, pick)
-        self._advance_model()
-        self._when(command)
+        command = self.pick_one(self.ends, pick)
+        self.advance_model()
+        self.command(command)
         assert all(isinstance(event, MADE_BY_TIME) for event in self.story.events)
         for _ in range(times):
-            self._when(command)
+            self.command(command)
             assert self.story.events == ()
 
     @precondition(lambda self: self.ends)
     @rule(pick=picks)
     def contradict_an_end(self, pick: int) -> None:
-        ended = self._pick(self.ends, pick)
+        ended = self.pick_one(self.ends, pick)
         before = self.story.account
         with pytest.raises(ConflictError):
             self.story.when(settle(ended.reservation_id, prompt=99_999))
@@ -136,63 +154,63 @@ class AccountMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ends)
     @rule(pick=picks)
     def reserve_after_the_end(self, pick: int) -> None:
-        ended = self._pick(self.ends, pick)
-        self._advance_model()
+        ended = self.pick_one(self.ends, pick)
+        self.advance_model()
         answer = self.story.when(reserve(ended.reservation_id, prompt=1))
         assert isinstance(answer, Refused)
         assert answer.code is RefusalCode.RESERVATION_CLOSED
-        self._check_told()
+        self.check_told()
 
     @rule(tokens=st.integers(1, 5_000), lifetime=lifetimes)
     def grant(self, tokens: int, lifetime: timedelta | None) -> None:
-        lot_id = self._new_id("lot")
+        lot_id = self.new_id("lot")
         expires_at = None if lifetime is None else self.story.now + lifetime
-        self._advance_model()
+        self.advance_model()
         self.model.grant(lot_id, tokens, expires_at)
-        self._when(grant(lot_id, tokens, expires_at=expires_at))
+        self.command(grant(lot_id, tokens, expires_at=expires_at))
 
     @rule(pick=picks, tokens=st.integers(1, 3_000))
     def revoke(self, pick: int, tokens: int) -> None:
         lot_id = f"lot{pick % (self.number + 1)}"
         self.may_be_negative = True
-        self._advance_model()
+        self.advance_model()
         self.model.revoke(lot_id, tokens)
-        self._when(revoke(lot_id, tokens))
+        self.command(revoke(lot_id, tokens))
 
     @rule(tokens=amounts | st.integers(0, 40_000))
     def change_limit(self, tokens: int) -> None:
         self.may_be_negative |= tokens < self.model.limit
-        self._advance_model()
+        self.advance_model()
         self.model.set_limit(tokens)
-        self._when(limit(tokens))
+        self.command(limit(tokens))
 
     @rule(name=st.sampled_from(["basic", "premium", "trial"]))
     def change_plan(self, name: str) -> None:
         tokens = CATALOG.plans[name].monthly_tokens
         self.may_be_negative |= tokens < self.model.limit
-        self._advance_model()
+        self.advance_model()
         self.model.set_limit(tokens)
-        self._when(plan(name))
+        self.command(plan(name))
         if name == "trial":  # which does not allow the model of the calls here
             self.model.set_limit(10_000)
-            self._when(plan("basic"))
+            self.command(plan("basic"))
 
     @rule(name=st.sampled_from(["blocked", "suspended", "pending"]))
     def bar_and_readmit(self, name: str) -> None:
-        self._advance_model()
-        self._when(status(name))
-        answer = self.story.when(reserve(self._new_id("r"), prompt=1, output_free=True))
+        self.advance_model()
+        self.command(status(name))
+        answer = self.story.when(reserve(self.new_id("r"), prompt=1, output_free=True))
         assert isinstance(answer, Refused)
         assert answer.code == f"account_{name}"
-        self._when(status("active"))
+        self.command(status("active"))
 
     @rule(duration=durations, act=st.booleans())
     def let_time_pass(self, duration: timedelta, act: bool) -> None:
-        self._go_to(self.story.now + duration, act)
+        self.go_to(self.story.now + duration, act)
 
     @rule(microseconds=st.sampled_from([-1, 0, 1]), act=st.booleans())
     def go_to_the_cycle_s_end(self, microseconds: int, act: bool) -> None:
-        self._go_to(self.story.balance.cycle.ends_at + timedelta(microseconds=microseconds), act)
+        self.go_to(self.story.balance.cycle.ends_at + timedelta(microseconds=microseconds), act)
 
     # --- what always holds ----------------------------------------------------------------------------------------
 
@@ -237,71 +255,6 @@ class AccountMachine(RuleBasedStateMachine):
         for event in self.story.events:
             assert_survives_json(event)
         assert_state_survives_json(self.story.account, self.story.holds)
-
-    # --- how ------------------------------------------------------------------------------------------------------
-
-    def _reserve(self, command: ReserveTokens) -> None:
-        self._advance_model()
-        before = self.model.available
-        match self.story.when(command):
-            case Granted() as answer:
-                assert answer.held_tokens <= before
-                assert answer.available == before - answer.held_tokens
-                self.model.reserve(command.reservation_id, answer.held_tokens, self.story.now + POLICY.hold_ttl)
-                self._check_told()
-                assert self.story.when(command) == answer
-                assert self.story.events == ()
-            case Refused(code=RefusalCode.INSUFFICIENT_TOKENS, figures=RefusalFigures() as figures):
-                assert figures.needed > before == figures.available
-                self.model.refuse(figures.needed)
-                self._check_told()
-            case answer:
-                raise AssertionError(answer)
-
-    def _settle(self, reservation: ReservationModel, share: int, plus: int) -> None:
-        tokens = reservation.tokens * share // 100 + plus
-        command = settle(reservation.id, prompt=tokens)
-        self.may_be_negative |= tokens > reservation.tokens
-        self._advance_model()
-        self.model.end(reservation.id, tokens, self.story.now)
-        self._when(command)
-        self.ends.append(command)
-        (settled,) = self.story.happened(UsageSettled)
-        parts = settled.from_allowance + sum(part.tokens for part in settled.from_credits) + settled.to_debt
-        assert parts == settled.billable_tokens == tokens
-        assert self.story.holds[reservation.id].state is HoldState.SETTLED
-
-    def _when(self, command: Command) -> None:
-        self.story.when(command)
-        self._check_told()
-
-    def _check_told(self) -> None:
-        assert told(self.story.events) == self.model.told
-        self.model.told.clear()
-
-    def _advance_model(self) -> None:
-        self.model.told.clear()
-        self.model.advance(self.story.now)
-
-    def _go_to(self, now: datetime, act: bool) -> None:
-        self.story.now = now
-        if act:
-            self._advance_model()
-            self._when(AdvanceAccount(account_id=ACCOUNT_ID))
-
-    def _new_id(self, prefix: str) -> str:
-        self.number += 1
-        return f"{prefix}{self.number}"
-
-    def _open(self) -> list[ReservationModel]:
-        return self._in_state("open")
-
-    def _in_state(self, state: str) -> list[ReservationModel]:
-        return [each for each in self.model.reservations.values() if each.state == state]
-
-    @staticmethod
-    def _pick[Thing](things: list[Thing], pick: int) -> Thing:
-        return things[pick % len(things)]
 
 
 TestAccountMachine = AccountMachine.TestCase
