@@ -78,7 +78,7 @@ class Folded:
         """Of all holds, the unfinished included."""
         unfinished = self.unfinished.values()
         return HoldSums(
-            count=self._count + len(unfinished),
+            holds=self._count + len(unfinished),
             records=self._records + sum(crc32(encode(hold)) for hold in unfinished),
             reserved=self._reserved + sum((hold.reserved_at - EPOCH for hold in unfinished), timedelta(0)),
             expiring=self._expiring

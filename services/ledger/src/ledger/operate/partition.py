@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from itertools import batched
+from typing import cast
 
 import asyncpg
 from msgspec import Struct
@@ -10,8 +12,8 @@ from msgspec import Struct
 from ledger.operate.comparison import account_difference, is_placeholder, is_tail_missing, sum_problems
 from ledger.operate.folding import Folded
 from ledger.operate.problems import Problem, Problems
-from ledger.operate.walk import Walk
-from ledger.store.log import Share, connect, folds_of_share, load_hashes, rows_of_share
+from ledger.operate.walk import FoldRow, Walk
+from ledger.store.log import Share, StoredRow, connect, folds_of_share, load_hashes, rows_of_share
 from ledger.store.projections import AccountRow, HoldSums, accounts_of_share, hold_sums_of_share
 
 HASHES_AT_ONCE = 5_000
@@ -94,7 +96,9 @@ class _Partition:
             await self._compare_accounts()
         if self._request.holds:
             live = await hold_sums_of_share(self._connection, self._request.share)
-            self._holds = {each for each in live.keys() | folded.keys() if live.get(each, NO_HOLDS) != _sums(folded, each)}
+            self._holds = {
+                each for each in live.keys() | folded.keys() if live.get(each, NO_HOLDS) != _sums(folded, each)
+            }
         unsound = {account_id for account_id, each in folded.items() if not each.sound}
         return PartitionReport(
             events=self._walk.events,
@@ -111,10 +115,10 @@ class _Partition:
     async def _read_log(self) -> None:
         if self._request.checked:
             async for rows in rows_of_share(self._connection, self._request.share):
-                self._walk.check(rows)
+                self._walk.check(cast(Sequence[StoredRow], rows))  # records of the same fields
         else:
             async for rows in folds_of_share(self._connection, self._request.share):
-                self._walk.fold(rows)
+                self._walk.fold(cast(Sequence[FoldRow], rows))  # likewise
             await self._load_heads()
         for account_id, folded in self._walk.accounts.items():
             if folded.sound:

@@ -130,5 +130,3 @@ def _wrong_sum(event: LedgerEvent) -> str | None:
     if parts == event.billable_tokens:
         return None
     return f"its charge sums to {parts}, but {event.billable_tokens} tokens are billable"
-
-

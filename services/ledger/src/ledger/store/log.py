@@ -34,6 +34,9 @@ SELECT {_ROW} FROM ledger.events WHERE account_id = $3 AND position BETWEEN $1 A
 _ROWS_OF_ACCOUNT: Final = f"""
 SELECT {_ROW} FROM ledger.events WHERE account_id = $1 AND version > $2 ORDER BY version
 """  # noqa: S608  constants
+_FACTS_UNTIL: Final = """
+SELECT type, data FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version
+"""
 _HASHES: Final = """
 SELECT account_id, hash FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, version)
 JOIN ledger.events USING (account_id, version)
@@ -98,6 +101,13 @@ def rows_of_account(
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
     """One account's rows in version order, which is their position order."""
     return stream(connection, _ROWS_OF_ACCOUNT, account_id, after_version, size=1_000)
+
+
+def facts_until(
+    connection: asyncpg.Connection, account_id: str, moment: datetime
+) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    """(type, data) of one account's events recorded up to a moment; an account's time never runs backwards."""
+    return stream(connection, _FACTS_UNTIL, account_id, moment, size=1_000)
 
 
 async def load_hashes(

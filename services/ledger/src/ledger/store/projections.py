@@ -68,11 +68,11 @@ class HoldRow(NamedTuple):
 class HoldSums(NamedTuple):
     """What the holds of an account sum up to: equal for equal sets but for a chance of one in 2^32.
 
-    `records` sums the CRC-32 of the records' text, the times are since the year 2000, `odd` counts rows whose columns
+    `holds` counts them, `records` sums the CRC-32 of the records' text, the times are since the year 2000, `odd` counts rows whose columns
     do not repeat what their record begins with.
     """
 
-    count: int = 0
+    holds: int = 0
     records: int = 0
     reserved: timedelta = timedelta(0)
     expiring: timedelta = timedelta(0)

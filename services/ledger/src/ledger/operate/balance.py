@@ -1,0 +1,54 @@
+"""An account's balance, now or as it was."""
+
+from datetime import UTC, datetime
+
+import asyncpg
+from contracts.balance import Balance
+from contracts.errors import NotFoundError
+
+from ledger.domain.account import Account
+from ledger.domain.catalog import Catalog
+from ledger.domain.decide import as_of
+from ledger.domain.evolve import evolve
+from ledger.domain.policy import Policy
+from ledger.store.facts import decode_fact
+from ledger.store.log import facts_until
+from ledger.store.read_path import load_account
+
+READING = Policy(catalog=Catalog(version="", plans={}, models=()))
+"""Time starts cycles and retires lots; what that does to a balance depends on neither catalog nor bounds of holds."""
+
+
+async def balance_now(connection: asyncpg.Connection, account_id: str) -> Balance:
+    """As the next command would find it.
+
+    Raises:
+        NotFoundError: no such account.
+    """
+    found = await load_account(connection, account_id)
+    if found is None:
+        raise NotFoundError(f"no account {account_id}")
+    account, clock = found
+    return as_of(account, clock, READING).balance()
+
+
+async def balance_at(connection: asyncpg.Connection, account_id: str, moment: datetime) -> Balance:
+    """From the events alone, those recorded up to `moment`; a future moment shows what time alone would change.
+
+    Raises:
+        NotFoundError: no such account, or none yet at that moment.
+    """
+    account = Account(account_id=account_id)
+    async with connection.transaction(readonly=True):
+        async for rows in facts_until(connection, account_id, moment):
+            for event_type, data in rows:
+                fact = decode_fact(event_type, data)
+                account = evolve(account, fact.data, fact.time)
+    if account.is_open:
+        return as_of(account, moment, READING).balance()
+    opened_at = await connection.fetchval(
+        "SELECT recorded_at FROM ledger.events WHERE account_id = $1 AND version = 1", account_id
+    )
+    if opened_at is None:
+        raise NotFoundError(f"no account {account_id}")
+    raise NotFoundError(f"account {account_id} was opened later, at {opened_at.astimezone(UTC).isoformat()}")

@@ -1,0 +1,59 @@
+"""The stored events as an operator reads them."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+
+import asyncpg
+from contracts.errors import NotFoundError
+from msgspec import DecodeError, Raw, Struct, json
+
+from ledger.store.log import rows_between
+
+
+class EventLine(Struct, frozen=True):
+    """`type` is the CloudEvents type, `data` the event's data object as it is stored."""
+
+    position: int
+    account_id: str
+    version: int
+    type: str
+    recorded_at: datetime
+    data: Raw | str
+
+
+class _Envelope(Struct, frozen=True):
+    data: Raw
+
+
+_data_of = json.Decoder(_Envelope).decode
+
+
+async def event_lines(
+    connection: asyncpg.Connection, first: int, last: int, account_id: str | None
+) -> AsyncGenerator[list[EventLine]]:
+    """Positions `first` to `last`, of all accounts or of one, in position order.
+
+    Raises:
+        NotFoundError: the account named has no events at all.
+    """
+    if account_id is not None and not await _has_events(connection, account_id):
+        raise NotFoundError(f"no account {account_id}")
+    async with connection.transaction(readonly=True):
+        async for rows in rows_between(connection, first, last, account_id):
+            yield [
+                EventLine(position, account, version, event_type, recorded_at, _data(data))
+                for position, account, version, _, event_type, recorded_at, data, _ in rows
+            ]
+
+
+def _data(stored: bytes) -> Raw | str:
+    try:
+        return _data_of(stored).data
+    except DecodeError:
+        # Damaged bytes are shown as they are; what is wrong with them is for `verify` to say.
+        return stored.decode("utf-8", "backslashreplace")
+
+
+async def _has_events(connection: asyncpg.Connection, account_id: str) -> bool:
+    found = await connection.fetchval("SELECT 1 FROM ledger.events WHERE account_id = $1 LIMIT 1", account_id)
+    return found is not None

@@ -1,0 +1,35 @@
+"""The verbs over dead letters."""
+
+from ledger.application.executor import Executor
+from ledger.operate import database
+from ledger.operate.dead_letters import dead_letters as list_letters
+from ledger.operate.dead_letters import retry_dead_letters
+from ledger.operate.inputs import dead_letter_number
+from ledger.operate.output import write_line
+from ledger.operate.service import load_settings
+
+
+async def dead_letters() -> None:
+    connection = await database.connect(database.database_url())
+    try:
+        async for letter in list_letters(connection):
+            write_line(letter)
+    finally:
+        connection.terminate()
+
+
+async def dead_letters_retry(letter_id: str | None) -> int:
+    number = dead_letter_number(letter_id)
+    settings, policy = load_settings()
+    reader = await database.connect(settings.database_url)
+    writer = await database.connect(settings.database_url)
+    stayed = 0
+    try:
+        async with Executor(settings.database_url, policy) as executor:
+            async for retried in retry_dead_letters(reader, writer, executor, number):
+                write_line(retried)
+                stayed += not retried.retried
+    finally:
+        reader.terminate()
+        writer.terminate()
+    return 1 if stayed else 0

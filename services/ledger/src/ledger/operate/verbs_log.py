@@ -1,0 +1,46 @@
+"""The verbs over the whole log."""
+
+from contracts.errors import InvalidError
+
+from ledger.operate import database
+from ledger.operate.inputs import positions_of
+from ledger.operate.output import write_line
+
+
+async def verify() -> int:
+    from ledger.operate.verify import Verified, verify  # noqa: PLC0415  each of these brings its own world
+
+    url = database.database_url()
+    await database.probe(url)
+    result = await verify(url)
+    write_line(result)
+    return 0 if isinstance(result, Verified) else 1
+
+
+async def replay(projection_name: str | None) -> int:
+    from ledger.operate.replay import Projection, replay  # noqa: PLC0415
+
+    try:
+        projection = Projection(projection_name or Projection.ALL)
+    except ValueError:
+        raise InvalidError(f"PROJECTION: one of {', '.join(Projection)}") from None
+    url = database.database_url()
+    await database.probe(url)
+    result = await replay(url, projection)
+    write_line(result)
+    return 1 if result.difference_count else 0
+
+
+async def republish(first: str | None, last: str | None) -> None:
+    from ledger.operate.republish import republish  # noqa: PLC0415
+    from ledger.operate.service import load_settings  # noqa: PLC0415
+
+    start, end = positions_of(first, last)
+    settings, _ = load_settings()
+    if not settings.nats_url:
+        raise InvalidError("SOLARIS_NATS_URL is not set")
+    connection = await database.connect(settings.database_url)
+    try:
+        write_line(await republish(connection, settings.nats_url, start, end, replicas=settings.jetstream_replicas))
+    finally:
+        connection.terminate()

@@ -1,0 +1,96 @@
+"""Checks everything that the log and its projections can tell, while traffic goes on."""
+
+import time
+from itertools import batched
+
+import asyncpg
+from msgspec import Struct
+
+from ledger.operate.problems import MAX_KEPT, Problem, Problems
+from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
+from ledger.operate.snapshot import Survey, open_snapshot
+
+
+class Checkpoint(Struct, frozen=True):
+    """What the log was: kept elsewhere, it shows later that no end was cut off, state and all.
+
+    `digest` is SHA-256 over "account version hash" of every account's last event, one line each, by account id.
+    """
+
+    position: int
+    events: int
+    digest: str
+
+
+class Verified(Struct, frozen=True):
+    """All is well, as far as the database alone can tell; `blind_to` says what it can't."""
+
+    events: int
+    accounts: int
+    seconds: float
+    checkpoint: Checkpoint
+    blind_to: str = (
+        "an end of the log that was cut off together with the account's state: compare with a checkpoint kept elsewhere"
+    )
+
+
+class Broken(Struct, frozen=True):
+    """The first bad event, and how many problems there are in all."""
+
+    position: int | None
+    account_id: str
+    version: int
+    reason: str
+    problems: int
+    events: int
+    accounts: int
+    seconds: float
+
+
+async def verify(database_url: str) -> Verified | Broken:
+    """One pass over the log in one snapshot; log, accounts and holds of the same moment are compared."""
+    started = time.perf_counter()
+    async with open_snapshot(database_url) as snapshot:
+        survey = await snapshot.survey(checked=True)
+        problems = Problems()
+        problems.merge(survey.problems, survey.problem_count)
+        for suspect in survey.suspects:
+            if suspect.holds and not suspect.unsound and problems.count < MAX_KEPT:
+                await _look_closer(snapshot.connection, suspect.account_id, problems)
+    return _result(survey, problems, round(time.perf_counter() - started, 3))
+
+
+async def _look_closer(connection: asyncpg.Connection, account_id: str, problems: Problems) -> None:
+    """The account's holds one by one: their sums differ, though perhaps in the encoding alone."""
+    rebuild = Rebuild(account_id)
+    folded = rebuild.folded
+
+    def found(reservation_id: str, reason: str) -> None:
+        position = None if rebuild.is_empty else folded.position
+        problems.add(Problem(position, account_id, folded.version, f"reservation {reservation_id}: {reason}"))
+
+    async for holds in rebuild.final_holds(connection):
+        for hold, reason in await differing_holds(connection, account_id, holds):
+            found(hold.reservation_id, reason)
+    for unfinished in batched(folded.unfinished.values(), HOLDS_AT_ONCE):
+        for hold, reason in await differing_holds(connection, account_id, unfinished):
+            found(hold.reservation_id, reason)
+    async for reservation_id in rebuild.surplus_holds(connection):
+        found(reservation_id, "the hold stands in no event")
+
+
+def _result(survey: Survey, problems: Problems, seconds: float) -> Verified | Broken:
+    if problems.count:
+        first = problems.first()[0]
+        return Broken(
+            position=first.position,
+            account_id=first.account_id,
+            version=first.version,
+            reason=first.reason,
+            problems=problems.count,
+            events=survey.events,
+            accounts=survey.accounts,
+            seconds=seconds,
+        )
+    checkpoint = Checkpoint(survey.last_position, survey.events, survey.digest)
+    return Verified(survey.events, survey.accounts, seconds, checkpoint)
