@@ -108,11 +108,9 @@ async def test_a_very_long_line_is_passed_on_in_parts_and_blocks_nobody() -> Non
 async def test_postgres_that_was_killed_recovers_with_all_that_was_committed(tmp_path: Path) -> None:
     server = PostgresServer(directory=tmp_path / "postgres", port=any_free(), password="x")
     await server.initialise()
-
-    async def prepare() -> None:
-        server.remove_stale_lock()
-
-    supervised = Supervised(server.program(), on_line=lambda *_: None, on_change=lambda: None, prepare=prepare)
+    supervised = Supervised(
+        server.program(), on_line=lambda *_: None, on_change=lambda: None, prepare=server.remove_stale_lock
+    )
     await server.wait_until_ready(await supervised.start())
     try:
         connection = await asyncpg.connect(server.url("postgres", socket=True))

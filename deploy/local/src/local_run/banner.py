@@ -3,45 +3,35 @@
 from typing import Final
 
 from local_run.ports import LOOPBACK
-from local_run.services import DEVELOPMENT_KEY, Addresses, local_base_url
+from local_run.services import Addresses, local_base_url
+from local_run.settings import DEVELOPMENT_KEY, LocalSettings
 
-_PUBLIC_NAMES: Final = (
-    ("gateway", "OpenAI-compatible, /v1"),
-    ("ledger", "health, metrics"),
-    ("notifier", "health, metrics"),
-)
+_SERVICES: Final = (("ledger", "health, metrics"), ("notifier", "health, metrics"))
 
 
-def first_call(port: int, key: str) -> str:
-    """A call through the gateway as one line for a shell."""
+def first_call(base_url: str, key: str) -> str:
+    """A call through the gateway as one line for a shell; `key` may name a variable of that shell."""
     body = '{"model":"demo","messages":[{"role":"user","content":"Olá! Quem é você?"}]}'
-    headers = f"-H 'Authorization: Bearer {key}' -H 'X-User-Id: ana' -H 'Content-Type: application/json'"
-    return f"curl {local_base_url(port)}/v1/chat/completions {headers} -d '{body}'"
+    headers = f"-H \"Authorization: Bearer {key}\" -H 'X-User-Id: ana' -H 'Content-Type: application/json'"
+    return f"curl {base_url}/v1/chat/completions {headers} -d '{body}'"
 
 
-def banner(addresses: Addresses, gateway_keys: str, *, has_mailbox: bool, has_upstream: bool, folder: str) -> str:
+def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     """The table. A key that the operator chose is not shown; the development key is no secret."""
     ports = addresses.ports
-    first_key = gateway_keys.split(",", maxsplit=1)[0].strip()
-    rows = [
-        (name, f"{local_base_url(ports[name])}{'/v1' if name == 'gateway' else ''}", note)
-        for name, note in _PUBLIC_NAMES
-    ]
-    if has_upstream:
+    gateway = local_base_url(ports["gateway"], addresses.host)
+    rows = [("gateway", f"{gateway}/v1", "OpenAI-compatible")]
+    rows += [(name, local_base_url(ports[name], addresses.host), note) for name, note in _SERVICES]
+    if settings.upstream_url is None:
         rows.append(("upstream", f"{addresses.upstream_url}/v1", "demo models: demo, demo-fast, …"))
-    else:
-        rows.append(("upstream", "SOLARIS_UPSTREAM_URL", "as the environment says"))
-    if has_mailbox:
+    if settings.smtp_url is None:
         rows.append(("mailbox", local_base_url(ports["mailbox"]), f"SMTP on {LOOPBACK}:{ports['smtp']}"))
-    rows.append(("postgres", f"{LOOPBACK}:{ports['postgres']}", "URL with password: make -s env"))
-    rows.append(("nats", f"{LOOPBACK}:{ports['nats']}", "URL with password: make -s env"))
-    shown_key = first_key if first_key == DEVELOPMENT_KEY else "$SOLARIS_KEY"
-    rows.append(("key", shown_key, "as your SOLARIS_GATEWAY_KEYS say" if shown_key != first_key else "local run only"))
+    rows.append(("postgres", f"{LOOPBACK}:{ports['postgres']}", "with password: make -s env"))
+    rows.append(("nats", f"{LOOPBACK}:{ports['nats']}", "with password: make -s env"))
+    is_development = settings.gateway_keys == DEVELOPMENT_KEY
+    key = DEVELOPMENT_KEY if is_development else "$SOLARIS_KEY"
+    rows.append(("key", key, "local run only" if is_development else "one of your SOLARIS_GATEWAY_KEYS"))
     rows.append(("data", folder, ""))
-    name_width = max(len(name) for name, _, _ in rows)
-    value_width = max(len(value) for _, value, _ in rows)
+    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     table = "\n".join(f"  {name:<{name_width}}  {value:<{value_width}}  {note}".rstrip() for name, value, note in rows)
-    call = first_call(ports["gateway"], shown_key).replace(
-        "'Authorization: Bearer $SOLARIS_KEY'", '"Authorization: Bearer $SOLARIS_KEY"'
-    )
-    return f"\n{table}\n\n  {call}\n"
+    return f"\n{table}\n\n  {first_call(gateway, key)}\n"

@@ -6,9 +6,10 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from local_run.nats_authority import USERS
+from local_run.settings import LocalSettings
 
 SECRET_NAMES: Final = (
     "postgres_owner",
@@ -23,6 +24,13 @@ class DataFolderError(Exception):
     """The folder can't be used; the text says why in one line."""
 
 
+class RecordedProcess(NamedTuple):
+    """A process that the supervisor started; `started_ticks` tells it from a later one with the same pid."""
+
+    pid: int
+    started_ticks: int
+
+
 class DataFolder:
     """`SOLARIS_DATA_DIR`, private to the user that runs the stack."""
 
@@ -31,7 +39,7 @@ class DataFolder:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DataFolder":
-        return cls(Path(environment.get("SOLARIS_DATA_DIR") or ".solaris"))
+        return cls(LocalSettings.load(environment).data_dir)
 
     def create(self) -> None:
         """Create the folder; as root others may pass through it, since Postgres then runs as another user."""
@@ -94,13 +102,13 @@ class DataFolder:
     def save_ports(self, ports: Mapping[str, int]) -> None:
         write_private_json(self.path / "ports.json", ports)
 
-    def load_processes(self) -> dict[str, int]:
-        """Pids by service as the supervisor last wrote them."""
-        pids: dict[str, int] = _read_json(self.path / "processes.json")
-        return pids
+    def load_processes(self) -> dict[str, RecordedProcess]:
+        """What runs, by service, as the supervisor last wrote it."""
+        recorded: dict[str, list[int]] = _read_json(self.path / "processes.json")
+        return {service: RecordedProcess(*numbers) for service, numbers in recorded.items()}
 
-    def save_processes(self, pids: Mapping[str, int]) -> None:
-        write_private_json(self.path / "processes.json", pids)
+    def save_processes(self, processes: Mapping[str, RecordedProcess]) -> None:
+        write_private_json(self.path / "processes.json", processes)
 
     def load_operator_environment(self) -> dict[str, str]:
         """`SOLARIS_…` variables with which a command acts on the running stack with operator rights.

@@ -23,8 +23,10 @@ class PortError(Exception):
     """A port that was asked for can't be used; the text says why in one line."""
 
 
-def choose_ports(environment: Mapping[str, str], earlier: Mapping[str, int]) -> dict[str, int]:
+def choose_ports(environment: Mapping[str, str], earlier: Mapping[str, int], host: str = LOOPBACK) -> dict[str, int]:
     """A port for each name: the environment's, else the earlier run's, else the wanted, else any free one.
+
+    Free means on loopback and on `host`, where the services listen.
 
     Raises:
         PortError: the environment names a port that is no port, is taken, or is named twice.
@@ -33,24 +35,29 @@ def choose_ports(environment: Mapping[str, str], earlier: Mapping[str, int]) -> 
     for name in WANTED_PORTS:
         variable = f"SOLARIS_{name.upper()}_PORT"
         if environment.get(variable):
-            chosen[name] = _explicit(variable, environment[variable], chosen)
+            chosen[name] = _explicit(variable, environment[variable], chosen, host)
     for name, wanted in WANTED_PORTS.items():
         if name not in chosen:
             candidates = (port for port in (earlier.get(name), wanted) if port is not None)
             taken = chosen.values()
-            chosen[name] = next((port for port in candidates if port not in taken and is_free(port)), 0) or any_free()
+            chosen[name] = next((port for port in candidates if port not in taken and _is_free_on(port, host)), 0)
+            chosen[name] = chosen[name] or any_free()
     return chosen
 
 
-def _explicit(variable: str, text: str, chosen: Mapping[str, int]) -> int:
+def _explicit(variable: str, text: str, chosen: Mapping[str, int], host: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise PortError(f"{variable} is not a port: {text!r}")
     port = int(text)
     if port in chosen.values():
         raise PortError(f"{variable}: port {port} is named twice")
-    if not is_free(port):
+    if not _is_free_on(port, host):
         raise PortError(f"{variable}: port {port} is taken")
     return port
+
+
+def _is_free_on(port: int, host: str) -> bool:
+    return is_free(port) and (host == LOOPBACK or is_free(port, host))
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

@@ -9,13 +9,13 @@ TIMEOUT_SECONDS: Final = 3.0
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 
 
-async def fetch_status(port: int, path: str) -> tuple[int, str]:
+async def fetch_status(port: int, path: str, host: str = LOOPBACK) -> tuple[int, str]:
     """Status and body of `GET path`; status 0 with a reason where nothing answers."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n".encode())
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
                 answer = await reader.read(_MAX_ANSWER_BYTES)
                 while chunk := await reader.read(_MAX_ANSWER_BYTES):
                     answer = (answer + chunk)[:_MAX_ANSWER_BYTES]

@@ -10,8 +10,8 @@ from typing import Final
 from local_run.data_folder import DataFolder
 from local_run.ports import LOOPBACK
 from local_run.process import Program
+from local_run.settings import DEVELOPMENT_KEY
 
-DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 SERVICES: Final = ("ledger", "notifier", "gateway")
 MIGRATED: Final = ("ledger", "notifier")
 SHUTDOWN_SECONDS: Final = {"gateway": 3.5, "ledger": 1.5, "notifier": 1.5}
@@ -32,9 +32,13 @@ _READERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the parts are; URLs by service carry that service's own credentials."""
+    """Where the parts are: the services on `host`, the others on loopback.
+
+    URLs by service carry that service's own credentials.
+    """
 
     ports: Mapping[str, int]
+    host: str
     database_urls: Mapping[str, str]
     nats_urls: Mapping[str, str]
     owner_database_url: str
@@ -107,5 +111,5 @@ def operator_environment(folder: DataFolder, addresses: Addresses) -> dict[str, 
     return environment
 
 
-def local_base_url(port: int) -> str:
-    return f"http://{LOOPBACK}:{port}"
+def local_base_url(port: int, host: str = LOOPBACK) -> str:
+    return f"http://{host}:{port}"

@@ -4,14 +4,15 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from local_run import process
 from local_run.console import Console
-from local_run.data_folder import DataFolder
+from local_run.data_folder import DataFolder, RecordedProcess
 from local_run.database import DATABASE, ROLES, prepare_database
+from local_run.leftovers import start_ticks
 from local_run.log_file import LogFile
 from local_run.log_lines import is_routine, render
 from local_run.nats_authority import USERS
@@ -31,6 +32,7 @@ from local_run.services import (
     operator_environment,
     service_program,
 )
+from local_run.settings import LocalSettings
 from local_run.supervised import Supervised
 
 STOP_ORDER: Final[tuple[tuple[tuple[str, ...], float], ...]] = (
@@ -43,7 +45,6 @@ STOP_ORDER: Final[tuple[tuple[tuple[str, ...], float], ...]] = (
 """Who stops together, and after how many seconds it is killed; 9 s in all."""
 
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
-LEFTOVER_TIMEOUT_SECONDS: Final = 10.0
 _READY_POLL_SECONDS: Final = 0.05
 _STILL_WAITING_SECONDS: Final = 15.0
 
@@ -56,8 +57,14 @@ class Stack:
     """Every process of the local run, on one data folder that this process has locked."""
 
     def __init__(
-        self, folder: DataFolder, ports: Mapping[str, int], secrets: Mapping[str, str], console: Console
+        self,
+        settings: LocalSettings,
+        folder: DataFolder,
+        ports: Mapping[str, int],
+        secrets: Mapping[str, str],
+        console: Console,
     ) -> None:
+        self._settings = settings
         self._folder = folder
         self._secrets = secrets
         self._console = console
@@ -75,21 +82,32 @@ class Stack:
 
     def _find_addresses(self, ports: Mapping[str, int]) -> Addresses:
         """Addresses of our own servers, or of those that the environment names instead."""
-        outside_database = os.environ.get("SOLARIS_DATABASE_URL")
-        outside_nats = os.environ.get("SOLARIS_NATS_URL")
+        database, nats = self._outside_database, self._outside_nats
         return Addresses(
             ports=ports,
+            host=self._settings.reachable_host,
             database_urls={
-                service: outside_database
+                service: database
                 or self._postgres.url(DATABASE, user=role, password=self._secrets[f"postgres_{service}"], socket=True)
                 for service, role in ROLES.items()
             },
-            nats_urls={service: outside_nats or self._nats.url(service) for service in SERVICES},
-            owner_database_url=outside_database or self._postgres.url(DATABASE),
-            operator_nats_url=outside_nats or self._nats.url(),
-            upstream_url=os.environ.get("SOLARIS_UPSTREAM_URL") or local_base_url(ports["upstream"]),
-            smtp_url=os.environ.get("SOLARIS_SMTP_URL") or f"smtp://{LOOPBACK}:{ports['smtp']}",
+            nats_urls={service: nats or self._nats.url(service) for service in SERVICES},
+            owner_database_url=database or self._postgres.url(DATABASE),
+            operator_nats_url=nats or self._nats.url(),
+            upstream_url=self._settings.upstream_url or local_base_url(ports["upstream"]),
+            smtp_url=self._settings.smtp_url or f"smtp://{LOOPBACK}:{ports['smtp']}",
         )
+
+    @property
+    def _outside_database(self) -> str | None:
+        """None for our own address too: a shell may still have the exports of `make env`."""
+        url = self._settings.database_url
+        return None if url == self._postgres.url(DATABASE) else url
+
+    @property
+    def _outside_nats(self) -> str | None:
+        url = self._settings.nats_url
+        return None if url == self._nats.url() else url
 
     async def start(self) -> None:
         """Start everything and return when a call through the gateway would be answered.
@@ -121,36 +139,27 @@ class Stack:
                 os.kill(supervised.pid, number)
 
     async def _start_helpers(self) -> None:
-        if not os.environ.get("SOLARIS_UPSTREAM_URL"):
+        if self._settings.upstream_url is None:
             await self._start(demo_upstream_program(self._folder, self.addresses))
-        if not os.environ.get("SOLARIS_SMTP_URL"):
+        if self._settings.smtp_url is None:
             await self._start(mailbox_program(self._folder, self.addresses))
 
     async def _start_nats(self) -> None:
-        if os.environ.get("SOLARIS_NATS_URL"):
+        if self._outside_nats is not None:
             return
         self._nats.initialise()
         await self._nats.wait_until_ready(await self._start(self._nats.program()))
 
     async def _start_postgres(self) -> None:
-        if os.environ.get("SOLARIS_DATABASE_URL"):
+        if self._outside_database is not None:
             return
         await self._postgres.initialise()
-        await self._postgres.wait_until_ready(await self._start(self._postgres.program(), self._clear_leftover))
+        await self._postgres.wait_until_ready(
+            await self._start(self._postgres.program(), self._postgres.remove_stale_lock)
+        )
         await prepare_database(self._postgres, {service: self._secrets[f"postgres_{service}"] for service in ROLES})
 
-    async def _clear_leftover(self) -> None:
-        """Wait for, then end, a server that an earlier supervisor left on our data; we hold the folder's lock."""
-        deadline = time.monotonic() + LEFTOVER_TIMEOUT_SECONDS
-        while (pid := self._postgres.leftover_pid()) is not None:
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGQUIT)
-            await asyncio.sleep(0.05)
-        self._postgres.remove_stale_lock()
-
-    async def _start(
-        self, program: Program, prepare: Callable[[], Awaitable[None]] | None = None
-    ) -> asyncio.subprocess.Process:
+    async def _start(self, program: Program, prepare: Callable[[], None] | None = None) -> asyncio.subprocess.Process:
         supervised = Supervised(program, on_line=self._log, on_change=self._save_processes, prepare=prepare)
         self._running[program.name] = supervised
         return await supervised.start()
@@ -179,13 +188,16 @@ class Stack:
                 return
             if time.monotonic() - said_at > _STILL_WAITING_SECONDS:
                 said_at = time.monotonic()
-                _, reason = await fetch_status(self.addresses.ports[waiting_for[-1]], "/health/ready")
+                _, reason = await self._fetch_readiness(waiting_for[-1])
                 self._log("local_run", f"still waiting for {', '.join(waiting_for)}: {reason}".encode())
             await asyncio.sleep(_READY_POLL_SECONDS)
 
     async def _is_ready(self, service: str) -> bool:
-        status, _ = await fetch_status(self.addresses.ports[service], "/health/ready")
+        status, _ = await self._fetch_readiness(service)
         return status == 200
+
+    async def _fetch_readiness(self, service: str) -> tuple[int, str]:
+        return await fetch_status(self.addresses.ports[service], "/health/ready", self.addresses.host)
 
     def _log(self, service: str, line: bytes) -> None:
         if service not in self._logs:
@@ -196,4 +208,5 @@ class Stack:
             self._console.log(render(service, text, datetime.now(UTC).astimezone(), colour=self._console.is_terminal))
 
     def _save_processes(self) -> None:
-        self._folder.save_processes({name: pid for name, one in self._running.items() if (pid := one.pid) is not None})
+        pids = {name: pid for name, one in self._running.items() if (pid := one.pid) is not None}
+        self._folder.save_processes({name: RecordedProcess(pid, start_ticks(pid)) for name, pid in pids.items()})

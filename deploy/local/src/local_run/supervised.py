@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from local_run import process
@@ -30,7 +30,7 @@ class Supervised:
         *,
         on_line: Callable[[str, bytes], None],
         on_change: Callable[[], None],
-        prepare: Callable[[], Awaitable[None]] | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self.program = program
         self._on_line = on_line
@@ -86,7 +86,7 @@ class Supervised:
 
     async def _start_once(self) -> Process:
         if self._prepare is not None:
-            await self._prepare()
+            self._prepare()
         # A pipe of our own, not asyncio's: with that one, wait() may last until the last heir of the pipe is gone.
         read_end, write_end = os.pipe()
         try:

@@ -11,10 +11,11 @@ from local_run.banner import banner
 from local_run.child import follow_parent
 from local_run.console import Console
 from local_run.data_folder import DataFolder, DataFolderError
+from local_run.leftovers import end_leftovers
 from local_run.nats_server import NatsError
 from local_run.ports import PortError, choose_ports
 from local_run.postgres import PostgresError
-from local_run.services import DEVELOPMENT_KEY
+from local_run.settings import LocalSettings
 from local_run.stack import Stack, StackError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,23 +34,25 @@ def run(*, stop_with_parent: bool) -> int:
 
 async def _run() -> int:
     started_at = time.monotonic()
-    folder = DataFolder.from_environment()
+    settings = LocalSettings.load(os.environ)
+    folder = DataFolder(settings.data_dir)
     folder.create()
     lock = folder.lock()
     try:
-        ports = choose_ports(os.environ, folder.load_ports())
+        end_leftovers(folder.load_processes())  # before ports are chosen: they may still hold them
+        ports = choose_ports(os.environ, folder.load_ports(), settings.host)
         folder.save_ports(ports)
         console = Console()
-        stack = Stack(folder, ports, folder.load_secrets(), console)
+        stack = Stack(settings, folder, ports, folder.load_secrets(), console)
         try:
-            return await _supervise(stack, console, folder, started_at)
+            return await _supervise(settings, stack, console, started_at)
         finally:
             console.close()
     finally:
         os.close(lock)
 
 
-async def _supervise(stack: Stack, console: Console, folder: DataFolder, started_at: float) -> int:
+async def _supervise(settings: LocalSettings, stack: Stack, console: Console, started_at: float) -> int:
     stop = _stop_requests()
     starting = asyncio.create_task(stack.start(), name="start")
     stopping = asyncio.create_task(stop.get(), name="stop")
@@ -61,7 +64,8 @@ async def _supervise(stack: Stack, console: Console, folder: DataFolder, started
         if failure is not None:
             console.announce(f"cannot start: {failure}")
             return 1
-        console.announce(_ready_text(stack, folder, time.monotonic() - started_at))
+        table = banner(settings, stack.addresses, str(settings.data_dir.absolute()))
+        console.announce(f"{table}\nready in {time.monotonic() - started_at:.1f} s; stop with Ctrl-C")
         await stopping
         return 0
     finally:
@@ -85,17 +89,6 @@ def _failure(starting: "asyncio.Task[None]") -> str | None:
             return f"{error.filename or 'the system'}: {error.strerror}"
         case _:
             raise error
-
-
-def _ready_text(stack: Stack, folder: DataFolder, seconds: float) -> str:
-    table = banner(
-        stack.addresses,
-        os.environ.get("SOLARIS_GATEWAY_KEYS") or DEVELOPMENT_KEY,
-        has_mailbox=not os.environ.get("SOLARIS_SMTP_URL"),
-        has_upstream=not os.environ.get("SOLARIS_UPSTREAM_URL"),
-        folder=str(folder.path),
-    )
-    return f"{table}\nready in {seconds:.1f} s; stop with Ctrl-C"
 
 
 async def _stop(stack: Stack, stop: "asyncio.Queue[None]") -> None:

@@ -1,0 +1,44 @@
+"""What the local run reads from the environment; everything else there is passed on to the services."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from local_run.ports import LOOPBACK
+
+DEVELOPMENT_KEY: Final = "sk-solaris-dev"
+_EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  compared with, not listened on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """`database_url`, `nats_url`, `upstream_url`, `smtp_url` name a server that is used in place of our own."""
+
+    data_dir: Path
+    host: str
+    database_url: str | None
+    nats_url: str | None
+    upstream_url: str | None
+    smtp_url: str | None
+    gateway_keys: str
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str]) -> Self:
+        def read(name: str) -> str | None:
+            return environment.get(f"SOLARIS_{name}") or None
+
+        return cls(
+            data_dir=Path(read("DATA_DIR") or ".solaris"),
+            host=read("HOST") or LOOPBACK,
+            database_url=read("DATABASE_URL"),
+            nats_url=read("NATS_URL"),
+            upstream_url=read("UPSTREAM_URL"),
+            smtp_url=read("SMTP_URL"),
+            gateway_keys=read("GATEWAY_KEYS") or DEVELOPMENT_KEY,
+        )
+
+    @property
+    def reachable_host(self) -> str:
+        """Where a process of this machine finds the services."""
+        return LOOPBACK if self.host in _EVERY_INTERFACE else self.host
