@@ -1,9 +1,26 @@
 """Structured JSON logs: static event names plus fields, one line each, on standard error."""
 
+import io
 import logging
 import sys
 
 import structlog
+
+
+class _SteadyStream(io.TextIOBase):
+    """Standard error, without its failures: a full disk or a reader that left must not fail the work that logs."""
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
 
 
 def configure_logging(service: str, level: str = "info") -> None:
@@ -22,11 +39,11 @@ def configure_logging(service: str, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_SteadyStream()),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_SteadyStream())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
