@@ -39,7 +39,6 @@ async def _generate(target: Target, payload: bytes, connections: int, seconds: f
         "bytes": 0,
         **{kind: failures[kind] for kind in ("connect", "read", "write", "status", "timeout")},
         **{f"p{rank}_us": int(percentile(latencies, rank) * 1e6) for rank in (50, 95, 99)},
-        "cpu_seconds": time.process_time(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -53,6 +54,7 @@ async def run_load(target: Target, payload: bytes, *, connections: int, seconds:
         if wrk
         else _own_command(target, payload, connections, seconds)
     )
+    cpu_before = _children_cpu_seconds()
     child = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(seconds + _GRACE_SECONDS):
@@ -65,7 +67,7 @@ async def run_load(target: Target, payload: bytes, *, connections: int, seconds:
             await child.wait()
     if child.returncode != 0:
         raise LoadError(f"the load on {target.name} failed: {errors.decode(errors='replace').strip()[-300:]}")
-    return _parse(json.loads(output.splitlines()[-1]))
+    return _parse(json.loads(output.splitlines()[-1]), _children_cpu_seconds() - cpu_before)
 
 
 def _wrk_command(wrk: str, target: Target, payload: bytes, connections: int, seconds: float) -> tuple[str, ...]:
@@ -82,7 +84,12 @@ def _own_command(target: Target, payload: bytes, connections: int, seconds: floa
     return (sys.executable, "-m", "bench.generator", json.dumps(described), *options)
 
 
-def _parse(figures: dict[str, Any]) -> Load:
+def _children_cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _parse(figures: dict[str, Any], cpu_seconds: float) -> Load:
     return Load(
         requests=figures["requests"],
         seconds=figures["duration_us"] / 1e6,
@@ -90,5 +97,5 @@ def _parse(figures: dict[str, Any]) -> Load:
         p50_ms=figures["p50_us"] / 1_000,
         p95_ms=figures["p95_us"] / 1_000,
         p99_ms=figures["p99_us"] / 1_000,
-        generator_cpu_seconds=figures.get("cpu_seconds", 0.0),
+        generator_cpu_seconds=cpu_seconds,
     )

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
 from asyncio.subprocess import STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from local_run import process
 from local_run.probe import fetch_status
@@ -23,6 +24,7 @@ BENCH_DIRECTORY: Final = REPOSITORY / ".solaris" / "bench"
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.05
 _INSTALL_SECONDS: Final = 600.0
+_MODULE_SECONDS: Final = 600.0
 
 
 class ProcessError(Exception):
@@ -95,6 +97,27 @@ async def run_to_end(command: tuple[str, ...], environment: Mapping[str, str] | 
             await child.wait()
     if child.returncode != 0:
         raise ProcessError(f"{command[0]} failed: {output.decode(errors='replace').strip()[-400:]}")
+
+
+async def run_module(module: str, *arguments: str) -> Any:  # Any: each module's own JSON
+    """Run a module of ours to its end; what it wrote last on its output, as JSON. It dies with us.
+
+    Raises:
+        ProcessError: it failed or took too long.
+    """
+    program = python_program(module, "-m", module, *arguments)
+    child = await process.start(program, output=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(_MODULE_SECONDS):
+            output, _ = await child.communicate()
+    except TimeoutError:
+        raise ProcessError(f"{module} did not end within {_MODULE_SECONDS:g} s") from None
+    finally:
+        await process.stop(child, program, _STOP_SECONDS)
+    lines = output.decode(errors="replace").strip().splitlines() or ["no output"]
+    if child.returncode != 0:
+        raise ProcessError(f"{module} failed: {' | '.join(lines[-5:])}")
+    return json.loads(lines[-1])
 
 
 def last_lines(log: Path, count: int = 8) -> str:

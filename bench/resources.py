@@ -23,6 +23,14 @@ def cpu_seconds(pid: int) -> float:
     return (own + sum(sum(_stat_times(child)[:4]) for child in descendants(pid))) / _TICKS_PER_SECOND
 
 
+def machine_busy_seconds() -> float:
+    """CPU time that everything on this machine has used since it started."""
+    user, nice, system, _, _, interrupts, soft_interrupts = (
+        int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    )
+    return (user + nice + system + interrupts + soft_interrupts) / _TICKS_PER_SECOND
+
+
 def memory(pid: int) -> Memory:
     """What the process and its children hold now."""
     rss = pss = 0.0

@@ -87,6 +87,8 @@ class UpstreamProtocol(asyncio.Protocol):
         assert self._transport is not None
         if self._parser.get_method() == b"GET":
             self._transport.write(_MODELS if self._url.endswith(b"/models") else _NOT_FOUND)
+            if not self._parser.should_keep_alive():
+                self._transport.close()
             return
         request = _decode(b"".join(self._body))
         if not request.stream:

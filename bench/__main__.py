@@ -1,0 +1,92 @@
+"""`python -m bench [--quick] [--only PART]`: the whole benchmark; results in `bench/results/`."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from typing import Any, Final
+
+import uvloop
+
+from bench.load import LoadError
+from bench.machine import describe_machine
+from bench.peers import running_peers
+from bench.plan import FULL, QUICK, Plan
+from bench.processes import BENCH_DIRECTORY, REPOSITORY, ProcessError, run_module
+from bench.progress import say
+from bench.report import Report
+from bench.whole_path import WholePath, settlement_watch
+
+PARTS: Final = ("path", "ledger", "fold", "replay")
+RESULTS: Final = REPOSITORY / "bench" / "results"
+
+
+async def run(plan: Plan, parts: tuple[str, ...], *, name: str) -> Report:
+    """Measure the parts, one after the other."""
+    report = Report(machine=describe_machine(BENCH_DIRECTORY), plan=plan, name=name)
+    started = time.monotonic()
+    if "path" in parts:
+        await _measure_path(plan, report)
+    directory = ("--directory", str(BENCH_DIRECTORY))
+    if "ledger" in parts:
+        say("the ledger alone")
+        options = ("--seconds", str(plan.ledger_seconds), "--rounds", str(plan.ledger_rounds))
+        report.ledger = await run_module("bench.ledger_alone", *options, *directory)
+    if "fold" in parts:
+        say("folding")
+        report.fold = await run_module("bench.fold", "--events", str(plan.fold_events))
+    if "replay" in parts:
+        report.replays = await _measure_replay(plan, directory)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+async def _measure_path(plan: Plan, report: Report) -> None:
+    async with running_peers() as peers:
+        report.missing.update(peers.missing)
+        if peers.stack is None:
+            report.path = await WholePath(peers, plan, None).measure()
+            return
+        report.sync_interval = peers.stack.sync_interval
+        async with settlement_watch(peers.stack.database_url) as watch:
+            report.path = await WholePath(peers, plan, watch).measure()
+
+
+async def _measure_replay(plan: Plan, directory: tuple[str, ...]) -> list[dict[str, Any]]:
+    say("replay")
+    sizes = (str(events) for events in plan.replay_events)
+    return await run_module("bench.replay", "--events", *sizes, *directory) or []
+
+
+async def _run_until_done(plan: Plan, parts: tuple[str, ...], name: str) -> Report:
+    """As `run`; SIGTERM ends it as Ctrl-C does, so that nothing is left running."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(plan, parts, name=name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, figures are rough")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone; may be repeated")
+    parser.add_argument("--name", default="latest", help="name of the result files")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
+    try:
+        report = uvloop.run(_run_until_done(plan, tuple(arguments.only or PARTS), arguments.name))
+    except (ProcessError, LoadError) as error:
+        sys.exit(f"bench: {error}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("bench: stopped")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{arguments.name}.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    text = report.as_markdown()
+    (RESULTS / f"{arguments.name}.md").write_text(text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
