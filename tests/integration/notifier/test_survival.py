@@ -11,9 +11,17 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import pytest
 import pytest_asyncio
+from chassis.postgres import create_engine
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from local_run.nats_server import running_nats
 from local_run.ports import any_free
+from local_run.postgres import running_postgres
+from notifier.dead_letters import Announcer
+from notifier.messaging import LedgerEvents, create_broker, subscribe
+from notifier.migrate import migrate_notifier
+from notifier.subscription import Subscription, SubscriptionLostError
 
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import (
@@ -169,3 +177,49 @@ async def test_without_a_database_it_stays_alive_and_names_the_failing_part(
     async with running(settings):
         await eventually(lambda: _fails(settings.notifier_port, {"postgres"}), 20)
         assert (await asyncio.to_thread(read, settings.notifier_port, "/health/live"))[0] == 200
+
+
+async def test_a_broker_that_is_gone_for_good_ends_the_service_so_that_it_is_started_anew(
+    ledger: Ledger, migrated_url: str, nats_url: str
+) -> None:
+    engine = create_engine(migrated_url, service="test")
+    broker = create_broker(nats_url)
+    subscriber = subscribe(broker, LedgerEvents(engine, Announcer(ledger.client), lambda: None))
+    subscription = Subscription(broker, subscriber, ledger.client, durable=NOTIFIER_LEDGER_CONSUMER)
+    task = asyncio.create_task(subscription.run(asyncio.Event()))
+    try:
+        await eventually(lambda: _works(subscription))
+        await (await broker.connect()).close()
+        with pytest.raises(SubscriptionLostError):
+            async with asyncio.timeout(10):
+                await task
+    finally:
+        task.cancel()
+        await engine.dispose()
+
+
+async def _works(subscription: Subscription) -> bool:
+    return await subscription.check() is None
+
+
+async def test_events_and_mails_wait_while_postgres_is_stopped(
+    ledger: Ledger, mailbox: Mailbox, nats_url: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    async with contextlib.AsyncExitStack() as stack:
+        async with running_postgres(tmp_path / "postgres", port=port) as server:
+            url = server.url("postgres")
+            await migrate_notifier(url)
+            await stack.enter_async_context(running(settings_for(url, nats_url, mailbox.url)))
+            await ledger.publish(event("up", threshold(80)))
+            await eventually(lambda: mailbox.recipients == ["up@example.com"], 20)
+        await ledger.publish(event("down", threshold(80)))
+        await eventually(lambda: _delivered(ledger), 20)
+        async with running_postgres(tmp_path / "postgres", port=port):
+            await eventually(lambda: "down@example.com" in mailbox.recipients, 40)
+    assert mailbox.recipients == ["up@example.com", "down@example.com"]
+
+
+async def _delivered(ledger: Ledger) -> bool:
+    info = await ledger.client.jetstream(timeout=10).consumer_info("LEDGER", NOTIFIER_LEDGER_CONSUMER)
+    return info.num_pending == 0 and (info.num_ack_pending or 0) >= 1

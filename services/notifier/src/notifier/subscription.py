@@ -10,6 +10,8 @@ from faststream.nats import NatsBroker
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.client import Client
 
+from notifier.patience import PatientFetches
+
 CHECK_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 30.0
 CHECK_TIMEOUT_SECONDS: Final = 2.0
@@ -25,8 +27,7 @@ class SubscriptionLostError(Exception):
 class Subscription:
     """Runs the subscriber while its durable consumer exists, and only then.
 
-    Without this, FastStream's loop would ask a missing consumer again and again without a pause, and starting it
-    before the ledger has provisioned would create the consumer.
+    Starting before the ledger has provisioned would create the consumer; and while it is missing, readiness says so.
     """
 
     def __init__(self, broker: NatsBroker, subscriber: PullStreamSubscriber, client: Client, *, durable: str) -> None:
@@ -69,6 +70,10 @@ class Subscription:
             if problem is None and not self._subscriber.running:
                 # The broker's own start also prepares what a subscriber needs; later only the subscriber starts anew.
                 await (self._subscriber.start() if started else self._broker.start())
+                if self._subscriber.subscription is not None:
+                    # Typed as nats-py's own class, of which FastStream uses these two methods.
+                    patient = PatientFetches(self._subscriber.subscription)
+                    self._subscriber.subscription = patient  # type: ignore[assignment]
                 started = True
                 log.info("subscription_started")
             elif problem is not None and self._subscriber.running and self._client.is_connected:
@@ -80,12 +85,14 @@ class Subscription:
 
     def _require_connection(self, connection: Client) -> None:
         """A reconnect loop of the broker that died unseen: the server answers us, and the broker stays away."""
+        if connection.is_closed:
+            raise SubscriptionLostError
         now = asyncio.get_running_loop().time()
         if connection.is_connected or not self._client.is_connected:
             self._unconnected_since = None
         elif self._unconnected_since is None:
             self._unconnected_since = now
-        elif now - self._unconnected_since >= LOST_SECONDS or connection.is_closed:
+        elif now - self._unconnected_since >= LOST_SECONDS:
             raise SubscriptionLostError
 
     async def _find_problem(self) -> str | None:
@@ -109,7 +116,7 @@ class Subscription:
         self._problem = "stopped"
         try:
             await self._broker.stop()
-        except (nats.errors.Error, TimeoutError, OSError) as error:
+        except Exception as error:  # FastStream raises groups of whatever went wrong; we are leaving anyway
             log.warning("broker_not_drained", error=type(error).__name__)
         if connection is not None and not connection.is_closed:
             await connection.close()  # what could not drain, as while reconnecting, would go on trying for ever
