@@ -121,7 +121,7 @@ def test_each_threshold_is_mailed_once_and_being_out_once_more(stack: Stack, acc
     client = stack.client(account)
     client.chat.completions.create(model="demo-usage:10:0:7990", messages=QUESTION)
     wait_kinds(stack, account, Counter({"threshold-80": 1}))
-    client.chat.completions.create(model="demo-usage:10:0:990", messages=QUESTION)
+    client.chat.completions.create(model="demo-usage:10:0:990", messages=QUESTION, max_tokens=990)
     wait_kinds(stack, account, Counter({"threshold-80": 1, "threshold-90": 1}))
     client.chat.completions.create(model="demo-usage:10:0:490", messages=QUESTION, max_tokens=490)
     expected = Counter({"threshold-80": 1, "threshold-90": 1, "threshold-95": 1})
