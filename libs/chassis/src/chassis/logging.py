@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -39,7 +40,7 @@ def configure_logging(service: str, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=_SteadyStream()),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _SteadyStream())),  # only written to and flushed
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

@@ -45,7 +45,7 @@ _STATUS_LINES: Final = {
         Language.ENGLISH: "Your {brand} account is not active yet. Try again later or contact support: {url}",
     },
     RefusalCode.MODEL_NOT_ALLOWED: {
-        Language.PORTUGUESE: "Este modelo não faz parte do seu plano no {brand}. Escolha outro ou veja os planos: {url}",
+        Language.PORTUGUESE: "Este modelo não faz parte do seu plano no {brand}. Veja os planos: {url}",
         Language.ENGLISH: "This model is not part of your {brand} plan. Choose another model or see the plans: {url}",
     },
     RefusalCode.RATE_LIMITED: {

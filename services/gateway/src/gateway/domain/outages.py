@@ -15,10 +15,10 @@ class Outage(StrEnum):
 
 
 _PORTUGUESE: Final = {
-    Outage.LEDGER_UNAVAILABLE: "O controle de tokens não respondeu a tempo. Nada foi cobrado; tente de novo em instantes.",
-    Outage.UPSTREAM_UNREACHABLE: "O serviço do modelo não está acessível. Nada foi cobrado; tente de novo em instantes.",
-    Outage.UPSTREAM_TIMEOUT: "O serviço do modelo não respondeu a tempo. Nada foi cobrado; tente de novo em instantes.",
-    Outage.OVERLOADED: "Há pedidos demais neste momento. Nada foi cobrado; tente de novo em instantes.",
+    Outage.LEDGER_UNAVAILABLE: "O controle de tokens não respondeu a tempo. Nada foi cobrado; tente de novo.",
+    Outage.UPSTREAM_UNREACHABLE: "O serviço do modelo não está acessível. Nada foi cobrado; tente de novo.",
+    Outage.UPSTREAM_TIMEOUT: "O serviço do modelo não respondeu a tempo. Nada foi cobrado; tente de novo.",
+    Outage.OVERLOADED: "Há pedidos demais neste momento. Nada foi cobrado; tente de novo.",
     Outage.INTERRUPTED: "A resposta foi interrompida. Só se cobra o que chegou; envie de novo para continuar.",
 }
 _ENGLISH: Final = {

@@ -44,6 +44,7 @@ async def serve(app: GatewayApp, host: str, port: int, *, finish_seconds: float)
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(finish_seconds + FORCED_END_SECONDS)),
         backlog=4096,

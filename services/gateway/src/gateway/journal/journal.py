@@ -18,6 +18,7 @@ SEGMENT_BYTES: Final = 64 * 1024 * 1024
 SEGMENT_SECONDS: Final = 3600
 SYNC_INTERVAL_SECONDS: Final = 0.1
 RETRY_SECONDS: Final = 1.0
+CLEANING_SECONDS: Final = 60.0
 MAX_UNWRITTEN: Final = 20_000
 """Lines that wait in memory while the disk refuses them; new calls are refused meanwhile."""
 
@@ -132,16 +133,22 @@ class Journal:
                     await self._dirty.wait()
             except TimeoutError:
                 pass
-            if self._dirty.is_set() or self.failure is not None:
-                self._dirty.clear()
-                await self._recover()
-                await self._sync(self._file)
-                if self._size > SEGMENT_BYTES or time.monotonic() - self._started > SEGMENT_SECONDS:
-                    await self._rotate()
-            if time.monotonic() - cleaned_at > 60:
-                cleaned_at = time.monotonic()
-                await asyncio.to_thread(self._delete_old)
+            try:
+                if self._dirty.is_set() or self.failure is not None:
+                    await self._make_durable()
+                if time.monotonic() - cleaned_at > CLEANING_SECONDS:
+                    cleaned_at = time.monotonic()
+                    await asyncio.to_thread(self._delete_old)
+            except OSError as error:
+                log.warning("journal_not_kept", error=str(error))
             await asyncio.sleep(SYNC_INTERVAL_SECONDS)
+
+    async def _make_durable(self) -> None:
+        self._dirty.clear()
+        await self._recover()
+        await self._sync(self._file)
+        if self._size > SEGMENT_BYTES or time.monotonic() - self._started > SEGMENT_SECONDS:
+            await self._rotate()
 
     async def _recover(self) -> None:
         if self.failure is None:

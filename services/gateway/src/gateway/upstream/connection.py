@@ -43,6 +43,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.headers: Headers = []
         self._headers_complete = False
         self._complete = False
+        self._keep_alive = False
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._paused = False
@@ -91,15 +92,10 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._busy:
             return
         self._busy = False
-        parser, transport = self._parser, self._transport
-        reusable = self._complete and self._failure is None and not self._ended_by_close
-        if (
-            reusable
-            and parser is not None
-            and transport is not None
-            and parser.should_keep_alive()
-            and transport.get_write_buffer_size() == 0  # else the upstream answered without reading the whole body
-        ):
+        transport = self._transport
+        reusable = self._complete and self._keep_alive and self._failure is None and not self._ended_by_close
+        # With bytes still to be sent, the upstream answered without reading the whole body.
+        if reusable and transport is not None and transport.get_write_buffer_size() == 0:
             self._parser = None
             self._on_idle(self)
         else:
@@ -199,4 +195,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
+        assert self._parser is not None
         self._complete = self._headers_complete
+        self._keep_alive = self._parser.should_keep_alive()  # the parser forgets it right after

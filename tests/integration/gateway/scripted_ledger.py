@@ -1,0 +1,122 @@
+"""Answers reservations as a test tells it, and collects the usage that the gateway publishes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import nats
+from chassis.jetstream import provision
+from contracts import subjects
+from contracts.envelope import CloudEvent, event_adapter
+from contracts.errors import RefusalCode
+from contracts.events import UsageRecorded
+from contracts.reservations import Granted, RefusalFigures, Refused, ReserveAnswer, ReserveTokens
+from contracts.topology import STREAMS
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import TypeAdapter
+
+from tests.support.eventually import eventually
+
+_RESERVE = TypeAdapter(ReserveTokens)
+_ANSWER = TypeAdapter(ReserveAnswer)
+
+type Decision = Callable[[ReserveTokens], ReserveAnswer | None]
+
+FIGURES = RefusalFigures(
+    available=1_234,
+    needed=5_678,
+    monthly_limit=1_000_000,
+    monthly_used=998_766,
+    credits=0,
+    resets_at=datetime(2026, 12, 1, 3, 0, tzinfo=UTC),
+)
+
+
+def grant(
+    command: ReserveTokens, *, output_tokens: int = 4096, write_maximum: bool = False, available: int = 900_000
+) -> ReserveAnswer:
+    return ReserveAnswer(
+        granted=Granted(
+            reservation_id=command.reservation_id,
+            held_tokens=command.prompt_tokens + output_tokens,
+            output_tokens=output_tokens,
+            write_maximum=write_maximum,
+            available=available,
+        )
+    )
+
+
+def refuse(code: RefusalCode, **facts: Any) -> Decision:
+    return lambda command: ReserveAnswer(refused=Refused(reservation_id=command.reservation_id, code=code, **facts))
+
+
+class ScriptedLedger:
+    """`decide` answers each reserve; None is no answer at all."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.decide: Decision = grant
+        self.reserves: list[ReserveTokens] = []
+        self.usage: list[CloudEvent[UsageRecorded]] = []
+        self.ready = True
+
+    def reset(self) -> None:
+        self.decide = grant
+        self.reserves.clear()
+        self.usage.clear()
+
+    async def listen(self) -> None:
+        await self.client.subscribe(f"{subjects.RESERVE_PREFIX}.*", queue=subjects.LEDGER_QUEUE, cb=self._reserve)
+        await self.client.subscribe(subjects.READ_READY, queue=subjects.LEDGER_QUEUE, cb=self._ready)
+        await self.client.subscribe("solaris.usage.recorded.*", cb=self._usage)
+        await self.client.flush()
+
+    async def _reserve(self, message: Msg) -> None:
+        command = _RESERVE.validate_json(message.data)
+        self.reserves.append(command)
+        answer = self.decide(command)
+        if answer is not None:
+            await message.respond(_ANSWER.dump_json(answer))
+
+    async def _ready(self, message: Msg) -> None:
+        await message.respond(json.dumps({"ready": self.ready, "error": None if self.ready else "postgres"}).encode())
+
+    async def _usage(self, message: Msg) -> None:
+        self.usage.append(event_adapter(UsageRecorded).validate_json(message.data))
+
+    async def record_of(self, request_id: str) -> UsageRecorded:
+        """The record of one call, once it is published; fails when there is a second, different one."""
+        await eventually(lambda: self._records(request_id), message=f"record of {request_id}")
+        records = self._records(request_id)
+        assert all(record == records[0] for record in records)
+        return records[0]
+
+    def _records(self, request_id: str) -> list[UsageRecorded]:
+        return [event.data for event in self.usage if event.data.reservation_id == request_id]
+
+    async def only_record(self) -> UsageRecorded:
+        """The one record of the calls that reserved since the last reset."""
+
+        def records() -> list[CloudEvent[UsageRecorded]]:
+            asked = {command.reservation_id for command in self.reserves}
+            return [event for event in self.usage if event.data.reservation_id in asked]
+
+        await eventually(records, message="a record")
+        assert len({event.id for event in records()}) == 1
+        return records()[0].data
+
+
+@asynccontextmanager
+async def running_ledger(nats_url: str) -> AsyncIterator[ScriptedLedger]:
+    client = await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    try:
+        await provision(client.jetstream(), STREAMS, ())
+        ledger = ScriptedLedger(client)
+        await ledger.listen()
+        yield ledger
+    finally:
+        await asyncio.wait_for(client.close(), 5)

@@ -1,0 +1,368 @@
+"""Calls that are served: reserved, forwarded, relayed as they are, recorded once."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from openai import AsyncOpenAI
+
+from tests.integration.gateway.gateway_process import GatewayProcess
+from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
+from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
+from tests.integration.gateway.scripted_upstream import (
+    USAGE,
+    Request,
+    Responder,
+    ScriptedUpstream,
+    chunk,
+    completion,
+    usage_chunk,
+)
+from tests.support.eventually import eventually
+
+METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
+
+
+async def test_call_is_reserved_forwarded_and_recorded(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    headers = {"x-user-email": "ana@example.com", "x-user-name": "b64:QW5hIPCfmIA=", "x-conversation-id": "c-1"}
+    reply = await ask(gateway.port, chat(max_tokens=77, n=2), headers)
+
+    assert reply.status == 200
+    assert reply.json == completion()
+    assert reply.headers["x-upstream"] == "yes"
+    assert reply.headers["x-solaris-tokens-available"] == "900000"
+    (reserve,) = ledger.reserves
+    assert reserve.reservation_id == reply.headers["x-solaris-request-id"]
+    assert (reserve.account_id, reserve.model, reserve.choices) == ("ana", "gpt-4o", 2)
+    assert (reserve.maximum_output_tokens, reserve.model_output_tokens) == (77, None)
+    assert reserve.profile is not None
+    assert (reserve.profile.email, reserve.profile.name) == ("ana@example.com", "Ana 😀")
+    record = await ledger.record_of(reserve.reservation_id)
+    assert record.usage == METERED
+    assert (record.usage_source, record.outcome, record.status) == (UsageSource.PROVIDER, Outcome.COMPLETED, 200)
+    assert record.conversation_id == "c-1"
+    assert record.estimated_prompt_tokens == reserve.prompt_tokens > 0
+    assert not record.forwarded_without_hold
+
+
+async def test_valid_body_is_forwarded_byte_for_byte(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    body = b'{ "model":"gpt-4o",  "seed": 12345678901234567890, "messages":[{"role":"user","content":"\\u00e9"}]}\n'
+    assert (await ask(gateway.port, body)).status == 200
+    assert upstream.requests[0].body == body
+
+
+async def test_upstream_gets_its_own_key_and_the_join_keys_and_nothing_of_the_person(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    sent = {
+        "x-user-email": "ana@example.com",
+        "x-conversation-id": "c-1",
+        "x-api-key": KEY,
+        "cookie": "session=1",
+        "x-litellm-tags": "spoofed",
+        "x-litellm-call-id": "spoofed",
+        "connection": "keep-alive, x-hop",
+        "x-hop": "1",
+        "user-agent": "LibreChat",
+        "openai-organization": "org",
+        "traceparent": "00-1",
+    }
+    reply = await ask(gateway.port, chat(), sent)
+    got = upstream.requests[0].headers
+    assert got["authorization"] == "Bearer sk-upstream-secret"
+    assert got["x-litellm-call-id"] == reply.headers["x-solaris-request-id"]
+    assert got["x-litellm-end-user-id"] == "ana"
+    assert (got["user-agent"], got["openai-organization"], got["traceparent"]) == ("LibreChat", "org", "00-1")
+    for name in ("x-user-id", "x-user-email", "x-conversation-id", "x-api-key", "cookie", "x-litellm-tags", "x-hop"):
+        assert name not in got
+
+
+async def test_stream_is_relayed_and_the_usage_that_nobody_asked_for_is_hidden(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    reply = await ask(gateway.port, chat(stream=True))
+    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert reply.events == [chunk("Hello"), chunk(" there"), chunk(None, "stop"), "[DONE]"]
+    assert upstream.requests[0].json["stream_options"] == {"include_usage": True}
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert (record.usage, record.usage_source, record.outcome) == (METERED, UsageSource.PROVIDER, Outcome.COMPLETED)
+    assert record.first_token_ms is not None
+
+
+async def test_usage_chunk_in_litellms_form_is_hidden_too(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def litellm(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("Hi"))
+        await responder.event(usage_chunk(USAGE | {"cost": 0.1}, [{"index": 0, "delta": {}}]))
+        await responder.end_stream()
+
+    upstream.handle = litellm
+    reply = await ask(gateway.port, chat(stream=True))
+    assert reply.events == [chunk("Hi"), "[DONE]"]
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+
+
+async def test_usage_chunk_that_the_client_asked_for_reaches_it(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    reply = await ask(gateway.port, chat(stream=True, stream_options={"include_usage": True}))
+    assert usage_chunk() in [event | {"choices": []} for event in reply.events if event != "[DONE]"]
+    assert len(reply.events) == 5
+
+
+async def test_stream_bytes_are_relayed_unchanged_however_they_are_split(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    visible = b": a comment\r\n\r\ndata: " + json.dumps(chunk("Olá")).encode() + b"\r\n\r\nevent: x\ndata: {}\n\n"
+    hidden = b"data: " + json.dumps(usage_chunk()).encode() + b"\n\n"
+    whole = visible + hidden + b"data: [DONE]\n\n"
+
+    async def in_pieces(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        for at in range(0, len(whole), 7):
+            await responder.raw(whole[at : at + 7])
+            await asyncio.sleep(0)
+        await responder.end_stream(done=False)
+
+    upstream.handle = in_pieces
+    reply = await ask(gateway.port, chat(stream=True))
+    assert reply.body == visible + b"data: [DONE]\n\n"
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+
+
+async def test_first_chunk_arrives_before_the_upstream_has_finished(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    go_on = asyncio.Event()
+
+    async def waits(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("first"))
+        await asyncio.wait_for(go_on.wait(), 10)
+        await responder.end_stream()
+
+    upstream.handle = waits
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=True), path="/v1/chat/completions")
+    await connection.read_head()
+    assert b"first" in await asyncio.wait_for(connection.read_chunk(), 5)
+    go_on.set()
+    assert b"[DONE]" in await asyncio.wait_for(connection.read_chunk(), 5)
+    connection.leave()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("gpt-4o", {}, {"max_tokens": 123}),
+        ("claude-sonnet-4-5", {}, {"max_tokens": 123}),
+        ("o3-mini", {}, {"max_completion_tokens": 123}),
+        ("openai/gpt-5-mini", {}, {"max_completion_tokens": 123}),
+        ("gpt-4o", {"max_completion_tokens": 500}, {"max_completion_tokens": 123}),
+        ("o3", {"max_tokens": 500}, {"max_tokens": 123}),
+        (
+            "gpt-4o",
+            {"max_tokens": 500, "max_completion_tokens": 900},
+            {"max_tokens": 123, "max_completion_tokens": 123},
+        ),
+    ],
+)
+async def test_clamp_is_written_as_the_client_or_the_model_names_it(
+    gateway: GatewayProcess,
+    ledger: ScriptedLedger,
+    upstream: ScriptedUpstream,
+    written: tuple[str, dict[str, int], dict[str, int]],
+) -> None:
+    model, asked, forwarded = written
+    ledger.decide = lambda command: grant(command, output_tokens=123, write_maximum=True)
+    reply = await ask(gateway.port, chat(model=model, **asked))
+    assert reply.status == 200
+    assert upstream.requests[0].json == chat(model=model) | forwarded
+    assert ledger.reserves[0].maximum_output_tokens == (min(asked.values()) if asked else None)
+
+
+async def test_call_without_usage_is_estimated(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def without(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion("one two three four five", usage=None))
+
+    upstream.handle = without
+    reply = await ask(gateway.port, chat())
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert (record.usage_source, record.outcome) == (UsageSource.ESTIMATED, Outcome.COMPLETED)
+    assert record.usage.prompt_tokens == record.estimated_prompt_tokens
+    assert record.usage.completion_tokens == 5
+
+
+async def test_stream_without_usage_is_estimated(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def without(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        for word in ("one", " two", " three", " four"):
+            await responder.event(chunk(word))
+        await responder.end_stream()
+
+    upstream.handle = without
+    reply = await ask(gateway.port, chat(stream=True))
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert (record.usage_source, record.outcome) == (UsageSource.ESTIMATED, Outcome.COMPLETED)
+    assert record.usage.completion_tokens == 4
+
+
+async def test_explicit_zero_usage_stays_zero(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def zero(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion(usage={"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}))
+
+    upstream.handle = zero
+    reply = await ask(gateway.port, chat())
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert (record.usage, record.usage_source) == (TokenUsage(), UsageSource.PROVIDER)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -5, "completion_tokens": 9},
+        {"prompt_tokens": 2**60, "completion_tokens": 9},
+        {"prompt_tokens": 10, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 11}},
+        {"prompt_tokens": "many", "completion_tokens": 9},
+        [],
+    ],
+)
+async def test_lying_usage_counts_as_none(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, usage: Any
+) -> None:
+    async def lie(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion(usage=usage))
+
+    upstream.handle = lie
+    reply = await ask(gateway.port, chat())
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert record.usage_source is UsageSource.ESTIMATED
+
+
+async def test_silent_stream_gets_comments_before_and_between_events(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    released = asyncio.Event()
+
+    async def slow(request: Request, responder: Responder) -> None:
+        await asyncio.wait_for(released.wait(), 10)
+        await responder.start_stream()
+        await responder.event(chunk("Hello"))
+        await responder.event(usage_chunk())
+        await responder.end_stream()
+
+    upstream.handle = slow
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=True), path="/v1/chat/completions")
+    reply = await asyncio.wait_for(connection.read_head(), 5)
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/event-stream")
+    assert await connection.read_chunk() == b": ping\n\n"
+    released.set()
+    rest = b""
+    while data := await connection.read_chunk():
+        rest += data
+    connection.leave()
+    assert [json.loads(line[6:]) for line in rest.split(b"\n\n") if line.startswith(b"data: {")] == [chunk("Hello")]
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+
+
+async def test_error_after_the_first_comment_is_told_inside_the_stream_and_costs_nothing(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    released = asyncio.Event()
+
+    async def fails_late(request: Request, responder: Responder) -> None:
+        await asyncio.wait_for(released.wait(), 10)
+        await responder.reply(500, {"error": {"message": "boom", "type": "server_error", "code": "500"}})
+
+    upstream.handle = fails_late
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=True), path="/v1/chat/completions")
+    head = await connection.read_head()
+    assert await connection.read_chunk() == b": ping\n\n"
+    released.set()
+    rest = b""
+    while data := await connection.read_chunk():
+        rest += data
+    connection.leave()
+    assert b'"boom"' in rest
+    record = await ledger.record_of(head.headers["x-solaris-request-id"])
+    assert (record.outcome, record.usage_source) == (Outcome.UPSTREAM_ERROR, UsageSource.NONE)
+
+
+async def test_model_maximum_of_the_upstream_is_told_to_the_ledger(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, tmp_path: Any, nats_url: str
+) -> None:
+    from tests.integration.gateway.gateway_process import running_gateway  # noqa: PLC0415
+
+    upstream.model_info = {"data": [{"model_name": "gpt-4o", "model_info": {"max_output_tokens": 16384}}, 7]}
+    try:
+        async with running_gateway(tmp_path / "other", nats_url, upstream.url) as other:
+
+            async def known() -> bool:
+                await ask(other.port, chat())
+                return ledger.reserves[-1].model_output_tokens == 16384
+
+            await eventually(known)
+    finally:
+        upstream.model_info = None
+
+
+async def test_official_client_streams_and_completes(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async with AsyncOpenAI(
+        base_url=f"http://127.0.0.1:{gateway.port}/v1",
+        api_key=KEY,
+        max_retries=0,
+        timeout=10,
+        default_headers={"X-User-Id": "ana"},
+    ) as client:
+        whole = await client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Say hello"}]
+        )
+        assert whole.choices[0].message.content == "Hello there"
+        stream = await client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Say hello"}], stream=True
+        )
+        text = "".join([event.choices[0].delta.content or "" async for event in stream])
+        assert text == "Hello there"
+        models = await client.models.list()
+        assert [model.id for model in models.data] == ["gpt-4o"]
+
+
+async def test_five_hundred_streams_at_once(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    everyone_is_in = asyncio.Event()
+
+    async def together(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("Hello"))
+        if len(upstream.requests) == 500:
+            everyone_is_in.set()
+        await asyncio.wait_for(everyone_is_in.wait(), 30)
+        await responder.event(usage_chunk())
+        await responder.end_stream()
+
+    upstream.handle = together
+    replies = await asyncio.gather(
+        *(ask(gateway.port, chat(stream=True), {"x-user-id": f"u{n}"}, timeout_seconds=40) for n in range(500))
+    )
+    assert all(reply.status == 200 and reply.events[-1] == "[DONE]" for reply in replies)
+    await eventually(lambda: len(ledger.usage) == 500, 20)
+    assert {event.data.usage for event in ledger.usage} == {METERED}

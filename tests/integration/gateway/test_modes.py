@@ -1,0 +1,146 @@
+"""Enforcement off, observing, and what happens without the ledger: the chat goes on as the operator chose."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from contracts.errors import RefusalCode
+from contracts.usage import Outcome, TokenUsage, UsageSource
+
+from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
+from tests.integration.gateway.raw_http import ask, chat
+from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, grant, refuse
+from tests.integration.gateway.scripted_upstream import ScriptedUpstream, chunk, completion
+
+METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def observer(
+    tmp_path_factory: object, nats_url: str, module_ledger: ScriptedLedger, module_upstream: ScriptedUpstream
+) -> AsyncIterator[GatewayProcess]:
+    data_dir: Path = tmp_path_factory.mktemp("observer")  # type: ignore[attr-defined]
+    async with running_gateway(data_dir, nats_url, module_upstream.url, enforcement="observe") as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module")
+async def idle(tmp_path_factory: object, module_upstream: ScriptedUpstream) -> AsyncIterator[GatewayProcess]:
+    """A gateway that is switched off, without any NATS."""
+    data_dir: Path = tmp_path_factory.mktemp("idle")  # type: ignore[attr-defined]
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    async with running_gateway(data_dir, nowhere, module_upstream.url, enforcement="off") as process:
+        yield process
+
+
+async def test_observing_meters_a_granted_call_and_never_clamps(
+    observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = lambda command: grant(command, output_tokens=5, write_maximum=True)
+    reply = await ask(observer.port, chat(max_tokens=100))
+    assert reply.status == 200
+    assert upstream.requests[0].json == chat(max_tokens=100)
+    record = await ledger.only_record()
+    assert (record.usage, record.forwarded_without_hold) == (METERED, False)
+
+
+async def test_observing_forwards_what_would_be_refused_and_meters_it(
+    observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    reply = await ask(observer.port, chat(stream=True))
+    assert reply.events == [chunk("Hello"), chunk(" there"), chunk(None, "stop"), "[DONE]"]
+    record = await ledger.only_record()
+    assert (record.usage, record.outcome) == (METERED, Outcome.COMPLETED)
+    assert record.forwarded_without_hold
+
+
+async def test_observing_forwards_without_an_answer_from_the_ledger(
+    observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = lambda _: None
+    assert (await ask(observer.port, chat())).json == completion()
+    record = await ledger.only_record()
+    assert record.forwarded_without_hold
+    assert record.usage_source is UsageSource.PROVIDER
+
+
+async def test_observing_forwards_even_what_can_not_be_metered(
+    observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    for body, headers in ((chat(), {"x-user-id": None}), (chat(n=1000), {}), (chat(max_tokens=-1), {})):
+        assert (await ask(observer.port, body, headers)).status == 200
+        assert upstream.requests[-1].json == body
+    assert ledger.reserves == []
+    assert (await ask(observer.port, chat(), {"authorization": "Bearer nope"})).status == 401
+
+
+async def test_open_gateway_forwards_and_meters_when_the_ledger_is_silent_but_still_refuses(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    async with running_gateway(tmp_path / "open", nats_url, upstream.url, ledger_failure="open") as gateway:
+        ledger.decide = lambda _: None
+        reply = await ask(gateway.port, chat())
+        assert reply.status == 200
+        record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+        assert (record.forwarded_without_hold, record.usage) == (True, METERED)
+        ledger.decide = refuse(RefusalCode.ACCOUNT_BLOCKED)
+        assert (await ask(gateway.port, chat())).status == 403
+
+
+async def test_switched_off_gateway_passes_everything_through_and_records_nothing(
+    idle: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    body = b'{"model": "gpt-4o", "stream": true, "n": 99, "messages": []}'
+    reply = await ask(idle.port, body, {"x-user-id": None})
+    assert reply.events == [chunk("Hello"), chunk(" there"), chunk(None, "stop"), "[DONE]"]
+    assert upstream.requests[0].body == body
+    assert upstream.requests[0].headers["authorization"] == "Bearer sk-upstream-secret"
+    assert (await ask(idle.port, chat())).json == completion()
+    assert (await ask(idle.port, chat(), {"authorization": None})).status == 401
+    assert (await ask(idle.port, chat(), path="/v1/embeddings")).status == 404
+    assert ledger.reserves == ledger.usage == []
+    assert not idle.journal.exists()
+
+
+async def test_switched_off_gateway_is_ready_alone(idle: GatewayProcess) -> None:
+    assert (await ask(idle.port, path="/health/ready", method="GET")).status == 200
+
+
+async def test_ready_when_a_reservation_would_be_answered(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
+    assert (await ask(gateway.port, path="/health/live", method="GET")).status == 200
+    assert (await ask(gateway.port, path="/health/ready", method="GET")).status == 200
+    ledger.ready = False
+    try:
+        reply = await ask(gateway.port, path="/health/ready", method="GET")
+        assert (reply.status, reply.json["failing"]) == (503, {"ledger": "postgres"})
+    finally:
+        ledger.ready = True
+
+
+async def test_metrics_and_logs_tell_what_happened_and_no_secret(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    reply = await ask(gateway.port, chat("a very private prompt"), {"x-user-email": "private@example.com"})
+    await ledger.record_of(reply.headers["x-solaris-request-id"])
+    await ask(gateway.port, chat("a very private prompt", n=0))
+    metrics = (await ask(gateway.port, path="/metrics", method="GET")).body.decode()
+    assert 'solaris_gateway_calls_total{outcome="completed",usage_source="provider"}' in metrics
+    assert 'solaris_gateway_refused_total{code="invalid_request"}' in metrics
+    assert "solaris_gateway_journal_backlog_bytes 0.0" in metrics
+    for line in gateway.log.splitlines():
+        assert json.loads(line)["event"]
+    for secret in ("a very private prompt", "private@example.com", "sk-solaris-dev", "sk-upstream-secret"):
+        assert secret not in gateway.log
+        assert secret not in metrics
+        assert secret not in "".join(path.read_text() for path in gateway.journal.glob("*.jsonl"))
+
+
+async def test_parallel_calls_of_one_account_each_have_their_own_hold(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    replies = await asyncio.gather(*(ask(gateway.port, chat()) for _ in range(50)))
+    assert len({reply.headers["x-solaris-request-id"] for reply in replies}) == 50
+    assert len({command.reservation_id for command in ledger.reserves}) == 50

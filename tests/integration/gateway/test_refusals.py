@@ -1,0 +1,360 @@
+"""Calls that are not served: clear answers in OpenAI's shape or as a notice, and no hold."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.errors import RefusalCode
+
+from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
+from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
+from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, refuse
+from tests.integration.gateway.scripted_upstream import ScriptedUpstream
+from tests.support.eventually import eventually
+
+PATH = "/v1/chat/completions"
+LONE_SURROGATE = b'{"model":"gpt-4o","messages":[{"role":"user","content":"\\ud800"}]}'
+
+
+@pytest.mark.parametrize(
+    "headers", [{"authorization": None}, {"authorization": "Bearer sk-wrong"}, {"authorization": "x"}]
+)
+async def test_missing_or_unknown_key_is_401(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, headers: dict[str, Any]
+) -> None:
+    for path, method in ((PATH, "POST"), ("/v1/models", "GET")):
+        reply = await ask(gateway.port, chat(), headers, path=path, method=method)
+        assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
+    assert ledger.reserves == upstream.requests == []
+
+
+async def test_key_is_accepted_in_anthropics_header_and_every_listed_key_is_valid(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    assert (await ask(gateway.port, chat(), {"authorization": None, "x-api-key": KEY})).status == 200
+    assert (await ask(gateway.port, chat(), {"authorization": "Bearer sk-another-service-key"})).status == 200
+    first, second = ledger.reserves
+    assert first.key_id != second.key_id
+    assert KEY not in first.key_id
+
+
+async def test_user_comes_from_the_header_else_from_the_body(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    for headers, user, account in (
+        ({"x-user-id": "ana"}, "other", "ana"),
+        ({"x-user-id": ""}, "other", "other"),
+        ({"x-user-id": "{{LIBRECHAT_USER_ID}}"}, "other", "other"),
+        ({"x-user-id": "b64:YW5h"}, None, "ana"),
+    ):
+        await ask(gateway.port, chat(user=user), headers)
+        assert ledger.reserves[-1].account_id == account
+    reply = await ask(gateway.port, chat(), {"x-user-id": None})
+    assert (reply.status, reply.error["code"]) == (400, "missing_user")
+
+
+async def test_illegal_user_id_becomes_the_same_pseudonym_every_time(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    for headers in (
+        {"x-user-id": "b64:YW5hQGV4YW1wbGUuY29t"},
+        {"x-user-id": "ana@example.com"},
+        {"x-user-id": "other@x"},
+    ):
+        await ask(gateway.port, chat(), headers)
+    first, same, other = (command.account_id for command in ledger.reserves)
+    assert first == same != other
+    assert first.startswith("p-")
+    assert "ana" not in first
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b'"text"',
+        b"null",
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"temperature":NaN}',
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"max_tokens":1e400}',
+        LONE_SURROGATE,
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"a\\u0000b"}]}',
+        b'{"model":"gpt-4o\\u0000","messages":[{"role":"user","content":"a"}]}',
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"\xff"}]}',
+        b'{"model":"gpt-4o","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"tools":' + b"[" * 70 + b"]" * 70 + b"}",
+        b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"seed":1' + b"0" * 5000 + b"}",
+        {"model": "gpt-4o"},
+        {"model": "gpt-4o", "messages": []},
+        {"model": "gpt-4o", "messages": {}},
+        {"model": "gpt-4o", "messages": ["x"]},
+        {"model": "gpt-4o", "messages": [{"content": "x"}]},
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": 7}]},
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": [7]}]},
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}] * 1_000_000},
+        {"messages": [{"role": "user", "content": "x"}]},
+        chat(model=""),
+        chat(model=7),
+        chat(model="m" * 300),
+        chat(n=0),
+        chat(n=-1),
+        chat(n=1000),
+        chat(n=1.5),
+        chat(n=True),
+        chat(max_tokens=-1),
+        chat(max_tokens=0),
+        chat(max_tokens=10**30),
+        chat(max_tokens=1e30),
+        chat(max_tokens="100"),
+        chat(max_tokens=1.5),
+        chat(max_completion_tokens=-5),
+        chat(stream="yes"),
+        chat(stream=True, stream_options=[]),
+        chat(stream=True, stream_options={"include_usage": 1}),
+        chat(user=7),
+    ],
+    ids=lambda body: str(body)[:60],
+)
+async def test_absurd_request_is_400_and_leaves_no_hold(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, body: Any
+) -> None:
+    reply = await ask(gateway.port, body, {"x-user-id": "ana"})
+    assert reply.status in {400, 413}
+    assert reply.error["code"] == "invalid_request"
+    assert reply.error["type"] == "invalid_request_error"
+    assert reply.error["message"]
+    assert ledger.reserves == upstream.requests == []
+
+
+async def test_broken_http_is_400_in_the_same_shape(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
+    connection = await Connection.open(gateway.port)
+    connection.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}")
+    reply = await asyncio.wait_for(connection.read_reply(), 5)
+    connection.leave()
+    assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+
+
+async def test_two_users_in_one_request_are_refused(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
+    reply = await ask(gateway.port, chat(), {"x-user-id": "ana", "X-USER-ID": "bob"})
+    assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+    assert ledger.reserves == []
+
+
+async def test_body_over_the_limit_is_413_before_it_is_read(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
+    connection = await Connection.open(gateway.port)
+    await connection.send(b"", {"content-length": str(21 * 2**20)}, path=PATH)
+    reply = await asyncio.wait_for(connection.read_reply(), 5)
+    connection.leave()
+    assert (reply.status, reply.error["code"]) == (413, "invalid_request")
+
+
+async def test_chunked_body_over_the_limit_is_413(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
+    connection = await Connection.open(gateway.port)
+    await connection.send(b"", {"content-length": None, "transfer-encoding": "chunked"}, path=PATH)  # type: ignore[dict-item]
+
+    async def push() -> None:
+        piece = b"%x\r\n%s\r\n" % (2**20, b" " * 2**20)
+        for _ in range(22):
+            connection.writer.write(piece)
+            await connection.writer.drain()
+
+    pushing = asyncio.create_task(push())
+    reply = await asyncio.wait_for(connection.read_reply(), 15)
+    pushing.cancel()
+    await asyncio.gather(pushing, return_exceptions=True)
+    connection.leave()
+    assert reply.status == 413
+
+
+async def test_body_of_twenty_mebibytes_is_served(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    body = chat("")
+    body["messages"][0]["content"] = "word " * ((20 * 2**20 - 200) // 5)
+    reply = await ask(gateway.port, body, timeout_seconds=60)
+    assert reply.status == 200
+    assert ledger.reserves[0].prompt_tokens >= 20 * 2**20 // 5 - 200
+    assert len(upstream.requests[0].body) > 20 * 2**20 - 300
+
+
+async def test_short_calls_are_answered_while_a_huge_prompt_is_counted(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    loop = asyncio.get_running_loop()
+    huge = asyncio.create_task(ask(gateway.port, chat("ab1 {x} " * 2_000_000), timeout_seconds=60))
+    longest = 0.0
+    while not huge.done():
+        started = loop.time()
+        await ask(gateway.port, chat(), {"x-user-id": "bob"})
+        longest = max(longest, loop.time() - started)
+    assert (await huge).status == 200
+    assert longest < 1.0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/audio/speech",
+        "/",
+        "/v1/chat/completions/",
+    ],
+)
+async def test_other_paths_are_404_and_reach_nobody(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, path: str
+) -> None:
+    reply = await ask(gateway.port, chat(), path=path)
+    assert (reply.status, reply.error["code"]) == (404, "not_found")
+    assert upstream.requests == []
+
+
+async def test_wrong_method_is_405(gateway: GatewayProcess) -> None:
+    assert (await ask(gateway.port, path=PATH, method="GET")).status == 405
+
+
+async def test_models_come_from_the_upstream_and_are_kept_for_a_moment(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    before = upstream.model_list_requests
+    replies = await asyncio.gather(
+        *(ask(gateway.port, headers={"x-user-id": None}, path="/v1/models", method="GET") for _ in range(20))
+    )
+    assert all(reply.json["data"][0]["id"] == "gpt-4o" for reply in replies)
+    assert upstream.model_list_requests <= before + 1
+
+
+async def test_insufficient_tokens_is_402_with_figures_and_link_in_one_short_line(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    reply = await ask(gateway.port, chat())
+    assert reply.status == 402
+    error = reply.error
+    assert (error["code"], error["type"]) == ("insufficient_tokens", "insufficient_quota")
+    assert error["details"] == {
+        "available": 1234,
+        "needed": 5678,
+        "monthly_limit": 1_000_000,
+        "monthly_used": 998_766,
+        "credits": 0,
+        "resets_at": "2026-12-01T03:00:00Z",
+        "purchase_url": "http://127.0.0.1:8080/buy",
+    }
+    message = error["message"]
+    assert len(message) <= 240
+    assert "\n" not in message
+    for fact in ("5.678", "1.234", "http://127.0.0.1:8080/buy", "01/12/2026"):
+        assert fact in message
+
+    english = (await ask(gateway.port, chat(), {"accept-language": "en-US,en;q=0.9"})).error["message"]
+    for fact in ("5,678", "1,234", "http://127.0.0.1:8080/buy", "Dec 1, 2026"):
+        assert fact in english
+
+
+async def test_the_persons_own_language_goes_before_the_clients(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = refuse(RefusalCode.ACCOUNT_SUSPENDED, locale="en")
+    reply = await ask(gateway.port, chat(), {"accept-language": "pt-BR"})
+    assert "suspended" in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (RefusalCode.ACCOUNT_SUSPENDED, 403),
+        (RefusalCode.ACCOUNT_BLOCKED, 403),
+        (RefusalCode.ACCOUNT_PENDING, 403),
+        (RefusalCode.MODEL_NOT_ALLOWED, 403),
+        (RefusalCode.RATE_LIMITED, 429),
+        (RefusalCode.INVALID_REQUEST, 400),
+        (RefusalCode.CONFLICT, 503),
+        (RefusalCode.RESERVATION_CLOSED, 503),
+    ],
+)
+async def test_each_refusal_has_its_status(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, code: RefusalCode, status: int
+) -> None:
+    ledger.decide = refuse(code, retry_after_seconds=7)
+    reply = await ask(gateway.port, chat())
+    assert reply.status == status
+    if status in {403, 429}:
+        assert reply.error["code"] == code
+    assert reply.headers.get("retry-after") == ("7" if status == 429 else None)
+    assert upstream.requests == []
+
+
+async def test_notice_in_chat_is_an_assistants_message_that_used_nothing(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    reply = await ask(gateway.port, chat(), {"x-solaris-notices": "chat"})
+    assert reply.status == 200
+    text = reply.json["choices"][0]["message"]["content"]
+    assert "[Comprar créditos](http://127.0.0.1:8080/buy?account=ana)" in text
+    assert "5.678" in text
+    assert set(reply.json["usage"].values()) == {0}
+
+    streamed = await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})
+    assert streamed.headers["content-type"] == "text/event-stream"
+    assert streamed.events[-1] == "[DONE]"
+    assert "".join(event["choices"][0]["delta"].get("content", "") for event in streamed.events[:-1]) == text
+    asked = chat(stream=True, stream_options={"include_usage": True})
+    with_usage = await ask(gateway.port, asked, {"x-solaris-notices": "chat"})
+    assert with_usage.events[-2]["usage"]["total_tokens"] == 0
+
+
+async def test_notice_is_removed_from_the_history_before_estimating_and_forwarding(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    told = await ask(gateway.port, chat("first"), {"x-solaris-notices": "chat"})
+    notice = told.json["choices"][0]["message"]["content"]
+    ledger.reset()
+    plain = [{"role": "user", "content": "first"}, {"role": "user", "content": "again"}]
+    await ask(gateway.port, chat() | {"messages": plain})
+    for content in (notice, notice + "\n", [{"type": "text", "text": notice}]):
+        history = [plain[0], {"role": "assistant", "content": content}, plain[1]]
+        assert (await ask(gateway.port, chat() | {"messages": history})).status == 200
+        assert upstream.requests[-1].json["messages"] == plain
+    assert len({command.prompt_tokens for command in ledger.reserves}) == 1
+
+    forged = notice.replace("[solaris-notice]: #", "[solaris-notice]: #0")
+    for content in (notice + " and more", forged, "[solaris-notice]: #" + "0" * 32):
+        history = [plain[0], {"role": "assistant", "content": content}, plain[1]]
+        await ask(gateway.port, chat() | {"messages": history})
+        assert upstream.requests[-1].json["messages"] == history
+
+
+async def test_too_many_open_calls_are_refused(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    async with running_gateway(tmp_path / "small", nats_url, upstream.url, max_open_calls="1") as small:
+        ledger.decide = lambda _: None
+        first = asyncio.create_task(ask(small.port, chat()))
+        await eventually(lambda: ledger.reserves)
+        reply = await ask(small.port, chat())
+        assert (reply.status, reply.error["code"]) == (503, "overloaded")
+        assert (await first).status == 503
+
+
+async def test_a_missing_or_unsafe_setting_stops_the_start_and_is_named(tmp_path: Path, nats_url: str) -> None:
+    for setting, value in (
+        ("gateway_keys", ""),
+        ("gateway_keys", "short"),
+        ("host", "0.0.0.0"),  # with the development key
+        ("public_url", "ftp://x"),
+        ("request_seconds", "899"),
+    ):
+        with pytest.raises(RuntimeError, match="ended with 1"):
+            async with running_gateway(
+                tmp_path / setting / value[:5].strip("/"), nats_url, "http://127.0.0.1:9", **{setting: value}
+            ):
+                pass
+        log = (tmp_path / setting / value[:5].strip("/") / "gateway.log").read_text()
+        assert f"SOLARIS_{'GATEWAY_KEYS' if setting == 'host' else setting.upper()}" in log
