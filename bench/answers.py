@@ -9,6 +9,9 @@ COMPLETION_TOKENS: Final = 200
 MODEL: Final = "gpt-4o-mini"
 """In every peer's catalog of models, so that each does for it what it does for a real one."""
 
+CONTENT_MARK: Final = b'"content":" w'
+"""Stands once in each content chunk, whoever relayed it."""
+
 _CREATED: Final = 1_760_000_000
 _USAGE: Final = {
     "prompt_tokens": PROMPT_TOKENS,
@@ -42,16 +45,20 @@ def stream_head() -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def stream_chunk() -> bytes:
-    """One of the equal content chunks, as an HTTP chunk of its own."""
-    return _framed(_chunk([{"index": 0, "delta": {"content": " word"}, "logprobs": None, "finish_reason": None}]))
+def stream_chunks() -> list[bytes]:
+    """The content chunks, each an HTTP chunk of its own; all differ, for LiteLLM ends a stream that repeats itself."""
+    return [_framed(_chunk([_choice({"content": f" w{count:03}"}, None)])) for count in range(CHUNKS_PER_STREAM)]
 
 
 def stream_tail(*, with_usage: bool) -> bytes:
     """What ends a stream: the finish reason, the usage where it was asked for, `[DONE]`."""
-    last = _framed(_chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]))
+    last = _framed(_chunk([_choice({}, "stop")]))
     usage = _framed(_chunk([], usage=_USAGE)) if with_usage else b""
     return last + usage + _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, object]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _chunk(choices: list[object], **more: object) -> bytes:

@@ -7,12 +7,12 @@ from typing import Final, Self, cast
 
 import httptools
 
+from bench.answers import CONTENT_MARK
 from bench.requests import Target
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 EXCHANGE_TIMEOUT_SECONDS: Final = 60.0
 _DONE: Final = b"data: [DONE]"
-_CONTENT: Final = b'"content":" word"'
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,9 +117,9 @@ class Connection(asyncio.Protocol):
             self._first = time.perf_counter()
         if self._count_events:
             text = self._carry + part
-            self._events += text.count(_CONTENT)
+            self._events += text.count(CONTENT_MARK)
             self._done = self._done or _DONE in text
-            self._carry = text[1 - len(_CONTENT) :]  # too short to be counted again
+            self._carry = text[1 - len(CONTENT_MARK) :]  # too short to be counted again
 
     def on_message_complete(self) -> None:
         assert self._parser is not None

@@ -1,5 +1,6 @@
 """The peers of one run: addresses, processes, and what their processes used while something ran."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,9 @@ PASS_THROUGH: Final = "pass-through"
 LITELLM: Final = "litellm"
 SOLARIS: Final = "solaris"
 _START_SECONDS: Final = 30.0
+_IDLE_TIMEOUT_SECONDS: Final = 10.0
+_IDLE_WINDOW_SECONDS: Final = 0.2
+_IDLE_SHARE: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,22 @@ async def _add_stack(exits: contextlib.AsyncExitStack, peers: Peers, upstream_po
         say(f"no stack: {error}")
     else:
         peers.present.append(Peer(target=peers.stack.target, processes=peers.stack.pids))
+
+
+async def wait_until_idle(peer: Peer) -> None:
+    """Return when the peer does nothing any more, or after a while: what it still does would slow the next one down."""
+    deadline = time.monotonic() + _IDLE_TIMEOUT_SECONDS
+    before = _used(peer)
+    while time.monotonic() < deadline:
+        await asyncio.sleep(_IDLE_WINDOW_SECONDS)
+        now = _used(peer)
+        if now - before < _IDLE_WINDOW_SECONDS * _IDLE_SHARE:
+            return
+        before = now
+
+
+def _used(peer: Peer) -> float:
+    return sum(resources.cpu_seconds(pid) for pid in peer.processes.values())
 
 
 class CpuMeter:

@@ -12,11 +12,11 @@ import httptools
 import msgspec
 import uvloop
 
-from bench.answers import CHUNKS_PER_STREAM, MODEL, json_answer, stream_chunk, stream_head, stream_tail, whole_answer
+from bench.answers import CHUNKS_PER_STREAM, MODEL, json_answer, stream_chunks, stream_head, stream_tail, whole_answer
 
 _WHOLE: Final = whole_answer()
-_HEAD_AND_FIRST: Final = stream_head() + stream_chunk()
-_CHUNK: Final = stream_chunk()
+_CHUNKS: Final = stream_chunks()
+_HEAD_AND_FIRST: Final = stream_head() + _CHUNKS[0]
 _TAIL: Final = stream_tail(with_usage=False)
 _TAIL_WITH_USAGE: Final = stream_tail(with_usage=True)
 _MODELS: Final = json_answer(200, "OK", b'{"object":"list","data":[{"id":"%b","object":"model"}]}' % MODEL.encode())
@@ -116,7 +116,7 @@ class UpstreamProtocol(asyncio.Protocol):
             self._transport.write(self._tail)
             return
         self._chunks_left -= 1
-        self._transport.write(_CHUNK)
+        self._transport.write(_CHUNKS[-1 - self._chunks_left])
         self._schedule()
 
 

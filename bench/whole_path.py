@@ -9,7 +9,7 @@ import asyncpg
 
 from bench import resources
 from bench.load import Load, run_load
-from bench.peers import LITELLM, SOLARIS, UPSTREAM, CpuMeter, Peer, Peers
+from bench.peers import LITELLM, SOLARIS, UPSTREAM, CpuMeter, Peer, Peers, wait_until_idle
 from bench.plan import CONNECTIONS, Plan
 from bench.progress import say
 from bench.requests import body
@@ -92,7 +92,7 @@ class WholePath:
         if number >= self._plan.paced_rounds:
             return
         for peer in self._turn(number):
-            if peer.name != LITELLM or number == 0:  # slow, and only there for comparison
+            if peer.name != LITELLM:  # so many chunks a second are more than it relays
                 await self._streams(peer, "paced", PACED, number)
 
     def _turn(self, number: int) -> Sequence[Peer]:
@@ -117,6 +117,7 @@ class WholePath:
         other_cpus = meter.other_cpus()
         settlement = await self._settled(peer, position, load.requests - load.errors)
         cpu = meter.cpu_seconds()
+        await wait_until_idle(peer)
         per_request = {name: used / max(1, load.requests) * 1e6 for name, used in cpu.items()}
         per_request["load"] = load.generator_cpu_seconds / max(1, load.requests) * 1e6
         self._results.loads.append(
@@ -139,6 +140,7 @@ class WholePath:
         result = await run_streams(peer.target, plan)
         settlement = await self._settled(peer, position, result.served)
         cpu = meter.cpu_seconds()
+        await wait_until_idle(peer)
         run = StreamsRun(
             peer=peer.name,
             kind=kind,
