@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from local_run import process
+from local_run import postgres, process
 from local_run.ports import any_free
 from local_run.postgres import PostgresError, PostgresServer, running_postgres
 from local_run.process import Program
@@ -153,6 +154,23 @@ async def test_a_data_folder_of_another_user_is_refused_and_left_as_it_is(tmp_pa
     with pytest.raises(PostgresError, match="belongs to another user"):
         await PostgresServer(directory=foreign, port=any_free(), password="x").initialise()
     assert (foreign.stat().st_mode, sorted(foreign.iterdir())) == before
+
+
+async def test_postgres_starts_below_a_folder_that_only_we_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    # Programs and data alike, as in a clone below /root. The programs' libraries stand beside the package.
+    package = Path(postgres._binary("postgres")).parents[2]
+    for folder in (package, package.with_name(package.name + ".libs")):
+        shutil.copytree(folder, private / folder.name, ignore=shutil.ignore_patterns("include", "pginstall"))
+    monkeypatch.setattr(postgres, "_binary", lambda name: str(private / package.name / "pginstall18" / "bin" / name))
+    async with running_postgres(private / "postgres") as server:
+        connection = await asyncpg.connect(server.url("postgres"))
+        assert await connection.fetchval("SELECT current_setting('data_directory')") == str(server.data_directory)
+        await connection.close()
+    assert private.stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_socket_path_that_is_too_long_moves_to_a_short_private_folder(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_DAC_OVERRIDE = 1
@@ -53,7 +54,8 @@ def _become(user: str, needed_paths: list[str]) -> None:
     os.seteuid(0)
     os.setegid(0)
     if not reachable:
-        _prctl(_PR_SET_KEEPCAPS, 1)
+        # Not KEEPCAPS, which access(2) passes over, and initdb looks for its programs with that.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
     if not reachable:
