@@ -127,7 +127,7 @@ def _chat_route(
         default_locale=settings.locale,
         max_body_bytes=settings.max_body_bytes,
         max_open_calls=settings.max_open_calls,
-        request_seconds=settings.request_seconds,
+        request_seconds=settings.call_seconds,
     )
 
 

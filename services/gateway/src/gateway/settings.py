@@ -12,6 +12,7 @@ _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepte
 _MIN_KEY_LENGTH: Final = 12
 _MIN_SECRET_LENGTH: Final = 16
 _MAX_URL_LENGTH: Final = 120
+_LONGEST_CALL_SECONDS: Final = 600.0
 
 
 class Enforcement(StrEnum):
@@ -46,7 +47,7 @@ class GatewaySettings(ServiceSettings):
     max_open_calls: int = Field(default=2_000, ge=1)
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
     reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)
-    request_seconds: float = Field(default=600.0, gt=0)
+    request_seconds: float | None = Field(default=None, gt=0)
     hold_ttl_seconds: float = Field(default=900.0, gt=0)
     upstream_connect_seconds: float = Field(default=5.0, gt=0, le=60)
     upstream_idle_seconds: float = Field(default=4.0, gt=0)
@@ -78,9 +79,18 @@ class GatewaySettings(ServiceSettings):
             raise ValueError("SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone")
         if len(self.gateway_secret.get_secret_value()) < _MIN_SECRET_LENGTH and not local:
             raise ValueError(f"SOLARIS_GATEWAY_SECRET: must have at least {_MIN_SECRET_LENGTH} characters")
-        if self.request_seconds + self.reserve_deadline_seconds > self.hold_ttl_seconds * 0.9:
+        asked = self.request_seconds
+        if asked is not None and asked + self.reserve_deadline_seconds > self.hold_ttl_seconds * 0.9:
             raise ValueError("SOLARIS_REQUEST_SECONDS: must end well before SOLARIS_HOLD_TTL_SECONDS")
         return self
+
+    @property
+    def call_seconds(self) -> float:
+        """How long a call may take from its start to its end: as set, else well before its hold expires."""
+        if self.request_seconds is not None:
+            return self.request_seconds
+        before_expiry = self.hold_ttl_seconds * 0.9 - self.reserve_deadline_seconds
+        return min(_LONGEST_CALL_SECONDS, max(before_expiry, self.hold_ttl_seconds / 2))
 
     @property
     def keys(self) -> list[str]:

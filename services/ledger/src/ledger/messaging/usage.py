@@ -17,7 +17,6 @@ from contracts.events import UsageRecorded
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from pydantic import ValidationError
 
@@ -89,7 +88,7 @@ class UsageConsumer:
             while True:
                 try:
                     messages = await subscription.fetch(FETCH_SIZE, timeout=FETCH_SECONDS)
-                except NatsTimeoutError:
+                except TimeoutError:
                     idle += 1
                     if idle % 50 == 0:
                         # A pull on a deleted consumer times out like an empty one; only asking tells them apart.
