@@ -6,7 +6,7 @@ from contracts.errors import InvalidError, SolarisError
 from typer import Abort, Exit, TyperException
 
 from ledger.operate.commands import app
-from ledger.operate.output import abandon, finish
+from ledger.operate.output import finish
 
 BAD_INPUT = 2
 FAILED = 1
@@ -21,9 +21,6 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False)
         finish()
-    except BrokenPipeError:
-        abandon()
-        return 0
     except TyperException as error:
         return _told(error.format_message(), BAD_INPUT)
     except InvalidError as error:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.operate.output import abandon
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Account = Annotated[str | None, typer.Option("--account", envvar="ACCOUNT", help="account id")]
@@ -24,7 +26,12 @@ LetterId = Annotated[str | None, typer.Option("--id", envvar="ID", help="ledger:
 
 
 def _run(main: Coroutine[Any, Any, int | None]) -> int | None:
-    return asyncio.run(main)
+    try:
+        return asyncio.run(main)
+    except BrokenPipeError:
+        # A reader that leaves early has what it wanted; Typer would call it a failure.
+        abandon()
+        return 0
 
 
 @app.command()

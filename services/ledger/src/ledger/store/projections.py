@@ -68,8 +68,8 @@ class HoldRow(NamedTuple):
 class HoldSums(NamedTuple):
     """What the holds of an account sum up to: equal for equal sets but for a chance of one in 2^32.
 
-    `holds` counts them, `records` sums the CRC-32 of the records' text, the times are since the year 2000, `odd` counts rows whose columns
-    do not repeat what their record begins with.
+    `holds` counts them, `records` sums the CRC-32 of the records' text, the times are since the year 2000, and `odd`
+    counts rows whose columns do not repeat what their record begins with.
     """
 
     holds: int = 0

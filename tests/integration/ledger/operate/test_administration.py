@@ -1,0 +1,183 @@
+"""Operators change accounts: once per key, audited, and only with input that makes sense."""
+
+import asyncio
+import json
+import os
+import pwd
+
+import asyncpg
+import pytest
+from ledger.application.executor import Executor
+from ledger.application.submission import Kind
+from ledger.domain.commands import ReserveTokens
+from ledger.operate.__main__ import run
+
+from tests.integration.ledger.operate.conftest import CATALOG, Operate, Ran
+from tests.support.ledger_history import roomy_policy
+
+
+async def _events(database: asyncpg.Connection, account_id: str) -> list[dict[str, object]]:
+    rows = await database.fetch("SELECT data FROM ledger.events WHERE account_id = $1 ORDER BY version", account_id)
+    return [json.loads(row[0]) for row in rows]
+
+
+async def test_credit_opens_an_unknown_account_and_prints_its_balance(operate: Operate) -> None:
+    ran = await operate("credit", account="person-1", tokens=700, reason="goodwill")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["account_id"] == "person-1"
+    assert (ran.json["credits"], ran.json["available"], ran.json["held"]) == (700, 1_000_700, 0)
+
+
+async def test_the_same_key_with_the_same_content_has_one_effect_and_one_answer(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    first = await operate("credit", account="person-2", tokens=700, reason="goodwill", key="k-1")
+    await operate("credit", account="person-2", tokens=5, reason="more")
+    again = await operate("credit", account="person-2", tokens=700, reason="goodwill", key="k-1")
+    assert (again.code, again.json) == (0, first.json)
+    assert (await operate("balance", account="person-2")).json["credits"] == 705
+    audited = await database.fetchval(
+        "SELECT count(*) FROM ledger.audit WHERE account_id = $1", first.json["account_id"]
+    )
+    assert audited == 2
+
+
+async def test_parallel_repetitions_of_one_key_make_one_lot(operate: Operate) -> None:
+    ran = await asyncio.gather(
+        *(operate("credit", account="person-3", tokens=700, reason="goodwill", key="k-1") for _ in range(3))
+    )
+    assert {each.code for each in ran} == {0}
+    assert (await operate("balance", account="person-3")).json["credits"] == 700
+
+
+@pytest.mark.parametrize(("account", "other"), [("c-1", {"tokens": 701}), ("c-2", {"reason": "something else"})])
+async def test_the_same_key_with_another_content_is_an_error_and_changes_nothing(
+    operate: Operate, account: str, other: dict[str, object]
+) -> None:
+    order: dict[str, object] = {"account": account, "tokens": 700, "reason": "goodwill", "key": "k-1"}
+    await operate("credit", **order)
+    ran = await operate("credit", **(order | other))
+    ran.assert_refused(1)
+    assert "another content" in ran.err
+    assert (await operate("balance", account=account)).json["credits"] == 700
+
+
+async def test_the_same_key_of_two_accounts_is_two_orders(operate: Operate) -> None:
+    for account in ("person-6", "other-6"):
+        assert (await operate("credit", account=account, tokens=9, reason="x", key="k-1")).json["credits"] == 9
+
+
+async def test_the_reason_stands_in_the_audit_and_the_event_names_its_entry(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    await operate("suspend", account="person-7", reason="João asked for it")
+    event = (await _events(database, "person-7"))[-1]
+    assert event["type"] == "solaris.ledger.status_changed.v1"
+    assert "João" not in json.dumps(event, ensure_ascii=False)
+    data = event["data"]
+    assert isinstance(data, dict)
+    entry = await database.fetchrow("SELECT * FROM ledger.audit WHERE id = $1", data["reason_id"])
+    assert (entry["actor"], entry["action"], entry["reason"]) == (
+        f"operator:{pwd.getpwuid(os.getuid()).pw_name}",
+        "suspend",
+        "João asked for it",
+    )
+
+
+async def test_plan_limit_and_status_print_the_new_balance(operate: Operate) -> None:
+    assert (await operate("plan", account="person-8", plan="pro")).json["plan"] == "pro"
+    assert (await operate("limit", account="person-8", tokens=0)).json["monthly_limit"] == 0
+    assert (await operate("limit", account="person-8", tokens=2**53)).json["monthly_limit"] == 2**53
+    assert (await operate("suspend", account="person-8", reason="r")).json["status"] == "suspended"
+    assert (await operate("block", account="person-8", reason="r")).json["status"] == "blocked"
+    assert (await operate("activate", account="person-8", reason="r")).json["status"] == "active"
+
+
+async def test_values_come_from_the_environment_too_and_empty_ones_are_absent(operate: Operate) -> None:
+    values = {"ACCOUNT": "person-9", "TOKENS": "12", "REASON": "from make", "KEY": "", "AT": ""}
+    assert (await operate("credit", environment=values)).json["credits"] == 12
+    assert (await operate("balance", environment=values)).json["credits"] == 12
+    (await operate("credit", environment=values | {"REASON": ""})).assert_refused(2)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("credit", {"tokens": 1, "reason": "r"}),
+        ("credit", {"account": "a b", "tokens": 1, "reason": "r"}),
+        ("credit", {"account": "á", "tokens": 1, "reason": "r"}),
+        ("credit", {"account": "a" * 129, "tokens": 1, "reason": "r"}),
+        ("credit", {"account": "a\n", "tokens": 1, "reason": "r"}),
+        *[
+            ("credit", {"account": "a", "tokens": tokens, "reason": "r"})
+            for tokens in ("0", "-1", "1.5", "1e6", "1_000", "+1", "٣", " 1", "", str(2**53 + 1), "9" * 400, "NaN")
+        ],
+        ("credit", {"account": "a", "tokens": 1}),
+        ("credit", {"account": "a", "tokens": 1, "reason": "  "}),
+        ("credit", {"account": "a", "tokens": 1, "reason": "r" * 501}),
+        ("credit", {"account": "a", "tokens": 1, "reason": "half a pair: \udcff"}),
+        ("credit", {"account": "a", "tokens": 1, "reason": "r", "key": "k" * 129}),
+        ("limit", {"account": "a", "tokens": "-1"}),
+        ("limit", {"account": "a"}),
+        ("plan", {"account": "a"}),
+        ("suspend", {"account": "a"}),
+        ("block", {"account": "a", "reason": ""}),
+        ("balance", {"account": "a", "at": "yesterday"}),
+        ("balance", {"account": "a", "at": "2026-02-30"}),
+        ("balance", {"account": "a", "at": "9999-12-31T23:59:59-12:00"}),
+        ("events", {"from_": "x"}),
+        ("events", {"from_": "9", "to": "8"}),
+        ("replay", {"projection": "balances"}),
+        ("dead-letters-retry", {"id": "ledger:x"}),
+        ("frobnicate", {}),
+        ("balance", {"unknown": "1"}),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    ledger_url: str,
+    verb: str,
+    options: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SOLARIS_DATABASE_URL", ledger_url)
+    monkeypatch.setenv("SOLARIS_CATALOG", str(CATALOG))
+    code = run([verb, *(f"--{name.rstrip('_')}={value}" for name, value in options.items())])
+    Ran(code, *capfd.readouterr()).assert_refused(2)
+
+
+async def test_a_database_that_is_down_is_told_in_one_line(operate: Operate) -> None:
+    nowhere = {"SOLARIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
+    (await operate("credit", account="a", tokens=1, reason="r", environment=nowhere)).assert_refused(1)
+    (await operate("balance", account="a", environment=nowhere)).assert_refused(1)
+    (await operate("verify", environment=nowhere)).assert_refused(1)
+
+
+async def test_commands_beside_a_busy_ledger_lose_nothing(operate: Operate, ledger_url: str) -> None:
+    stop = asyncio.Event()
+
+    async def reserve(executor: Executor) -> int:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            command = ReserveTokens(
+                account_id="busy",
+                reservation_id=f"b-{number}",
+                model="m",
+                endpoint="e",
+                prompt_tokens=1,
+                maximum_output_tokens=1,
+                content_hash="h",
+            )
+            await executor.submit(command, Kind.RESERVE)
+        return number
+
+    async with Executor(ledger_url, roomy_policy()) as executor:
+        reserving = asyncio.create_task(reserve(executor))
+        for _ in range(3):
+            assert (await operate("credit", account="busy", tokens=10, reason="r")).code == 0
+        stop.set()
+        held = min(await reserving, 1_000) * 2
+    balance = (await operate("balance", account="busy")).json
+    assert (balance["credits"], balance["held"]) == (30, held)
+    assert (await operate("verify")).code == 0
