@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from openai import AsyncOpenAI
 
-from tests.integration.gateway.gateway_process import GatewayProcess
+from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
 from tests.integration.gateway.scripted_upstream import (
@@ -183,7 +184,7 @@ async def test_clamp_is_written_as_the_client_or_the_model_names_it(
 ) -> None:
     model, asked, forwarded = written
     ledger.decide = lambda command: grant(command, output_tokens=123, write_maximum=True)
-    reply = await ask(gateway.port, chat(model=model, **asked))
+    reply = await ask(gateway.port, chat(model=model) | asked)
     assert reply.status == 200
     assert upstream.requests[0].json == chat(model=model) | forwarded
     assert ledger.reserves[0].maximum_output_tokens == (min(asked.values()) if asked else None)
@@ -305,10 +306,8 @@ async def test_error_after_the_first_comment_is_told_inside_the_stream_and_costs
 
 
 async def test_model_maximum_of_the_upstream_is_told_to_the_ledger(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, tmp_path: Any, nats_url: str
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, tmp_path: Path, nats_url: str
 ) -> None:
-    from tests.integration.gateway.gateway_process import running_gateway  # noqa: PLC0415
-
     upstream.model_info = {"data": [{"model_name": "gpt-4o", "model_info": {"max_output_tokens": 16384}}, 7]}
     try:
         async with running_gateway(tmp_path / "other", nats_url, upstream.url) as other:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from contracts.errors import RefusalCode
 from contracts.usage import Outcome, TokenUsage, UsageSource
@@ -19,17 +20,22 @@ METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
 
 @pytest_asyncio.fixture(scope="module")
 async def observer(
-    tmp_path_factory: object, nats_url: str, module_ledger: ScriptedLedger, module_upstream: ScriptedUpstream
+    tmp_path_factory: pytest.TempPathFactory,
+    nats_url: str,
+    module_ledger: ScriptedLedger,
+    module_upstream: ScriptedUpstream,
 ) -> AsyncIterator[GatewayProcess]:
-    data_dir: Path = tmp_path_factory.mktemp("observer")  # type: ignore[attr-defined]
+    data_dir = tmp_path_factory.mktemp("observer")
     async with running_gateway(data_dir, nats_url, module_upstream.url, enforcement="observe") as process:
         yield process
 
 
 @pytest_asyncio.fixture(scope="module")
-async def idle(tmp_path_factory: object, module_upstream: ScriptedUpstream) -> AsyncIterator[GatewayProcess]:
+async def idle(
+    tmp_path_factory: pytest.TempPathFactory, module_upstream: ScriptedUpstream
+) -> AsyncIterator[GatewayProcess]:
     """A gateway that is switched off, without any NATS."""
-    data_dir: Path = tmp_path_factory.mktemp("idle")  # type: ignore[attr-defined]
+    data_dir = tmp_path_factory.mktemp("idle")
     nowhere = f"nats://127.0.0.1:{free_port()}"
     async with running_gateway(data_dir, nowhere, module_upstream.url, enforcement="off") as process:
         yield process
@@ -101,7 +107,8 @@ async def test_switched_off_gateway_passes_everything_through_and_records_nothin
     assert (await ask(idle.port, chat())).json == completion()
     assert (await ask(idle.port, chat(), {"authorization": None})).status == 401
     assert (await ask(idle.port, chat(), path="/v1/embeddings")).status == 404
-    assert ledger.reserves == ledger.usage == []
+    assert not ledger.reserves
+    assert not ledger.usage
     assert not idle.journal.exists()
 
 

@@ -26,7 +26,8 @@ async def test_missing_or_unknown_key_is_401(
     for path, method in ((PATH, "POST"), ("/v1/models", "GET")):
         reply = await ask(gateway.port, chat(), headers, path=path, method=method)
         assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
-    assert ledger.reserves == upstream.requests == []
+    assert not ledger.reserves
+    assert not upstream.requests
 
 
 async def test_key_is_accepted_in_anthropics_header_and_every_listed_key_is_valid(
@@ -125,7 +126,8 @@ async def test_absurd_request_is_400_and_leaves_no_hold(
     assert reply.error["code"] == "invalid_request"
     assert reply.error["type"] == "invalid_request_error"
     assert reply.error["message"]
-    assert ledger.reserves == upstream.requests == []
+    assert not ledger.reserves
+    assert not upstream.requests
 
 
 async def test_broken_http_is_400_in_the_same_shape(gateway: GatewayProcess, ledger: ScriptedLedger) -> None:
@@ -353,7 +355,11 @@ async def test_a_missing_or_unsafe_setting_stops_the_start_and_is_named(tmp_path
     ):
         with pytest.raises(RuntimeError, match="ended with 1"):
             async with running_gateway(
-                tmp_path / setting / value[:5].strip("/"), nats_url, "http://127.0.0.1:9", **{setting: value}
+                tmp_path / setting / value[:5].strip("/"),
+                nats_url,
+                "http://127.0.0.1:9",
+                ready=True,
+                **{setting: value},
             ):
                 pass
         log = (tmp_path / setting / value[:5].strip("/") / "gateway.log").read_text()

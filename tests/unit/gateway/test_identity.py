@@ -1,0 +1,92 @@
+"""Who a call is for."""
+
+import base64
+
+import pytest
+from contracts.accounts import is_account_id
+from gateway.domain.errors import InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.identity import account_id_of, header_text, identify
+from gateway.domain.keys import ServiceKeys
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEY = b"a key"
+
+
+def b64(text: str) -> bytes:
+    return b"b64:" + base64.b64encode(text.encode())
+
+
+def test_legal_ids_are_never_changed() -> None:
+    for user in ("66f0c1", "A.b_c:d-e", "x" * 128):
+        assert identify({b"x-user-id": user.encode()}, None, KEY).account_id == user
+
+
+@given(st.text(min_size=1))
+def test_any_other_id_becomes_a_legal_pseudonym_that_depends_on_the_key(user: str) -> None:
+    account_id = account_id_of(user, KEY)
+    assert is_account_id(account_id)
+    if account_id != user:
+        assert account_id == account_id_of(user, KEY) != account_id_of(user, b"another key")
+
+
+def test_header_goes_before_the_body_and_an_empty_one_is_absent() -> None:
+    assert identify({b"x-user-id": b"ana"}, "bob", KEY).account_id == "ana"
+    for empty in (b"", b"  ", b"b64:", b"{{LIBRECHAT_USER_ID}}"):
+        assert identify({b"x-user-id": empty}, "bob", KEY).account_id == "bob"
+    with pytest.raises(MissingUserError):
+        identify({}, None, KEY)
+
+
+def test_values_are_latin_1_or_marked_base64() -> None:
+    caller = identify(
+        {b"x-user-id": b"u", b"x-user-name": "José".encode("latin-1"), b"x-user-email": b64("a@é.br")}, None, KEY
+    )
+    assert caller.profile is not None
+    assert (caller.profile.name, caller.profile.email) == ("José", "a@é.br")
+    assert header_text(b64("Ana 😀")) == "Ana 😀"
+
+
+def test_broken_base64_of_the_user_is_refused_and_of_the_rest_left_out() -> None:
+    for broken in (b"b64:%%%", b"b64:" + base64.b64encode(b"\xff\xfe"), b"b64:abc"):
+        with pytest.raises(InvalidRequestError):
+            identify({b"x-user-id": broken}, None, KEY)
+        assert identify({b"x-user-id": b"u", b"x-user-name": broken}, None, KEY).profile is None
+
+
+def test_unstorable_texts_are_left_out() -> None:
+    caller = identify(
+        {
+            b"x-user-id": b"u",
+            b"x-user-name": b64("a\0b"),
+            b"x-conversation-id": b"c" * 300,
+            b"x-user-email": b"e" * 400,
+        },
+        None,
+        KEY,
+    )
+    assert (caller.profile, caller.conversation_id) == (None, None)
+
+
+def test_keys_are_accepted_from_both_headers_and_named_by_a_digest() -> None:
+    keys = ServiceKeys(["sk-first-key", "sk-second-key"])
+    first = keys.authenticate({b"authorization": b"Bearer sk-first-key"})
+    assert first == keys.authenticate({b"x-api-key": b"sk-first-key"})
+    assert first == keys.authenticate({b"authorization": b"bearer  sk-first-key "})
+    assert first != keys.authenticate({b"authorization": b"Bearer sk-second-key"})
+    assert "first" not in first
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"authorization": b"Bearer "},
+        {b"authorization": b"Basic sk-first-key"},
+        {b"x-api-key": b""},
+        {b"x-api-key": b"sk-first-ke"},
+    ],
+)
+def test_other_keys_are_refused(headers: dict[bytes, bytes]) -> None:
+    with pytest.raises(InvalidKeyError):
+        ServiceKeys(["sk-first-key"]).authenticate(headers)

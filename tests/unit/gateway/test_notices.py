@@ -1,0 +1,112 @@
+"""What people read when a call is refused, and how their history is cleaned of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from contracts.errors import RefusalCode
+from contracts.reservations import RefusalFigures, Refused
+from gateway.domain.language import Language, choose_language
+from gateway.domain.notice_marks import is_notice, marked, without_notices
+from gateway.domain.notices import MAX_LINE_LENGTH, Presentation, refusal_line, refusal_notice
+from gateway.domain.outages import Outage, outage_line
+from gateway.http.errors import TOLD_IN_CHAT
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEY = b"a key"
+FIGURES = RefusalFigures(
+    available=2**53,
+    needed=2**53,
+    monthly_limit=2**53,
+    monthly_used=2**53,
+    credits=0,
+    resets_at=datetime(2026, 12, 1, 2, 0, tzinfo=UTC),
+)
+
+
+def presentation(url: str = "http://127.0.0.1:8080") -> Presentation:
+    return Presentation(brand="IA SOLARIS", public_url=url, time_zone=ZoneInfo("America/Sao_Paulo"))
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("code", sorted(TOLD_IN_CHAT))
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "https://" + "x" * 112])
+@pytest.mark.parametrize("figures", [None, FIGURES])
+def test_line_is_short_single_and_has_its_link(
+    language: Language, code: RefusalCode, url: str, figures: RefusalFigures | None
+) -> None:
+    refused = Refused(reservation_id="r", code=code, figures=figures, retry_after_seconds=7)
+    line = refusal_line(refused, language, presentation(url))
+    assert len(line) <= MAX_LINE_LENGTH
+    assert "\n" not in line
+    assert (url in line) is (code is not RefusalCode.RATE_LIMITED)
+    notice = refusal_notice(refused, "a" * 128, language, presentation(url))
+    if code is not RefusalCode.RATE_LIMITED:
+        assert f"]({url}" in notice
+
+
+def test_figures_and_dates_are_written_as_the_person_writes_them() -> None:
+    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    portuguese = refusal_line(refused, Language.PORTUGUESE, presentation())
+    english = refusal_line(refused, Language.ENGLISH, presentation())
+    assert "9.007.199.254.740.992" in portuguese
+    assert "30/11/2026" in portuguese  # still the evening before in São Paulo
+    assert "9,007,199,254,740,992" in english
+    assert "Nov 30, 2026" in english
+
+
+@pytest.mark.parametrize(
+    ("locale", "accepted", "default", "language"),
+    [
+        ("en", "pt-BR", "pt-BR", Language.ENGLISH),
+        (None, "en-US,en;q=0.9", "pt-BR", Language.ENGLISH),
+        (None, "fr, en;q=0.5", "pt-BR", Language.ENGLISH),
+        (None, "*", "pt-BR", Language.PORTUGUESE),
+        (None, "", "en", Language.ENGLISH),
+        ("de", None, "fr", Language.PORTUGUESE),
+        ("pt-PT", "en", "en", Language.PORTUGUESE),
+    ],
+)
+def test_language_is_the_persons_then_the_clients_then_the_default(
+    locale: str | None, accepted: str | None, default: str, language: Language
+) -> None:
+    assert choose_language(locale, accepted, default) is language
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("outage", list(Outage))
+def test_outages_are_told_in_both_languages(outage: Outage, language: Language) -> None:
+    assert 0 < len(outage_line(outage, language)) <= MAX_LINE_LENGTH
+
+
+@given(st.text(), st.text(alphabet=" \n\t", max_size=4))
+def test_only_what_was_marked_is_a_notice(text: str, spaces: str) -> None:
+    assert is_notice(marked(text, KEY) + spaces, KEY)
+    assert not is_notice(marked(text, b"another key"), KEY)
+    assert not is_notice(marked(text, KEY) + " more", KEY)
+    assert not is_notice("more " + marked(text, KEY), KEY)
+    assert not is_notice(text, KEY)
+
+
+def test_notices_are_removed_from_assistants_messages_alone() -> None:
+    notice = marked("You are out.", KEY)
+    question = {"role": "user", "content": notice}
+    answer = {"role": "assistant", "content": "An answer."}
+    mixed = {"role": "assistant", "content": [{"type": "text", "text": notice}, {"type": "text", "text": "kept"}]}
+    messages: list[dict[str, Any]] = [
+        question,
+        {"role": "assistant", "content": notice},
+        answer,
+        mixed,
+        {"role": "assistant", "content": [{"type": "text", "text": notice}]},
+        {"role": "assistant", "content": None, "tool_calls": []},
+    ]
+    assert without_notices(messages, KEY) == [
+        question,
+        answer,
+        {"role": "assistant", "content": [{"type": "text", "text": "kept"}]},
+        messages[-1],
+    ]
+    assert without_notices([question, answer], KEY) is None
