@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.support.eventually import eventually_blocking
 from tests.support.stack import REPOSITORY, Stack
 
 READMES = ("README.md", "docs/README.pt-BR.md")
@@ -28,11 +29,14 @@ def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: s
     assert any(line.startswith("curl ") for line in pasted)
     for line in pasted:
         command = line.replace("127.0.0.1:8000", f"127.0.0.1:{stack.ports['gateway']}")
-        command = command.replace("ACCOUNT=ana", f"ACCOUNT={account}").replace(": ana'", f": {account}'")
+        command = command.replace("ACCOUNT=ana", f"ACCOUNT={account}").replace(": ana", f": {account}")
         completed = stack.shell(command)
         assert completed.returncode == 0, f"{line}\n{completed.stderr}"
         answer = json.loads(completed.stdout)
         assert "choices" in answer or "available" in answer, f"{line}\n{completed.stdout}"
+    assert stack.shell(command).stdout.find("insufficient_tokens") > 0  # "call twice"
+    expected = {"threshold-80", "threshold-90", "threshold-95", "tokens-exhausted"}
+    eventually_blocking(lambda: {mail["kind"] for mail in stack.mails(account)} == expected, 20, message="mails")
 
 
 def test_both_languages_show_the_same_lines() -> None:
