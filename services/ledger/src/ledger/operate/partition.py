@@ -29,7 +29,10 @@ class Head(Struct, frozen=True, order=True):
 
 
 class Suspect(Struct, frozen=True):
-    """An account to look at closer: its row or its holds seem not to be what its events say, or they are `unsound`."""
+    """An account to look at closer: its row or its holds seem not to be what its events say.
+
+    `unsound`: the events themselves are not all there, or not to be believed.
+    """
 
     account_id: str
     unsound: bool
@@ -88,6 +91,7 @@ class _Partition:
         self._walk = Walk(self._problems)
         self._accounts: dict[str, str] = {}
         self._holds: set[str] = set()
+        self._incomplete: set[str] = set()
 
     async def report(self) -> PartitionReport:
         await self._read_log()
@@ -99,7 +103,7 @@ class _Partition:
             self._holds = {
                 each for each in live.keys() | folded.keys() if live.get(each, NO_HOLDS) != _sums(folded, each)
             }
-        unsound = {account_id for account_id, each in folded.items() if not each.sound}
+        unsound = self._incomplete | {account_id for account_id, each in folded.items() if not each.sound}
         return PartitionReport(
             events=self._walk.events,
             last_position=self._walk.last_position,
@@ -144,6 +148,7 @@ class _Partition:
         folded = self._walk.accounts.get(account_id)
         if folded is None:
             if row is not None and not is_placeholder(row):
+                self._incomplete.add(account_id)
                 self._accounts[account_id] = "the account has a state but no events"
                 self._problems.add(Problem(None, account_id, 1, self._accounts[account_id]))
             return
@@ -152,6 +157,7 @@ class _Partition:
             return
         if is_tail_missing(folded, row):
             difference = f"events after version {folded.version} are missing: {difference}"
+            self._incomplete.add(account_id)
             self._problems.add(Problem(None, account_id, folded.version + 1, difference))
         elif folded.sound:
             self._problems.add(Problem(folded.position, account_id, folded.version, difference))

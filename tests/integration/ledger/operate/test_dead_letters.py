@@ -1,0 +1,112 @@
+"""Dead letters are listed as they were kept, and retried through the ledger itself, with NATS down."""
+
+from datetime import UTC, datetime
+
+import asyncpg
+from contracts.envelope import CloudEvent, event_adapter
+from contracts.events import UsageRecorded
+from contracts.subjects import LEDGER_USAGE_CONSUMER
+from contracts.usage import Outcome, TokenUsage, UsageSource
+
+from tests.integration.ledger.operate.conftest import Operate
+
+
+async def _keep(
+    database: asyncpg.Connection, payload: bytes, account_id: str, consumer: str = LEDGER_USAGE_CONSUMER
+) -> str:
+    number = await database.fetchval(
+        "INSERT INTO ledger.dead_letters (consumer, message_id, subject, payload, reason) "
+        "VALUES ($1, gen_random_uuid()::text, $2, $3, 'it broke') RETURNING id",
+        consumer,
+        f"solaris.usage.recorded.{account_id}",
+        payload,
+    )
+    return f"ledger:{number}"
+
+
+def _usage(account_id: str, reservation_id: str, tokens: int) -> bytes:
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    return event_adapter(UsageRecorded).dump_json(
+        CloudEvent(
+            id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c",
+            type="solaris.usage.recorded.v1",
+            source="solaris/gateway",
+            subject=account_id,
+            time=at,
+            data=UsageRecorded(
+                reservation_id=reservation_id,
+                model="gpt-4o-mini",
+                endpoint="/v1/chat/completions",
+                usage=TokenUsage(prompt_tokens=tokens),
+                usage_source=UsageSource.PROVIDER,
+                outcome=Outcome.COMPLETED,
+                status=200,
+                started_at=at,
+                duration_ms=5,
+            ),
+        )
+    )
+
+
+async def test_letters_are_listed_with_payload_and_reason(operate: Operate, database: asyncpg.Connection) -> None:
+    text = await _keep(database, b'{"a":"\xc3\xa1"}', "listed")
+    noise = await _keep(database, b"\xff\x00", "listed")
+    ran = await operate("dead-letters")
+    assert (ran.code, ran.err) == (0, "")
+    letters = {letter["id"]: letter for letter in ran.lines}
+    assert list(letters[text]) == [
+        "id",
+        "service",
+        "consumer",
+        "subject",
+        "reason",
+        "failed_at",
+        "retried_at",
+        "payload",
+    ]
+    assert letters[text]["payload"] == '{"a":"á"}'
+    assert letters[noise]["payload"] == "\\xff\x00"
+    assert (letters[text]["service"], letters[text]["reason"]) == ("ledger", "it broke")
+    assert letters[text]["retried_at"] is None
+
+
+async def test_a_retry_settles_once_and_marks_the_letter(operate: Operate, database: asyncpg.Connection) -> None:
+    letter = await _keep(database, _usage("retried", "r-1", 321), "retried")
+    ran = await operate("dead-letters-retry", id=letter)
+    assert (ran.code, ran.lines) == (0, [{"id": letter, "retried": True, "reason": None}])
+    assert (await operate("balance", account="retried")).json["monthly_used"] == 321
+    again = await operate("dead-letters-retry", id=letter)
+    assert again.code == 0
+    assert (await operate("balance", account="retried")).json["monthly_used"] == 321
+    listed = {each["id"]: each for each in (await operate("dead-letters")).lines}
+    assert listed[letter]["retried_at"] is not None
+
+
+async def test_a_retry_of_all_leaves_out_what_is_settled_and_exits_1_if_one_stays(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    await database.execute("UPDATE ledger.dead_letters SET retried_at = now()")
+    good = await _keep(database, _usage("all", "r-1", 10), "all")
+    conflicting = await _keep(database, _usage("all", "r-1", 11), "all")
+    elsewhere = await _keep(database, _usage("all", "r-2", 12), "other")
+    broken = await _keep(database, b"not json", "all")
+    foreign = await _keep(database, _usage("all", "r-3", 13), "all", consumer="ledger-billing")
+    ran = await operate("dead-letters-retry")
+    assert ran.code == 1
+    results = {line["id"]: (line["retried"], bool(line["reason"])) for line in ran.lines}
+    assert results == {
+        good: (True, False),
+        **dict.fromkeys((conflicting, elsewhere, broken, foreign), (False, True)),
+    }
+    assert (await operate("balance", account="all")).json["monthly_used"] == 10
+    assert {line["id"] for line in (await operate("dead-letters-retry")).lines} == {
+        conflicting,
+        elsewhere,
+        broken,
+        foreign,
+    }
+
+
+async def test_an_unknown_letter_is_refused(operate: Operate) -> None:
+    (await operate("dead-letters-retry", id="ledger:999999")).assert_refused(1)
+    (await operate("dead-letters-retry", id="notifier:1")).assert_refused(2)

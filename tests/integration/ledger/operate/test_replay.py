@@ -1,0 +1,209 @@
+"""Replay restores accounts and holds from the events, never blindly, while traffic goes on."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from ledger.application.executor import Executor
+from ledger.application.submission import Kind
+from ledger.domain.commands import ExpireReservation, ReserveTokens
+from ledger.operate.replay import Projection, Replayed, replay
+from ledger.operate.verify import Verified, verify
+
+from tests.integration.ledger.operate.conftest import operate_on
+from tests.support.ledger_history import roomy_policy
+
+ACCOUNT = "account-00003"
+type Tables = tuple[list[Any], list[Any]]
+
+
+async def _tables(connection: asyncpg.Connection) -> Tables:
+    accounts = await connection.fetch("SELECT account_id, version, head, state, due_at FROM ledger.accounts ORDER BY 1")
+    holds = await connection.fetch(
+        "SELECT account_id, reservation_id, state, reserved_at, expires_at, record FROM ledger.holds ORDER BY 1, 2"
+    )
+    return [tuple(row) for row in accounts], [tuple(row) for row in holds]
+
+
+async def _replayed(url: str, projection: Projection = Projection.ALL) -> Replayed:
+    result = await replay(url, projection)
+    assert result.difference_count >= len(result.differences)
+    return result
+
+
+async def test_a_sound_ledger_has_no_differences(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    before = await _tables(damaged)
+    for projection in Projection:
+        result = await _replayed(own_ledger, projection)
+        assert (result.difference_count, result.repaired, result.differences) == (0, 0, [])
+        assert result.events == await damaged.fetchval("SELECT count(*) FROM ledger.events")
+    assert await _tables(damaged) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "TRUNCATE ledger.accounts",
+        "TRUNCATE ledger.holds",
+        "TRUNCATE ledger.accounts, ledger.holds",
+        "UPDATE ledger.accounts SET state = replace(state::text, '\"monthly_used\":', '\"monthly_used\":7')::json",
+        "UPDATE ledger.accounts SET state = '{}'",
+        "UPDATE ledger.accounts SET state = NULL, due_at = NULL",
+        "UPDATE ledger.accounts SET version = version + 3",
+        "UPDATE ledger.accounts SET version = 1",
+        "UPDATE ledger.accounts SET head = decode(repeat('00', 32), 'hex')",
+        "UPDATE ledger.holds SET record = '{}' WHERE state = 'settled'",
+        "UPDATE ledger.holds SET state = 'open'",
+        "DELETE FROM ledger.holds WHERE state = 'open'",
+        "UPDATE ledger.accounts SET version = 0, head = decode(repeat('00', 32), 'hex'), state = NULL",
+    ],
+)
+async def test_damage_is_reported_and_repaired_exactly(
+    own_ledger: str, damaged: asyncpg.Connection, damage: str
+) -> None:
+    before = await _tables(damaged)
+    await damaged.execute(damage)
+    result = await _replayed(own_ledger)
+    assert result.repaired == result.difference_count > 0
+    assert await _tables(damaged) == before
+    assert (await _replayed(own_ledger)).difference_count == 0
+    assert isinstance(await verify(own_ledger), Verified)
+
+
+async def test_one_projection_leaves_the_other_alone(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    before = await _tables(damaged)
+    await damaged.execute("DELETE FROM ledger.holds WHERE account_id = $1", ACCOUNT)
+    await damaged.execute("UPDATE ledger.accounts SET due_at = NULL")
+    assert {each.projection for each in (await _replayed(own_ledger, Projection.ACCOUNTS)).differences} == {"accounts"}
+    accounts, holds = await _tables(damaged)
+    assert (accounts == before[0], holds == before[1]) == (True, False)
+    result = await _replayed(own_ledger, Projection.HOLDS)
+    assert {(each.projection, each.account_id) for each in result.differences} == {("holds", ACCOUNT)}
+    assert await _tables(damaged) == before
+
+
+async def test_rows_without_events_are_reported_and_left(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    await damaged.execute(
+        "INSERT INTO ledger.holds SELECT account_id, 'forged', state, reserved_at, expires_at, record "
+        "FROM ledger.holds WHERE account_id = $1 LIMIT 1",
+        ACCOUNT,
+    )
+    await damaged.execute(
+        "INSERT INTO ledger.accounts SELECT 'ghost', version, head, state, due_at FROM ledger.accounts LIMIT 1"
+    )
+    before = await _tables(damaged)
+    result = await _replayed(own_ledger)
+    assert {(each.account_id, each.reservation_id, each.repaired) for each in result.differences} == {
+        (ACCOUNT, "forged", False),
+        ("ghost", None, False),
+    }
+    assert (result.difference_count, result.repaired) == (2, 0)
+    assert await _tables(damaged) == before
+
+
+async def test_a_state_is_never_taken_back_to_a_log_that_lost_its_end(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    last = await damaged.fetchval("SELECT max(version) FROM ledger.events WHERE account_id = $1", ACCOUNT)
+    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1 AND version = $2", ACCOUNT, last)
+    before = await _tables(damaged)
+    result = await _replayed(own_ledger)
+    assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}
+    assert "missing" in result.differences[0].reason
+    assert await _tables(damaged) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM ledger.events WHERE account_id = $1 AND version = 7",
+        "UPDATE ledger.events SET data = replace(encode(data, 'escape'), '\"tokens\":', '\"tokens\":1')::bytea"
+        " WHERE account_id = $1 AND version = (SELECT min(version) FROM ledger.events WHERE account_id = $1"
+        " AND type LIKE '%tokens_reserved%')",
+    ],
+)
+async def test_nothing_is_rebuilt_from_a_broken_log(own_ledger: str, damaged: asyncpg.Connection, damage: str) -> None:
+    await damaged.execute(damage, ACCOUNT)
+    before = await _tables(damaged)
+    result = await _replayed(own_ledger)
+    assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}
+    assert "broken" in result.differences[0].reason
+    assert await _tables(damaged) == before
+
+
+async def test_damage_is_repaired_under_traffic_that_never_stops(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    stop = asyncio.Event()
+
+    async def reserve(executor: Executor, account_id: str) -> int:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            command = ReserveTokens(
+                account_id=account_id,
+                reservation_id=f"t-{account_id}-{number}",
+                model="m",
+                endpoint="e",
+                prompt_tokens=3,
+                maximum_output_tokens=1,
+                content_hash="h",
+            )
+            await executor.submit(command, Kind.RESERVE)
+        return number
+
+    damages = (
+        "UPDATE ledger.accounts SET due_at = due_at - interval '1 day' WHERE account_id < 'account-00008'",
+        "DELETE FROM ledger.holds WHERE state = 'settled'",
+        "UPDATE ledger.accounts SET state = replace(state::text, '\"crossed\":[]', '\"crossed\":[80]')::json",
+    )
+    async with Executor(own_ledger, roomy_policy()) as executor:
+        reserving = [asyncio.create_task(reserve(executor, f"account-{number:05}")) for number in range(10)]
+        for damage in damages:
+            await damaged.execute(damage)
+            result = await _replayed(own_ledger)
+            assert result.repaired == result.difference_count
+            assert isinstance(await verify(own_ledger), Verified)
+        stop.set()
+        assert min(await asyncio.gather(*reserving)) > 0
+    assert (await _replayed(own_ledger)).difference_count == 0
+
+
+async def test_a_charged_hold_and_one_still_open_are_restored_as_such(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    account_id, reservation_id = await damaged.fetchrow(
+        "SELECT account_id, reservation_id FROM ledger.holds WHERE state = 'open' ORDER BY 2 LIMIT 1"
+    )
+    async with Executor(own_ledger, roomy_policy()) as executor:
+        await executor.submit(ExpireReservation(account_id=account_id, reservation_id=reservation_id), Kind.SWEEPER)
+    before = await _tables(damaged)
+    await damaged.execute("DELETE FROM ledger.holds WHERE state <> 'settled'")
+    result = await _replayed(own_ledger)
+    assert {each.reason for each in result.differences} == {"the hold is missing"}
+    assert await _tables(damaged) == before
+    assert {row[2] for row in before[1]} == {"settled", "open", "expired"}
+
+
+async def test_the_command_prints_figures_and_exits_1_on_a_difference(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    operate = operate_on(own_ledger)
+    sound = await operate("replay", projection="accounts")
+    assert (sound.code, sound.err) == (0, "")
+    assert sound.json["projection"] == "accounts"
+    assert sound.json["differences"] == []
+    assert sound.json["events"] > 0
+    assert sound.json["events_per_second"] > 0
+    await damaged.execute("UPDATE ledger.accounts SET due_at = NULL WHERE account_id = $1", ACCOUNT)
+    ran = await operate("replay")
+    assert ran.code == 1
+    assert ran.json["differences"] == [
+        {
+            "projection": "accounts",
+            "account_id": ACCOUNT,
+            "version": ran.json["differences"][0]["version"],
+            "reason": "the due time is not the state's",
+            "repaired": True,
+        }
+    ]
+    assert (await operate("replay")).code == 0
