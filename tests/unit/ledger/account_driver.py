@@ -11,7 +11,7 @@ from ledger.domain.holds import HoldState
 
 from tests.unit.ledger.account_model import AccountModel, ReservationModel
 from tests.unit.ledger.messages import told
-from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, opened, settle
+from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, opened, reserve, settle
 
 
 class AccountDriver(RuleBasedStateMachine):
@@ -42,6 +42,13 @@ class AccountDriver(RuleBasedStateMachine):
                 self.check_told()
             case answer:
                 raise AssertionError(answer)
+
+    def hold_share(self, share: int) -> ReservationModel | None:
+        """Ask for that percentage of what is left; None where it is refused."""
+        prompt = max(1, self.story.balance.available * share // 100)
+        reservation_id = self.new_id("r")
+        self.hold(reserve(reservation_id, prompt=prompt, output_free=True))
+        return self.model.reservations.get(reservation_id)
 
     def expire_hold(self, reservation: ReservationModel) -> None:
         self.advance_model()
