@@ -12,6 +12,7 @@ from local_run import process
 from local_run.console import Console
 from local_run.data_folder import DataFolder, RecordedProcess
 from local_run.database import DATABASE, ROLES, prepare_database
+from local_run.disk_recovery import DiskRecovery
 from local_run.leftovers import start_ticks
 from local_run.log_file import LogFile
 from local_run.log_lines import is_routine, render
@@ -78,6 +79,8 @@ class Stack:
             port=ports["nats"],
             passwords={user.name: secrets[f"nats_{user.name}"] for user in USERS},
         )
+        self._disk_recovery = DiskRecovery(folder.path, self._restart_nats)
+        self._watching: asyncio.Task[None] | None = None
         self.addresses = self._find_addresses(ports)
 
     def _find_addresses(self, ports: Mapping[str, int]) -> Addresses:
@@ -116,6 +119,7 @@ class Stack:
             StackError, PostgresError, NatsError: a part can't be set up.
         """
         self._folder.clear_run()
+        self._watching = asyncio.create_task(self._disk_recovery.run(), name="disk-recovery")
         await asyncio.gather(self._start_helpers(), self._start_nats(), self._start_postgres())
         await asyncio.gather(*(self._migrate(service) for service in MIGRATED))
         for service in SERVICES:
@@ -125,6 +129,8 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything in order, within the sum of the times of `STOP_ORDER`."""
+        if self._watching is not None:
+            self._watching.cancel()
         for names, seconds in STOP_ORDER:
             await asyncio.gather(*(self._running[name].stop(seconds) for name in names if name in self._running))
         self._folder.clear_run()
@@ -149,6 +155,12 @@ class Stack:
             return
         self._nats.initialise()
         await self._nats.wait_until_ready(await self._start(self._nats.program()))
+
+    def _restart_nats(self) -> None:
+        pid = self._running["nats"].pid
+        if pid is not None:
+            self._log("local_run", b"the disk has room again: restarting nats, which does not recover by itself")
+            os.kill(pid, signal.SIGINT)
 
     async def _start_postgres(self) -> None:
         if self._outside_database is not None:
@@ -203,6 +215,8 @@ class Stack:
         if service not in self._logs:
             self._logs[service] = LogFile(self._folder.path / "logs" / f"{service}.log")
         self._logs[service].write(line)
+        if service == "nats":
+            self._disk_recovery.see(line)
         text = line.decode(errors="replace")
         if text.strip() and not is_routine(service, text):
             self._console.log(render(service, text, datetime.now(UTC).astimezone(), colour=self._console.is_terminal))
