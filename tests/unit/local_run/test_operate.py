@@ -1,9 +1,10 @@
 """Operator commands behind make: values become arguments, untouched."""
 
+import os
 from pathlib import Path
 
 import pytest
-from local_run.data_folder import DataFolderError
+from local_run.data_folder import DataFolder, DataFolderError
 from local_run.operate import UsageError, command_arguments, stack_environment
 
 
@@ -47,6 +48,25 @@ def test_addresses_of_the_callers_own_are_taken_as_they_are() -> None:
     environment = stack_environment(given)
     assert environment["SOLARIS_DATABASE_URL"] == "postgresql://x"
     assert "SOLARIS_OPERATE_ACCOUNT" not in environment
+
+
+def test_an_address_of_the_callers_own_is_never_mixed_with_a_running_stack(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    lock = folder.lock()
+    folder.save_operator_environment({"SOLARIS_DATABASE_URL": "postgresql://stack", "SOLARIS_NATS_URL": "nats://stack"})
+    given = {"SOLARIS_DATABASE_URL": "postgresql://x", "SOLARIS_DATA_DIR": str(tmp_path)}
+    assert stack_environment(given) == given
+    os.close(lock)
+
+
+def test_a_command_gets_the_settings_that_the_stack_runs_with(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    lock = folder.lock()
+    folder.save_operator_environment({"SOLARIS_NATS_URL": "nats://stack", "SOLARIS_DEFAULT_PLAN": "pro"})
+    given = {"PATH": "/bin", "SOLARIS_DATA_DIR": str(tmp_path), "SOLARIS_DEFAULT_PLAN": "trial"}
+    expected = {"PATH": "/bin", "SOLARIS_NATS_URL": "nats://stack", "SOLARIS_DEFAULT_PLAN": "pro"}
+    assert stack_environment(given) == expected
+    os.close(lock)
 
 
 def test_without_a_stack_and_addresses_there_is_a_clear_error(tmp_path: Path) -> None:

@@ -68,17 +68,18 @@ def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def stack_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment with the running stack's addresses, unless the caller names both of their own.
+    """The caller's environment with the running stack's addresses, unless the caller names any of their own.
+
+    Never half and half: events of one database must not be published to another stack's NATS.
 
     Raises:
         DataFolderError: no stack runs, and none is named.
     """
     kept = {name: value for name, value in environment.items() if not name.startswith(_OPTION_PREFIX)}
-    if all(kept.get(name) for name in _OUTSIDE):
+    if any(kept.get(name) for name in _OUTSIDE):
         return kept
-    return DataFolder.from_environment(environment).load_operator_environment() | {
-        name: value for name, value in kept.items() if not name.startswith("SOLARIS_") or name in _OUTSIDE
-    }
+    callers = {name: value for name, value in kept.items() if not name.startswith("SOLARIS_")}
+    return callers | DataFolder.from_environment(environment).load_operator_environment()
 
 
 def main() -> None:
