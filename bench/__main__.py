@@ -14,7 +14,7 @@ from bench.load import LoadError
 from bench.machine import describe_machine
 from bench.peers import running_peers
 from bench.plan import FULL, QUICK, Plan
-from bench.processes import BENCH_DIRECTORY, REPOSITORY, ProcessError, run_module
+from bench.processes import BENCH_DIRECTORY, REPOSITORY, ProcessError, bench_directory, run_module
 from bench.progress import say
 from bench.report import Report
 from bench.whole_path import WholePath, settlement_watch
@@ -76,7 +76,8 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
     try:
-        report = uvloop.run(_run_until_done(plan, tuple(arguments.only or PARTS), arguments.name))
+        with bench_directory():
+            report = uvloop.run(_run_until_done(plan, tuple(arguments.only or PARTS), arguments.name))
     except (ProcessError, LoadError) as error:
         sys.exit(f"bench: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import sys
 import time
 from asyncio.subprocess import STDOUT
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,9 @@ REPOSITORY: Final = Path(__file__).parents[1]
 BENCH_DIRECTORY: Final = REPOSITORY / ".solaris" / "bench"
 """Git-ignored; holds the peer's environment, logs, and the stack's data while it runs."""
 
+TEMPORARY_PREFIXES: Final = ("stack-", "ledger-", "replay-")
+"""Beginnings of the names of folders that live as long as a part of the run."""
+
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.05
 _INSTALL_SECONDS: Final = 600.0
@@ -29,6 +34,25 @@ _MODULE_SECONDS: Final = 600.0
 
 class ProcessError(Exception):
     """A program did not start or did not end well; the text has the end of what it said."""
+
+
+@contextlib.contextmanager
+def bench_directory() -> Iterator[Path]:
+    """The folder, for one benchmark at a time: two would measure each other. What a killed one left is removed.
+
+    Raises:
+        ProcessError: another benchmark runs.
+    """
+    BENCH_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with (BENCH_DIRECTORY / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ProcessError("another benchmark runs in this checkout") from None
+        for prefix in TEMPORARY_PREFIXES:
+            for left in BENCH_DIRECTORY.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield BENCH_DIRECTORY
 
 
 def python_program(name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Program:

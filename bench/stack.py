@@ -40,7 +40,6 @@ async def running_stack(upstream_port: int) -> AsyncIterator[RunningStack]:
     Raises:
         ProcessError: it does not start.
     """
-    BENCH_DIRECTORY.mkdir(parents=True, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="stack-", dir=BENCH_DIRECTORY)
     data = Path(directory) / "data"
     ports = _free_ports()
