@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
@@ -20,25 +20,22 @@ from bench.report import Report
 from bench.whole_path import WholePath, settlement_watch
 
 PARTS: Final = ("path", "ledger", "fold", "replay")
+_DIRECTORY: Final = ("--directory", str(BENCH_DIRECTORY))
 RESULTS: Final = REPOSITORY / "bench" / "results"
 
 
 async def run(plan: Plan, parts: tuple[str, ...], *, name: str) -> Report:
-    """Measure the parts, one after the other."""
+    """Measure the parts, one after the other; one that fails is missing from the report, with the reason."""
     report = Report(machine=describe_machine(BENCH_DIRECTORY), plan=plan, name=name)
+    measures = {"path": _measure_path, "ledger": _measure_ledger, "fold": _measure_fold, "replay": _measure_replay}
     started = time.monotonic()
-    if "path" in parts:
-        await _measure_path(plan, report)
-    directory = ("--directory", str(BENCH_DIRECTORY))
-    if "ledger" in parts:
-        say("the ledger alone")
-        options = ("--seconds", str(plan.ledger_seconds), "--rounds", str(plan.ledger_rounds))
-        report.ledger = await run_module("bench.ledger_alone", *options, *directory)
-    if "fold" in parts:
-        say("folding")
-        report.fold = await run_module("bench.fold", "--events", str(plan.fold_events))
-    if "replay" in parts:
-        report.replays = await _measure_replay(plan, directory)
+    for part in parts:
+        say(f"part {part}")
+        try:
+            await measures[part](plan, report)
+        except (ProcessError, LoadError) as error:
+            say(str(error))
+            report.missing[part] = str(error)
     report.seconds = time.monotonic() - started
     return report
 
@@ -54,10 +51,18 @@ async def _measure_path(plan: Plan, report: Report) -> None:
             report.path = await WholePath(peers, plan, watch).measure()
 
 
-async def _measure_replay(plan: Plan, directory: tuple[str, ...]) -> list[dict[str, Any]]:
-    say("replay")
+async def _measure_ledger(plan: Plan, report: Report) -> None:
+    options = ("--seconds", str(plan.ledger_seconds), "--rounds", str(plan.ledger_rounds))
+    report.ledger = await run_module("bench.ledger_alone", *options, *_DIRECTORY)
+
+
+async def _measure_fold(plan: Plan, report: Report) -> None:
+    report.fold = await run_module("bench.fold", "--events", str(plan.fold_events))
+
+
+async def _measure_replay(plan: Plan, report: Report) -> None:
     sizes = (str(events) for events in plan.replay_events)
-    return await run_module("bench.replay", "--events", *sizes, *directory) or []
+    report.replays = await run_module("bench.replay", "--events", *sizes, *_DIRECTORY)
 
 
 async def _run_until_done(plan: Plan, parts: tuple[str, ...], name: str) -> Report:
@@ -78,7 +83,7 @@ def main() -> None:
     try:
         with bench_directory():
             report = uvloop.run(_run_until_done(plan, tuple(arguments.only or PARTS), arguments.name))
-    except (ProcessError, LoadError) as error:
+    except ProcessError as error:
         sys.exit(f"bench: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("bench: stopped")
@@ -87,6 +92,8 @@ def main() -> None:
     text = report.as_markdown()
     (RESULTS / f"{arguments.name}.md").write_text(text)
     sys.stdout.write(text)
+    if report.missing:
+        sys.exit(f"bench: not measured: {', '.join(report.missing)}")
 
 
 if __name__ == "__main__":
