@@ -1,5 +1,6 @@
 """Whatever is changed in the log or beside it, `verify` names the first bad event."""
 
+import json
 from collections.abc import Callable
 
 import asyncpg
@@ -33,18 +34,29 @@ async def test_a_sound_ledger_verifies_and_gives_a_checkpoint(own_ledger: str, d
     assert result.checkpoint.position == await damaged.fetchval("SELECT max(position) FROM ledger.events")
 
 
-async def test_the_checkpoint_differs_once_an_end_was_cut_off_state_and_all(
+async def test_an_end_cut_off_state_and_all_is_seen_against_a_checkpoint_kept_elsewhere(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
     before = await verify(own_ledger)
     assert isinstance(before, Verified)
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1", ACCOUNT)
-    await damaged.execute("DELETE FROM ledger.accounts WHERE account_id = $1", ACCOUNT)
-    await damaged.execute("DELETE FROM ledger.holds WHERE account_id = $1", ACCOUNT)
-    after = await verify(own_ledger)
-    assert isinstance(after, Verified)
-    assert after.checkpoint.digest != before.checkpoint.digest
-    assert after.checkpoint.events < before.checkpoint.events
+    for table in ("events", "accounts", "holds"):
+        await damaged.execute(f"DELETE FROM ledger.{table} WHERE account_id = $1", ACCOUNT)
+    assert isinstance(await verify(own_ledger), Verified)
+    result = await verify(own_ledger, before.checkpoint)
+    assert isinstance(result, Broken)
+    assert result.position == before.checkpoint.position
+    assert str(before.checkpoint.events) in result.reason
+
+
+async def test_a_checkpoint_holds_while_the_log_grows(own_ledger: str) -> None:
+    operate = operate_on(own_ledger)
+    checkpoint = json.dumps((await operate("verify")).json["checkpoint"])
+    await operate("credit", account=ACCOUNT, tokens=5, reason="r")
+    await operate("credit", account="another", tokens=5, reason="r")
+    assert (await operate("verify", checkpoint=checkpoint)).code == 0
+    other = checkpoint.replace('"digest": "', '"digest": "0')
+    assert (await operate("verify", checkpoint=other)).code == 1
+    (await operate("verify", checkpoint="{}")).assert_refused(2)
 
 
 @pytest.mark.parametrize("offset", [0, 40, 300, -2])

@@ -11,7 +11,7 @@ import typer
 
 from ledger.operate.output import abandon
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Account = Annotated[str | None, typer.Option("--account", envvar="ACCOUNT", help="account id")]
 Tokens = Annotated[str | None, typer.Option("--tokens", envvar="TOKENS", help="billable tokens")]
@@ -22,6 +22,9 @@ First = Annotated[str | None, typer.Option("--from", envvar="FROM", help="first 
 Last = Annotated[str | None, typer.Option("--to", envvar="TO", help="last position")]
 Plan = Annotated[str | None, typer.Option("--plan", "--name", envvar="PLAN", help="name of a plan")]
 ProjectionName = Annotated[str | None, typer.Option("--projection", envvar="PROJECTION", help="accounts, holds or all")]
+KeptCheckpoint = Annotated[
+    str | None, typer.Option("--checkpoint", envvar="CHECKPOINT", help="what an earlier verify printed as checkpoint")
+]
 LetterId = Annotated[str | None, typer.Option("--id", envvar="ID", help="ledger:<number>")]
 
 
@@ -99,11 +102,11 @@ def block(account: Account = None, reason: Reason = None, key: Key = None) -> in
 
 
 @app.command()
-def verify() -> int | None:
+def verify(checkpoint: KeptCheckpoint = None) -> int | None:
     """Checks the whole log and what was made of it; exit 1 and the first bad event if anything is wrong."""
     from ledger.operate import verbs_log  # noqa: PLC0415
 
-    return _run(verbs_log.verify())
+    return _run(verbs_log.verify(checkpoint))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Lists what the ledger's consumers gave up on, and tries it again."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -26,17 +27,18 @@ class Retried(Struct, frozen=True):
 
 
 async def dead_letters(connection: asyncpg.Connection) -> AsyncGenerator[DeadLetter]:
-    async for letter in stored_letters(connection):
-        yield DeadLetter(
-            id=_id(letter),
-            service="ledger",
-            consumer=letter.consumer,
-            subject=letter.subject,
-            reason=letter.reason,
-            failed_at=letter.failed_at,
-            retried_at=letter.retried_at,
-            payload=letter.payload.decode("utf-8", "backslashreplace"),
-        )
+    async with contextlib.aclosing(stored_letters(connection)) as letters:
+        async for letter in letters:
+            yield DeadLetter(
+                id=_id(letter),
+                service="ledger",
+                consumer=letter.consumer,
+                subject=letter.subject,
+                reason=letter.reason,
+                failed_at=letter.failed_at,
+                retried_at=letter.retried_at,
+                payload=letter.payload.decode("utf-8", "backslashreplace"),
+            )
 
 
 async def retry_dead_letters(
@@ -50,12 +52,13 @@ async def retry_dead_letters(
         NotFoundError: no letter of that number.
     """
     found = False
-    async for letter in stored_letters(reader, number, waiting_only=number is None):
-        found = True
-        reason = await _retry(executor, letter)
-        if reason is None:
-            await mark_retried(writer, letter.number)
-        yield Retried(_id(letter), reason is None, reason)
+    async with contextlib.aclosing(stored_letters(reader, number, waiting_only=number is None)) as letters:
+        async for letter in letters:
+            found = True
+            reason = await _retry(executor, letter)
+            if reason is None:
+                await mark_retried(writer, letter.number)
+            yield Retried(_id(letter), reason is None, reason)
     if number is not None and not found:
         raise NotFoundError(f"no dead letter ledger:{number}")
 

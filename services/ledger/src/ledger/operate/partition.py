@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import batched
+from operator import itemgetter
 from typing import cast
 
 import asyncpg
@@ -43,7 +45,8 @@ class Suspect(Struct, frozen=True):
 class PartitionRequest(Struct, frozen=True):
     """`snapshot` is an exported snapshot that all partitions share.
 
-    `checked` reads whole rows and checks them all; else they are only folded, in about half the time.
+    `checked` reads whole rows and checks them all; else they are only folded, in about half the time. `mark` is a
+    position of which the report tells how the log stood there.
     """
 
     database_url: str
@@ -52,14 +55,22 @@ class PartitionRequest(Struct, frozen=True):
     checked: bool
     accounts: bool = True
     holds: bool = True
+    mark: int | None = None
 
 
-class PartitionReport(Struct, frozen=True):
-    """`heads` and `suspects` in the order of account ids."""
+class Extent(Struct, frozen=True):
+    """How far the log goes, or went at some position; `heads` in the order of account ids."""
 
     events: int
     last_position: int
     heads: list[Head]
+
+
+class PartitionReport(Struct, frozen=True):
+    """`suspects` in the order of account ids; `marked` is the log up to the mark, if there was one."""
+
+    extent: Extent
+    marked: Extent | None
     problems: list[Problem]
     problem_count: int
     suspects: list[Suspect]
@@ -92,6 +103,7 @@ class _Partition:
         self._accounts: dict[str, str] = {}
         self._holds: set[str] = set()
         self._incomplete: set[str] = set()
+        self._marked: Extent | None = None
 
     async def report(self) -> PartitionReport:
         await self._read_log()
@@ -105,9 +117,8 @@ class _Partition:
             }
         unsound = self._incomplete | {account_id for account_id, each in folded.items() if not each.sound}
         return PartitionReport(
-            events=self._walk.events,
-            last_position=self._walk.last_position,
-            heads=sorted(Head(account_id, each.version, each.head) for account_id, each in folded.items()),
+            extent=self._extent(),
+            marked=self._marked,
             problems=self._problems.first(),
             problem_count=self._problems.count,
             suspects=[
@@ -119,7 +130,9 @@ class _Partition:
     async def _read_log(self) -> None:
         if self._request.checked:
             async for rows in rows_of_share(self._connection, self._request.share):
-                self._walk.check(cast(Sequence[StoredRow], rows))  # records of the same fields
+                self._check(cast(Sequence[StoredRow], rows))  # records of the same fields
+            if self._request.mark is not None and self._marked is None:
+                self._marked = self._extent()
         else:
             async for rows in folds_of_share(self._connection, self._request.share):
                 self._walk.fold(cast(Sequence[FoldRow], rows))  # likewise
@@ -128,6 +141,19 @@ class _Partition:
             if folded.sound:
                 for reason in sum_problems(folded):
                     self._problems.add(Problem(folded.position, account_id, folded.version, reason))
+
+    def _check(self, rows: Sequence[StoredRow]) -> None:
+        mark = self._request.mark
+        if mark is not None and self._marked is None and rows[-1][0] > mark:
+            before = bisect_right(rows, mark, key=itemgetter(0))
+            self._walk.check(rows[:before])
+            self._marked = self._extent()
+            rows = rows[before:]
+        self._walk.check(rows)
+
+    def _extent(self) -> Extent:
+        heads = (Head(account_id, each.version, each.head) for account_id, each in self._walk.accounts.items())
+        return Extent(self._walk.events, self._walk.last_position, sorted(heads))
 
     async def _load_heads(self) -> None:
         accounts = self._walk.accounts

@@ -75,10 +75,10 @@ async def replay(database_url: str, projection: Projection) -> Replayed:
     seconds = time.perf_counter() - started
     return Replayed(
         projection=projection,
-        events=survey.events,
+        events=survey.whole.events,
         accounts=survey.accounts,
         seconds=round(seconds, 3),
-        events_per_second=int(survey.events / seconds),
+        events_per_second=int(survey.whole.events / seconds),
         difference_count=run.count,
         repaired=run.repaired,
         differences=run.differences,

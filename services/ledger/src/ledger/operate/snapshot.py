@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from heapq import merge
@@ -14,7 +14,7 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.operate.partition import (
-    Head,
+    Extent,
     PartitionReport,
     PartitionRequest,
     Suspect,
@@ -29,13 +29,23 @@ EVENTS_WORTH_A_PROCESS: Final = 50_000
 WALK_TIMEOUT_SECONDS: Final = 6 * 3600.0
 
 
-class Survey(Struct, frozen=True):
-    """What the walk of the whole log found; `digest` is of all heads in the order of account ids."""
+class Checkpoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the log was: kept elsewhere, it shows later that no end was cut off, state and all.
 
+    `digest` is SHA-256 over "account version hash" of every account's last event, one line each, by account id.
+    """
+
+    position: int
     events: int
-    accounts: int
-    last_position: int
     digest: str
+
+
+class Survey(Struct, frozen=True):
+    """What the walk of the whole log found; `marked` is the log up to the mark, if there was one."""
+
+    accounts: int
+    whole: Checkpoint
+    marked: Checkpoint | None
     problems: list[Problem]
     problem_count: int
     suspects: list[Suspect]
@@ -49,12 +59,16 @@ class Snapshot:
         self._database_url = database_url
         self._exported = exported
 
-    async def survey(self, *, checked: bool, accounts: bool = True, holds: bool = True) -> Survey:
+    async def survey(
+        self, *, checked: bool, accounts: bool = True, holds: bool = True, mark: int | None = None
+    ) -> Survey:
         """Fold all events and compare them with the live rows."""
         last_position = await self.connection.fetchval("SELECT coalesce(max(position), 0) FROM ledger.events")
         processes = max(1, min(MAX_PROCESSES, _usable_cores(), last_position // EVENTS_WORTH_A_PROCESS))
         requests = [
-            PartitionRequest(self._database_url, self._exported, Share(processes, number), checked, accounts, holds)
+            PartitionRequest(
+                self._database_url, self._exported, Share(processes, number), checked, accounts, holds, mark
+            )
             for number in range(processes)
         ]
         async with asyncio.timeout(WALK_TIMEOUT_SECONDS):
@@ -72,12 +86,16 @@ async def open_snapshot(database_url: str) -> AsyncIterator[Snapshot]:
         connection.terminate()
 
 
-def heads_digest(heads: Iterable[Head]) -> str:
-    """SHA-256 over account, version and hash of every head, in the order of account ids; what a checkpoint keeps."""
+def checkpoint_of(extents: Sequence[Extent]) -> Checkpoint:
+    """The checkpoint of a log that was walked in shares."""
     digest = sha256()
-    for head in heads:
+    for head in merge(*(extent.heads for extent in extents)):
         digest.update(f"{head.account_id} {head.version} {head.hash.hex()}\n".encode())
-    return digest.hexdigest()
+    return Checkpoint(
+        position=max(extent.last_position for extent in extents),
+        events=sum(extent.events for extent in extents),
+        digest=digest.hexdigest(),
+    )
 
 
 async def _run(requests: list[PartitionRequest]) -> list[PartitionReport]:
@@ -93,11 +111,11 @@ def _combined(reports: list[PartitionReport]) -> Survey:
     for report in reports:
         problems.merge(report.problems, report.problem_count)
     suspects = (suspect for report in reports for suspect in report.suspects)
+    marked = [report.marked for report in reports if report.marked is not None]
     return Survey(
-        events=sum(report.events for report in reports),
-        accounts=sum(len(report.heads) for report in reports),
-        last_position=max(report.last_position for report in reports),
-        digest=heads_digest(merge(*(report.heads for report in reports))),
+        accounts=sum(len(report.extent.heads) for report in reports),
+        whole=checkpoint_of([report.extent for report in reports]),
+        marked=checkpoint_of(marked) if marked else None,
         problems=problems.first(),
         problem_count=problems.count,
         suspects=sorted(suspects, key=lambda suspect: suspect.account_id),

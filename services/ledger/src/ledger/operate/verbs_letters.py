@@ -1,5 +1,7 @@
 """The verbs over dead letters."""
 
+import contextlib
+
 from ledger.application.executor import Executor
 from ledger.operate import database
 from ledger.operate.dead_letters import dead_letters as list_letters
@@ -12,8 +14,9 @@ from ledger.operate.service import load_settings
 async def dead_letters() -> None:
     connection = await database.connect(database.database_url())
     try:
-        async for letter in list_letters(connection):
-            write_line(letter)
+        async with contextlib.aclosing(list_letters(connection)) as letters:
+            async for letter in letters:
+                write_line(letter)
     finally:
         connection.terminate()
 
@@ -25,8 +28,11 @@ async def dead_letters_retry(letter_id: str | None) -> int:
     writer = await database.connect(settings.database_url)
     stayed = 0
     try:
-        async with Executor(settings.database_url, policy) as executor:
-            async for retried in retry_dead_letters(reader, writer, executor, number):
+        async with (
+            Executor(settings.database_url, policy) as executor,
+            contextlib.aclosing(retry_dead_letters(reader, writer, executor, number)) as results,
+        ):
+            async for retried in results:
                 write_line(retried)
                 stayed += not retried.retried
     finally:

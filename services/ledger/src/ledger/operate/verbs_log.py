@@ -1,18 +1,24 @@
 """The verbs over the whole log."""
 
 from contracts.errors import InvalidError
+from msgspec import DecodeError, json
 
 from ledger.operate import database
 from ledger.operate.inputs import positions_of
 from ledger.operate.output import write_line
 
 
-async def verify() -> int:
-    from ledger.operate.verify import Verified, verify  # noqa: PLC0415  each of these brings its own world
+async def verify(checkpoint: str | None) -> int:
+    from ledger.operate.snapshot import Checkpoint  # noqa: PLC0415  each of these brings its own world
+    from ledger.operate.verify import Verified, verify  # noqa: PLC0415
 
+    try:
+        kept = json.decode(checkpoint, type=Checkpoint) if checkpoint else None
+    except DecodeError:
+        raise InvalidError("CHECKPOINT: the checkpoint object that an earlier verify printed") from None
     url = database.database_url()
     await database.probe(url)
-    result = await verify(url)
+    result = await verify(url, kept)
     write_line(result)
     return 0 if isinstance(result, Verified) else 1
 

@@ -8,18 +8,7 @@ from msgspec import Struct
 
 from ledger.operate.problems import MAX_KEPT, Problem, Problems
 from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
-from ledger.operate.snapshot import Survey, open_snapshot
-
-
-class Checkpoint(Struct, frozen=True):
-    """What the log was: kept elsewhere, it shows later that no end was cut off, state and all.
-
-    `digest` is SHA-256 over "account version hash" of every account's last event, one line each, by account id.
-    """
-
-    position: int
-    events: int
-    digest: str
+from ledger.operate.snapshot import Checkpoint, Survey, open_snapshot
 
 
 class Verified(Struct, frozen=True):
@@ -47,13 +36,18 @@ class Broken(Struct, frozen=True):
     seconds: float
 
 
-async def verify(database_url: str) -> Verified | Broken:
-    """One pass over the log in one snapshot; log, accounts and holds of the same moment are compared."""
+async def verify(database_url: str, checkpoint: Checkpoint | None = None) -> Verified | Broken:
+    """One pass over the log in one snapshot; log, accounts and holds of the same moment are compared.
+
+    A checkpoint of an earlier run is compared with what the log says of that time now.
+    """
     started = time.perf_counter()
     async with open_snapshot(database_url) as snapshot:
-        survey = await snapshot.survey(checked=True)
+        survey = await snapshot.survey(checked=True, mark=checkpoint.position if checkpoint else None)
         problems = Problems()
         problems.merge(survey.problems, survey.problem_count)
+        if checkpoint is not None and survey.marked != checkpoint:
+            problems.add(Problem(checkpoint.position, "", 0, _not_the_log_of(checkpoint, survey.marked)))
         for suspect in survey.suspects:
             if suspect.holds and not suspect.unsound and problems.count < MAX_KEPT:
                 await _look_closer(snapshot.connection, suspect.account_id, problems)
@@ -79,6 +73,13 @@ async def _look_closer(connection: asyncpg.Connection, account_id: str, problems
         found(reservation_id, "the hold stands in no event")
 
 
+def _not_the_log_of(checkpoint: Checkpoint, found: Checkpoint | None) -> str:
+    events = found.events if found else 0
+    if events != checkpoint.events:
+        return f"up to the checkpoint there were {checkpoint.events} events, now there are {events}"
+    return "the events up to the checkpoint are not those that it was made of"
+
+
 def _result(survey: Survey, problems: Problems, seconds: float) -> Verified | Broken:
     if problems.count:
         first = problems.first()[0]
@@ -88,9 +89,8 @@ def _result(survey: Survey, problems: Problems, seconds: float) -> Verified | Br
             version=first.version,
             reason=first.reason,
             problems=problems.count,
-            events=survey.events,
+            events=survey.whole.events,
             accounts=survey.accounts,
             seconds=seconds,
         )
-    checkpoint = Checkpoint(survey.last_position, survey.events, survey.digest)
-    return Verified(survey.events, survey.accounts, seconds, checkpoint)
+    return Verified(survey.whole.events, survey.accounts, seconds, survey.whole)
