@@ -325,3 +325,20 @@ async def test_next_call_on_the_same_connections_is_served_after_a_left_one(
     connection.leave()
     upstream.reset()
     assert (await ask(gateway.port, chat())).json == completion()
+
+
+async def test_compressed_answer_is_no_answer_for_it_can_not_be_metered(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def compressed(request: Request, responder: Responder) -> None:
+        head = (
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n"
+        )
+        responder.writer.write(head + b"abc")
+        await responder.writer.drain()
+
+    upstream.handle = compressed
+    reply = await ask(gateway.port, chat())
+    assert upstream.requests[0].headers["accept-encoding"] == "identity"
+    assert (reply.status, reply.error["code"]) == (502, "upstream_unreachable")
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).outcome is Outcome.UPSTREAM_ERROR

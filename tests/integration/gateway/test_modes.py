@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -151,3 +152,16 @@ async def test_parallel_calls_of_one_account_each_have_their_own_hold(
     replies = await asyncio.gather(*(ask(gateway.port, chat()) for _ in range(50)))
     assert len({reply.headers["x-solaris-request-id"] for reply in replies}) == 50
     assert len({command.reservation_id for command in ledger.reserves}) == 50
+
+
+async def test_outage_of_the_ledger_does_not_slow_a_forgiving_gateway_down(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    for settings in ({"enforcement": "observe"}, {"ledger_failure": "open"}):
+        data_dir = tmp_path / next(iter(settings))
+        async with running_gateway(data_dir, nowhere, upstream.url, ready=False, **settings) as gateway:
+            started = time.monotonic()
+            for _ in range(5):
+                assert (await ask(gateway.port, chat())).status == 200
+            assert time.monotonic() - started < 1.0

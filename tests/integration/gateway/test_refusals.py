@@ -364,3 +364,14 @@ async def test_a_missing_or_unsafe_setting_stops_the_start_and_is_named(tmp_path
                 pass
         log = (tmp_path / setting / value[:5].strip("/") / "gateway.log").read_text()
         assert f"SOLARIS_{'GATEWAY_KEYS' if setting == 'host' else setting.upper()}" in log
+
+
+async def test_endless_headers_are_refused(gateway: GatewayProcess) -> None:
+    connection = await Connection.open(gateway.port)
+    connection.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\n")
+    for number in range(17):
+        connection.writer.write(b"x-%d: %s\r\n" % (number, b"y" * 4000))
+        await connection.writer.drain()
+    reply = await asyncio.wait_for(connection.read_reply(), 5)
+    connection.leave()
+    assert (reply.status, reply.error["code"]) == (400, "invalid_request")

@@ -34,7 +34,7 @@ from gateway.upstream.models import ModelLists, ModelMaxima
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 1.0
 RESTART_SECONDS = 1.0
 
 

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import structlog
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused, ReserveTokens
 from contracts.usage import Outcome, UsageSource
+from prometheus_client import Counter
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -127,18 +129,19 @@ class ChatService:
 
     async def _hold(self, call: Call, prepared: Prepared, key_id: str) -> Granted | None:
         """The hold, or None where the rules let the call go on without one."""
-        if self._journal.failure is not None and not (self._rules.observe or self._rules.forward_without_ledger):
+        needs_hold = not (self._rules.observe or self._rules.forward_without_ledger)
+        if self._journal.failure is not None and needs_hold:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)
         call.reserving = True
         with metrics.RESERVE_SECONDS.time():
-            reservation = await self._reserver.reserve(self._command(call, prepared, key_id))
+            reservation = await self._reserver.reserve(self._command(call, prepared, key_id), patient=needs_hold)
         match reservation.answer:
             case Granted() as granted:
                 return granted
             case Refused() as refused if not self._rules.observe:
                 call.reserving = reservation.doubtful
                 raise _refused(refused, prepared, call)
-            case _ if self._rules.observe or self._rules.forward_without_ledger:
+            case _ if not needs_hold:
                 call.forwarded_without_hold = True
                 return None
             case _:
@@ -203,9 +206,14 @@ def _refused(refused: Refused, prepared: Prepared, call: Call) -> RefusedError:
     )
 
 
+@cache
+def _ended(outcome: Outcome, source: UsageSource) -> Counter:
+    return metrics.ENDED.labels(outcome.value, source.value)
+
+
 def _measure(call: Call) -> None:
     assert call.outcome is not None
-    metrics.ENDED.labels(call.outcome.value, call.usage_source.value).inc()
+    _ended(call.outcome, call.usage_source).inc()
     if call.usage_source is UsageSource.PROVIDER and call.estimated_prompt_tokens:
         metrics.ESTIMATE_RATIO.observe(call.usage.prompt_tokens / call.estimated_prompt_tokens)
     if call.first_token_ms is not None:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-_LAST_WORD_SECONDS: Final = 2.0
+_LAST_WORD_SECONDS: Final = 1.0
 """For a client that does not read any more."""
 _DONE: Final = b"data: [DONE]\n\n"
 
@@ -121,6 +121,8 @@ class Relay:
     async def _relay(self, upstream: UpstreamAnswer, heartbeat: Heartbeat | None) -> None:
         headers = response_headers(upstream.headers, self._call.id, self._available)
         served = 200 <= upstream.status < 300
+        if served and value_of(upstream.headers, b"content-encoding").lower() not in (b"", b"identity"):
+            raise UpstreamError("the answer is compressed, which was not asked for and can't be metered")
         if served and value_of(upstream.headers, b"content-type").lower().startswith(EVENT_STREAM):
             await self._relay_stream(upstream, headers, heartbeat)
             return

@@ -12,7 +12,7 @@ from gateway.domain.usage_figures import read_usage
 
 MAX_EVENT_BYTES: Final = 1024 * 1024
 """A longer event is handed on unread: no usage chunk is that long."""
-COMPACT_BYTES: Final = 16 * 1024
+COMPACT_BYTES: Final = 48 * 1024
 """Stream bytes that are kept until their text is counted, per stream."""
 
 # An object under one of these names; inside of texts the quotes are escaped, so that texts never match.

@@ -1,6 +1,7 @@
 """Errors in OpenAI's shape: the one place that knows which kind of failure has which HTTP status."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -76,6 +77,7 @@ def outage_error(outage: Outage, language: Language) -> ErrorAnswer:
     return error_answer(_OUTAGES[outage], outage.value, outage_line(outage, language), _API)
 
 
+@cache
 def outage_event(outage: Outage, language: Language) -> bytes:
     """The same as an event of a stream that has begun."""
     return b"data: " + outage_error(outage, language).body + b"\n\n"

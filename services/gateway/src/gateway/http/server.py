@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from math import ceil
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -12,12 +13,72 @@ from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
 
 KEEP_ALIVE_SECONDS = 75
-FORCED_END_SECONDS = 2.0
+FORCED_END_SECONDS = 1.0
 """After the last call was told to end: how long its client may take to read what was sent."""
+MAX_HEAD_BYTES = 64 * 1024
+
+
+class JoiningTransport:
+    """Holds an answer's head back until its body's first bytes, or the loop's next turn: one system call, not two.
+
+    uvicorn writes both one after the other, and uvloop sends each write at once; that was 10 % of a short call.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+            self._transport.write(data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:  # whatever else a transport can do
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Answers broken HTTP (two lengths, bad characters) as any other bad request."""
+    """Answers broken HTTP (two lengths, bad characters) as any other bad request, and bounds the headers."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, JoiningTransport(transport))
+        self._in_head = False
+        self._head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response("the headers are too large")
 
     def send_400_response(self, msg: str) -> None:
         body = error_answer(400, "invalid_request", f"Invalid request: {msg}").body
@@ -46,7 +107,7 @@ async def serve(app: GatewayApp, host: str, port: int, *, finish_seconds: float)
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(finish_seconds + FORCED_END_SECONDS)),
+        timeout_graceful_shutdown=ceil(finish_seconds + FORCED_END_SECONDS),
         backlog=4096,
     )
     server = uvicorn.Server(config)

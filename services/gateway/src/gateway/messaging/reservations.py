@@ -57,16 +57,20 @@ class Reserver:
         """The deadline of a reserve that starts now."""
         return datetime.now(UTC) + timedelta(seconds=self._deadline_seconds)
 
-    async def reserve(self, command: ReserveTokens) -> Reservation:
-        """The answer to one reserve; while disconnected nothing is sent."""
+    async def reserve(self, command: ReserveTokens, *, patient: bool) -> Reservation:
+        """The answer to one reserve; while disconnected nothing is sent.
+
+        Without an answer a `patient` caller is refused, and waits until the deadline. Any other goes on without a
+        hold, and waits for one attempt at most: an outage of the ledger must not slow every chat down.
+        """
         subject = f"{subjects.RESERVE_PREFIX}.{subject_token(command.account_id)}"
         payload = _encode(command)
-        ends_at = time.monotonic() + self._deadline_seconds
+        ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
         pause = _FIRST_PAUSE_SECONDS
         doubtful = False
         reason = "not connected"
         while (left := ends_at - time.monotonic()) > 0:
-            client = await self._link.wait_for_client(left)
+            client = await self._link.wait_for_client(left) if patient else self._link.client
             if client is None:
                 break
             timeout = max(0.001, min(self._attempt_seconds, ends_at - time.monotonic()))

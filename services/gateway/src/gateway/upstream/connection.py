@@ -173,17 +173,17 @@ class UpstreamConnection(asyncio.Protocol):
         names = {name for name, _ in self.headers}
         return self._headers_complete and b"content-length" not in names and b"transfer-encoding" not in names
 
-    # --- httptools callbacks ------------------------------------------------------------------------------------
-
-    def on_status(self, _: bytes) -> None:
-        assert self._parser is not None
-        self.status = self._parser.get_status_code()
+    # --- httptools callbacks: after a complete answer nothing more is taken, and the connection is not used again ---
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if not self._complete:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
+        if self._complete:
+            self._keep_alive = False
+            return
         self.status = self._parser.get_status_code()
         if self.status < 200:
             self.headers = []
@@ -191,10 +191,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers_complete = True
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-        self._body_bytes += len(body)
+        if not self._complete:
+            self._body.append(body)
+            self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
-        self._complete = self._headers_complete
-        self._keep_alive = self._parser.should_keep_alive()  # the parser forgets it right after
+        if self._headers_complete and not self._complete:
+            self._complete = True
+            self._keep_alive = self._parser.should_keep_alive()  # the parser forgets it right after

@@ -14,6 +14,7 @@ from gateway.upstream.connection import Headers, UpstreamError
 log = structlog.get_logger()
 
 FETCH_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 5.0
 MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 STALE_SECONDS: Final = 300.0
 """How long an old list is better than none while the upstream fails."""
@@ -84,13 +85,15 @@ class ModelMaxima:
         return self._output_tokens.get(model)
 
     async def refresh_for_ever(self, interval_seconds: float) -> None:
-        """Ask again and again; what is known stays when the upstream does not answer."""
+        """Ask again and again, sooner while the upstream does not answer; what is known stays meanwhile."""
         while True:
+            pause_seconds = interval_seconds
             try:
                 await self._refresh()
             except (UpstreamError, TimeoutError) as error:
                 log.info("model_info_unavailable", error=type(error).__name__)
-            await asyncio.sleep(interval_seconds)
+                pause_seconds = min(interval_seconds, RETRY_SECONDS)
+            await asyncio.sleep(pause_seconds)
 
     async def _refresh(self) -> None:
         async with asyncio.timeout(FETCH_SECONDS):
