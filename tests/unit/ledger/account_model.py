@@ -217,7 +217,7 @@ class AccountModel:
 
     def _return(self, lot: LotModel, tokens: int) -> None:
         lot.tokens += tokens
-        if lot not in self.lots:
+        if not any(each is lot for each in self.lots):
             self.lots.insert(0, lot)
 
     def _open(self, cycle: int) -> int:

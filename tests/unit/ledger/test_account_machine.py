@@ -9,6 +9,7 @@ from contracts.reservations import Refused
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from ledger.domain.account import Account
+from ledger.domain.decide import as_of
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
 
@@ -19,6 +20,7 @@ from tests.unit.ledger.round_trip import assert_state_survives_json, assert_surv
 from tests.unit.ledger.story import (
     ACCOUNT_ID,
     CATALOG,
+    POLICY,
     grant,
     limit,
     not_forwarded,
@@ -222,6 +224,10 @@ class AccountMachine(AccountDriver):
             == balance.monthly_remaining + balance.credits - model.held - (model.debt)
         )
         assert self.story.account.all_open_holds == model.open_holds
+        lots = as_of(self.story.account, self.story.now, POLICY).lots
+        assert [(lot.id, lot.tokens, lot.expires_at) for lot in lots] == [
+            (lot.id, lot.tokens, lot.expires_at) for lot in model.lots
+        ]
 
     @invariant()
     def nothing_is_lost_or_made(self) -> None:
