@@ -13,7 +13,8 @@ MAX_TEXT_LENGTH: Final = 256
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 SignedTokens = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
+"""Without NUL, which Postgres refuses; a lone surrogate is no JSON text to begin with."""
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 
 
