@@ -17,11 +17,19 @@ def encoded(**fields: Any) -> bytes:
     return json.dumps({"model": "gpt-4o", "messages": MESSAGES} | fields).encode()
 
 
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
-    max_leaves=12,
-)
+def values_of(leaves: st.SearchStrategy[Any], names: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers())
+json_values = values_of(st.one_of(scalars, st.floats(), st.text(max_size=8)), st.text(max_size=6))
+clean_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+clean_values = values_of(st.one_of(scalars, finite, clean_text), clean_text)
 named_values = st.dictionaries(
     st.sampled_from(["model", "messages", "stream", "stream_options", "n", "max_tokens", "user", "tools"]), json_values
 )
@@ -112,24 +120,13 @@ def test_null_fields_are_replaced_not_repeated() -> None:
     assert json.loads(written)["max_tokens"] == 50
 
 
-def test_number_that_can_not_be_written_again_is_refused_only_where_something_is_written() -> None:
+def test_numbers_of_any_length_are_written_as_they_came() -> None:
     body = encoded()[:-1] + b',"max_tokens":9,"seed":123456789012345678901234567890}'
     assert forwarded(body) == body
-    try:
-        written = forwarded(body, 5)
-    except InvalidRequestError:
-        return
-    assert json.loads(written)["seed"] == 123456789012345678901234567890
+    assert json.loads(forwarded(body, 5))["seed"] == 123456789012345678901234567890
 
 
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
+@given(st.dictionaries(clean_text.map("x-{}".format), clean_values, max_size=4))
 def test_rewriting_changes_nothing_but_what_is_written(extra: dict[str, Any]) -> None:
-    extra = json.loads(
-        json.dumps(extra, allow_nan=True).replace("NaN", "0").replace("-Infinity", "0").replace("Infinity", "0")
-    )
-    extra = {f"x-{name}": value for name, value in extra.items()}
-    try:
-        written = json.loads(forwarded(encoded(max_tokens=9, **extra), 5))
-    except InvalidRequestError:
-        return
+    written = json.loads(forwarded(encoded(max_tokens=9, **extra), 5))
     assert written == json.loads(encoded(max_tokens=5, **extra))

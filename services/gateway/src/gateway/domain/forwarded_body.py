@@ -5,7 +5,6 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.chat_request import MAXIMUM_NAMES, ChatRequest
-from gateway.domain.errors import InvalidRequestError
 
 _encode = msgspec.json.Encoder().encode
 _ASK_FOR_USAGE: Final = "stream_options"
@@ -19,9 +18,6 @@ def forwarded_body(
     `maximum_output_tokens`, where given, replaces the maxima that the client named, else stands as `maximum_name`.
     A stream always asks the provider for its usage. Fields that the client did not send are written behind its own
     bytes; a changed field makes a new encoding of the same values in the same order.
-
-    Raises:
-        InvalidRequestError: the body holds a value that can't be written again.
     """
     changes: dict[str, Any] = {}
     if maximum_output_tokens is not None:
@@ -33,7 +29,4 @@ def forwarded_body(
         return request.body
     if not messages_changed and not any(name in request.fields for name in changes):
         return request.body.rstrip()[:-1] + b"," + _encode(changes)[1:]
-    try:
-        return _encode(request.fields | changes)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequestError("the body holds a number that can't be written again") from error
+    return _encode(request.fields | changes)
