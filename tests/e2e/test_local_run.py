@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import nats
@@ -82,6 +83,30 @@ def test_killing_the_supervisor_ends_its_children_and_the_next_start_takes_their
     assert _all_dead(pids)
     os.kill(stack.supervisor_pid, signal.SIGKILL)
     eventually_blocking(lambda: _processes_below(stack.directory) == [], 10, message="no descendant left")
+
+
+def test_a_stop_with_an_open_stream_is_in_time_and_charges_what_was_produced(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    question: Any = [{"role": "user", "content": "Conte uma longa história"}]
+    stream = stack.client("ana").chat.completions.create(
+        model="demo-pace:100-words:1000", messages=question, stream=True
+    )
+    assert next(iter(stream)).choices
+    assert stack.stop(signal.SIGTERM) < 10
+    stack.start()
+    settled = stack.wait_settled("ana")
+    (event,) = [item for item in stack.events("ana") if item["type"].endswith("usage_settled.v1")]
+    assert event["data"]["outcome"] == "interrupted"
+    assert settled["monthly_used"] == event["data"]["billable_tokens"] > 0
+
+    stream = stack.client("ana").chat.completions.create(
+        model="demo-pace:100-words:1000", messages=question, stream=True
+    )
+    assert next(iter(stream)).choices
+    os.kill(stack.supervisor_pid, signal.SIGINT)
+    eventually_blocking(lambda: "stopping" in stack.output(), 5)
+    assert stack.stop(signal.SIGINT) < 2  # asked twice: at once
+    assert _processes_below(stack.directory) == []
 
 
 def test_killing_make_stops_the_stack(new_stack: NewStack) -> None:
