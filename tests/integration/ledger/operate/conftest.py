@@ -20,7 +20,6 @@ from tests.support.infrastructure import Postgres
 from tests.support.ledger_history import write_history
 
 CATALOG = Path(__file__).parents[4] / "deploy" / "catalog.toml"
-HISTORY = {"accounts": 12, "events": 1_500, "open_holds": 5}
 _numbers = count(1)
 
 
@@ -90,7 +89,7 @@ async def history_template(postgres_server: Postgres) -> AsyncIterator[str]:
     name = "operate_history"
     url = await postgres_server.create_database(name)
     await migrate_ledger(url)
-    await write_history(url, **HISTORY)
+    await write_history(url, accounts=12, events=1_500, open_holds=5)
     yield name
     await postgres_server.drop_database(name)
 

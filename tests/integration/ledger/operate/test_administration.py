@@ -77,6 +77,7 @@ async def test_the_reason_stands_in_the_audit_and_the_event_names_its_entry(
     data = event["data"]
     assert isinstance(data, dict)
     entry = await database.fetchrow("SELECT * FROM ledger.audit WHERE id = $1", data["reason_id"])
+    assert entry is not None
     assert (entry["actor"], entry["action"], entry["reason"]) == (
         f"operator:{pwd.getpwuid(os.getuid()).pw_name}",
         "suspend",

@@ -171,9 +171,11 @@ async def test_damage_is_repaired_under_traffic_that_never_stops(own_ledger: str
 async def test_a_charged_hold_and_one_still_open_are_restored_as_such(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
-    account_id, reservation_id = await damaged.fetchrow(
+    row = await damaged.fetchrow(
         "SELECT account_id, reservation_id FROM ledger.holds WHERE state = 'open' ORDER BY 2 LIMIT 1"
     )
+    assert row is not None
+    account_id, reservation_id = row
     async with Executor(own_ledger, roomy_policy()) as executor:
         await executor.submit(ExpireReservation(account_id=account_id, reservation_id=reservation_id), Kind.SWEEPER)
     before = await _tables(damaged)

@@ -14,9 +14,11 @@ ACCOUNT = "account-00003"
 
 
 async def _row(connection: asyncpg.Connection, version: int, account_id: str = ACCOUNT) -> asyncpg.Record:
-    return await connection.fetchrow(
+    row = await connection.fetchrow(
         "SELECT * FROM ledger.events WHERE account_id = $1 AND version = $2", account_id, version
     )
+    assert row is not None
+    return row
 
 
 async def _broken(url: str) -> Broken:

@@ -18,7 +18,7 @@ def database_url() -> str:
     return url
 
 
-async def connect(url: str) -> asyncpg.Connection:
+async def connect(url: str, *, statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS) -> asyncpg.Connection:
     """Connect to a database that has the ledger's tables.
 
     Raises:
@@ -28,7 +28,7 @@ async def connect(url: str) -> asyncpg.Connection:
         connection = await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=STATEMENT_TIMEOUT_SECONDS,
+            command_timeout=statement_timeout_seconds,
             server_settings={"application_name": "ledger-operate"},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:

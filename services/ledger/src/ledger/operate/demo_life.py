@@ -117,17 +117,18 @@ class Life:
         )
 
     def _spend(self, person: Person, calls_left: int, at: datetime) -> None:
-        """Call until the share of the allowance is used, or until a call is refused."""
+        """Call until the share of the allowance is used, or the account is told to be exhausted."""
         account = self._history.account(person.account_id)
         wanted = account.monthly_limit * (person.ends_near_percent or 0) // 100
-        if not calls_left or (account.monthly_used >= wanted and person.ends_near_percent != 100):
+        done = account.exhausted if person.ends_near_percent == 100 else account.monthly_used >= wanted
+        if done or not calls_left:
             return
-        if self._call(person, at):
-            later = at + timedelta(seconds=self._random.uniform(60, 240))
-            self._at(later, partial(self._spend, person, calls_left - 1))
+        self._call(person, at)
+        later = at + timedelta(seconds=self._random.uniform(10, 50))
+        self._at(later, partial(self._spend, person, calls_left - 1))
 
-    def _call(self, person: Person, at: datetime) -> bool:
-        """One chat turn; False when it was refused."""
+    def _call(self, person: Person, at: datetime) -> None:
+        """One chat turn, unless it is refused."""
         model = _weighted(self._random, MODELS)
         prompt = max(20, int(self._random.lognormvariate(6.9, 0.8) * person.size_percent / 100))
         reservation_id = str(new_uuid7())
@@ -144,11 +145,10 @@ class Life:
             at,
         )
         if not isinstance(answer, Granted):
-            return False
+            return
         usage = self._usage(answer, model, prompt, person, at)
         seconds = usage.duration_ms / 1_000
         self._at(at + timedelta(seconds=seconds), partial(self._settle, person.account_id, usage))
-        return True
 
     def _usage(self, granted: Granted, model: str, prompt: int, person: Person, at: datetime) -> UsageRecorded:
         outcome = _weighted(self._random, OUTCOMES)

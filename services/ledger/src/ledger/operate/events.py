@@ -1,5 +1,6 @@
 """The stored events as an operator reads them."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from datetime import datetime
 
@@ -47,11 +48,11 @@ async def event_lines(
 
 
 def _data(stored: bytes) -> Raw | str:
-    try:
-        return _data_of(stored).data
-    except DecodeError:
-        # Damaged bytes are shown as they are; what is wrong with them is for `verify` to say.
-        return stored.decode("utf-8", "backslashreplace")
+    # Damaged bytes are shown as text, and never as more than one line; what is wrong with them `verify` says.
+    if b"\n" not in stored:
+        with contextlib.suppress(DecodeError):
+            return _data_of(stored).data
+    return stored.decode("utf-8", "backslashreplace")
 
 
 async def _has_events(connection: asyncpg.Connection, account_id: str) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import signal
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import batched
@@ -20,6 +22,10 @@ from ledger.store.projections import AccountRow, HoldSums, accounts_of_share, ho
 
 HASHES_AT_ONCE = 5_000
 NO_HOLDS = HoldSums()
+
+
+class OrphanedError(Exception):
+    """Nobody waits for the walk any more."""
 
 
 class Head(Struct, frozen=True, order=True):
@@ -80,24 +86,31 @@ def run_partition(request: PartitionRequest) -> PartitionReport:
     """For a process of its own."""
     # A walk makes millions of small objects and no cycles: what the collector would look for is not there.
     gc.disable()
-    return asyncio.run(walk_partition(request))
+    # Ctrl-C reaches all processes of the terminal; the operator reads one line about it, the first process's.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return asyncio.run(walk_partition(request, parent=os.getppid()))
 
 
-async def walk_partition(request: PartitionRequest) -> PartitionReport:
-    """Read log, accounts and holds of the share in the shared snapshot, in which all three belong together."""
+async def walk_partition(request: PartitionRequest, *, parent: int | None = None) -> PartitionReport:
+    """Read log, accounts and holds of the share in the shared snapshot, in which all three belong together.
+
+    Raises:
+        OrphanedError: the process `parent`, for which this is done, has gone.
+    """
     connection = await connect(request.database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET TRANSACTION SNAPSHOT '{request.snapshot}'")
-            return await _Partition(connection, request).report()
+            return await _Partition(connection, request, parent).report()
     finally:
         connection.terminate()
 
 
 class _Partition:
-    def __init__(self, connection: asyncpg.Connection, request: PartitionRequest) -> None:
+    def __init__(self, connection: asyncpg.Connection, request: PartitionRequest, parent: int | None) -> None:
         self._connection = connection
         self._request = request
+        self._parent = parent
         self._problems = Problems()
         self._walk = Walk(self._problems)
         self._accounts: dict[str, str] = {}
@@ -130,17 +143,23 @@ class _Partition:
     async def _read_log(self) -> None:
         if self._request.checked:
             async for rows in rows_of_share(self._connection, self._request.share):
+                self._stay_wanted()
                 self._check(cast(Sequence[StoredRow], rows))  # records of the same fields
             if self._request.mark is not None and self._marked is None:
                 self._marked = self._extent()
         else:
             async for rows in folds_of_share(self._connection, self._request.share):
+                self._stay_wanted()
                 self._walk.fold(cast(Sequence[FoldRow], rows))  # likewise
             await self._load_heads()
         for account_id, folded in self._walk.accounts.items():
             if folded.sound:
                 for reason in sum_problems(folded):
                     self._problems.add(Problem(folded.position, account_id, folded.version, reason))
+
+    def _stay_wanted(self) -> None:
+        if self._parent is not None and os.getppid() != self._parent:
+            raise OrphanedError
 
     def _check(self, rows: Sequence[StoredRow]) -> None:
         mark = self._request.mark

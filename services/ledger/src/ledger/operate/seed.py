@@ -41,8 +41,9 @@ async def _live(connection: asyncpg.Connection, policy: Policy, state: BatchStat
     now: datetime = state.clock
     people = [person for person in PEOPLE if person.account_id in new]
     changes = Life(policy, people, now).run()
-    await write_changes(connection, changes)
     for person in people:
         profile = Profile(email=person.email, name=person.name, locale=person.locale)
         await store_profile(connection, person.account_id, profile)
+    # Comes last: it takes the log's lock, after which nothing may wait for a row.
+    await write_changes(connection, changes)
     return len(changes.events)

@@ -6,11 +6,13 @@ import multiprocessing
 import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from hashlib import sha256
 from heapq import merge
 from typing import Final
 
 import asyncpg
+from contracts.errors import UnavailableError
 from msgspec import Struct
 
 from ledger.operate.partition import (
@@ -103,7 +105,10 @@ async def _run(requests: list[PartitionRequest]) -> list[PartitionReport]:
         return [await walk_partition(requests[0])]
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(len(requests), mp_context=multiprocessing.get_context("spawn")) as pool:
-        return await asyncio.gather(*(loop.run_in_executor(pool, run_partition, request) for request in requests))
+        try:
+            return await asyncio.gather(*(loop.run_in_executor(pool, run_partition, request) for request in requests))
+        except BrokenProcessPool as error:
+            raise UnavailableError("a process of the walk died; nothing was changed") from error
 
 
 def _combined(reports: list[PartitionReport]) -> Survey:
