@@ -111,7 +111,7 @@ def test_a_stop_with_an_open_stream_is_in_time_and_charges_what_was_produced(new
 
 def test_killing_make_stops_the_stack(new_stack: NewStack) -> None:
     stack = new_stack()
-    environment = {"SOLARIS_DATA_DIR": str(stack.directory), "PATH": os.environ["PATH"]}
+    environment = {**os.environ, "SOLARIS_DATA_DIR": str(stack.directory)}
     ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in stack.ports.items()}
     make = subprocess.Popen(
         ["make", "-s", "run"],
@@ -179,7 +179,8 @@ async def test_env_exports_addresses_with_operator_rights(stack: Stack) -> None:
 
 
 def test_commands_say_in_one_line_that_nothing_runs(tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "SOLARIS_DATA_DIR": str(tmp_path / "none")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")}
+    environment = {**inherited, "SOLARIS_DATA_DIR": str(tmp_path / "none")}
     for module, arguments in (("local_run.env", []), ("local_run.operate", ["verify"])):
         completed = subprocess.run(
             [sys.executable, "-m", module, *arguments],

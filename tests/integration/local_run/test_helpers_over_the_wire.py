@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import smtplib
 import sys
 import urllib.request
@@ -24,7 +25,7 @@ from tests.support.eventually import eventually
 
 @contextlib.asynccontextmanager
 async def _running(module: str, *arguments: str, port: int) -> AsyncIterator[None]:
-    program = Program(name=module, command=(sys.executable, "-m", module, *arguments), environment={})
+    program = Program(name=module, command=(sys.executable, "-m", module, *arguments), environment=dict(os.environ))
     child = await process.start(program)
     try:
 

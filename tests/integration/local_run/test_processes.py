@@ -19,13 +19,13 @@ from local_run.supervised import Supervised
 from tests.support.eventually import eventually, eventually_blocking
 
 PARENT = """
-import asyncio, sys
+import asyncio, os, sys
 from local_run import process
 from local_run.process import Program
 
 async def main():
     command = (sys.executable, "-c", "import time; time.sleep(600)")
-    child = await process.start(Program(name="child", command=command, environment={}))
+    child = await process.start(Program(name="child", command=command, environment=dict(os.environ)))
     print(child.pid, flush=True)
     await child.wait()
 
@@ -34,7 +34,7 @@ asyncio.run(main())
 
 
 def _python(code: str, **options: object) -> Program:
-    return Program(name="child", command=(sys.executable, "-c", code), environment={}, **options)  # type: ignore[arg-type]
+    return Program(name="child", command=(sys.executable, "-c", code), environment=dict(os.environ), **options)  # type: ignore[arg-type]
 
 
 def test_a_child_dies_with_its_parent_however_that_dies() -> None:
