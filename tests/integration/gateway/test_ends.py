@@ -204,6 +204,26 @@ async def test_call_that_takes_too_long_is_504_without_charge_and_interrupted_on
         assert (record.outcome, record.usage.completion_tokens) == (Outcome.INTERRUPTED, 2)
 
 
+async def test_call_that_got_nothing_but_our_comments_costs_nothing(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    settings = {"request_seconds": "1", "silence_seconds": "0.2"}
+    async with running_gateway(tmp_path / "hasty", nats_url, upstream.url, ready=True, **settings) as hasty:
+
+        async def hangs_up_late(request: Request, responder: Responder) -> None:
+            await asyncio.sleep(0.5)
+            responder.writer.close()
+
+        for handle, status in ((Stuck(), 504), (hangs_up_late, 502)):
+            upstream.handle = handle
+            reply = await ask(hasty.port, chat(stream=True))
+            assert reply.body.startswith(b": ping\n\n")
+            assert reply.events[-1]["error"]["code"] == "interrupted"
+            record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+            assert (record.outcome, record.status) == (Outcome.UPSTREAM_ERROR, status)
+            assert record.usage_source is UsageSource.NONE
+
+
 async def test_reserve_without_an_answer_is_503_and_its_id_is_closed(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

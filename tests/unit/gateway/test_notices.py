@@ -1,5 +1,6 @@
 """What people read when a call is refused, and how their history is cleaned of it."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -88,6 +89,14 @@ def test_only_what_was_marked_is_a_notice(text: str, spaces: str) -> None:
     assert not is_notice(marked(text, KEY) + " more", KEY)
     assert not is_notice("more " + marked(text, KEY), KEY)
     assert not is_notice(text, KEY)
+
+
+def test_long_texts_are_looked_at_once() -> None:
+    started = time.monotonic()
+    for text in (" " * 5_000_000, "[solaris-notice]: #" * 200_000, "\n[solaris-notice]: #" + "é" * 32):
+        assert not is_notice(text + "x", KEY)
+        assert not is_notice(text, KEY)
+    assert time.monotonic() - started < 2
 
 
 def test_notices_are_removed_from_assistants_messages_alone() -> None:

@@ -196,7 +196,7 @@ def _checks(metering: Metering | None) -> dict[str, Check]:
 
 def _authorization(settings: GatewaySettings) -> bytes | None:
     key = settings.upstream_api_key
-    return None if key is None else b"Bearer " + key.get_secret_value().encode()
+    return None if key is None else b"Bearer " + key.get_secret_value().strip().encode()
 
 
 def _derived_key(secret: bytes, purpose: str) -> bytes:

@@ -20,7 +20,7 @@ from gateway.domain.event_stream import EventStream
 from gateway.domain.outages import Outage
 from gateway.domain.output_text import output_texts
 from gateway.domain.usage_figures import read_usage
-from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
+from gateway.upstream.client import UpstreamAnswer, UpstreamCall
 from gateway.upstream.connection import Headers, UpstreamError
 
 log = structlog.get_logger()
@@ -87,22 +87,24 @@ class Relay:
     async def interrupted(self, cause: Cause) -> None:
         """The call was stopped from outside: end it by what has been produced, and tell a client who is there."""
         if self._upstream_call is None or not self._upstream_call.sent:
-            self._call.end_without_charge(Outcome.NOT_FORWARDED, 499)
-            self._on_end()
-        if cause is Cause.CLIENT_LEFT:
+            self._end_without_charge(Outcome.NOT_FORWARDED, 499)
+        elif cause is Cause.CLIENT_LEFT:
             self._end_by_events(Outcome.CLIENT_DISCONNECTED, 499)
-            return
-        if self._answer.started:
+        elif self._upstream_answers:
             self._end_by_events(Outcome.INTERRUPTED, 200)
-            await self._tell_interrupted()
         elif cause is Cause.TIMED_OUT:
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, 504)
-            self._on_end()
-            raise OutageError(Outage.UPSTREAM_TIMEOUT)
+            self._end_without_charge(Outcome.UPSTREAM_ERROR, 504)
         else:
-            self._call.end_without_charge(Outcome.INTERRUPTED, 503)
-            self._on_end()
-            raise OutageError(Outage.INTERRUPTED)
+            self._end_without_charge(Outcome.INTERRUPTED, 503)
+        if self._answer.started:
+            await self._tell_interrupted()
+        elif cause is not Cause.CLIENT_LEFT:
+            raise OutageError(Outage.UPSTREAM_TIMEOUT if cause is Cause.TIMED_OUT else Outage.INTERRUPTED)
+
+    @property
+    def _upstream_answers(self) -> bool:
+        """Whether anything of an answer has arrived; our own comments don't count."""
+        return self._call.first_token_ms is not None
 
     def end_by_what_came(self) -> None:
         """Whatever went wrong in between: a forwarded call ends by what has been produced, unless it has ended."""
@@ -161,15 +163,12 @@ class Relay:
 
     async def _broke_off(self, error: UpstreamError) -> None:
         log.warning("upstream_failed", request_id=self._call.id, error=str(error))
-        if not self._answer.started:
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, 502)
-            self._on_end()
-            raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
-        if isinstance(error, UpstreamUnreachableError):
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, 502)
-            self._on_end()
-        else:
+        if self._upstream_answers:
             self._end_by_events(Outcome.INTERRUPTED, 200)
+        else:
+            self._end_without_charge(Outcome.UPSTREAM_ERROR, 502)
+        if not self._answer.started:
+            raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
         await self._tell_interrupted()
 
     async def _tell_interrupted(self) -> None:
@@ -179,6 +178,10 @@ class Relay:
                 await self._answer.finish(gap + self._interrupted_event if self._stream else b"")
 
     # --- how the call ends --------------------------------------------------------------------------------------
+
+    def _end_without_charge(self, outcome: Outcome, status: int) -> None:
+        self._call.end_without_charge(outcome, status)
+        self._on_end()
 
     def _end_by_events(self, outcome: Outcome, status: int) -> None:
         if self._events.usage is not None:

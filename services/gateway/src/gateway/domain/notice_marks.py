@@ -1,25 +1,29 @@
 """Marks that tell our own notices in a conversation's history from everything else, and their removal."""
 
 import hmac
-import re
 from typing import Any, Final
 
 NOTICE_SIGN: Final = b"solaris-notice"
 """Stands in every mark, so that bodies without it need no look."""
 
-# A link reference definition, which markdown never shows.
-_MARK: Final = re.compile(r"\s*\[solaris-notice\]: #([0-9a-f]{32})\s*\Z")
+_MARK_START: Final = "[solaris-notice]: #"
+"""A link reference definition, which markdown never shows."""
+_MARK_LENGTH: Final = 32
 
 
 def marked(text: str, key: bytes) -> str:
     """`text` with an invisible mark that only this key makes and that fits this text alone."""
-    return f"{text}\n\n[solaris-notice]: #{_mark(text, key)}"
+    return f"{text}\n\n{_MARK_START}{_mark(text, key).decode()}"
 
 
 def is_notice(text: str, key: bytes) -> bool:
     """Whether the text is exactly a notice that `marked` made, spaces aside."""
-    match = _MARK.search(text)
-    return match is not None and hmac.compare_digest(match[1], _mark(text[: match.start()], key))
+    told = text.rstrip()
+    start = len(told) - _MARK_LENGTH - len(_MARK_START)
+    if start < 0 or not told.startswith(_MARK_START, start):
+        return False
+    mark = told[start + len(_MARK_START) :].encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(mark, _mark(told[:start], key))
 
 
 def without_notices(messages: list[dict[str, Any]], key: bytes) -> list[dict[str, Any]] | None:
@@ -46,6 +50,7 @@ def _is_notice_part(part: dict[str, Any], key: bytes) -> bool:
     return part.get("type") == "text" and isinstance(part.get("text"), str) and is_notice(part["text"], key)
 
 
-def _mark(text: str, key: bytes) -> str:
+def _mark(text: str, key: bytes) -> bytes:
     words = " ".join(text.split())
-    return hmac.digest(key, words.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
+    digest = hmac.digest(key, words.encode("utf-8", "surrogatepass"), "sha256")
+    return digest.hex()[:_MARK_LENGTH].encode()
