@@ -135,7 +135,7 @@ class CpuMeter:
         return {name: resources.cpu_seconds(pid) - self._before[name] for name, pid in self._pids.items()}
 
     def other_cpus(self) -> float:
-        """How many CPUs all other processes kept busy so far, the load generator among them."""
+        """How many CPUs all other processes on the machine kept busy so far, the load generator among them."""
         elapsed = time.perf_counter() - self._started
         busy = resources.machine_busy_seconds() - self._busy
         return max(0.0, busy - sum(self.cpu_seconds().values())) / elapsed

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from bench.answers import CHUNKS_PER_STREAM
 from bench.plan import CONNECTIONS, Plan
@@ -11,6 +11,8 @@ from bench.summary import LoadCell, Summary
 from bench.tables import number, table
 from bench.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets
 from bench.whole_path import CROWD, PACED, PathResults
+
+_NOISY_CPUS: Final = 0.2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +102,23 @@ class Report:
             f"{machine['load_average_before']:.1f}. {versions}. The run took {self.seconds:.0f} s, "
             f"{self.plan.rounds} rounds of {self.plan.load_seconds} s a cell."
         )
-        return text + "".join(f"\n\n**Not measured: {name}**: {reason}" for name, reason in self.missing.items())
+        return (
+            text
+            + self._noise_text()
+            + "".join(f"\n\n**Not measured: {name}**: {reason}" for name, reason in self.missing.items())
+        )
+
+    def _noise_text(self) -> str:
+        """A warning when other work took much of the machine."""
+        measured = [run.other_cpus for run in self.path.loads] if self.path is not None else []
+        if self.ledger is not None:
+            measured += [case["other_cpus"] for case in self.ledger["cases"]]
+        if not measured or median(measured) < _NOISY_CPUS:
+            return ""
+        return (
+            f"\n\n**Other work kept {number(median(measured))} CPUs busy meanwhile (median): absolute figures are too "
+            "low, latencies too long.**"
+        )
 
     def _targets_table(self) -> str:
         def verdict(row: TargetRow) -> str:

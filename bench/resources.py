@@ -10,7 +10,7 @@ _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """MB of a process with its children. `rss` counts shared pages in each, `pss` once; `peak` is the first's own."""
+    """MB of a process with its children. `rss` counts shared pages in each, `pss` once; `peak` sums each one's own."""
 
     rss_mb: float
     pss_mb: float
@@ -33,12 +33,12 @@ def machine_busy_seconds() -> float:
 
 def memory(pid: int) -> Memory:
     """What the process and its children hold now."""
-    rss = pss = 0.0
+    rss = pss = peak = 0.0
     for each in (pid, *descendants(pid)):
         fields = _fields(Path(f"/proc/{each}/smaps_rollup"))
         rss += fields.get("Rss", 0)
         pss += fields.get("Pss", 0)
-    peak = _fields(Path(f"/proc/{pid}/status")).get("VmHWM", 0)
+        peak += _fields(Path(f"/proc/{each}/status")).get("VmHWM", 0)
     return Memory(rss_mb=rss / 1024, pss_mb=pss / 1024, peak_mb=peak / 1024)
 
 

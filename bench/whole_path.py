@@ -23,7 +23,10 @@ CROWD: Final = StreamsPlan(streams=500, pause_ms=30, spacing_ms=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRun:
-    """One closed-loop run; CPU in microseconds per request by process, `load` being the generator's."""
+    """One closed-loop run; CPU in microseconds per request by process, `load` being the generator's.
+
+    `other_cpus` is how many CPUs work that has nothing to do with the run kept busy meanwhile.
+    """
 
     peer: str
     stream: bool
@@ -114,7 +117,7 @@ class WholePath:
             connections=connections,
             seconds=seconds or self._plan.load_seconds,
         )
-        other_cpus = meter.other_cpus()
+        other_cpus = max(0.0, meter.other_cpus() - load.generator_cpu_seconds / load.seconds)
         settlement = await self._settled(peer, position, load.requests - load.errors)
         cpu = meter.cpu_seconds()
         await wait_until_idle(peer)
