@@ -81,8 +81,9 @@ class Stack:
         self.wait_answering(timeout_seconds)
 
     def wait_answering(self, timeout_seconds: float = 30.0) -> None:
-        """Wait until the gateway says that a call would be answered."""
-        eventually_blocking(lambda: self.is_ready("gateway"), timeout_seconds, message="gateway ready")
+        """Wait until a call through the gateway would be answered, and by the demo upstream."""
+        for service in ("gateway", "upstream"):
+            eventually_blocking(lambda: self.is_ready(service), timeout_seconds, message=f"{service} ready")  # noqa: B023  run at once
 
     def is_ready(self, service: str) -> bool:
         try:

@@ -80,7 +80,8 @@ async def test_the_ledger_answers_those_who_may_ask(clients: dict[str, Client], 
         await message.respond(b"yes")
 
     subscription = await clients["ledger"].subscribe(subject, cb=answer)
-    await clients["ledger"].flush()
+    for _ in range(2):  # nats-py 2.16 sends a flush's PING past what waits to be sent: only the second one is after it
+        await clients["ledger"].flush()
     try:
         assert (await clients[asker].request(subject, b"", timeout=5)).data == b"yes"
     finally:
@@ -133,7 +134,6 @@ async def _refusal(server: NatsServer, user: str, act: Callable[[Client], Awaita
     client = await nats.connect(server.url(user), error_cb=failed, inbox_prefix=f"_INBOX_{user}", allow_reconnect=False)
     try:
         await act(client)
-        await client.flush()
         return await eventually(lambda: errors[0] if errors else None, 5)
     finally:
         await client.close()
