@@ -22,7 +22,7 @@ from gateway.messaging.link import NatsLink
 log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
-BATCH_INTERVAL_SECONDS: Final = 0.01
+BATCH_INTERVAL_SECONDS: Final = 0.05
 """Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once."""
 SAVE_INTERVAL_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 1.0

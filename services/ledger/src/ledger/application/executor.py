@@ -205,7 +205,7 @@ class Executor:
 
     async def _admit_unknown(self, connection: asyncpg.Connection, batch: list[Submission]) -> dict[Submission, Answer]:
         """Insert rows for accounts never seen; refuse the reserves of a key that opens accounts too fast."""
-        unseen = {submission.account_id for submission in batch} - self._known.keys()
+        unseen = {submission.account_id for submission in batch if submission.account_id not in self._known}
         if not unseen:
             return {}
         missing = unseen - await write_path.existing_accounts(connection, list(unseen))

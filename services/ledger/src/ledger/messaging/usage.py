@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.postgres import DATABASE_ERRORS
+from chassis.pull import PullEndedError, Puller
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.deadletters import DeadLetter
@@ -17,7 +18,6 @@ from contracts.events import UsageRecorded
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from pydantic import ValidationError
 
 from ledger.application.content import usage_hash
@@ -33,8 +33,6 @@ from ledger.store.dead_letters import store_dead_letter
 log = structlog.get_logger()
 
 FETCH_SIZE: Final = 500
-FETCH_SECONDS: Final = 0.1
-"""A fetch waits this long to fill its batch (a lingering pull), so it bounds the delay of a lone settlement."""
 RETRY_SECONDS: Final = 0.5
 _parse: Final = event_adapter(UsageRecorded).validate_json
 
@@ -75,35 +73,17 @@ class UsageConsumer:
             try:
                 await ensure_topology(self._jetstream, self._replicas)
                 await self._consume()
-            except (NatsError, *DATABASE_ERRORS) as error:
+            except (NatsError, PullEndedError, *DATABASE_ERRORS) as error:
                 log.warning("usage_consumer_interrupted", error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _consume(self) -> None:
-        subscription = await self._jetstream.pull_subscribe_bind(
-            durable=subjects.LEDGER_USAGE_CONSUMER, stream=subjects.USAGE_STREAM
-        )
-        idle = 0
-        try:
+        async with Puller(
+            self._client, subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER, batch=FETCH_SIZE
+        ) as puller:
             while True:
-                try:
-                    messages = await subscription.fetch(FETCH_SIZE, timeout=FETCH_SECONDS)
-                except TimeoutError:
-                    idle += 1
-                    if idle % 50 == 0:
-                        # A pull on a deleted consumer times out like an empty one; only asking tells them apart.
-                        await subscription.consumer_info()
-                    continue
-                idle = 0
-                await self._settle(messages)
-        finally:
-            await self._unsubscribe(subscription)
-
-    async def _unsubscribe(self, subscription: JetStreamContext.PullSubscription) -> None:
-        try:
-            await subscription.unsubscribe()
-        except (NatsError, OSError, ValueError) as error:
-            log.debug("usage_unsubscribe_failed", error=repr(error))
+                if messages := await puller.next():
+                    await self._settle(messages)
 
     async def _settle(self, messages: list[Msg]) -> None:
         settling: list[tuple[Msg, asyncio.Future[Answer]]] = []

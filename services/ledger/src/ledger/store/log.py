@@ -17,6 +17,8 @@ CONNECTION_SETTINGS: Final = {
     "enable_sort": "off",
     "cursor_tuple_fraction": "1.0",
     "jit": "off",
+    # A cursor can't use parallel workers; planning for them only makes it slower.
+    "max_parallel_workers_per_gather": "0",
 }
 
 _ROW: Final = "position, account_id, version, id, type, recorded_at, data, hash"
