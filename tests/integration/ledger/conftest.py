@@ -137,7 +137,7 @@ class Conversation:
             balance = await self.balance(account_id)
             return balance if balance.monthly_used == used and balance.held == 0 else None
 
-        return await eventually(quiet, 25, message=f"{account_id} settled at {used}")  # type: ignore[return-value]
+        return await eventually(quiet, 25, message=f"{account_id} settled at {used}")
 
 
 @pytest_asyncio.fixture(scope="module")

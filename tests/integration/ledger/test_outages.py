@@ -1,6 +1,7 @@
 """Streams deleted, Postgres away: nothing is lost and nobody restarts anything by hand."""
 
 import asyncio
+from functools import partial
 
 from contracts import subjects
 from contracts.errors import RefusalCode
@@ -63,10 +64,13 @@ async def test_connections_cut_under_load_are_made_anew(gateway: Conversation, l
             await asyncio.sleep(0.1)
         raise AssertionError("no answer")
 
+    def counted_above(count: int) -> bool:
+        return len(counted) > count
+
     callers = [asyncio.create_task(caller(number)) for number in range(8)]
     for _ in range(5):
         before = len(counted)
-        await eventually(lambda before=before: len(counted) > before + 30, 20)
+        await eventually(partial(counted_above, before + 30), 20)
         await gateway.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ledger%'"
         )
