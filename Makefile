@@ -46,13 +46,15 @@ check: $(STAMP) ## Format, lint, types, import rules, generated files
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.schemas --check docs/events
+	@$(PYTHON) -m notifier.document --check docs/events
 
 format: $(STAMP) ## Formats the code and fixes what can be fixed
 	@$(PYTHON) -m ruff format .
 	@$(PYTHON) -m ruff check --fix .
 
-schemas: $(STAMP) ## Writes the events' JSON Schemas to docs/events
+schemas: $(STAMP) ## Writes the events' JSON Schemas and the AsyncAPI document to docs/events
 	@$(PYTHON) -m contracts.schemas docs/events
+	@$(PYTHON) -m notifier.document docs/events
 
 bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench

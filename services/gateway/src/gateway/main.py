@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             operations=Starlette(routes=health_routes(_checks(metering))),
         )
         async with serve(app, settings.host, settings.gateway_port, finish_seconds=settings.shutdown_seconds):
+            gc.collect()
+            gc.freeze()  # what the imports made stays for good: collections need not walk it
             log.info("gateway_ready", port=settings.gateway_port, enforcement=settings.enforcement.value)
             await stop.wait()
             log.info("gateway_stopping", open_calls=chat.open_calls)
