@@ -247,6 +247,31 @@ async def test_a_ledger_down_longer_than_a_hold_lives_reads_its_backlog_first(st
     assert ends(stack, account) == Counter(served)
 
 
+async def test_a_reserve_whose_answer_never_came_leaves_no_hold_and_no_charge(stack: Stack) -> None:
+    account = "unanswered"
+    client = stack.async_client(account)
+    await client.chat.completions.create(model="demo-usage:20:0:30", messages=QUESTION)
+    await asyncio.to_thread(settled_at, stack, account, 50)
+    pid = stack.pid("ledger")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        calls = [client.chat.completions.create(model="demo-usage:20:0:30", messages=QUESTION) for _ in range(20)]
+        refusals = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert {getattr(refusal, "status_code", refusal) for refusal in refusals} == {503}
+    ended = 21
+
+    def all_ended() -> bool:
+        names = Counter(event["type"].split(".")[2] for event in stack.events(account))
+        return names["usage_settled"] + names["reservation_released"] >= ended
+
+    await eventually(lambda: asyncio.to_thread(all_ended), 20)
+    balance = await asyncio.to_thread(settled_at, stack, account, 50)
+    assert balance["available"] == balance["monthly_limit"] - 50
+    assert not [e for e in stack.events(account) if e["type"].endswith("reservation_expired.v1")]
+
+
 def test_with_every_stream_deleted_republish_and_replay_restore_all_without_a_second_mail(stack: Stack) -> None:
     account = "streams-deleted"
     stack.limit(account, 10_000)
