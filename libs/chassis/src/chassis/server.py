@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -36,6 +37,16 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def settle_memory() -> None:
+    """Call when the service is ready: what the imports made stays for good, so collections need not walk it.
+
+    Requests leave next to no cycles behind; a full collection every few hundred of them would only cost latency.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
-from chassis.server import stop_signal
+from chassis.server import settle_memory, stop_signal
 from starlette.applications import Starlette
 
 from gateway import metrics
@@ -83,8 +82,7 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             operations=Starlette(routes=health_routes(_checks(metering))),
         )
         async with serve(app, settings.host, settings.gateway_port, finish_seconds=settings.shutdown_seconds):
-            gc.collect()
-            gc.freeze()  # what the imports made stays for good: collections need not walk it
+            settle_memory()
             log.info("gateway_ready", port=settings.gateway_port, enforcement=settings.enforcement.value)
             await stop.wait()
             log.info("gateway_stopping", open_calls=chat.open_calls)

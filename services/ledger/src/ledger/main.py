@@ -6,7 +6,7 @@ import structlog
 from chassis.logging import configure_logging
 from chassis.nats import connect
 from chassis.postgres import create_pool
-from chassis.server import run, serve, stop_signal
+from chassis.server import run, serve, settle_memory, stop_signal
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
@@ -44,6 +44,7 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
         loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles)]
         await reserves.start()
         await reads.start()
+        settle_memory()
         log.info("ledger_ready", port=settings.ledger_port, catalog=policy.catalog.version)
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([stopped, executing, *loops], return_when=asyncio.FIRST_COMPLETED)

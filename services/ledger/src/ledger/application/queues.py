@@ -7,9 +7,9 @@ from ledger.application.submission import Kind, Submission
 
 BATCH_SIZE: Final = 128
 CAPACITY: Final = {Kind.RESERVE: 4_096, Kind.USAGE: 4_096, Kind.ADMIN: 1_024, Kind.SWEEPER: 1_024}
-GUARANTEED: Final = {Kind.ADMIN: 16, Kind.USAGE: 48, Kind.SWEEPER: 8}
-"""Places in a batch that a kind always has, so that neither a backlog nor a storm starves another."""
-FILL_ORDER: Final = (Kind.RESERVE, Kind.USAGE, Kind.ADMIN, Kind.SWEEPER)
+PLACES_BESIDE_RESERVES: Final = {Kind.ADMIN: 16, Kind.SWEEPER: 8, Kind.USAGE: 24}
+"""What a kind has in a batch at least, so that neither a backlog nor a storm starves another."""
+MAX_RESERVES: Final = 64
 MAX_RESERVE_WAIT_SECONDS: Final = 0.5
 
 
@@ -38,15 +38,22 @@ class Queues:
         return True
 
     def next_batch(self) -> list[Submission]:
-        """Up to `BATCH_SIZE` commands: the guaranteed places first, the rest to reserves, then to whoever waits."""
+        """Up to `BATCH_SIZE` commands.
+
+        People wait for reserves, so a batch with any holds about as many settlements, not more: those keep pace, and a
+        backlog of them makes no call slow. Without reserves, whoever waits fills the batch.
+        """
         batch: list[Submission] = []
-        for kind, places in GUARANTEED.items():
-            self._move(kind, batch, places)
-        for kind in FILL_ORDER:
-            self._move(kind, batch, BATCH_SIZE - len(batch))
+        self._move(Kind.RESERVE, batch, MAX_RESERVES)
+        reserves = len(batch)
+        for kind, places in PLACES_BESIDE_RESERVES.items():
+            self._move(kind, batch, max(places, reserves) if kind is Kind.USAGE else places)
+        if not reserves:
+            for kind in PLACES_BESIDE_RESERVES:
+                self._move(kind, batch, BATCH_SIZE - len(batch))
         return batch
 
     def _move(self, kind: Kind, batch: list[Submission], places: int) -> None:
         waiting = self._waiting[kind]
-        for _ in range(min(places, len(waiting))):
+        for _ in range(min(places, len(waiting), BATCH_SIZE - len(batch))):
             batch.append(waiting.popleft())

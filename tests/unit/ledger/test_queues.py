@@ -1,0 +1,78 @@
+"""Which commands make the next batch."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from ledger.application.queues import BATCH_SIZE, CAPACITY, MAX_RESERVE_WAIT_SECONDS, PLACES_BESIDE_RESERVES, Queues
+from ledger.application.submission import Kind, Submission
+from ledger.domain.commands import AdvanceAccount
+
+
+def submission(kind: Kind, at: float = 0.0, number: int = 0) -> Submission:
+    loop = asyncio.new_event_loop()
+    answer: asyncio.Future[object] = loop.create_future()
+    loop.close()
+    return Submission(
+        command=AdvanceAccount(account_id=f"{kind}-{number}"),
+        kind=kind,
+        answer=answer,  # type: ignore[arg-type]  # never resolved here
+        enqueued_at=at,
+    )
+
+
+def filled(**waiting: int) -> Queues:
+    queues = Queues()
+    for kind, count in waiting.items():
+        for number in range(count):
+            assert queues.offer(submission(Kind(kind), number=number))
+    return queues
+
+
+def kinds(batch: list[Submission]) -> Counter[str]:
+    return Counter(str(each.kind) for each in batch)
+
+
+def test_a_lone_command_makes_a_batch() -> None:
+    assert kinds(filled(usage=1).next_batch()) == {"usage": 1}
+
+
+def test_a_backlog_of_usage_takes_no_more_than_its_share_beside_reserves() -> None:
+    assert kinds(filled(reserve=10, usage=1_000).next_batch()) == {"reserve": 10, "usage": 24}
+
+
+def test_settlements_keep_pace_with_a_storm_of_reserves() -> None:
+    batch = kinds(filled(reserve=1_000, usage=1_000).next_batch())
+    assert batch["reserve"] == batch["usage"] == BATCH_SIZE // 2
+
+
+def test_without_reserves_usage_fills_the_batch() -> None:
+    assert kinds(filled(usage=1_000).next_batch()) == {"usage": BATCH_SIZE}
+
+
+def test_nobody_starves_when_all_wait() -> None:
+    batch = kinds(filled(reserve=1_000, usage=1_000, admin=1_000, sweeper=1_000).next_batch())
+    assert sum(batch.values()) == BATCH_SIZE
+    assert all(batch[str(kind)] >= places for kind, places in PLACES_BESIDE_RESERVES.items())
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_everything_is_taken_in_the_end_and_in_order(kind: Kind) -> None:
+    queues = filled(**{str(kind): 300})
+    taken: list[str] = []
+    while batch := queues.next_batch():
+        assert len(batch) <= BATCH_SIZE
+        taken += [each.account_id for each in batch]
+    assert taken == [f"{kind}-{number}" for number in range(300)]
+
+
+def test_a_full_queue_takes_nothing_more() -> None:
+    queues = filled(reserve=CAPACITY[Kind.RESERVE])
+    assert not queues.offer(submission(Kind.RESERVE))
+    assert queues.offer(submission(Kind.USAGE))
+
+
+def test_reserves_are_turned_away_while_the_oldest_waits_too_long() -> None:
+    queues = filled(reserve=1)
+    assert queues.offer(submission(Kind.RESERVE, at=MAX_RESERVE_WAIT_SECONDS))
+    assert not queues.offer(submission(Kind.RESERVE, at=MAX_RESERVE_WAIT_SECONDS + 0.01))
