@@ -1,5 +1,6 @@
 """JetStream: provisioning that never weakens what exists, and publishing in order with acknowledgement."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ PUBLISH_TIMEOUT_SECONDS: Final = 5.0
 MAX_ATOMIC_BATCH: Final = 1_000
 MIN_ATOMIC_BATCH: Final = 12
 """Below, single publishes cost the server less: a batch costs it about 1.2 ms, a message alone 0.1 ms."""
+SLICE: Final = 16
+"""Messages handled in one go; then whoever waits for the event loop, a call for instance, has its turn."""
 _MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -168,6 +171,8 @@ async def _publish_batch(client: Client, messages: Sequence[Message]) -> int:
     for number, message in enumerate(body, start=1):
         headers = {_MESSAGE_ID: message.id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
         await client.publish(message.subject, message.payload, headers=headers)
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
     headers = {
         _MESSAGE_ID: last.id,
         "Nats-Batch-Id": batch_id,

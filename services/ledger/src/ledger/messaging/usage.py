@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.jetstream import SLICE
 from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
 from contracts import subjects
@@ -87,14 +88,18 @@ class UsageConsumer:
 
     async def _settle(self, messages: list[Msg]) -> None:
         settling: list[tuple[Msg, asyncio.Future[Answer]]] = []
-        for message in messages:
+        for number, message in enumerate(messages, start=1):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
             try:
                 causation_id, command = parse_usage(message.subject, message.data)
             except InvalidUsageError as error:
                 await self._give_up(message, str(error))
                 continue
             settling.append((message, await self._submit(command, causation_id)))
-        for message, future in settling:
+        for number, (message, future) in enumerate(settling, start=1):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
             try:
                 await future
             except UnavailableError:
