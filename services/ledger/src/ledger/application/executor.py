@@ -15,13 +15,14 @@ from contracts.reservations import Refused
 from ledger.application.batch import Outcome, decide_batch
 from ledger.application.openings import Openings
 from ledger.application.queues import Queues
+from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Idempotency, Kind, Submission
 from ledger.domain.commands import Command, ReserveTokens
 from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
 from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, count_command
 from ledger.store import write_path
-from ledger.store.rows import AuditEntry
+from ledger.store.rows import AuditEntry, Changes
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class Executor:
         self._queues = Queues()
         self._wakeup = asyncio.Event()
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._recent = RecentAccounts()
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -181,15 +183,51 @@ class Executor:
         return [refused[each] if each in refused else next(remaining) for each in batch]
 
     async def _decide_and_write(self, connection: asyncpg.Connection, batch: list[Submission]) -> list[Outcome]:
+        started = time.perf_counter()
+        committed = await self._commit_on_memory(connection, batch)
+        if committed is None:
+            self._recent.forget(batch)
+            committed = await self._commit_under_locks(connection, batch)
+        outcomes, changes = committed
+        BATCH_SIZE.observe(len(batch))
+        COMMIT_SECONDS.observe(time.perf_counter() - started)
+        if self._on_commit is not None and changes.events:
+            self._on_commit()
+        return outcomes
+
+    async def _commit_on_memory(
+        self, connection: asyncpg.Connection, batch: list[Submission]
+    ) -> tuple[list[Outcome], Changes] | None:
+        """Decide on what was committed here last, and write it if the database confirms that it still stands."""
+        remembered = self._recent.state_for(batch)
+        if remembered is None:
+            return None
+        state, premises = remembered
+        outcomes, changes = decide_batch(batch, state, self._policy)
+        try:
+            clock = await write_path.append_if_current(connection, premises, changes)
+        except asyncpg.PostgresError as error:
+            if not _is_data_error(error):
+                raise
+            clock = None
+        if clock is None:
+            return None
+        self._recent.remember(state, changes, clock)
+        return outcomes, changes
+
+    async def _commit_under_locks(
+        self, connection: asyncpg.Connection, batch: list[Submission]
+    ) -> tuple[list[Outcome], Changes]:
+        """Lock, read, decide, write, commit."""
         account_ids = sorted({submission.account_id for submission in batch})
         hold_keys = list({(each.account_id, each.reservation_id) for each in batch if each.reservation_id})
         command_keys = list(
             {(each.account_id, each.idempotency.command_id) for each in batch if each.idempotency is not None}
         )
-        started = time.perf_counter()
         await connection.execute("BEGIN")
         try:
             state = await write_path.read_batch_state(connection, account_ids, hold_keys, command_keys)
+            clock = state.clock
             outcomes, changes = decide_batch(batch, state, self._policy)
             await write_path.write_changes(connection, changes)
         except BaseException:
@@ -197,11 +235,8 @@ class Executor:
             self._disconnect()
             raise
         await connection.execute("COMMIT")
-        BATCH_SIZE.observe(len(batch))
-        COMMIT_SECONDS.observe(time.perf_counter() - started)
-        if self._on_commit is not None and changes.events:
-            self._on_commit()
-        return outcomes
+        self._recent.remember(state, changes, clock)
+        return outcomes, changes
 
     async def _admit_unknown(self, connection: asyncpg.Connection, batch: list[Submission]) -> dict[Submission, Answer]:
         """Insert rows for accounts never seen; refuse the reserves of a key that opens accounts too fast."""
@@ -257,6 +292,7 @@ class Executor:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+            self._recent.forget_all()
 
 
 def _is_data_error(error: asyncpg.PostgresError) -> bool:

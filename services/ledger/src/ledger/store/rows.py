@@ -59,6 +59,18 @@ class BatchState:
     clock: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What a decision on remembered states took for granted, for the database to confirm.
+
+    `versions` of the accounts, the time of the decision, and reservations that were taken to be new.
+    """
+
+    versions: dict[str, int]
+    decided_at: datetime
+    unseen: list[Key]
+
+
 @dataclass(slots=True)
 class Changes:
     """The rows to write, in the order of decision."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -9,7 +10,7 @@ from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.store import schema
 from ledger.store.codec import decode_account, decode_hold, encode
-from ledger.store.rows import BatchState, Changes, Key, LockedAccount, StoredCommand
+from ledger.store.rows import BatchState, Changes, Key, LockedAccount, Premises, StoredCommand
 
 
 async def insert_missing_accounts(connection: asyncpg.Connection, account_ids: Sequence[str]) -> None:
@@ -58,11 +59,33 @@ async def write_changes(connection: asyncpg.Connection, changes: Changes) -> Non
         await _write_audit(connection, changes)
     if not changes.events:
         return
+    await connection.execute(schema.APPEND_BATCH, *_columns(changes))
+
+
+async def append_if_current(connection: asyncpg.Connection, premises: Premises, changes: Changes) -> datetime | None:
+    """Lock, confirm the premises, write and commit in one round trip; returns the database's clock.
+
+    None: a premise does not hold, and nothing was written.
+    """
+    unseen = premises.unseen
+    clock: datetime | None = await connection.fetchval(
+        schema.APPEND_IF_CURRENT,
+        list(premises.versions),
+        list(premises.versions.values()),
+        premises.decided_at,
+        [key[0] for key in unseen],
+        [key[1] for key in unseen],
+        *_columns(changes),
+    )
+    return clock
+
+
+def _columns(changes: Changes) -> tuple[list[Any], ...]:
+    """The rows as the arrays that `ledger.append_batch` takes, in its order."""
     accounts = changes.accounts.values()
     holds = changes.holds.values()
     events = changes.events
-    await connection.execute(
-        schema.APPEND_BATCH,
+    return (
         list(changes.accounts),
         [locked.account.version for locked in accounts],
         [locked.head for locked in accounts],
