@@ -4,9 +4,12 @@ import asyncio
 from collections import Counter
 
 import pytest
-from ledger.application.queues import BATCH_SIZE, CAPACITY, MAX_RESERVE_WAIT_SECONDS, PLACES_BESIDE_RESERVES, Queues
+from ledger.application.executor import LANES
+from ledger.application.queues import BATCH_SIZE, CAPACITY, GUARANTEED, MAX_RESERVE_WAIT_SECONDS, Queues
 from ledger.application.submission import Kind, Submission
 from ledger.domain.commands import AdvanceAccount
+
+CALLS, ENDS = LANES
 
 
 def submission(kind: Kind, at: float = 0.0, number: int = 0) -> Submission:
@@ -34,36 +37,37 @@ def kinds(batch: list[Submission]) -> Counter[str]:
 
 
 def test_a_lone_command_makes_a_batch() -> None:
-    assert kinds(filled(usage=1).next_batch()) == {"usage": 1}
+    assert kinds(filled(usage=1).next_batch(ENDS, ())) == {"usage": 1}
 
 
-def test_a_backlog_of_usage_takes_no_more_than_its_share_beside_reserves() -> None:
-    assert kinds(filled(reserve=10, usage=1_000).next_batch()) == {"reserve": 10, "usage": 24}
+def test_a_lane_takes_its_own_kinds_alone() -> None:
+    queues = filled(reserve=10, usage=1_000)
+    assert kinds(queues.next_batch(CALLS, ())) == {"reserve": 10}
+    assert kinds(queues.next_batch(ENDS, ())) == {"usage": BATCH_SIZE}
 
 
-def test_settlements_keep_pace_with_a_storm_of_reserves() -> None:
-    batch = kinds(filled(reserve=1_000, usage=1_000).next_batch())
-    assert batch["reserve"] == batch["usage"] == BATCH_SIZE // 2
-
-
-def test_without_reserves_usage_fills_the_batch() -> None:
-    assert kinds(filled(usage=1_000).next_batch()) == {"usage": BATCH_SIZE}
-
-
-def test_nobody_starves_when_all_wait() -> None:
-    batch = kinds(filled(reserve=1_000, usage=1_000, admin=1_000, sweeper=1_000).next_batch())
+@pytest.mark.parametrize("lane", LANES)
+def test_nobody_starves_when_all_wait(lane: tuple[Kind, ...]) -> None:
+    batch = kinds(filled(reserve=1_000, usage=1_000, admin=1_000, sweeper=1_000).next_batch(lane, ()))
     assert sum(batch.values()) == BATCH_SIZE
-    assert all(batch[str(kind)] >= places for kind, places in PLACES_BESIDE_RESERVES.items())
+    assert all(batch[str(kind)] >= GUARANTEED.get(kind, 1) for kind in lane)
+
+
+def test_accounts_in_another_lanes_commit_are_passed_over_and_keep_their_place() -> None:
+    queues = filled(usage=3)
+    assert [each.account_id for each in queues.next_batch(ENDS, {"usage-0", "usage-2"})] == ["usage-1"]
+    assert [each.account_id for each in queues.next_batch(ENDS, ())] == ["usage-0", "usage-2"]
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_everything_is_taken_in_the_end_and_in_order(kind: Kind) -> None:
     queues = filled(**{str(kind): 300})
     taken: list[str] = []
-    while batch := queues.next_batch():
+    while batch := queues.next_batch((kind,), ()):
         assert len(batch) <= BATCH_SIZE
         taken += [each.account_id for each in batch]
     assert taken == [f"{kind}-{number}" for number in range(300)]
+    assert queues.waiting(Kind) == 0
 
 
 def test_a_full_queue_takes_nothing_more() -> None:

@@ -1,15 +1,17 @@
 """Bounded queues by kind, and which commands make the next batch."""
 
 from collections import deque
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from ledger.application.submission import Kind, Submission
 
 BATCH_SIZE: Final = 128
 CAPACITY: Final = {Kind.RESERVE: 4_096, Kind.USAGE: 4_096, Kind.ADMIN: 1_024, Kind.SWEEPER: 1_024}
-PLACES_BESIDE_RESERVES: Final = {Kind.ADMIN: 16, Kind.SWEEPER: 8, Kind.USAGE: 24}
-"""What a kind has in a batch at least, so that neither a backlog nor a storm starves another."""
-MAX_RESERVES: Final = 64
+GUARANTEED: Final = {Kind.ADMIN: 16, Kind.SWEEPER: 8}
+"""Places that a kind has in its lane's batch at least, so that the lane's other kind can't starve it."""
+MAX_PASSED_OVER: Final = 256
+"""How far a lane looks past commands whose account is in another lane's commit."""
 MAX_RESERVE_WAIT_SECONDS: Final = 0.5
 
 
@@ -18,9 +20,6 @@ class Queues:
 
     def __init__(self) -> None:
         self._waiting: dict[Kind, deque[Submission]] = {kind: deque() for kind in Kind}
-
-    def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
 
     def depth(self, kind: Kind) -> int:
         return len(self._waiting[kind])
@@ -37,23 +36,26 @@ class Queues:
         waiting.append(submission)
         return True
 
-    def next_batch(self) -> list[Submission]:
-        """Up to `BATCH_SIZE` commands.
+    def waiting(self, kinds: Iterable[Kind]) -> int:
+        return sum(len(self._waiting[kind]) for kind in kinds)
 
-        People wait for reserves, so a batch with any holds about as many settlements, not more: those keep pace, and a
-        backlog of them makes no call slow. Without reserves, whoever waits fills the batch.
-        """
+    def next_batch(self, kinds: Sequence[Kind], in_commit: Container[str]) -> list[Submission]:
+        """Up to `BATCH_SIZE` commands of these kinds, guaranteed places first; accounts in commit are passed over."""
         batch: list[Submission] = []
-        self._move(Kind.RESERVE, batch, MAX_RESERVES)
-        reserves = len(batch)
-        for kind, places in PLACES_BESIDE_RESERVES.items():
-            self._move(kind, batch, max(places, reserves) if kind is Kind.USAGE else places)
-        if not reserves:
-            for kind in PLACES_BESIDE_RESERVES:
-                self._move(kind, batch, BATCH_SIZE - len(batch))
+        for kind in kinds:
+            self._move(kind, batch, GUARANTEED.get(kind, 0), in_commit)
+        for kind in kinds:
+            self._move(kind, batch, BATCH_SIZE - len(batch), in_commit)
         return batch
 
-    def _move(self, kind: Kind, batch: list[Submission], places: int) -> None:
+    def _move(self, kind: Kind, batch: list[Submission], places: int, in_commit: Container[str]) -> None:
         waiting = self._waiting[kind]
-        for _ in range(min(places, len(waiting), BATCH_SIZE - len(batch))):
-            batch.append(waiting.popleft())
+        passed_over: list[Submission] = []
+        while places > 0 and waiting and len(passed_over) < MAX_PASSED_OVER:
+            submission = waiting.popleft()
+            if submission.account_id in in_commit:
+                passed_over.append(submission)
+            else:
+                batch.append(submission)
+                places -= 1
+        waiting.extendleft(reversed(passed_over))

@@ -1,0 +1,145 @@
+"""Several ledger processes on the same accounts: what one remembers never outlives what another committed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest_asyncio
+from contracts.balance import Balance
+from contracts.errors import RefusalCode
+from contracts.events import UsageRecorded
+from contracts.reservations import Granted, Refused
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.application.executor import Executor
+from ledger.application.submission import Kind
+from ledger.domain.catalog import Catalog, Plan
+from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangeStatus, GrantCredits, ReserveTokens, SettleUsage
+from ledger.domain.decision import Answer, Ended
+from ledger.domain.policy import Policy
+from ledger.migrate import migrate_ledger
+from ledger.operate.verify import Verified, verify
+
+POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def migrated(database_url: str) -> str:
+    await migrate_ledger(database_url)
+    return database_url
+
+
+@pytest_asyncio.fixture
+async def pair(migrated: str) -> AsyncIterator[tuple[Executor, Executor]]:
+    async with Executor(migrated, POLICY) as first, Executor(migrated, POLICY) as second:
+        yield first, second
+
+
+def reserve(account_id: str, reservation_id: str, tokens: int = 100) -> ReserveTokens:
+    return ReserveTokens(
+        account_id=account_id,
+        reservation_id=reservation_id,
+        model="gpt-4o",
+        endpoint="/v1/chat/completions",
+        prompt_tokens=tokens,
+        maximum_output_tokens=0,
+        content_hash=str(tokens),
+    )
+
+
+def settle(account_id: str, reservation_id: str, tokens: int) -> SettleUsage:
+    usage = UsageRecorded(
+        reservation_id=reservation_id,
+        model="gpt-4o",
+        endpoint="/v1/chat/completions",
+        usage=TokenUsage(prompt_tokens=tokens),
+        usage_source=UsageSource.PROVIDER,
+        outcome=Outcome.COMPLETED,
+        status=200,
+        started_at=datetime.now(UTC),
+        duration_ms=1,
+    )
+    return SettleUsage(account_id=account_id, usage=usage, content_hash=str(tokens))
+
+
+async def do(executor: Executor, command: object, kind: Kind = Kind.RESERVE) -> Answer:
+    return await executor.submit(command, kind)  # type: ignore[arg-type]  # any command
+
+
+async def warm(executor: Executor, account_id: str) -> None:
+    """Make the executor remember the account."""
+    for _ in range(2):
+        await do(executor, AdvanceAccount(account_id=account_id), Kind.SWEEPER)
+
+
+async def test_a_grant_elsewhere_counts_at_once(pair: tuple[Executor, Executor]) -> None:
+    here, elsewhere = pair
+    await do(here, ChangeLimit(account_id="grant", monthly_limit=50), Kind.ADMIN)
+    await warm(here, "grant")
+    assert isinstance(await do(here, reserve("grant", "g-1")), Refused)
+    await do(
+        elsewhere, GrantCredits(account_id="grant", lot_id="l", tokens=500, source="admin", reference="r"), Kind.ADMIN
+    )
+    assert isinstance(await do(here, reserve("grant", "g-2")), Granted)
+
+
+async def test_a_suspension_elsewhere_counts_at_once(pair: tuple[Executor, Executor]) -> None:
+    here, elsewhere = pair
+    await warm(here, "suspended")
+    assert isinstance(await do(here, reserve("suspended", "s-1")), Granted)
+    await do(elsewhere, ChangeStatus(account_id="suspended", status="suspended"), Kind.ADMIN)
+    refused = await do(here, reserve("suspended", "s-2"))
+    assert isinstance(refused, Refused)
+    assert refused.code is RefusalCode.ACCOUNT_SUSPENDED
+
+
+async def test_a_reserve_repeated_at_another_process_gets_the_same_answer(pair: tuple[Executor, Executor]) -> None:
+    here, elsewhere = pair
+    await warm(elsewhere, "repeat")
+    first = await do(here, reserve("repeat", "same"))
+    await warm(elsewhere, "repeat")
+    assert await do(elsewhere, reserve("repeat", "same")) == first
+    assert isinstance(await do(elsewhere, reserve("repeat", "same", 101)), Refused)
+
+
+async def test_a_hold_made_here_can_be_settled_elsewhere_and_only_once(pair: tuple[Executor, Executor]) -> None:
+    here, elsewhere = pair
+    await do(here, reserve("moved", "m"))
+    await warm(elsewhere, "moved")
+    assert await do(elsewhere, settle("moved", "m", 60), Kind.USAGE) == Ended("m", changed=True)
+    assert await do(here, settle("moved", "m", 60), Kind.USAGE) == Ended("m", changed=False)
+    balance = await do(here, AdvanceAccount(account_id="moved"), Kind.SWEEPER)
+    assert isinstance(balance, Balance)
+    assert (balance.monthly_used, balance.held) == (60, 0)
+
+
+async def test_two_processes_never_grant_more_than_there_is(pair: tuple[Executor, Executor]) -> None:
+    calls = [do(pair[number % 2], reserve("scarce", f"scarce-{number}", 1_000)) for number in range(200)]
+    granted = [answer for answer in await asyncio.gather(*calls) if isinstance(answer, Granted)]
+    assert len(granted) == 10
+    assert sorted(answer.available for answer in granted) == [number * 1_000 for number in range(10)]
+
+
+async def test_mixed_work_of_two_processes_leaves_a_log_that_folds_to_the_states(
+    pair: tuple[Executor, Executor], migrated: str
+) -> None:
+    choices = random.Random(7)
+
+    async def call(number: int) -> int:
+        account_id, reservation_id = f"mixed-{number % 5}", f"mixed-{number}"
+        answer = await do(choices.choice(pair), reserve(account_id, reservation_id, 20))
+        if isinstance(answer, Refused):
+            return 0
+        for _ in range(choices.randrange(1, 3)):
+            await do(choices.choice(pair), settle(account_id, reservation_id, 15), Kind.USAGE)
+        return 15
+
+    used = sum(await asyncio.gather(*(call(number) for number in range(1_000))))
+    assert isinstance(await verify(migrated), Verified)
+    connection = await asyncpg.connect(migrated)
+    charged = await connection.fetchval(
+        "SELECT sum((state ->> 'monthly_used')::bigint) FROM ledger.accounts WHERE account_id LIKE 'mixed-%'"
+    )
+    await connection.close()
+    assert charged == used == 15_000
