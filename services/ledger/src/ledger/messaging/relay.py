@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 NAME: Final = "ledger"
 LEADER_LOCK: Final = 7205759403792794
-BATCH: Final = 500
+BATCH: Final = 250
 GATHER_SECONDS: Final = 0.02
 BUSY_GATHER_SECONDS: Final = 0.1
 BUSY_EVENTS: Final = 20
