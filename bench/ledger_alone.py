@@ -23,8 +23,9 @@ from chassis.ids import new_uuid7
 from contracts.events import UsageRecorded
 from contracts.reservations import Granted
 from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.application.committer import CONNECTION_SETTINGS
 from ledger.application.content import usage_hash
-from ledger.application.executor import CONNECTION_SETTINGS, Executor
+from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import ReserveTokens, SettleUsage
