@@ -162,7 +162,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
 @asynccontextmanager
 async def running_upstream() -> AsyncIterator[ScriptedUpstream]:
     upstream = ScriptedUpstream()
-    server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0, limit=64 * 2**20)
+    server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0, limit=64 * 2**20, backlog=1_024)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream
