@@ -78,6 +78,8 @@ class PostgresServer:
             "synchronous_commit": "on",
             "full_page_writes": "on",
             "max_wal_size": "2GB",
+            # Zeroing each new segment of 16 MB held up every commit for some 30 ms, several times a second under load.
+            "wal_init_zero": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_min_messages": "warning",
