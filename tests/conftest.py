@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
 from tests.support.infrastructure import Postgres, start_nats, start_postgres, wipe_streams
+
+
+@pytest_asyncio.fixture
+async def closing() -> AsyncIterator[AsyncExitStack]:
+    """Closes at the test's end what it was given. A client left to the garbage collector takes its sockets along while
+    the tests' event loop still watches them, and the next connection with such a number never hears anything."""
+    async with AsyncExitStack() as stack:
+        yield stack
 
 
 @pytest_asyncio.fixture(scope="session")

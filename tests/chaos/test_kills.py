@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,11 @@ def settled_at(stack: Stack, account: str, tokens: int, timeout_seconds: float =
         raise AssertionError(f"{stack.balance(account)} never came to {tokens}\n{stack.output()[-3000:]}") from None
 
 
-async def test_a_gateway_killed_mid_stream_is_charged_and_later_corrected(stack: Stack) -> None:
+async def test_a_gateway_killed_mid_stream_is_charged_and_later_corrected(
+    stack: Stack, closing: AsyncExitStack
+) -> None:
     account = "gateway-killed"
-    client = stack.async_client(account)
+    client = await closing.enter_async_context(stack.async_client(account))
     stream = await client.chat.completions.create(
         model="demo-words:3000-pace:20", messages=QUESTION, stream=True, max_tokens=3_000
     )
@@ -220,9 +223,11 @@ async def test_a_part_killed_under_load_comes_back_by_itself(stack: Stack, part:
     assert ends(stack, account) == Counter(load.served)
 
 
-async def test_a_ledger_down_longer_than_a_hold_lives_reads_its_backlog_first(stack: Stack) -> None:
+async def test_a_ledger_down_longer_than_a_hold_lives_reads_its_backlog_first(
+    stack: Stack, closing: AsyncExitStack
+) -> None:
     account = "backlog"
-    client = stack.async_client(account)
+    client = await closing.enter_async_context(stack.async_client(account))
 
     async def call() -> str:
         raw = await client.chat.completions.with_raw_response.create(
@@ -247,9 +252,11 @@ async def test_a_ledger_down_longer_than_a_hold_lives_reads_its_backlog_first(st
     assert ends(stack, account) == Counter(served)
 
 
-async def test_a_reserve_whose_answer_never_came_leaves_no_hold_and_no_charge(stack: Stack) -> None:
+async def test_a_reserve_whose_answer_never_came_leaves_no_hold_and_no_charge(
+    stack: Stack, closing: AsyncExitStack
+) -> None:
     account = "unanswered"
-    client = stack.async_client(account)
+    client = await closing.enter_async_context(stack.async_client(account))
     await client.chat.completions.create(model="demo-usage:20:0:30", messages=QUESTION)
     await asyncio.to_thread(settled_at, stack, account, 50)
     pid = stack.pid("ledger")

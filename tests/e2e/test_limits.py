@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import Any
 
 import openai
@@ -25,9 +26,11 @@ def wait_kinds(stack: Stack, account: str, expected: Counter[str]) -> None:
     assert kinds(stack, account) == expected
 
 
-async def test_two_hundred_parallel_calls_on_a_balance_for_ten(stack: Stack, account: str) -> None:
+async def test_two_hundred_parallel_calls_on_a_balance_for_ten(
+    stack: Stack, closing: AsyncExitStack, account: str
+) -> None:
     stack.limit(account, 1_200)
-    client = stack.async_client(account)
+    client = await closing.enter_async_context(stack.async_client(account))
 
     async def call() -> int | None:
         try:
@@ -80,10 +83,10 @@ def test_the_last_seven_hundred_tokens_are_served_in_shrinking_answers_until_one
 
 
 async def test_with_three_thousand_left_a_chat_and_its_parallel_title_are_both_served(
-    stack: Stack, account: str
+    stack: Stack, closing: AsyncExitStack, account: str
 ) -> None:
     stack.limit(account, 3_000)
-    client = stack.async_client(account)
+    client = await closing.enter_async_context(stack.async_client(account))
 
     async def chat() -> str | None:
         finish: str | None = None
