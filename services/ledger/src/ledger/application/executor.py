@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Self
 
 from ledger.application.admission import Admission
@@ -12,6 +13,7 @@ from ledger.application.submission import Idempotency, Kind, Submission
 from ledger.domain.commands import Command
 from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
+from ledger.metrics import QUEUE_DEPTH
 from ledger.store.rows import AuditEntry
 
 LANES: Final[tuple[tuple[Kind, ...], ...]] = ((Kind.RESERVE, Kind.ADMIN), (Kind.USAGE, Kind.SWEEPER))
@@ -38,15 +40,14 @@ class Executor:
     ) -> None:
         """`on_commit` is called after each commit that stored events."""
         self._queues = Queues()
+        for kind in Kind:
+            QUEUE_DEPTH.labels(kind.value).set_function(partial(self._queues.depth, kind))
         self._in_commit: set[str] = set()
         self._wakeups = {kinds: asyncio.Event() for kinds in LANES}
         admission, recent = Admission(openings_per_minute), RecentAccounts()
         self._committers = {kinds: Committer(database_url, policy, admission, recent, on_commit) for kinds in LANES}
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-
-    def depth(self, kind: Kind) -> int:
-        return self._queues.depth(kind)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run(), name="executor")
