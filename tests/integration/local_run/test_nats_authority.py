@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import nats
 import nats.errors
 import pytest
 import pytest_asyncio
+from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, provision, publish_in_order
 from chassis.nats import connect
 from contracts import subjects
@@ -36,11 +38,23 @@ async def clients(server: NatsServer) -> AsyncIterator[dict[str, Client]]:
         await client.close()
 
 
-async def test_the_ledger_provisions_and_publishes_and_reads_usage(clients: dict[str, Client]) -> None:
-    ledger, gateway = clients["ledger"], clients["gateway"]
-    assert (
-        await publish_in_order(gateway, [Message("solaris.usage.recorded.ana", b"{}", f"u{n}") for n in range(3)]) >= 3
-    )
+@pytest_asyncio.fixture(scope="module")
+async def publishers(server: NatsServer, clients: dict[str, Client]) -> AsyncIterator[dict[str, CoreNats]]:
+    """The clients of the services' own data path; streams are there."""
+    async with AsyncExitStack() as stack:
+        opened = {}
+        for name in ("ledger", "gateway"):
+            opened[name] = await stack.enter_async_context(CoreNats(server.url(name), service=name))
+            assert await opened[name].wait_connected(5)
+        yield opened
+
+
+async def test_the_ledger_provisions_and_publishes_and_reads_usage(
+    clients: dict[str, Client], publishers: dict[str, CoreNats]
+) -> None:
+    ledger = clients["ledger"]
+    usage = [Message("solaris.usage.recorded.ana", b"{}", f"u{n}") for n in range(3)]
+    assert await publish_in_order(publishers["gateway"], usage) >= 3
     subscription = await ledger.jetstream().pull_subscribe_bind(
         durable=subjects.LEDGER_USAGE_CONSUMER, stream=subjects.USAGE_STREAM
     )
@@ -48,15 +62,15 @@ async def test_the_ledger_provisions_and_publishes_and_reads_usage(clients: dict
     for message in messages:
         await message.ack_sync(timeout=5)
     assert len(messages) == 3
-    assert (
-        await publish_in_order(ledger, [Message("solaris.ledger.usage_settled.ana", b"{}", f"l{n}") for n in range(2)])
-        >= 2
-    )
+    events = [Message("solaris.ledger.usage_settled.ana", b"{}", f"l{n}") for n in range(2)]
+    assert await publish_in_order(publishers["ledger"], events) >= 2
     assert (await ledger.jetstream().stream_info("USAGE")).state.messages >= 3
 
 
-async def test_the_notifier_reads_its_events_and_acknowledges_them(clients: dict[str, Client]) -> None:
-    await publish_in_order(clients["ledger"], [Message("solaris.ledger.threshold_crossed.ana", b"{}", "t1")])
+async def test_the_notifier_reads_its_events_and_acknowledges_them(
+    clients: dict[str, Client], publishers: dict[str, CoreNats]
+) -> None:
+    await publish_in_order(publishers["ledger"], [Message("solaris.ledger.threshold_crossed.ana", b"{}", "t1")])
     subscription = (
         await clients["notifier"]
         .jetstream()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -20,6 +19,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from chassis.core_nats.client import CoreNats
 from chassis.ids import new_uuid7
 
 log = structlog.get_logger()
@@ -144,7 +144,7 @@ def _report_drift(name: str, wanted: StreamConfig, actual: StreamConfig) -> None
             log.warning("stream_drifted", stream=name, setting=attribute, actual=repr(getattr(actual, attribute)))
 
 
-async def publish_in_order(client: Client, messages: Sequence[Message]) -> int:
+async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int:
     """Publish up to `MAX_ATOMIC_BATCH` messages of one stream in order; returns the last stream sequence.
 
     One atomic batch where it pays. A batch that the server refuses (one duplicate id refuses the whole) is published
@@ -165,14 +165,15 @@ async def publish_in_order(client: Client, messages: Sequence[Message]) -> int:
     return sequence
 
 
-async def _publish_batch(client: Client, messages: Sequence[Message]) -> int:
-    batch_id = new_uuid7().hex
+async def _publish_batch(client: CoreNats, messages: Sequence[Message]) -> int:
+    batch_id = new_uuid7()
     *body, last = messages
     for number, message in enumerate(body, start=1):
         headers = {_MESSAGE_ID: message.id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
-        await client.publish(message.subject, message.payload, headers=headers)
+        client.publish(message.subject, message.payload, headers=headers)
         if number % SLICE == 0:
             await asyncio.sleep(0)
+            await client.writable()
     headers = {
         _MESSAGE_ID: last.id,
         "Nats-Batch-Id": batch_id,
@@ -182,13 +183,13 @@ async def _publish_batch(client: Client, messages: Sequence[Message]) -> int:
     return await _request_ack(client, last, headers)
 
 
-async def _publish_one(client: Client, message: Message) -> int:
+async def _publish_one(client: CoreNats, message: Message) -> int:
     return await _request_ack(client, message, {_MESSAGE_ID: message.id})
 
 
-async def _request_ack(client: Client, message: Message, headers: dict[str, str]) -> int:
-    answer = await client.request(message.subject, message.payload, timeout=PUBLISH_TIMEOUT_SECONDS, headers=headers)
-    ack = json.loads(answer.data)
+async def _request_ack(client: CoreNats, message: Message, headers: dict[str, str]) -> int:
+    answer = await client.request(message.subject, message.payload, seconds=PUBLISH_TIMEOUT_SECONDS, headers=headers)
+    ack = json.loads(answer)
     if "error" in ack:
         raise PublishRejectedError(ack["error"].get("err_code", 0), ack["error"].get("description", "refused"))
     return int(ack["seq"])

@@ -6,15 +6,14 @@ import json
 from types import TracebackType
 from typing import Final, Self
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+
+from chassis.core_nats.client import CoreNats
+from chassis.core_nats.wire import Message
 
 REQUEST_SECONDS: Final = 5.0
 """How long the server holds one pull request open; a lost one is noticed one second later."""
-_STATUS: Final = "Status"
-_EXPIRED: Final = frozenset({"404", "408"})
+_EXPIRED: Final = ("404", "408")
 _HEARTBEAT: Final = "100"
 
 
@@ -29,29 +28,28 @@ class Puller:
     short time, costs a round trip each time; here a request stays open and its messages are taken as they come.
     """
 
-    def __init__(self, client: Client, stream: str, durable: str, *, batch: int) -> None:
+    def __init__(self, client: CoreNats, stream: str, durable: str, *, batch: int) -> None:
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._request = json.dumps({"batch": batch, "expires": int(REQUEST_SECONDS * 1e9)}).encode()
         self._batch = batch
         self._missing = 0
-        self._arrived: list[Msg] = []
+        self._arrived: list[Message] = []
         self._wakeup = asyncio.Event()
         self._inbox = client.new_inbox()
-        self._subscription: Subscription | None = None
+        self._subscription = b""
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._client.subscribe(self._inbox, cb=self._receive)
+        self._subscription = self._client.subscribe(self._inbox, self._receive)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._subscription is not None:
-            with contextlib.suppress(NatsError, OSError, ValueError):
-                await self._subscription.unsubscribe()
+        with contextlib.suppress(NatsError):
+            self._client.unsubscribe(self._subscription)
 
-    async def next(self) -> list[Msg]:
+    async def next(self) -> list[Message]:
         """What has arrived since the last call, at least one message unless the request ran out empty.
 
         Raises:
@@ -59,8 +57,8 @@ class Puller:
             nats.errors.Error: the connection does not take the request.
         """
         if self._missing <= 0 and not self._arrived:
+            self._client.publish(self._subject, self._request, reply=self._inbox)
             self._missing = self._batch
-            await self._client.publish(self._subject, self._request, reply=self._inbox)
         if not self._arrived:
             self._wakeup.clear()
             try:
@@ -72,17 +70,30 @@ class Puller:
         arrived, self._arrived = self._arrived, []
         return [message for message in arrived if not self._is_status(message)]
 
-    async def _receive(self, message: Msg) -> None:
+    def acknowledge(self, message: Message) -> None:
+        """Its effect stands; a lost acknowledgement brings the message again."""
+        self._client.publish(message.reply, b"+ACK")
+
+    def put_back(self, message: Message, delay_seconds: float) -> None:
+        """It is to come again, not before this time is over."""
+        self._client.publish(message.reply, b'-NAK {"delay": %d}' % int(delay_seconds * 1e9))
+
+    def terminate(self, message: Message) -> None:
+        """It is never to come again."""
+        self._client.publish(message.reply, b"+TERM")
+
+    def _receive(self, message: Message) -> None:
         self._arrived.append(message)
         self._wakeup.set()
 
-    def _is_status(self, message: Msg) -> bool:
-        status = (message.headers or {}).get(_STATUS) if not message.data else None
-        if status is None:
+    def _is_status(self, message: Message) -> bool:
+        # Every stored message asks for its acknowledgement. What its publisher wrote into it is not the server's word.
+        if message.reply:
             self._missing -= 1
             return False
-        if status in _EXPIRED:
+        status = message.status
+        if status.startswith(_EXPIRED):
             self._missing = 0
-        elif status != _HEARTBEAT:
-            raise PullEndedError(f"{status} {(message.headers or {}).get('Description', '')}")
+        elif status and not status.startswith(_HEARTBEAT):
+            raise PullEndedError(status)
         return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import structlog
+from chassis.core_nats.client import CoreNats
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
 from chassis.server import settle_memory, stop_signal
@@ -25,7 +26,6 @@ from gateway.http.server import serve
 from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
 from gateway.messaging.drainer import Drainer
-from gateway.messaging.link import NatsLink
 from gateway.messaging.reservations import Reserver
 from gateway.settings import Enforcement, GatewaySettings, LedgerFailure
 from gateway.tokenizers import token_counter
@@ -44,7 +44,6 @@ class Metering:
 
     journal: Journal
     drainer: Drainer
-    link: NatsLink
     reserver: Reserver
 
 
@@ -145,24 +144,24 @@ async def _metering(settings: GatewaySettings) -> AsyncIterator[Metering]:
         journal.open()
     except (OSError, JournalInUseError) as error:
         raise SystemExit(f"cannot start: the journal below SOLARIS_DATA_DIR can't be used: {error!r}") from error
-    link = NatsLink(settings.nats_url)
-    link.open()
-    drainer = Drainer(journal, PositionFile(directory / "position.json"), link)
+    client = CoreNats(settings.nats_url, service="gateway")
+    client.open()
+    drainer = Drainer(journal, PositionFile(directory / "position.json"), client)
     metrics.JOURNAL_BACKLOG_BYTES.set_function(drainer.backlog_bytes)
     metrics.JOURNAL_WORKING.set_function(lambda: float(journal.failure is None))
     metrics.JOURNAL_LOST.set_function(lambda: journal.lost_lines)
     reserver = Reserver(
-        link,
+        client,
         deadline_seconds=settings.reserve_deadline_seconds,
         attempt_seconds=settings.reserve_attempt_seconds,
     )
     async with _background(drainer.run):
-        yield Metering(journal=journal, drainer=drainer, link=link, reserver=reserver)
+        yield Metering(journal=journal, drainer=drainer, reserver=reserver)
         if not await drainer.drain(DRAIN_SECONDS):
             log.warning("journal_not_drained", backlog_bytes=drainer.backlog_bytes())
     drainer.close()
     await journal.close()
-    await link.close()
+    await client.close()
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+from chassis.core_nats.client import CoreNats
 from chassis.logging import configure_logging
 from chassis.nats import connect
 from chassis.postgres import create_pool
@@ -30,31 +31,34 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     client = await connect(settings.nats_url, service="ledger")
     pool = await create_pool(settings.database_url, min_size=1, max_size=6, service="ledger")
     replicas = settings.jetstream_replicas
-    relay = Relay(settings.database_url, client, replicas=replicas)
+    core = CoreNats(settings.nats_url, service="ledger")
+    jetstream = client.jetstream()
+    relay = Relay(settings.database_url, core, jetstream, replicas=replicas)
     profiles = Profiles(pool)
     reads = ReadResponder(client, pool, policy, profiles)
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
-    async with serve(build_app(client, reads), settings.host, settings.ledger_port):
-        usage = UsageConsumer(client, executor, pool, replicas=replicas)
+    async with serve(build_app(client, core, reads), settings.host, settings.ledger_port):
+        usage = UsageConsumer(core, jetstream, executor, pool, replicas=replicas)
         sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
-        reserves = ReserveResponder(client, executor, profiles)
+        reserves = ReserveResponder(core, executor, profiles)
         executing = asyncio.create_task(executor.run())
         loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles)]
-        await reserves.start()
+        reserves.start()
+        core.open()
         await reads.start()
         settle_memory()
         log.info("ledger_ready", port=settings.ledger_port, catalog=policy.catalog.version)
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([stopped, executing, *loops], return_when=asyncio.FIRST_COMPLETED)
         log.info("ledger_stopping", reason="signal" if stopped in done else "a loop ended")
-        await reserves.stop_receiving()
+        reserves.stop_receiving()
         for loop in loops:
             loop.cancel()
         executor.stop()
         ended = await asyncio.gather(executing, *loops, return_exceptions=True)
-    await reserves.stop()
+    await core.close()
     await client.close()
     pool.terminate()
     for result in ended:

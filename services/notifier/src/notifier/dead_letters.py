@@ -1,17 +1,19 @@
 """Announces dead letters to operators; the table holds them, the announcement only calls."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import nats.errors
 import structlog
-from chassis.jetstream import Message, PublishRejectedError, publish_in_order
 from contracts.deadletters import DeadLetter
+from contracts.envelope import MESSAGE_ID_HEADER
 from contracts.subjects import dead_letter
 from nats.aio.client import Client
 from pydantic import TypeAdapter
 
 from notifier.store import SERVICE, GivenUp, letter_id
 
+PUBLISH_SECONDS: Final = 5.0
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
 log = structlog.get_logger()
@@ -34,14 +36,13 @@ class Announcer:
             reason=letter.reason,
             failed_at=datetime.now(UTC),
         )
-        message = Message(
-            subject=dead_letter(SERVICE, letter.consumer),
-            payload=_letter.dump_json(announcement, exclude_none=True),
-            id=letter_id(number),
-        )
         try:
             if not self._client.is_connected:
                 raise nats.errors.ConnectionReconnectingError
-            await publish_in_order(self._client, [message])
-        except (nats.errors.Error, PublishRejectedError, TimeoutError, OSError) as error:
+            await self._client.jetstream(timeout=PUBLISH_SECONDS).publish(
+                dead_letter(SERVICE, letter.consumer),
+                _letter.dump_json(announcement, exclude_none=True),
+                headers={MESSAGE_ID_HEADER: letter_id(number)},
+            )
+        except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("dead_letter_not_announced", dead_letter=letter_id(number), error=type(error).__name__)

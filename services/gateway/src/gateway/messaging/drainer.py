@@ -6,18 +6,17 @@ from typing import Final
 
 import msgspec
 import structlog
+from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, publish_in_order
 from contracts.accounts import subject_token
 from contracts.events import USAGE_RECORDED
 from contracts.subjects import event_subject
-from nats.aio.client import Client
 from nats.errors import Error
 
 from gateway import metrics
 from gateway.journal.journal import Journal
 from gateway.journal.position import PositionFile
 from gateway.journal.segments import BEGINNING, Cursor
-from gateway.messaging.link import NatsLink
 
 log = structlog.get_logger()
 
@@ -43,10 +42,10 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 class Drainer:
     """One way for usage: what the journal has is published, and what a lost stream had is published again."""
 
-    def __init__(self, journal: Journal, position_file: PositionFile, link: NatsLink) -> None:
+    def __init__(self, journal: Journal, position_file: PositionFile, client: CoreNats) -> None:
         self._journal = journal
         self._position_file = position_file
-        self._link = link
+        self._client = client
         self._position = position_file.load()
         self._saved_at = 0.0
         self._unsaved = False
@@ -88,25 +87,24 @@ class Drainer:
 
     async def _publish_some(self) -> bool:
         """One batch of new records, and one of those to be published again; False when there was neither."""
-        client = self._link.client
-        if client is None:
+        if not self._client.is_connected:
             return False
         lines, end = self._journal.segments.read(self._position.published, MAX_BATCH)
         if lines:
-            await self._publish_new(client, lines, end)
+            await self._publish_new(lines, end)
         else:
             self._position.published = end  # past the torn last line of an older segment
-        resent = await self._publish_again(client)
+        resent = await self._publish_again()
         if time.monotonic() - self._saved_at > SAVE_INTERVAL_SECONDS:
             self._save()
         return bool(lines) or resent
 
-    async def _publish_new(self, client: Client, lines: list[bytes], end: Cursor) -> None:
+    async def _publish_new(self, lines: list[bytes], end: Cursor) -> None:
         position = self._position
         messages = _messages(lines)
         start = position.published
         if messages:
-            sequence = await publish_in_order(client, messages)
+            sequence = await publish_in_order(self._client, messages)
             if sequence < position.sequence:
                 log.warning("usage_stream_lost", sequence=sequence, expected_above=position.sequence)
                 position.resend, position.resend_until = BEGINNING, start
@@ -115,7 +113,7 @@ class Drainer:
         position.published = end
         self._unsaved = True
 
-    async def _publish_again(self, client: Client) -> bool:
+    async def _publish_again(self) -> bool:
         position = self._position
         if position.resend is None or position.resend_until is None:
             return False
@@ -126,7 +124,7 @@ class Drainer:
         else:
             messages = _messages(lines)
             if messages:
-                position.sequence = max(position.sequence, await publish_in_order(client, messages))
+                position.sequence = max(position.sequence, await publish_in_order(self._client, messages))
                 metrics.RESENT.inc(len(messages))
             position.resend = end
         self._unsaved = True
@@ -136,7 +134,7 @@ class Drainer:
         if self._unsaved:
             self._save()
         self._journal.appended.clear()
-        if self.backlog_bytes() > 0 and self._link.client is not None:
+        if self.backlog_bytes() > 0 and self._client.is_connected:
             await asyncio.sleep(BATCH_INTERVAL_SECONDS)
             return
         try:
@@ -144,7 +142,7 @@ class Drainer:
                 await self._journal.appended.wait()
         except TimeoutError:
             pass
-        if self._link.client is None:
+        if not self._client.is_connected:
             await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
     def _save(self) -> None:

@@ -8,14 +8,13 @@ from typing import Final
 
 import msgspec
 import structlog
+from chassis.core_nats.client import CoreNats
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
 from nats.errors import Error, NoRespondersError
-
-from gateway.messaging.link import NatsLink
 
 log = structlog.get_logger()
 
@@ -48,8 +47,8 @@ class Reservation:
 class Reserver:
     """Reserves within `deadline_seconds`, each attempt within `attempt_seconds`."""
 
-    def __init__(self, link: NatsLink, *, deadline_seconds: float, attempt_seconds: float) -> None:
-        self._link = link
+    def __init__(self, client: CoreNats, *, deadline_seconds: float, attempt_seconds: float) -> None:
+        self._client = client
         self._deadline_seconds = deadline_seconds
         self._attempt_seconds = attempt_seconds
 
@@ -70,13 +69,11 @@ class Reserver:
         doubtful = False
         reason = "not connected"
         while (left := ends_at - time.monotonic()) > 0:
-            client = await self._link.wait_for_client(left) if patient else self._link.client
-            if client is None:
+            if not (await self._client.wait_connected(left) if patient else self._client.is_connected):
                 break
-            timeout = max(0.001, min(self._attempt_seconds, ends_at - time.monotonic()))
+            seconds = max(0.001, min(self._attempt_seconds, ends_at - time.monotonic()))
             try:
-                message = await client.request(subject, payload, timeout=timeout)
-                answer = _decode_reserve(message.data)
+                answer = _decode_reserve(await self._client.request(subject, payload, seconds=seconds))
             except NoRespondersError:
                 reason = "no ledger is listening"
             except (Error, TimeoutError) as error:
@@ -99,11 +96,10 @@ class Reserver:
 
     async def why_not_ready(self) -> str | None:
         """None when a reserve would be answered now, else the failing part."""
-        client = self._link.client
-        if client is None:
+        if not self._client.is_connected:
             return "not connected to NATS"
         try:
-            answer = _decode_ready((await client.request(subjects.READ_READY, b"", timeout=READY_SECONDS)).data)
+            answer = _decode_ready(await self._client.request(subjects.READ_READY, b"", seconds=READY_SECONDS))
         except NoRespondersError:
             return "no ledger is listening"
         except (Error, TimeoutError, msgspec.MsgspecError) as error:

@@ -5,13 +5,14 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, publish_in_order
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
 from contracts.envelope import event_name
 from contracts.subjects import event_subject
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 
 from ledger.messaging.topology import ensure_topology
 from ledger.metrics import RELAY_LAG, RELAYED
@@ -48,9 +49,10 @@ def as_message(account_id: str, event_id: object, event_type: str, data: bytes) 
 class Relay:
     """One process relays at a time, by a session lock; were there two, ids would make it harmless."""
 
-    def __init__(self, database_url: str, client: Client, *, replicas: int = 1) -> None:
+    def __init__(self, database_url: str, client: CoreNats, jetstream: JetStreamContext, *, replicas: int = 1) -> None:
         self._database_url = database_url
         self._client = client
+        self._jetstream = jetstream
         self._replicas = replicas
         self._nudged = asyncio.Event()
 
@@ -73,7 +75,7 @@ class Relay:
 
     async def _recreate_streams(self) -> None:
         try:
-            await ensure_topology(self._client.jetstream(), self._replicas)
+            await ensure_topology(self._jetstream, self._replicas)
         except (NatsError, OSError, TimeoutError) as error:
             log.debug("topology_not_ensured", error=repr(error))
 

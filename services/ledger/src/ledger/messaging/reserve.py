@@ -1,18 +1,19 @@
 """Answers `reserve` requests: a message becomes a command, an outcome becomes an answer."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 import structlog
+from chassis.core_nats.client import CoreNats
+from chassis.core_nats.wire import Message
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.errors import RefusalCode, UnavailableError
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 from pydantic import TypeAdapter, ValidationError
 
 from ledger.application.content import reserve_hash
@@ -21,51 +22,35 @@ from ledger.application.profiles import Profiles
 from ledger.application.submission import Kind
 from ledger.domain import commands
 from ledger.domain.decision import Answer
-from ledger.messaging.replies import Replies
 from ledger.store.codec import encode
 
 log = structlog.get_logger()
 
-MAX_PENDING_MESSAGES: Final = 16_384
 _parse: Final = TypeAdapter(ReserveTokens).validate_json
 
 
 class ReserveResponder:
-    """Never waits for an answer before reading the next request."""
+    """Never waits for an answer before reading the next request; the executor's bounded queue is where they wait."""
 
-    def __init__(self, client: Client, executor: Executor, profiles: Profiles) -> None:
+    def __init__(self, client: CoreNats, executor: Executor, profiles: Profiles) -> None:
         self._client = client
         self._executor = executor
         self._profiles = profiles
-        self._replies = Replies(client)
-        self._subscription: Subscription | None = None
-        self._sender: asyncio.Task[None] | None = None
+        self._subscription = b""
 
-    async def start(self) -> None:
-        self._sender = asyncio.create_task(self._replies.run(), name="reserve-replies")
-        self._subscription = await self._client.subscribe(
-            f"{subjects.RESERVE_PREFIX}.*",
-            queue=subjects.LEDGER_QUEUE,
-            cb=self._receive,
-            pending_msgs_limit=MAX_PENDING_MESSAGES,
+    def start(self) -> None:
+        self._subscription = self._client.subscribe(
+            f"{subjects.RESERVE_PREFIX}.*", self._receive, queue=subjects.LEDGER_QUEUE
         )
 
-    async def stop_receiving(self) -> None:
+    def stop_receiving(self) -> None:
         """Take no new request; those in the executor are still answered."""
-        if self._subscription is not None:
-            await self._subscription.unsubscribe()
+        with contextlib.suppress(NatsError):
+            self._client.unsubscribe(self._subscription)
 
-    async def stop(self) -> None:
-        """Send the last answers."""
-        if self._sender is not None:
-            self._sender.cancel()
-        # Answers of the last commit are put by callbacks that the event loop has yet to run.
-        await asyncio.sleep(0)
-        await self._replies.send_waiting()
-
-    async def _receive(self, message: Msg) -> None:
+    def _receive(self, message: Message) -> None:
         try:
-            request = _parse(message.data)
+            request = _parse(message.payload)
         except ValidationError as error:
             log.warning("reserve_invalid", problems=error.error_count(), first=str(error.errors()[0]["loc"]))
             self._refuse(message.reply, "", RefusalCode.INVALID_REQUEST)
@@ -101,17 +86,22 @@ class ReserveResponder:
             return
         match future.result():
             case Granted() as granted:
-                self._replies.put(reply_subject, encode(ReserveAnswer(granted=granted)))
+                self._reply(reply_subject, ReserveAnswer(granted=granted))
             case Refused() as refused:
                 localised = self._profiles.localised(request.account_id, refused)
-                self._replies.put(reply_subject, encode(ReserveAnswer(refused=localised)))
+                self._reply(reply_subject, ReserveAnswer(refused=localised))
             case _:
                 self._refuse(reply_subject, request.reservation_id, RefusalCode.INVALID_REQUEST)
 
     def _refuse(self, reply_subject: str, reservation_id: str, code: RefusalCode) -> None:
-        self._replies.put(
-            reply_subject, encode(ReserveAnswer(refused=Refused(reservation_id=reservation_id, code=code)))
-        )
+        self._reply(reply_subject, ReserveAnswer(refused=Refused(reservation_id=reservation_id, code=code)))
+
+    def _reply(self, reply_subject: str, answer: ReserveAnswer) -> None:
+        """Send an answer. One that can't be sent is dropped: the asker asks again with the same id."""
+        try:
+            self._client.publish(reply_subject, encode(answer))
+        except (NatsError, ValueError) as error:
+            log.warning("reply_dropped", error=repr(error))
 
 
 def _command(request: ReserveTokens) -> commands.ReserveTokens:

@@ -7,6 +7,8 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.core_nats.client import CoreNats
+from chassis.core_nats.wire import Message
 from chassis.jetstream import SLICE
 from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
@@ -16,9 +18,8 @@ from contracts.deadletters import DeadLetter
 from contracts.envelope import MESSAGE_ID_HEADER, event_adapter
 from contracts.errors import SolarisError, UnavailableError
 from contracts.events import UsageRecorded
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from pydantic import ValidationError
 
 from ledger.application.content import usage_hash
@@ -61,9 +62,17 @@ def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
 class UsageConsumer:
     """Fetches no more than the executor drains; acknowledges a message when its effect, or its dead letter, stands."""
 
-    def __init__(self, client: Client, executor: Executor, pool: asyncpg.Pool, *, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        client: CoreNats,
+        jetstream: JetStreamContext,
+        executor: Executor,
+        pool: asyncpg.Pool,
+        *,
+        replicas: int = 1,
+    ) -> None:
         self._client = client
-        self._jetstream = client.jetstream()
+        self._jetstream = jetstream
         self._executor = executor
         self._pool = pool
         self._replicas = replicas
@@ -84,17 +93,17 @@ class UsageConsumer:
         ) as puller:
             while True:
                 if messages := await puller.next():
-                    await self._settle(messages)
+                    await self._settle(puller, messages)
 
-    async def _settle(self, messages: list[Msg]) -> None:
-        settling: list[tuple[Msg, asyncio.Future[Answer]]] = []
+    async def _settle(self, puller: Puller, messages: list[Message]) -> None:
+        settling: list[tuple[Message, asyncio.Future[Answer]]] = []
         for number, message in enumerate(messages, start=1):
             if number % SLICE == 0:
                 await asyncio.sleep(0)
             try:
-                causation_id, command = parse_usage(message.subject, message.data)
+                causation_id, command = parse_usage(message.subject, message.payload)
             except InvalidUsageError as error:
-                await self._give_up(message, str(error))
+                await self._give_up(puller, message, str(error))
                 continue
             settling.append((message, await self._submit(command, causation_id)))
         for number, (message, future) in enumerate(settling, start=1):
@@ -103,11 +112,11 @@ class UsageConsumer:
             try:
                 await future
             except UnavailableError:
-                await message.nak(delay=RETRY_SECONDS)
+                puller.put_back(message, RETRY_SECONDS)
             except SolarisError as error:
-                await self._give_up(message, str(error))
+                await self._give_up(puller, message, str(error))
             else:
-                await message.ack()
+                puller.acknowledge(message)
 
     async def _submit(self, command: SettleUsage, causation_id: str) -> asyncio.Future[Answer]:
         while True:
@@ -116,25 +125,24 @@ class UsageConsumer:
             except BusyError:
                 await asyncio.sleep(0.02)
 
-    async def _give_up(self, message: Msg, reason: str) -> None:
+    async def _give_up(self, puller: Puller, message: Message, reason: str) -> None:
         """Keep payload and reason, announce it, and only then take the message off the queue."""
-        headers = message.headers or {}
-        message_id = headers.get(MESSAGE_ID_HEADER) or sha256(message.data).hexdigest()
+        message_id = message.header(MESSAGE_ID_HEADER) or sha256(message.payload).hexdigest()
         number = await store_dead_letter(
             self._pool,
             consumer=subjects.LEDGER_USAGE_CONSUMER,
             message_id=message_id[:128],
             subject=message.subject,
-            payload=message.data,
+            payload=message.payload,
             reason=reason,
         )
         if number is not None:
             DEAD_LETTERS.inc()
             log.error("usage_dead_lettered", dead_letter=f"ledger:{number}", reason=reason)
-            await self._announce(number, message.subject, reason)
-        await message.term()
+            self._announce(number, message.subject, reason)
+        puller.terminate(message)
 
-    async def _announce(self, number: int, subject: str, reason: str) -> None:
+    def _announce(self, number: int, subject: str, reason: str) -> None:
         announcement = DeadLetter(
             id=f"ledger:{number}",
             service="ledger",
@@ -143,4 +151,4 @@ class UsageConsumer:
             reason=reason,
             failed_at=datetime.now(UTC),
         )
-        await self._client.publish(subjects.dead_letter("ledger", subjects.LEDGER_USAGE_CONSUMER), encode(announcement))
+        self._client.publish(subjects.dead_letter("ledger", subjects.LEDGER_USAGE_CONSUMER), encode(announcement))

@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 import nats.errors
+from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, provision, publish_in_order
 from chassis.nats import connect
 from contracts.accounts import subject_token
@@ -45,7 +46,10 @@ async def republish(
         created = await provision(
             client.jetstream(timeout=PROVISION_TIMEOUT_SECONDS), STREAMS, CONSUMERS, replicas=replicas
         )
-        return await _publish(connection, client, first, last, created)
+        async with CoreNats(nats_url, service="ledger-operate") as core:
+            if not await core.wait_connected(CONNECT_SECONDS):
+                raise UnavailableError("NATS does not answer")
+            return await _publish(connection, core, first, last, created)
     except nats.errors.Error as error:
         raise UnavailableError(f"NATS: {str(error) or type(error).__name__}") from error
     finally:
@@ -53,7 +57,7 @@ async def republish(
 
 
 async def _publish(
-    connection: asyncpg.Connection, client: Client, first: int, last: int, created: list[str]
+    connection: asyncpg.Connection, client: CoreNats, first: int, last: int, created: list[str]
 ) -> Republished:
     published, position = 0, None
     newest = await connection.fetchval("SELECT coalesce(max(position), 0) FROM ledger.events")
