@@ -131,10 +131,10 @@ class UsageConsumer:
         number = await store_dead_letter(
             self._pool,
             consumer=subjects.LEDGER_USAGE_CONSUMER,
-            message_id=message_id[:128],
-            subject=message.subject,
+            message_id=_storable(message_id[:128]),
+            subject=_storable(message.subject),
             payload=message.payload,
-            reason=reason,
+            reason=_storable(reason),
         )
         if number is not None:
             DEAD_LETTERS.inc()
@@ -152,3 +152,8 @@ class UsageConsumer:
             failed_at=datetime.now(UTC),
         )
         self._client.publish(subjects.dead_letter("ledger", subjects.LEDGER_USAGE_CONSUMER), encode(announcement))
+
+
+def _storable(text: str) -> str:
+    """Postgres keeps any character but this one, and NATS passes on even this one."""
+    return text.replace("\0", "\ufffd")
