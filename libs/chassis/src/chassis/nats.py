@@ -1,4 +1,4 @@
-"""Connections to NATS that never give up."""
+"""Connections to NATS that never give up, by nats-py: for what the data path (`chassis.core_nats`) does not carry."""
 
 import time
 from collections.abc import Awaitable, Callable
