@@ -150,7 +150,7 @@ async def _reserve_and_settle(executor: Executor, account_id: str, latencies: li
 async def _submit_reserve(executor: Executor, account_id: str, latencies: list[float]) -> str:
     command = ReserveTokens(
         account_id=account_id,
-        reservation_id=str(new_uuid7()),
+        reservation_id=new_uuid7(),
         model=MODEL,
         endpoint="/v1/chat/completions",
         prompt_tokens=PROMPT_TOKENS,

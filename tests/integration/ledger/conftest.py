@@ -97,7 +97,7 @@ class Conversation:
         message_id: str | None = None,
     ) -> CloudEvent[UsageRecorded]:
         event = CloudEvent(
-            id=message_id or str(new_uuid7()),
+            id=message_id or new_uuid7(),
             type=cloud_event_type(USAGE_RECORDED),
             source="test",
             subject=account_id,

@@ -113,7 +113,7 @@ async def test_profiles_stand_beside_the_log_and_never_in_it(gateway: Conversati
 
 
 async def test_a_killed_ledger_loses_no_hold_and_no_usage(gateway: Conversation, ledger: LedgerProcess) -> None:
-    ids = [str(new_uuid7()) for _ in range(300)]
+    ids = [new_uuid7() for _ in range(300)]
     answered: list[str] = []
 
     async def call(reservation_id: str) -> None:

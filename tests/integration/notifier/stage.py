@@ -78,7 +78,7 @@ class Sent:
 def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
     name = LEDGER_EVENT_NAMES[type(data)]
     envelope: CloudEvent[Any] = CloudEvent(
-        id=str(new_uuid7()),
+        id=new_uuid7(),
         type=cloud_event_type(name),
         source="ledger",
         subject=account_id,

@@ -25,7 +25,7 @@ class Call:
     `ended` by the first outcome told; later ones change nothing.
     """
 
-    id: str = field(default_factory=lambda: str(new_uuid7()))
+    id: str = field(default_factory=new_uuid7)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
     account_id: str = ""
@@ -71,7 +71,7 @@ class Call:
         assert self.outcome is not None, "a call is recorded when it has ended"
         return _encode(
             CloudEvent(
-                id=str(new_uuid7()),
+                id=new_uuid7(),
                 type=_TYPE,
                 source=SOURCE,
                 subject=self.account_id,

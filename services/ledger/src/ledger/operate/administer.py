@@ -46,7 +46,7 @@ async def administer(database_url: str, policy: Policy, order: Order) -> Balance
     )
     async with Executor(database_url, policy) as executor:
         answer = await executor.submit(
-            command_of(order, command_id, str(audit_id)),
+            command_of(order, command_id, audit_id),
             Kind.ADMIN,
             deadline_seconds=ANSWER_SECONDS,
             idempotency=Idempotency(command_id=command_id, content_hash=_content_hash(order)),

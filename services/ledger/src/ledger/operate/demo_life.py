@@ -105,7 +105,7 @@ class Life:
     def _suspend(self, person: Person, at: datetime) -> None:
         audit_id = new_uuid7()
         self._history.execute(
-            ChangeStatus(account_id=person.account_id, status="suspended", reason_id=str(audit_id)),
+            ChangeStatus(account_id=person.account_id, status="suspended", reason_id=audit_id),
             at,
             audit=AuditEntry(
                 id=audit_id,
@@ -131,7 +131,7 @@ class Life:
         """One chat turn, unless it is refused."""
         model = _weighted(self._random, MODELS)
         prompt = max(20, int(self._random.lognormvariate(6.9, 0.8) * person.size_percent / 100))
-        reservation_id = str(new_uuid7())
+        reservation_id = new_uuid7()
         answer = self._history.execute(
             ReserveTokens(
                 account_id=person.account_id,
@@ -175,7 +175,7 @@ class Life:
 
     def _settle(self, account_id: str, usage: UsageRecorded, at: datetime) -> None:
         settle = SettleUsage(account_id=account_id, usage=usage, content_hash=usage_hash(usage))
-        self._history.execute(settle, at, causation_id=str(new_uuid7()))
+        self._history.execute(settle, at, causation_id=new_uuid7())
 
 
 def _weighted[Choice](random: Random, weighted: Sequence[tuple[Choice, int]]) -> Choice:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+
+from msgspec import Struct
 
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
@@ -15,7 +16,7 @@ type Key = tuple[str, str]
 class AuditEntry:
     """What a person did and why; events carry its id alone."""
 
-    id: UUID
+    id: str
     actor: str
     action: str
     reason: str
@@ -30,11 +31,10 @@ class LockedAccount:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Struct, frozen=True):
     account_id: str
     version: int
-    id: UUID
+    id: str
     type: str
     recorded_at: datetime
     data: bytes
@@ -68,7 +68,7 @@ class Premises:
 
     versions: dict[str, int]
     decided_at: datetime
-    unseen: list[Key]
+    unseen: set[Key]
 
 
 @dataclass(slots=True)
