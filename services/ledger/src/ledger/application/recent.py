@@ -36,7 +36,7 @@ class RecentAccounts:
             return None
         accounts: dict[str, LockedAccount] = {}
         holds: dict[Key, Hold] = {}
-        unseen: list[Key] = []
+        unseen: set[Key] = set()
         for submission in batch:
             account_id = submission.account_id
             known = self._accounts.get(account_id)
@@ -51,7 +51,7 @@ class RecentAccounts:
             if (hold := self._holds.get(key)) is not None:
                 holds[key] = hold
             elif isinstance(submission.command, ReserveTokens):
-                unseen.append(key)
+                unseen.add(key)
             else:
                 return None
         clock = datetime.now(UTC) + self._clock_offset

@@ -1,6 +1,6 @@
 """The one write path: what a batch reads under locks and writes in one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.store import schema
 from ledger.store.codec import decode_account, decode_hold, encode
-from ledger.store.rows import BatchState, Changes, Key, LockedAccount, Premises, StoredCommand
+from ledger.store.rows import BatchState, Changes, EventRow, Key, LockedAccount, Premises, StoredCommand
 
 
 async def insert_missing_accounts(connection: asyncpg.Connection, account_ids: Sequence[str]) -> None:
@@ -59,44 +59,77 @@ async def write_changes(connection: asyncpg.Connection, changes: Changes) -> Non
         await _write_audit(connection, changes)
     if not changes.events:
         return
-    await connection.execute(schema.APPEND_BATCH, *_columns(changes))
-
-
-async def append_if_current(connection: asyncpg.Connection, premises: Premises, changes: Changes) -> datetime | None:
-    """Lock, confirm the premises, write and commit in one round trip; returns the database's clock.
-
-    None: a premise does not hold, and nothing was written.
-    """
-    unseen = premises.unseen
-    clock: datetime | None = await connection.fetchval(
-        schema.APPEND_IF_CURRENT,
-        list(premises.versions),
-        list(premises.versions.values()),
-        premises.decided_at,
-        [key[0] for key in unseen],
-        [key[1] for key in unseen],
-        *_columns(changes),
-    )
-    return clock
-
-
-def _columns(changes: Changes) -> tuple[list[Any], ...]:
-    """The rows as the arrays that `ledger.append_batch` takes, in its order."""
-    accounts = changes.accounts.values()
     holds = changes.holds.values()
-    events = changes.events
-    return (
+    await connection.execute(
+        schema.APPEND_BATCH,
         list(changes.accounts),
-        [locked.account.version for locked in accounts],
-        [locked.head for locked in accounts],
-        [encode(locked.account).decode() for locked in accounts],
-        [locked.account.due_at for locked in accounts],
+        *_account_columns(changes.accounts.values()),
         [key[0] for key in changes.holds],
         [key[1] for key in changes.holds],
         [hold.state for hold in holds],
         [hold.reserved_at for hold in holds],
         [hold.expires_at for hold in holds],
         [encode(hold).decode() for hold in holds],
+        *_event_columns(changes.events),
+    )
+
+
+async def append_if_current(connection: asyncpg.Connection, premises: Premises, changes: Changes) -> datetime | None:
+    """Confirm the premises, write and commit in one round trip; returns the database's clock.
+
+    None: a premise does not hold, and nothing was written.
+    """
+    versions, unseen, holds = premises.versions, premises.unseen, changes.holds
+    # One order for everybody, so that two processes never wait for each other's rows.
+    account_ids = sorted(changes.accounts)
+    new = [key for key in holds if key in unseen]
+    clock: datetime | None = await connection.fetchval(
+        schema.APPEND_IF_CURRENT,
+        premises.decided_at,
+        *_pair_columns([(each, versions[each]) for each in versions if each not in changes.accounts]),
+        *_pair_columns([key for key in unseen if key not in holds]),
+        account_ids,
+        [versions[account_id] for account_id in account_ids],
+        *_account_columns([changes.accounts[account_id] for account_id in account_ids]),
+        *_hold_columns(new, holds),
+        [holds[key].reserved_at for key in new] or None,
+        *_hold_columns([key for key in holds if key not in unseen], holds),
+        *_event_columns(changes.events),
+    )
+    return clock
+
+
+def _account_columns(accounts: Collection[LockedAccount]) -> tuple[list[Any], ...]:
+    """Versions, heads, states and due times, as `ledger.append_batch` and `ledger.append_if_current` take them."""
+    return (
+        [locked.account.version for locked in accounts],
+        [locked.head for locked in accounts],
+        [encode(locked.account).decode() for locked in accounts],
+        [locked.account.due_at for locked in accounts],
+    )
+
+
+def _hold_columns(keys: Sequence[Key], holds: Mapping[Key, Hold]) -> tuple[list[Any] | None, ...]:
+    """Accounts, reservations, states, ends and records; without holds NULLs, which cost less than empty arrays."""
+    if not keys:
+        return (None,) * 5
+    chosen = [holds[key] for key in keys]
+    return (
+        *_pair_columns(keys),
+        [hold.state for hold in chosen],
+        [hold.expires_at for hold in chosen],
+        [encode(hold).decode() for hold in chosen],
+    )
+
+
+def _pair_columns(pairs: Sequence[tuple[Any, Any]]) -> tuple[list[Any] | None, ...]:
+    """Two columns, or two NULLs."""
+    return ([pair[0] for pair in pairs], [pair[1] for pair in pairs]) if pairs else (None, None)
+
+
+def _event_columns(events: Sequence[EventRow]) -> tuple[list[Any], ...]:
+    """The events' columns in the order of their table."""
+    return (
         [event.account_id for event in events],
         [event.version for event in events],
         [event.id for event in events],
