@@ -1,5 +1,7 @@
 """One batch of commands: decided in turn, and everything that they led to as rows."""
 
+from collections.abc import Sequence
+
 import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
@@ -23,9 +25,11 @@ class DecisionFailedError(SolarisError):
     """A defect of ours met this command; it changed nothing, and sending it again would meet the defect again."""
 
 
-def decide_batch(batch: list[Submission], state: BatchState, policy: Policy) -> tuple[list[Outcome], Changes]:
-    """Decide each command on what the ones before it left; an error of one changes nothing and fails it alone."""
-    changes = Changes()
+def decide_batch(batch: Sequence[Submission], state: BatchState, changes: Changes, policy: Policy) -> list[Outcome]:
+    """Decide each command on what the ones before it left; an error of one changes nothing and fails it alone.
+
+    What is to be written is added to `changes`.
+    """
     outcomes: list[Outcome] = []
     for submission in batch:
         try:
@@ -35,7 +39,7 @@ def decide_batch(batch: list[Submission], state: BatchState, policy: Policy) -> 
         except Exception as error:  # a defect that one command meets must not take the batch with it
             log.exception("decision_failed", command=type(submission.command).__name__)
             outcomes.append(DecisionFailedError(repr(error)))
-    return outcomes, changes
+    return outcomes
 
 
 def _decide_one(submission: Submission, state: BatchState, changes: Changes, policy: Policy) -> Answer:
@@ -81,7 +85,7 @@ def _append(submission: Submission, locked: LockedAccount, decision: Decision, c
         event_type = TYPES[type(event)]
         data = encode(
             StoredEvent(
-                id=str(event_id),
+                id=event_id,
                 type=event_type,
                 subject=account_id,
                 time=recorded_at,

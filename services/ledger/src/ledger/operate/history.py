@@ -60,7 +60,8 @@ class History:
             audit=audit,
             causation_id=causation_id,
         )
-        (outcome,), changes = decide_batch([submission], self._state, self._policy)
+        changes = Changes()
+        (outcome,) = decide_batch([submission], self._state, changes, self._policy)
         if isinstance(outcome, Exception):
             raise outcome
         self._keep(changes)
