@@ -21,7 +21,7 @@ from gateway.journal.segments import BEGINNING, Cursor
 log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
-BATCH_INTERVAL_SECONDS: Final = 0.05
+BATCH_INTERVAL_SECONDS: Final = 0.1
 """Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once."""
 SAVE_INTERVAL_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 1.0

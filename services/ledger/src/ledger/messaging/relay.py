@@ -21,11 +21,13 @@ log = structlog.get_logger()
 
 NAME: Final = "ledger"
 LEADER_LOCK: Final = 7205759403792794
-BATCH: Final = 250
+BATCH: Final = 1_000
+PAGE: Final = 250
+"""Events read in one go; between pages whoever waits for the event loop has its turn."""
 GATHER_SECONDS: Final = 0.02
-BUSY_GATHER_SECONDS: Final = 0.1
+BUSY_GATHER_SECONDS: Final = 0.2
 BUSY_EVENTS: Final = 20
-"""Wait after a nudge, longer when events come fast: a batch of hundreds costs the server a quarter a message."""
+"""Wait after a nudge, longer when events come fast: each batch costs the server about 2 ms, whatever it holds."""
 POLL_SECONDS: Final = 0.25
 """Finds events of other ledger processes, whose commits nudge nobody here."""
 RETRY_SECONDS: Final = 0.5
@@ -98,18 +100,21 @@ class Relay:
             connection.terminate()
 
     async def _publish_after(self, connection: asyncpg.Connection, position: int) -> int:
-        rows = await connection.fetch(READ_EVENTS, position, BATCH)
-        if not rows:
+        messages: list[Message] = []
+        while rows := await connection.fetch(READ_EVENTS, position, PAGE):
+            messages += [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
+            position = int(rows[-1]["position"])
+            if len(rows) < PAGE or len(messages) >= BATCH:
+                break
+        if not messages:
             RELAY_LAG.set(0)
             await self._wait(GATHER_SECONDS)
             return position
-        messages = [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
         await publish_in_order(self._client, messages)
-        position = int(rows[-1]["position"])
         await connection.execute(_STORE_POSITION, NAME, position)
-        RELAYED.inc(len(rows))
-        if len(rows) < BATCH:
-            await self._wait(BUSY_GATHER_SECONDS if len(rows) >= BUSY_EVENTS else GATHER_SECONDS)
+        RELAYED.inc(len(messages))
+        if len(messages) < BATCH:
+            await self._wait(BUSY_GATHER_SECONDS if len(messages) >= BUSY_EVENTS else GATHER_SECONDS)
         else:
             RELAY_LAG.set(await connection.fetchval("SELECT max(position) FROM ledger.events") - position)
         return position
