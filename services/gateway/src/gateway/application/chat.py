@@ -1,6 +1,7 @@
 """The life of one chat call: check, estimate, hold, forward, relay, record."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -133,8 +134,9 @@ class ChatService:
         if self._journal.failure is not None and needs_hold:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)
         call.reserving = True
-        with metrics.RESERVE_SECONDS.time():
-            reservation = await self._reserver.reserve(self._command(call, prepared, key_id), patient=needs_hold)
+        asked_at = time.perf_counter()
+        reservation = await self._reserver.reserve(self._command(call, prepared, key_id), patient=needs_hold)
+        metrics.RESERVE_SECONDS.observe(time.perf_counter() - asked_at)
         match reservation.answer:
             case Granted() as granted:
                 return granted

@@ -54,6 +54,7 @@ class ChatRoute:
         self._max_open_calls = max_open_calls
         self._request_seconds = request_seconds
         self._open: set[Interruption] = set()
+        metrics.OPEN_CALLS.set_function(lambda: self.open_calls)
 
     def interrupt_all(self) -> int:
         """Stop every open call; each records what it used. Returns how many there were."""
@@ -86,15 +87,12 @@ class ChatRoute:
             raise OutageError(Outage.OVERLOADED)
         task = asyncio.current_task()
         assert task is not None, "an ASGI call runs in a task"
-        loop = asyncio.get_running_loop()
         interruption = Interruption(task)
-        timer = loop.call_later(self._request_seconds, interruption.stop, Cause.TIMED_OUT)
-        watch: asyncio.Task[None] | None = None
+        timer = asyncio.get_running_loop().call_later(self._request_seconds, interruption.stop, Cause.TIMED_OUT)
         self._open.add(interruption)
-        metrics.OPEN_CALLS.inc()
         try:
             body = await exchange.read_body(self._max_body_bytes)
-            watch = loop.create_task(exchange.stop_when_client_leaves(interruption))
+            exchange.stop_when_client_leaves(interruption)
             await self._meter(call, exchange, body, key_id, interruption)
         except asyncio.CancelledError:
             interruption.accept()
@@ -102,10 +100,8 @@ class ChatRoute:
         finally:
             interruption.finish()
             self._open.discard(interruption)
-            metrics.OPEN_CALLS.dec()
             timer.cancel()
-            if watch is not None:
-                watch.cancel()
+            exchange.stay()
 
     async def _meter(
         self, call: Call, exchange: Exchange, body: bytes, key_id: str, interruption: Interruption

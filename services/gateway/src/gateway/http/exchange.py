@@ -1,5 +1,6 @@
 """One HTTP exchange over ASGI: headers and body in, an answer out, and news of a client that left."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
+CONNECTION_LOST: Final = "solaris.connection_lost"
+"""ASGI extension of our server: its `future` is done when the client's connection has ended."""
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
 
 
@@ -25,6 +28,8 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self._lost: asyncio.Future[None] = scope["extensions"][CONNECTION_LOST]["future"]
+        self._on_lost: Callable[[object], None] | None = None
         self._raw_headers: Headers = scope["headers"]
         self.headers = dict(reversed(self._raw_headers))
         self.started = False
@@ -71,11 +76,20 @@ class Exchange:
             parts.append(message["body"])
         return b"".join(parts)
 
-    async def stop_when_client_leaves(self, interruption: Interruption) -> None:
-        """Run beside the call, after its body is read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        interruption.stop(Cause.CLIENT_LEFT)
+    def stop_when_client_leaves(self, interruption: Interruption) -> None:
+        """From now on, until `stay`."""
+
+        def stop(_: object) -> None:
+            interruption.stop(Cause.CLIENT_LEFT)
+
+        self._on_lost = stop
+        self._lost.add_done_callback(stop)
+
+    def stay(self) -> None:
+        """The call has ended: the connection's end concerns it no more."""
+        if self._on_lost is not None:
+            self._lost.remove_done_callback(self._on_lost)
+            self._on_lost = None
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
+from gateway.http.exchange import CONNECTION_LOST
 
 KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0
@@ -56,18 +57,34 @@ class JoiningTransport:
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Answers broken HTTP (two lengths, bad characters) as any other bad request, and bounds the headers."""
+    """Answers broken HTTP (two lengths, bad characters) as any other bad request, and bounds the headers.
+
+    Tells each exchange of the connection's end by a future, which spares a call the task that would wait for it.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, JoiningTransport(transport))
+        self._lost: asyncio.Future[None] = self.loop.create_future()
         self._in_head = False
         self._head_bytes = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self._lost.done():
+            self._lost.set_result(None)
 
     def on_message_begin(self) -> None:
         self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION_LOST: {"future": self._lost}}
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        # A long body has paused reading, and a client's leaving would go unread; what is pipelined must wait, though.
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
