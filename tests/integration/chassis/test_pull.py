@@ -15,6 +15,8 @@ from local_run.nats_server import NatsServer
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
+from tests.support.eventually import eventually
+
 STREAM = "JOBS"
 DURABLE = "worker"
 
@@ -29,9 +31,9 @@ class Queue:
     def puller(self) -> Puller:
         return Puller(self.client, STREAM, DURABLE, batch=20)
 
-    async def unacknowledged(self) -> int:
+    async def is_done(self) -> bool:
         info = await self.jetstream.consumer_info(STREAM, DURABLE)
-        return (info.num_ack_pending or 0) + (info.num_pending or 0)
+        return (info.num_ack_pending, info.num_pending) == (0, 0)
 
 
 @pytest_asyncio.fixture
@@ -65,8 +67,7 @@ async def test_messages_come_in_order_and_once_when_acknowledged(queue: Queue) -
         for message in taken[:49]:
             puller.acknowledge(message)
         puller.terminate(taken[49])
-        await queue.client.flush(5)
-        assert await queue.unacknowledged() == 0
+        await eventually(queue.is_done)
 
 
 async def test_what_is_put_back_comes_again_after_its_delay(queue: Queue) -> None:
@@ -112,8 +113,7 @@ async def test_no_stored_message_passes_for_the_servers_word(queue: Queue, serve
         assert (odd.payload, following.payload) == (b"", b"next")
         puller.acknowledge(odd)
         puller.acknowledge(following)
-        await queue.client.flush(5)
-        assert await queue.unacknowledged() == 0
+        await eventually(queue.is_done)
     writer.close()
 
 
