@@ -110,9 +110,9 @@ async def test_a_refused_command_leaves_no_event_and_no_account(
 async def test_reasons_stand_in_the_audit_and_events_carry_its_id(
     executor: Executor, database: asyncpg.Connection
 ) -> None:
-    audit = AuditEntry(id=uuid4(), actor="operator:ana", action="suspend", reason="chargeback", details={})
+    audit = AuditEntry(id=str(uuid4()), actor="operator:ana", action="suspend", reason="chargeback", details={})
     await executor.submit(
-        ChangeStatus(account_id="bia", status="suspended", reason_id=str(audit.id)), Kind.ADMIN, audit=audit
+        ChangeStatus(account_id="bia", status="suspended", reason_id=audit.id), Kind.ADMIN, audit=audit
     )
     assert await database.fetchval("SELECT reason FROM ledger.audit WHERE id = $1", audit.id) == "chargeback"
     event = await database.fetchval(
