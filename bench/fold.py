@@ -21,7 +21,8 @@ from ledger.domain.commands import ReserveTokens, SettleUsage
 from ledger.domain.evolve import evolve
 from ledger.domain.policy import Policy
 from ledger.operate.history import History
-from ledger.store.codec import chain_hash, decode_event
+from ledger.store.codec import chain_hash
+from ledger.store.facts import decode_fact
 from ledger.store.rows import EventRow
 
 from bench.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
@@ -79,8 +80,8 @@ def _add_call(history: History, account_id: str, reservation_id: str, at: dateti
 def _decode(log: list[EventRow]) -> _Decoded:
     decoded = []
     for row in log:
-        stored = decode_event(row.type, row.data)
-        decoded.append((row.account_id, stored.data, stored.time))
+        fact = decode_fact(row.type, row.data)
+        decoded.append((row.account_id, fact.data, fact.time))
     return decoded
 
 
@@ -93,8 +94,8 @@ def _evolve_all(decoded: _Decoded) -> None:
 def _decode_and_evolve(log: list[EventRow]) -> None:
     accounts = {row.account_id: Account(account_id=row.account_id) for row in log}
     for row in log:
-        stored = decode_event(row.type, row.data)
-        accounts[row.account_id] = evolve(accounts[row.account_id], stored.data, stored.time)
+        fact = decode_fact(row.type, row.data)
+        accounts[row.account_id] = evolve(accounts[row.account_id], fact.data, fact.time)
 
 
 def _check_chain(log: list[EventRow]) -> None:

@@ -38,7 +38,18 @@ async def _fill(server: PostgresServer, database: str, events: int) -> str:
     url = server.url(database)
     await migrate_ledger(url)
     await write_history(url, accounts=ACCOUNTS, events=events)
+    await _settle(url)
     return url
+
+
+async def _settle(database_url: str) -> None:
+    """As a log is that has stood for a while: what a server does after so much was written has been done."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(database_url, timeout=10)
+    try:
+        await connection.execute("VACUUM ANALYZE")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 def _replay(database_url: str) -> dict[str, Any]:
