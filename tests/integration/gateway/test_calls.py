@@ -139,6 +139,36 @@ async def test_stream_bytes_are_relayed_unchanged_however_they_are_split(
     assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
 
 
+async def test_slow_reader_holds_the_upstream_back_and_gets_every_byte(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    events = [b"data: " + json.dumps(chunk(f"{number} " + "x" * 20_000)).encode() + b"\n\n" for number in range(1_500)]
+    sent = 0
+
+    async def flood(request: Request, responder: Responder) -> None:
+        nonlocal sent
+        await responder.start_stream()
+        for event in events:
+            await responder.raw(event)
+            sent += 1
+        await responder.event(usage_chunk())
+        await responder.end_stream()
+
+    upstream.handle = flood
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=True), path="/v1/chat/completions")
+    await eventually(lambda: sent > 100)
+    before = -1
+    while sent != before:  # until nothing more is taken
+        before = sent
+        await asyncio.sleep(0.1)
+    assert before < len(events)
+    reply = await asyncio.wait_for(connection.read_reply(), 20)
+    assert reply.body == b"".join(events) + b"data: [DONE]\n\n"
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+    connection.leave()
+
+
 async def test_first_chunk_arrives_before_the_upstream_has_finished(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

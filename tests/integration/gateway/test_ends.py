@@ -74,6 +74,19 @@ async def test_client_that_leaves_before_the_first_byte_stops_the_upstream(
     assert record.usage.completion_tokens == 0
 
 
+async def test_client_that_leaves_after_a_long_body_stops_the_upstream(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    upstream.handle = stuck = Stuck()
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat("word " * 100_000), path=PATH)
+    await asyncio.wait_for(stuck.reached.wait(), 10)
+    connection.leave()
+
+    await asyncio.wait_for(stuck.left.wait(), 5)
+    assert (await ledger.only_record()).outcome == Outcome.CLIENT_DISCONNECTED
+
+
 async def test_client_that_leaves_after_the_usage_is_charged_by_the_provider(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

@@ -111,6 +111,33 @@ def test_answer_is_the_same_however_it_is_split(answer: bytes, cuts: set[int]) -
     asyncio.run(run())
 
 
+@given(st.lists(st.booleans(), max_size=12), st.sets(st.integers(1, len(CHUNKED)), max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_what_a_taker_refuses_is_read_in_its_place(takes: list[bool], cuts: set[int]) -> None:
+    edges = sorted({0, len(CHUNKED), *(cut for cut in cuts if cut < len(CHUNKED))})
+    pieces = [CHUNKED[start:end] for start, end in pairwise(edges)]
+    received: list[bytes] = []
+    willing = iter(takes)
+
+    def take(data: bytes) -> bool:
+        taken = next(willing, False)
+        if taken:
+            received.append(data)
+        return taken
+
+    async def run() -> None:
+        async with serving(answering(*pieces, pause=True)) as server, client_of(server.url) as client:
+            async with asyncio.timeout(5), client.request(b"POST", b"/", []) as answer:
+                answer.hand_to(take)
+                while data := await answer.read():
+                    received.append(data)
+            assert b"".join(received) == b"hello world"
+            assert await fetch(client) == (200, b"hello world")
+            assert server.connections == 1
+
+    asyncio.run(run())
+
+
 async def test_connection_is_used_again_after_a_complete_answer() -> None:
     async with serving(answering(CHUNKED)) as server, client_of(server.url) as client:
         for _ in range(5):

@@ -19,6 +19,13 @@ class Answer(Protocol):
     def writing(self) -> bool:
         """Whether a write waits for the client to read."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether the client keeps up, so that `write_now` may be used."""
+
+    def write_now(self, data: bytes) -> None:
+        """Write without waiting; only while `writable`."""
+
     async def start(self, status: int, headers: Headers) -> None: ...
 
     async def write(self, data: bytes) -> None: ...

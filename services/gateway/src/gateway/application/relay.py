@@ -147,12 +147,17 @@ class Relay:
         with metrics.OPEN_STREAMS.track_inprogress():
             if not answer.started:
                 await answer.start(upstream.status, headers)
+
+            def pass_on(data: bytes) -> bool:
+                if not answer.writable:
+                    return False
+                if complete := self._hear(data, heartbeat):
+                    answer.write_now(complete)
+                return True
+
+            upstream.hand_to(pass_on)
             while data := await upstream.read():
-                if heartbeat is not None:
-                    heartbeat.heard()
-                self._call.note_first_token()
-                complete = events.feed(data)
-                if complete:
+                if complete := self._hear(data, heartbeat):
                     await answer.write(complete)
             rest = events.end()
             if events.failed and events.usage is None:
@@ -160,6 +165,13 @@ class Relay:
             else:
                 self._end_by_events(Outcome.COMPLETED, upstream.status)
             await answer.finish(rest)
+
+    def _hear(self, data: bytes, heartbeat: Heartbeat | None) -> bytes:
+        """Take in what the upstream says; returns what of it can be handed on."""
+        if heartbeat is not None:
+            heartbeat.heard()
+        self._call.note_first_token()
+        return self._events.feed(data)
 
     async def _broke_off(self, error: UpstreamError) -> None:
         log.warning("upstream_failed", request_id=self._call.id, error=str(error))

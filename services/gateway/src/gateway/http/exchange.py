@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.application.interruption import Cause, Interruption
 from gateway.domain.errors import BodyTooLargeError, InvalidRequestError
@@ -13,9 +13,22 @@ type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
-CONNECTION_LOST: Final = "solaris.connection_lost"
-"""ASGI extension of our server: its `future` is done when the client's connection has ended."""
+CLIENT_CONNECTION: Final = "solaris.client_connection"
+"""ASGI extension of our server: its `connection` is a `ClientConnection`."""
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
+
+
+class ClientConnection(Protocol):
+    """What ASGI has no word for: `lost` is done when the connection has ended."""
+
+    lost: asyncio.Future[None]
+
+    @property
+    def writable(self) -> bool:
+        """Whether a chunk of a streamed answer can be written now."""
+
+    def write_chunk(self, data: bytes) -> None:
+        """Write one at once; does nothing for a client that left."""
 
 
 class ClientLeftError(Exception):
@@ -28,7 +41,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._lost: asyncio.Future[None] = scope["extensions"][CONNECTION_LOST]["future"]
+        self._connection: ClientConnection = scope["extensions"][CLIENT_CONNECTION]["connection"]
         self._on_lost: Callable[[object], None] | None = None
         self._raw_headers: Headers = scope["headers"]
         self.headers = dict(reversed(self._raw_headers))
@@ -83,17 +96,24 @@ class Exchange:
             interruption.stop(Cause.CLIENT_LEFT)
 
         self._on_lost = stop
-        self._lost.add_done_callback(stop)
+        self._connection.lost.add_done_callback(stop)
 
     def stay(self) -> None:
         """The call has ended: the connection's end concerns it no more."""
         if self._on_lost is not None:
-            self._lost.remove_done_callback(self._on_lost)
+            self._connection.lost.remove_done_callback(self._on_lost)
             self._on_lost = None
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    @property
+    def writable(self) -> bool:
+        return self.started and not self.writing and self._connection.writable
+
+    def write_now(self, data: bytes) -> None:
+        self._connection.write_chunk(data)
 
     async def write(self, data: bytes) -> None:
         self.writing = True

@@ -7,11 +7,12 @@ from math import ceil
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
-from gateway.http.exchange import CONNECTION_LOST
+from gateway.http.exchange import CLIENT_CONNECTION
 
 KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0
@@ -56,10 +57,34 @@ class JoiningTransport:
             self._transport.write(head)
 
 
+class CycleConnection:
+    """The connection as one request sees it: chunks of its streamed answer go out without a turn of the event loop."""
+
+    def __init__(
+        self,
+        cycle: RequestResponseCycle,
+        flow: FlowControl,
+        transport: asyncio.Transport,
+        lost: asyncio.Future[None],
+    ) -> None:
+        self._cycle = cycle
+        self._flow = flow
+        self._transport = transport
+        self.lost = lost
+
+    @property
+    def writable(self) -> bool:
+        return bool(self._cycle.chunked_encoding) and not self._flow.write_paused
+
+    def write_chunk(self, data: bytes) -> None:
+        if not self._cycle.disconnected and not self._cycle.response_complete:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
 class GatewayProtocol(HttpToolsProtocol):
     """Answers broken HTTP (two lengths, bad characters) as any other bad request, and bounds the headers.
 
-    Tells each exchange of the connection's end by a future, which spares a call the task that would wait for it.
+    Gives each exchange its connection (`CycleConnection`), which spares a call the task that would wait for its end.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -78,7 +103,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
-        self.scope["extensions"] = {CONNECTION_LOST: {"future": self._lost}}
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -89,6 +113,9 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        # The task that serves the cycle has not begun to run yet.
+        connection = CycleConnection(self.cycle, self.flow, self.transport, self._lost)
+        self.scope["extensions"] = {CLIENT_CONNECTION: {"connection": connection}}
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from gateway.upstream.connection import Headers, UpstreamConnection, UpstreamError
+from gateway.upstream.connection import Headers, Taker, UpstreamConnection, UpstreamError
 
 MAX_IDLE_CONNECTIONS: Final = 128
 
@@ -22,6 +22,10 @@ class UpstreamAnswer:
         self._connection = connection
         self.status = connection.status
         self.headers = connection.headers
+
+    def hand_to(self, taker: Taker) -> None:
+        """Offer what arrives to `taker` at once, as long as somebody waits in `read`, which gets what it refuses."""
+        self._connection.hand_to(taker)
 
     async def read(self) -> bytes:
         """What has arrived since the last call; empty at the end. Raises UpstreamError where it breaks off."""

@@ -15,6 +15,7 @@ PAUSE_BYTES: Final = 256 * 1024
 """Unread body bytes at which the upstream is no longer read, until the reader has caught up."""
 
 type Headers = list[tuple[bytes, bytes]]
+type Taker = Callable[[bytes], bool]
 
 
 class UpstreamError(Exception):
@@ -36,6 +37,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._busy = False
         self._ended_by_close = False
         self._header_bytes = 0
+        self._taker: Taker | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -48,6 +50,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._paused = False
         self._header_bytes = 0
+        self._taker = None
 
     # --- the exchange -------------------------------------------------------------------------------------------
 
@@ -68,6 +71,10 @@ class UpstreamConnection(asyncio.Protocol):
         """
         while not self._headers_complete:
             await self._wait()
+
+    def hand_to(self, taker: Taker) -> None:
+        """From now on offer what arrives to `taker` at once; what it does not take (False) is for `read`, in order."""
+        self._taker = taker
 
     async def read(self) -> bytes:
         """All that has arrived since the last call, waiting for at least one byte; empty at the end of the answer.
@@ -92,6 +99,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._busy:
             return
         self._busy = False
+        self._taker = None
         transport = self._transport
         reusable = self._complete and self._keep_alive and self._failure is None and not self._ended_by_close
         # With bytes still to be sent, the upstream answered without reading the whole body.
@@ -151,10 +159,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("headers too large")
             self.abort()
             return
+        taken = self._taken_at_once()
         if self._body_bytes > PAUSE_BYTES and not self._paused and not self._complete and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        if not taken or self._complete:
+            self._wake()
 
     def eof_received(self) -> bool:
         return False
@@ -167,6 +177,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._fail("the connection was closed" if error is None else f"{type(error).__name__}")
         self._transport = None
         self._on_lost(self)
+
+    def _taken_at_once(self) -> bool:
+        if self._taker is None or self._waiter is None or not self._body:
+            return False
+        data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if not self._taker(data):
+            return False
+        self._body.clear()
+        self._body_bytes = 0
+        return True
 
     def _reads_until_close(self) -> bool:
         """Whether the end of the connection is the end of the body (RFC 9112, 6.3, rule 8)."""
