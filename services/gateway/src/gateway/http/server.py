@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator
 from math import ceil
 from typing import Any, cast
@@ -67,17 +68,20 @@ class CycleConnection:
         transport: asyncio.Transport,
         lost: asyncio.Future[None],
     ) -> None:
-        self._cycle = cycle
+        # The cycle's scope leads here: a strong reference would leave every call to the garbage collector.
+        self._cycle = weakref.ref(cycle)
         self._flow = flow
         self._transport = transport
         self.lost = lost
 
     @property
     def writable(self) -> bool:
-        return bool(self._cycle.chunked_encoding) and not self._flow.write_paused
+        cycle = self._cycle()
+        return cycle is not None and bool(cycle.chunked_encoding) and not self._flow.write_paused
 
     def write_chunk(self, data: bytes) -> None:
-        if not self._cycle.disconnected and not self._cycle.response_complete:
+        cycle = self._cycle()
+        if cycle is not None and not cycle.disconnected and not cycle.response_complete:
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
