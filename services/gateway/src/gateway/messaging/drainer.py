@@ -21,10 +21,11 @@ from gateway.journal.segments import BEGINNING, Cursor
 log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
-BATCH_INTERVAL_SECONDS: Final = 0.1
+BATCH_INTERVAL_SECONDS: Final = 0.2
 """Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once."""
 SAVE_INTERVAL_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.05
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 
@@ -79,7 +80,7 @@ class Drainer:
         while self.backlog_bytes() > 0:
             if time.monotonic() > deadline:
                 return False
-            await asyncio.sleep(BATCH_INTERVAL_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
         return True
 
     def close(self) -> None:
@@ -135,7 +136,7 @@ class Drainer:
             self._save()
         self._journal.appended.clear()
         if self.backlog_bytes() > 0 and self._client.is_connected:
-            await asyncio.sleep(BATCH_INTERVAL_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
             return
         try:
             async with asyncio.timeout(_IDLE_SECONDS):

@@ -25,7 +25,7 @@ BATCH: Final = 1_000
 PAGE: Final = 250
 """Events read in one go; between pages whoever waits for the event loop has its turn."""
 GATHER_SECONDS: Final = 0.02
-BUSY_GATHER_SECONDS: Final = 0.2
+BUSY_GATHER_SECONDS: Final = 0.4
 BUSY_EVENTS: Final = 20
 """Wait after a nudge, longer when events come fast: each batch costs the server about 2 ms, whatever it holds."""
 POLL_SECONDS: Final = 0.25
