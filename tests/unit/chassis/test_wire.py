@@ -102,7 +102,7 @@ def test_what_is_published_says_the_same_to_its_reader(
     ((sid, message),) = (each for each in heard.all if not isinstance(each, bytes))
     assert (sid, message.subject, message.reply, message.payload) == (b"7", subject, reply, payload)
     assert {name: message.header(name) for name in given_headers or {}} == {
-        name: value.strip() for name, value in (given_headers or {}).items()
+        name: value.strip(" \t\r\n\v\f") for name, value in (given_headers or {}).items()
     }
     assert message.status == ""
     assert counted_bytes(published) == len(message.headers) + len(payload)

@@ -1,11 +1,23 @@
 """What every service reads from the environment, prefix `SOLARIS_`."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError, field_validator
+from pydantic import AfterValidator, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _check_nats_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("nats", "tls") or not parts.hostname):
+        raise ValueError("must be nats://host:port or tls://host:port, with a user and password where needed")
+    return url
+
+
+NatsUrl = Annotated[str, AfterValidator(_check_nats_url)]
+"""Empty where a part of the service can do without."""
 
 
 class ServiceSettings(BaseSettings):

@@ -4,7 +4,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final, Self
 
-from chassis.settings import ServiceSettings
+from chassis.settings import NatsUrl, ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
@@ -34,7 +34,7 @@ class GatewaySettings(ServiceSettings):
     """`GATEWAY_SECRET` keys pseudonyms and notice marks: the same on every gateway, and never changed."""
 
     gateway_port: int = Field(default=8000, ge=0, le=65535)
-    nats_url: str = "nats://127.0.0.1:4222"
+    nats_url: NatsUrl = "nats://127.0.0.1:4222"
     upstream_url: str
     upstream_api_key: SecretStr | None = None
     gateway_keys: SecretStr

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.settings import ServiceSettings
+from chassis.settings import NatsUrl, ServiceSettings
 from pydantic import Field
 
 
@@ -10,7 +10,7 @@ class LedgerSettings(ServiceSettings):
     """The full list of the ledger's variables, prefix `SOLARIS_`."""
 
     database_url: str
-    nats_url: str = ""
+    nats_url: NatsUrl = ""
     ledger_port: int = 8001
     catalog: Path = Path("deploy/catalog.toml")
     default_plan: str = "basic"
