@@ -74,9 +74,12 @@ STATEMENTS = (
                 AS changed (account_id, reservation_id, state, expires_at, record)
             WHERE hold.account_id = changed.account_id AND hold.reservation_id = changed.reservation_id;
         END IF;
-        PERFORM pg_advisory_xact_lock(7205759403792793);
-        INSERT INTO ledger.events (account_id, version, id, type, recorded_at, data, hash)
-        SELECT * FROM unnest(event_accounts, event_versions, event_ids, event_types, recorded_ats, datas, hashes);
+        -- Refusals alone append nothing, and wait for nobody who does.
+        IF cardinality(event_ids) > 0 THEN
+            PERFORM pg_advisory_xact_lock(7205759403792793);
+            INSERT INTO ledger.events (account_id, version, id, type, recorded_at, data, hash)
+            SELECT * FROM unnest(event_accounts, event_versions, event_ids, event_types, recorded_ats, datas, hashes);
+        END IF;
         RETURN clock_timestamp();
     EXCEPTION
         WHEN SQLSTATE 'SL001' OR unique_violation THEN
