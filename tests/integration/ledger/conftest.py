@@ -141,6 +141,20 @@ class Conversation:
 
 
 @pytest_asyncio.fixture(scope="module")
+async def migrated(database_url: str) -> str:
+    """The address of a database with the ledger's schema, and nobody at work in it."""
+    await migrate_ledger(database_url)
+    return database_url
+
+
+@pytest_asyncio.fixture
+async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(migrated)
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture(scope="module")
 async def ledger(database_url: str, nats_url: str, tmp_path_factory: object) -> AsyncIterator[LedgerProcess]:
     await migrate_ledger(database_url)
     client = await nats.connect(nats_url)

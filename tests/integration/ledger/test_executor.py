@@ -17,29 +17,15 @@ from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens
 from ledger.domain.policy import Policy
-from ledger.migrate import migrate_ledger
 from ledger.store.rows import AuditEntry
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
-
-
-@pytest_asyncio.fixture(scope="module")
-async def migrated(database_url: str) -> str:
-    await migrate_ledger(database_url)
-    return database_url
 
 
 @pytest_asyncio.fixture
 async def executor(migrated: str) -> AsyncIterator[Executor]:
     async with Executor(migrated, POLICY) as executor:
         yield executor
-
-
-@pytest_asyncio.fixture
-async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(migrated)
-    yield connection
-    await connection.close()
 
 
 def reserve(account_id: str, reservation_id: str, prompt_tokens: int = 100) -> ReserveTokens:

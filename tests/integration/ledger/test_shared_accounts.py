@@ -18,16 +18,11 @@ from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangeStatus, GrantCredits, ReserveTokens, SettleUsage
 from ledger.domain.decision import Answer, Ended
 from ledger.domain.policy import Policy
-from ledger.migrate import migrate_ledger
 from ledger.operate.verify import Verified, verify
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
-
-
-@pytest_asyncio.fixture(scope="module")
-async def migrated(database_url: str) -> str:
-    await migrate_ledger(database_url)
-    return database_url
+LOG_LOCK = 7205759403792793
+"""What a commit takes before it appends to the log."""
 
 
 @pytest_asyncio.fixture
@@ -101,6 +96,30 @@ async def test_a_reserve_repeated_at_another_process_gets_the_same_answer(pair: 
     await warm(elsewhere, "repeat")
     assert await do(elsewhere, reserve("repeat", "same")) == first
     assert isinstance(await do(elsewhere, reserve("repeat", "same", 101)), Refused)
+
+
+async def test_a_repetition_gets_its_hold_elsewhere_when_nothing_is_left_for_another(
+    pair: tuple[Executor, Executor], database: asyncpg.Connection
+) -> None:
+    """What the other process remembers of the account would make it refuse; it never saw the hold."""
+    here, elsewhere = pair
+    granted = await do(here, reserve("spent", "same", 3_000))
+    await do(elsewhere, reserve("spent", "most", 6_900))
+    await do(elsewhere, reserve("spent", "rest", 100))
+    assert isinstance(granted, Granted)
+    assert await do(elsewhere, reserve("spent", "same", 3_000)) == granted
+    assert await database.fetchval("SELECT count(*) FROM ledger.holds WHERE account_id = 'spent'") == 3
+
+
+async def test_a_refusal_waits_for_nobody_who_appends(
+    pair: tuple[Executor, Executor], database: asyncpg.Connection
+) -> None:
+    here, _ = pair
+    await do(here, reserve("empty", "all", 10_000))
+    assert isinstance(await do(here, reserve("empty", "tells-once-that-it-is-exhausted")), Refused)
+    async with asyncio.timeout(10), database.transaction():
+        await database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        assert isinstance(await do(here, reserve("empty", "refused")), Refused)
 
 
 async def test_a_hold_made_here_can_be_settled_elsewhere_and_only_once(pair: tuple[Executor, Executor]) -> None:

@@ -137,43 +137,6 @@ STATEMENTS = (
     END
     $$
     """,
-    # A batch that was decided on remembered states, in one round trip: refused (NULL) if any account has moved on or
-    # the clock that it was decided by is off. Locks come first and in order, then the check with a newer snapshot.
-    """
-    CREATE FUNCTION ledger.append_if_current(
-        decided_ids text[], decided_versions bigint[], decided_at timestamptz,
-        unseen_accounts text[], unseen_ids text[],
-        account_ids text[], versions bigint[], heads bytea[], states json[], due_ats timestamptz[],
-        hold_accounts text[], hold_ids text[], hold_states text[], reserved_ats timestamptz[],
-        expires_ats timestamptz[], records json[],
-        event_accounts text[], event_versions bigint[], event_ids uuid[], event_types text[],
-        recorded_ats timestamptz[], datas bytea[], hashes bytea[]
-    ) RETURNS timestamptz
-    LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM 1 FROM ledger.accounts WHERE account_id = ANY (decided_ids) ORDER BY account_id FOR UPDATE;
-        IF abs(extract(epoch FROM clock_timestamp() - decided_at)) > 1 OR cardinality(decided_ids) <> (
-            SELECT count(*) FROM unnest(decided_ids, decided_versions) AS decided (account_id, version)
-            JOIN ledger.accounts AS account USING (account_id) WHERE account.version = decided.version
-        ) THEN
-            RETURN NULL;
-        END IF;
-        -- Reservations that were taken to be new must be.
-        IF EXISTS (
-            SELECT 1 FROM unnest(unseen_accounts, unseen_ids) AS unseen (account_id, reservation_id)
-            JOIN ledger.holds AS hold USING (account_id, reservation_id)
-        ) THEN
-            RETURN NULL;
-        END IF;
-        PERFORM ledger.append_batch(
-            account_ids, versions, heads, states, due_ats,
-            hold_accounts, hold_ids, hold_states, reserved_ats, expires_ats, records,
-            event_accounts, event_versions, event_ids, event_types, recorded_ats, datas, hashes
-        );
-        RETURN clock_timestamp();
-    END
-    $$
-    """,
     # The service appends to the log and to the audit; nobody but the owner could change either.
     "GRANT SELECT, INSERT ON ledger.events, ledger.commands, ledger.audit TO solaris_ledger",
     "GRANT SELECT, INSERT, UPDATE ON ledger.accounts, ledger.holds, ledger.profiles, ledger.relay TO solaris_ledger",

@@ -9,8 +9,9 @@ revision = "0002"
 down_revision = "0001"
 
 STATEMENTS = (
+    # Folders that were made while 0001 had a first form of this function.
     """
-    DROP FUNCTION ledger.append_if_current(
+    DROP FUNCTION IF EXISTS ledger.append_if_current(
         text[], bigint[], timestamptz, text[], text[],
         text[], bigint[], bytea[], json[], timestamptz[],
         text[], text[], text[], timestamptz[], timestamptz[], json[],
