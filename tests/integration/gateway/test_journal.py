@@ -9,10 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
+import pytest
+from chassis.core_nats.client import CoreNats
 from chassis.jetstream import provision
 from contracts.subjects import USAGE_STREAM
 from contracts.topology import STREAMS
 from contracts.usage import Outcome
+from gateway.journal.journal import Journal
+from gateway.journal.position import PositionFile
+from gateway.messaging import drainer as drainer_module
 from local_run.nats_server import running_nats
 
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
@@ -66,6 +71,30 @@ async def test_every_call_is_in_the_stream_exactly_once_and_in_the_journals_orde
 
         await eventually(all_stored)
         assert await stored_ids(nats_url) == journal_ids(gateway.journal)
+
+
+async def test_full_batches_follow_each_other_without_a_pause(
+    ledger: ScriptedLedger, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a busy gateway would make usage faster than it publishes any, and holds would pile up."""
+    monkeypatch.setattr(drainer_module, "BATCH_INTERVAL_SECONDS", 600.0)
+    await recreate_usage_stream(nats_url)
+    journal = Journal(tmp_path / "journal", keep_seconds=3600, keep_bytes=10**9)
+    journal.open()
+    for number in range(3 * drainer_module.MAX_BATCH + 1):
+        record = {"id": f"full-{number}", "subject": "ana", "data": {"reservation_id": f"full-{number}"}}
+        journal.append(json.dumps(record).encode())
+    async with CoreNats(nats_url, service="operator") as client:
+        assert await client.wait_connected(5)
+        drainer = drainer_module.Drainer(journal, PositionFile(tmp_path / "position.json"), client)
+        running = asyncio.create_task(drainer.run())
+        try:
+            await eventually(lambda: drainer.backlog_bytes() == 0, 20)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await journal.close()
+    assert len(await stored_ids(nats_url)) == 3 * drainer_module.MAX_BATCH + 1
 
 
 async def test_call_that_ended_is_published_after_the_process_was_killed(

@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
 BATCH_INTERVAL_SECONDS: Final = 0.2
-"""Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once."""
+"""Between the starts of two batches: at a high rate a batch carries many records, a lone record leaves at once.
+
+Behind a full batch the next follows at once: usage is never held back more slowly than it is made.
+"""
 SAVE_INTERVAL_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
@@ -62,17 +65,17 @@ class Drainer:
         while True:
             started = time.monotonic()
             try:
-                published = await self._publish_some()
+                due_seconds = await self._publish_some()
             except (Error, TimeoutError, OSError, PublishRejectedError) as error:
                 log.warning("usage_not_published", error=repr(error))
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
                 continue
             pause = _FIRST_PAUSE_SECONDS
-            if published:
-                await asyncio.sleep(max(0.0, BATCH_INTERVAL_SECONDS - (time.monotonic() - started)))
-            else:
+            if due_seconds is None:
                 await self._wait_for_work()
+            else:
+                await asyncio.sleep(max(0.0, due_seconds - (time.monotonic() - started)))
 
     async def drain(self, seconds: float) -> bool:
         """Wait until everything is published; False when it isn't in time."""
@@ -86,10 +89,13 @@ class Drainer:
     def close(self) -> None:
         self._save()
 
-    async def _publish_some(self) -> bool:
-        """One batch of new records, and one of those to be published again; False when there was neither."""
+    async def _publish_some(self) -> float | None:
+        """One batch of new records, and one of those to be published again.
+
+        Returns how long after this batch's start the next is due; None when there was neither.
+        """
         if not self._client.is_connected:
-            return False
+            return None
         lines, end = self._journal.segments.read(self._position.published, MAX_BATCH)
         if lines:
             await self._publish_new(lines, end)
@@ -98,7 +104,9 @@ class Drainer:
         resent = await self._publish_again()
         if time.monotonic() - self._saved_at > SAVE_INTERVAL_SECONDS:
             self._save()
-        return bool(lines) or resent
+        if len(lines) == MAX_BATCH:
+            return 0.0
+        return BATCH_INTERVAL_SECONDS if lines or resent else None
 
     async def _publish_new(self, lines: list[bytes], end: Cursor) -> None:
         position = self._position
