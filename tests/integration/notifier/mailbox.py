@@ -58,7 +58,7 @@ class Mailbox:
 @contextmanager
 def serving(mailbox: Mailbox) -> Iterator[Mailbox]:
     """The server, for the length of the block; the same mailbox may be served again."""
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, enable_SMTPUTF8=True)
     controller.start()
     try:
         yield mailbox

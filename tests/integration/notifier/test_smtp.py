@@ -9,7 +9,10 @@ from email.message import EmailMessage
 import pytest
 from local_run.ports import any_free
 from notifier.mail import smtp
-from notifier.mail.smtp import PermanentMailError, SmtpServer, TransientMailError, send_mail
+from notifier.mail.addresses import usable_address
+from notifier.mail.smtp import MailServerError, PermanentMailError, SmtpServer, TransientMailError, send_mail
+
+from tests.integration.notifier.mailbox import new_mailbox
 
 TAKES_ALL = {
     "": "220 ready",
@@ -53,9 +56,9 @@ async def scripted(**answers: str) -> AsyncIterator[tuple[SmtpServer, list[str]]
         yield SmtpServer(host="127.0.0.1", port=port, use_tls=False, start_tls=None, user="u", password="p"), heard
 
 
-def mail() -> EmailMessage:
+def mail(to: str = "b@example.com") -> EmailMessage:
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "a@solaris.example", "b@example.com", "Hello"
+    message["From"], message["To"], message["Subject"] = "a@solaris.example", usable_address(to), "Hello"
     message.set_content("Hello")
     return message
 
@@ -76,10 +79,11 @@ async def test_a_taken_mail_is_sent_whatever_follows() -> None:
     [
         ({"rcpt": "550 5.1.1 <b@example.com> unknown"}, "recipient 550 5.1.1"),
         ({"rcpt": "553 b@example.com not allowed"}, "recipient 553"),
-        ({"dot": "554 5.7.1 looks like spam to b@example.com"}, "data 554 5.7.1"),
+        ({"rcpt": "556 5.1.10 <b@example.com> null MX"}, "recipient 556 5.1.10"),
+        ({"dot": "550 5.1.1 b@example.com unknown"}, "data 550 5.1.1"),
     ],
 )
-async def test_a_final_answer_about_the_mail_is_permanent_and_quotes_no_address(
+async def test_a_final_answer_about_the_recipient_is_permanent_and_quotes_no_address(
     answers: dict[str, str], reason: str
 ) -> None:
     async with scripted(**answers) as (server, _):
@@ -94,19 +98,53 @@ async def test_a_final_answer_about_the_mail_is_permanent_and_quotes_no_address(
         ({"rcpt": "450 4.2.1 busy"}, "recipient 450 4.2.1"),
         ({"rcpt": "530 5.7.0 authentication required"}, "recipient 530 5.7.0"),
         ({"dot": "452 4.3.1 full"}, "data 452 4.3.1"),
-        ({"auth": "535 5.7.8 wrong password"}, "connect 535 5.7.8"),
-        ({"mail": "550 5.7.1 sender not yours"}, "sender 550 5.7.1"),
-        ({"greeting": "554 no service"}, "connect 554"),
-        ({"greeting": HANG_UP}, "connect SMTPConnectError"),
+        ({"rcpt": "554 5.7.1 <b@example.com>: Relay access denied"}, "recipient 554 5.7.1"),
+        ({"rcpt": "552 5.2.2 mailbox full"}, "recipient 552 5.2.2"),
+        ({"dot": "550 5.7.26 unauthenticated"}, "data 550 5.7.26"),
+        ({"dot": "554 Message rejected: Email address is not verified."}, "data 554"),
+        ({"dot": "554 5.7.1 looks like spam to b@example.com"}, "data 554 5.7.1"),
         ({"rcpt": HANG_UP}, "session SMTPServerDisconnected"),
         ({"dot": HANG_UP}, "session SMTPServerDisconnected"),
     ],
 )
-async def test_what_may_pass_or_concerns_every_mail_is_transient(answers: dict[str, str], reason: str) -> None:
+async def test_what_may_pass_is_transient(answers: dict[str, str], reason: str) -> None:
     async with scripted(**answers) as (server, _):
         with pytest.raises(TransientMailError) as refused:
             await send(server)
     assert str(refused.value) == reason
+    assert not isinstance(refused.value, MailServerError)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"auth": "535 5.7.8 wrong password"}, "connect 535 5.7.8"),
+        ({"mail": "550 5.7.1 sender not yours"}, "sender 550 5.7.1"),
+        ({"mail": "553 5.1.8 sender not verified"}, "sender 553 5.1.8"),
+        ({"mail": "421 4.7.0 too many mails"}, "sender 421 4.7.0"),
+        ({"greeting": "554 no service"}, "connect 554"),
+        ({"greeting": HANG_UP}, "connect SMTPConnectError"),
+    ],
+)
+async def test_what_would_refuse_every_mail_is_told_apart(answers: dict[str, str], reason: str) -> None:
+    async with scripted(**answers) as (server, _):
+        with pytest.raises(MailServerError) as refused:
+            await send(server)
+    assert str(refused.value) == reason
+
+
+async def test_an_address_in_utf8_is_sent_where_the_server_offers_it_and_else_says_what_is_missing() -> None:
+    international = mail(to="jörg@example.com")
+    with new_mailbox() as mailbox:
+        server = SmtpServer.from_url(mailbox.url)
+        await send_mail(server, international, sender="a@solaris.example", recipient="jörg@example.com")
+    assert mailbox.recipients == ["jörg@example.com"]
+    # Python's parser keeps the bytes of an address that is not ASCII as surrogates.
+    assert str(mailbox.mails[0]["To"]).encode(errors="surrogateescape").decode() == "jörg@example.com"
+    async with scripted() as (server, heard):
+        with pytest.raises(PermanentMailError, match="SMTPUTF8"):
+            await send_mail(server, international, sender="a@solaris.example", recipient="jörg@example.com")
+    assert "MAIL" not in heard
 
 
 async def test_a_server_that_is_silent_or_absent_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:

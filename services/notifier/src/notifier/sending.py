@@ -20,7 +20,8 @@ from notifier import metrics, store
 from notifier.dead_letters import Announcer
 from notifier.domain.notices import ALLOWANCE_EXHAUSTED, TOKENS_EXHAUSTED, Notice, is_stale
 from notifier.domain.retries import RetryPolicy
-from notifier.mail.rendering import Addressee, MailStyle, UnusableAddressError, render_mail, usable_address
+from notifier.mail.addresses import UnusableAddressError, usable_address
+from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import PermanentMailError, TransientMailError
 from notifier.profiles import ProfileUnavailableError
 from notifier.store import Claimed, GivenUp

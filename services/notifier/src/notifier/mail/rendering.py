@@ -1,6 +1,5 @@
 """Renders a notice as one e-mail: headers, plain text and HTML."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -14,13 +13,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from notifier.domain.notices import Notice, mail_message_id
+from notifier.mail.addresses import usable_address
 from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
+from notifier.mail.names import first_name
 from notifier.mail.words import LABELS, Labels, words_for
 
 KIND_HEADER: Final = "X-Solaris-Kind"
 PURCHASE_PATH: Final = "/buy"
-MAX_NAME_LENGTH: Final = 40
-_NAME = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +47,6 @@ class Addressee:
     locale: str | None
 
 
-class UnusableAddressError(Exception):
-    """The profile's e-mail is not an address that a mail can be sent to."""
-
-
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -62,31 +57,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-
-
-def usable_address(email: str | None) -> Address:
-    """The e-mail as one mailbox.
-
-    Raises:
-        UnusableAddressError: there is none, or it is no address (line breaks, several addresses, no domain, …).
-    """
-    try:
-        user, _, domain = (email or "").strip().rpartition("@")
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
-        address = Address(addr_spec=f"{user}@{ascii_domain}")
-    except Exception as error:  # the standard parser raises IndexError and others besides its own errors
-        raise UnusableAddressError from error
-    if not address.username or not address.domain or not address.addr_spec.isprintable():
-        raise UnusableAddressError
-    return address
-
-
-def first_name(name: str | None) -> str | None:
-    """The name to greet by, where it surely is one: a name is the person's own text and could carry a link."""
-    words = (name or "").split()
-    if not words or len(words[0]) > MAX_NAME_LENGTH or _NAME.fullmatch(words[0]) is None:
-        return None
-    return words[0]
 
 
 def render_mail(notice: Notice, addressee: Addressee, style: MailStyle, *, now: datetime) -> EmailMessage:

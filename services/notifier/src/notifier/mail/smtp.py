@@ -2,23 +2,26 @@
 
 import asyncio
 import contextlib
-import re
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from ipaddress import ip_address
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from notifier.mail.refusals import Step, codes_of, is_final
+
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 DELIVERY_TIMEOUT_SECONDS: Final = 30.0
-_AUTHENTICATION_REQUIRED: Final = 530
-_ENHANCED_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
 
 
 class TransientMailError(Exception):
     """The mail may get through later. The text names codes alone: servers repeat addresses in their answers."""
+
+
+class MailServerError(TransientMailError):
+    """Nothing about this mail: the server can't be reached, or refuses our sign-in or our sender address."""
 
 
 class PermanentMailError(Exception):
@@ -71,15 +74,15 @@ def _is_loopback(host: str) -> bool:
 async def send_mail(server: SmtpServer, mail: EmailMessage, *, sender: str, recipient: str) -> None:
     """Deliver over a connection of its own; returns once the server has taken responsibility.
 
-    An answer about this mail or its recipient with a 5xx code is final. What concerns connection, TLS, sign-in or
-    sender would fail every mail alike, so it counts as passing whatever its code: a wrong password must not throw
-    away everyone's mails.
+    What counts as final is judged in `refusals`. A recipient with UTF-8 in the local part is sent by SMTPUTF8
+    (RFC 6531), which the server must offer.
 
     Raises:
-        TransientMailError: try again later.
+        MailServerError: no mail can be sent now.
+        TransientMailError: try this one again later.
         PermanentMailError: this mail will never be taken.
     """
-    client = aiosmtplib.SMTP(
+    client = _Conversation(
         hostname=server.host,
         port=server.port,
         use_tls=server.use_tls,
@@ -89,8 +92,9 @@ async def send_mail(server: SmtpServer, mail: EmailMessage, *, sender: str, reci
         timeout=CONNECT_TIMEOUT_SECONDS,
     )
     try:
-        async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
+        async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS) as allowed:
             await _connect(client)
+            client.data_until = allowed.when()
             await _deliver(client, mail, sender, recipient)
             # The mail is taken: whatever happens while saying goodbye must not send it again.
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
@@ -101,13 +105,25 @@ async def send_mail(server: SmtpServer, mail: EmailMessage, *, sender: str, reci
         client.close()
 
 
+class _Conversation(aiosmtplib.SMTP):
+    """Hands the mail over only within its time: a process that was frozen may have lost it to another meanwhile."""
+
+    data_until: float | None = None
+
+    async def data(self, *arguments: Any, **options: Any) -> Any:  # as aiosmtplib's own
+        if self.data_until is not None and asyncio.get_running_loop().time() >= self.data_until:
+            raise TimeoutError
+        return await super().data(*arguments, **options)
+
+
 async def _connect(client: aiosmtplib.SMTP) -> None:
     try:
-        await client.connect()
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):  # each of its steps has that time, and together they have
+            await client.connect()
     except aiosmtplib.SMTPResponseException as error:
-        raise TransientMailError(f"connect {_reason(error.code, error.message)}") from error
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise TransientMailError(f"connect {type(error).__name__}") from error
+        raise MailServerError(f"{Step.CONNECT} {codes_of(error.code, error.message)}") from error
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        raise MailServerError(f"{Step.CONNECT} {type(error).__name__}") from error
 
 
 async def _deliver(client: aiosmtplib.SMTP, mail: EmailMessage, sender: str, recipient: str) -> None:
@@ -115,27 +131,23 @@ async def _deliver(client: aiosmtplib.SMTP, mail: EmailMessage, sender: str, rec
         await client.send_message(mail, sender=sender, recipients=[recipient])
     except aiosmtplib.SMTPRecipientsRefused as error:
         refusal = error.recipients[0]
-        raise _judged("recipient", refusal.code, refusal.message) from error
+        raise _judged(Step.RECIPIENT, refusal.code, refusal.message) from error
     except aiosmtplib.SMTPSenderRefused as error:
-        raise TransientMailError(f"sender {_reason(error.code, error.message)}") from error
+        refused = f"{Step.SENDER} {codes_of(error.code, error.message)}"
+        # With such a recipient it may be the address form that this server refuses, which concerns no other mail.
+        raise (MailServerError if recipient.isascii() else TransientMailError)(refused) from error
     except aiosmtplib.SMTPDataError as error:
-        raise _judged("data", error.code, error.message) from error
+        raise _judged(Step.DATA, error.code, error.message) from error
     except aiosmtplib.SMTPNotSupported as error:
-        raise PermanentMailError("recipient needs SMTPUTF8") from error
+        raise PermanentMailError("recipient needs SMTPUTF8, which the mail server does not offer") from error
     except aiosmtplib.SMTPResponseException as error:
-        raise TransientMailError(f"session {_reason(error.code, error.message)}") from error
+        raise TransientMailError(f"session {codes_of(error.code, error.message)}") from error
     except ValueError as error:
         raise PermanentMailError("an address that cannot be sent to") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TransientMailError(f"session {type(error).__name__}") from error
 
 
-def _judged(step: str, code: int, message: str) -> TransientMailError | PermanentMailError:
-    reason = f"{step} {_reason(code, message)}"
-    final = 500 <= code < 600 and code != _AUTHENTICATION_REQUIRED
-    return PermanentMailError(reason) if final else TransientMailError(reason)
-
-
-def _reason(code: int, message: str) -> str:
-    enhanced = _ENHANCED_STATUS.match(message)
-    return f"{code} {enhanced[0]}" if enhanced else str(code)
+def _judged(step: Step, code: int, message: str) -> TransientMailError | PermanentMailError:
+    error = PermanentMailError if is_final(step, code, message) else TransientMailError
+    return error(f"{step} {codes_of(code, message)}")
