@@ -187,10 +187,13 @@ class Stack:
         finally:
             if child.returncode is None:
                 child.kill()
-        for line in output.splitlines():
+        lines = output.splitlines()
+        # What a failure comes to stands in its last line, and is told once.
+        reason = lines.pop().decode(errors="replace") if child.returncode != 0 and lines else "no output"
+        for line in lines:
             self._log("migrate", line)
         if child.returncode != 0:
-            raise StackError(f"the {program.name} failed with code {child.returncode}")
+            raise StackError(f"the {program.name} failed with code {child.returncode}: {reason}")
 
     async def _wait_until_ready(self) -> None:
         said_at = time.monotonic()

@@ -1,66 +1,185 @@
-"""Brings one service's schema up to date: its role, its schema, its Alembic revisions, in one transaction."""
+"""Brings one service's schema up to date beside running services: its role, its schema, its Alembic revisions."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
+from alembic import op
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from chassis.postgres import CONNECT_TIMEOUT_SECONDS, sqlalchemy_url
 
+log = structlog.get_logger()
+
 STATEMENT_TIMEOUT_SECONDS: Final = 600.0
+SESSION_SETTINGS: Final = {
+    # Whoever comes after a revision that waits for a table's lock waits too: it lets go, and tries again.
+    "lock_timeout": "1s",
+    # A run that was frozen in the middle of a transaction gives its locks back.
+    "idle_in_transaction_session_timeout": "60s",
+}
+PATIENCE_SECONDS: Final = 600.0
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 10.0
 VERSION_TABLE: Final = "alembic_version"
+MIGRATION_LOCK: Final = 7205759403792790
+"""Session advisory lock of whoever migrates a database, whichever service it is."""
+_RETRIED: Final = ("55P03", "40P01")
+"""lock_not_available, deadlock_detected: somebody else was at work, and nothing of this revision was done."""
 
 
-async def migrate(database_url: str, *, schema: str, role: str, migrations: Path) -> list[str]:
+class MigrationError(Exception):
+    """The schema can't be brought up to date; the text says why in one line."""
+
+
+class NewerSchemaError(MigrationError):
+    """The database was migrated by a version of the service that is newer than this one."""
+
+
+async def migrate(
+    database_url: str, *, schema: str, role: str, migrations: Path, patience_seconds: float = PATIENCE_SECONDS
+) -> list[str]:
     """Apply what is missing of the revisions under `migrations/versions`; returns the revisions applied.
 
     Run by the owner of the database. `role` is the service's own, created without login where it is missing; the
-    revisions grant it what it needs. Two runs at once are safe: an advisory lock, held until the commit, makes the
-    second one wait and find nothing to do. Either all revisions are applied or none.
+    revisions grant it what it needs. Each revision is one transaction, tried again while somebody holds a lock that it
+    needs; those before it stay applied if it fails. Two runs at once are safe: the second waits for the first.
+
+    Raises:
+        NewerSchemaError: the database has a revision that is not among these.
+        MigrationError: others hold locks for longer than `patience_seconds`.
     """
     engine = create_async_engine(
         sqlalchemy_url(database_url),
         poolclass=NullPool,
-        connect_args={"timeout": CONNECT_TIMEOUT_SECONDS, "command_timeout": STATEMENT_TIMEOUT_SECONDS},
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": STATEMENT_TIMEOUT_SECONDS,
+            "server_settings": SESSION_SETTINGS | {"application_name": f"{schema}-migrate"},
+        },
     )
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(_migrate, schema, role, migrations)
+        async with engine.connect() as connection:
+            await _take_turn(connection, schema, patience_seconds)
+            steps = _Steps(connection, schema, patience_seconds)
+            await steps.run(lambda sync: _prepare(sync, schema, role))
+            config = Config()
+            config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+            applied = []
+            while (revision := await steps.run(lambda sync: _apply_next(sync, schema, config))) is not None:
+                applied.append(revision)
+            return applied
     finally:
         await engine.dispose()
 
 
-def _migrate(connection: Connection, schema: str, role: str, migrations: Path) -> list[str]:
-    # One lock for all services: roles are shared by the whole server, and so is the right to create them.
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('solaris:migrations'))"))
+def build_index(name: str, on: str) -> None:
+    """For a revision: CREATE INDEX CONCURRENTLY, which keeps nobody from writing; `name` comes with its schema.
+
+    It ends the revision's transaction, so such a revision has no other statement. What an interrupted run left behind,
+    an index that is not valid, is made anew.
+    """
+    with op.get_context().autocommit_block():
+        # It waits for whoever may still see the table without the index, and nobody waits behind it.
+        op.execute("SET lock_timeout = 0")
+        try:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {name.rpartition('.')[2]} ON {on}")
+        finally:
+            op.execute(f"SET lock_timeout = '{SESSION_SETTINGS['lock_timeout']}'")
+
+
+async def _take_turn(connection: AsyncConnection, schema: str, patience_seconds: float) -> None:
+    """Ask again and again: whoever waited inside of a statement would hold up the index that another run builds."""
+    loop = asyncio.get_running_loop()
+    ends_at, pause = loop.time() + patience_seconds, FIRST_PAUSE_SECONDS
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
+        await connection.rollback()
+        if loop.time() + pause > ends_at:
+            raise MigrationError(f"{schema}: another migration has been running for {patience_seconds:g} s")
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    await connection.commit()
+
+
+class _Steps:
+    """Runs steps that are one transaction each, again while others are in their way."""
+
+    def __init__(self, connection: AsyncConnection, schema: str, patience_seconds: float) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._patience_seconds = patience_seconds
+
+    async def run[Result](self, step: Callable[[Connection], Result]) -> Result:
+        loop = asyncio.get_running_loop()
+        ends_at, pause = loop.time() + self._patience_seconds, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._connection.run_sync(step)
+            except DBAPIError as error:
+                await self._connection.rollback()
+                if getattr(error.orig, "sqlstate", None) not in _RETRIED:
+                    raise
+            if loop.time() + pause > ends_at:
+                waited = f"{self._patience_seconds:g} s"
+                raise MigrationError(f"{self._schema}: others have held a lock that is needed for {waited}")
+            log.info("migration_waits", schema=self._schema, seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _prepare(connection: Connection, schema: str, role: str) -> None:
     quote = connection.dialect.identifier_preparer.quote
     known = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).scalar()
     if known is None:
-        connection.execute(text(f"CREATE ROLE {quote(role)} NOLOGIN"))
+        # A role belongs to the whole server: another database's migration may be creating it just now.
+        already = "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL"
+        connection.execute(text(f"DO $$ BEGIN CREATE ROLE {quote(role)} NOLOGIN; {already}; END $$"))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}"))
-    return _upgrade(connection, schema, migrations)
+    connection.commit()
 
 
-def _upgrade(connection: Connection, schema: str, migrations: Path) -> list[str]:
-    config = Config()
-    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+def _apply_next(connection: Connection, schema: str, config: Config) -> str | None:
+    """The first revision that is missing; None if none is."""
     script = ScriptDirectory.from_config(config)
     applied: list[str] = []
 
-    def steps(current: object, _: MigrationContext) -> list[RevisionStep]:
+    def next_step(current: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
+        for revision in current:
+            _know(script, schema, revision)
         # The steps from the current revision to the heads, as Alembic's own cookbook takes them.
         upgrades = script._upgrade_revs(script.get_heads(), current)  # type: ignore[arg-type]
-        applied.extend(step.revision.revision for step in upgrades)
-        return list(upgrades)
+        applied.extend(step.revision.revision for step in upgrades[:1])
+        return list(upgrades[:1])
 
-    with EnvironmentContext(config, script, fn=steps) as environment:
-        environment.configure(connection=connection, version_table=VERSION_TABLE, version_table_schema=schema)
+    with EnvironmentContext(config, script, fn=next_step) as environment:
+        environment.configure(
+            connection=connection,
+            version_table=VERSION_TABLE,
+            version_table_schema=schema,
+            transaction_per_migration=True,
+        )
         environment.run_migrations()
-    return applied
+    connection.commit()
+    return applied[0] if applied else None
+
+
+def _know(script: ScriptDirectory, schema: str, revision: str) -> None:
+    try:
+        script.get_revision(revision)
+    except CommandError:
+        raise NewerSchemaError(
+            f"the schema {schema} has revision {revision}, which this version does not know: a newer version migrated "
+            "it, and an older one must not write to it. Run the newer version"
+        ) from None

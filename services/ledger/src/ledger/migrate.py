@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 from chassis.logging import configure_logging
-from chassis.migrations import migrate
+from chassis.migrations import MigrationError, migrate
 from chassis.settings import ServiceSettings
 
 SCHEMA = "ledger"
@@ -29,7 +29,10 @@ async def migrate_ledger(database_url: str) -> list[str]:
 def main() -> None:
     settings = MigrationSettings.load()
     configure_logging("ledger-migrate", settings.log_level)
-    applied = asyncio.run(migrate_ledger(settings.database_url))
+    try:
+        applied = asyncio.run(migrate_ledger(settings.database_url))
+    except MigrationError as error:
+        raise SystemExit(f"cannot migrate: {error}") from None
     log.info("migrated", schema=SCHEMA, applied=applied)
 
 

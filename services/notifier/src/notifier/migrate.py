@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 from chassis.logging import configure_logging
-from chassis.migrations import migrate
+from chassis.migrations import MigrationError, migrate
 from chassis.settings import ServiceSettings
 from pydantic import Field
 
@@ -32,7 +32,10 @@ def main() -> None:
     """Migrate and say what was applied."""
     settings = MigrationSettings.load()
     configure_logging("notifier-migrate", settings.log_level)
-    applied = asyncio.run(migrate_notifier(settings.database_url))
+    try:
+        applied = asyncio.run(migrate_notifier(settings.database_url))
+    except MigrationError as error:
+        raise SystemExit(f"cannot migrate: {error}") from None
     log.info("schema_migrated", schema=SCHEMA, applied=applied)
 
 
