@@ -20,6 +20,7 @@ from contracts.usage import Outcome, TokenUsage, UsageSource
 
 from tests.support.eventually import eventually, eventually_blocking
 from tests.support.stack import Stack
+from tests.support.tampering import tamper
 
 QUESTION: Any = [{"role": "user", "content": "Olá! Quem é você?"}]
 CLEAR_REFUSALS = {"ledger_unavailable"}
@@ -308,19 +309,19 @@ async def test_a_flipped_byte_and_a_deleted_event_are_named(stack: Stack) -> Non
         stack.client(account).chat.completions.create(model="demo-usage:20:0:10", messages=QUESTION)
     stack.wait_settled(account)
     assert stack.operate("verify").returncode == 0
-    connection = await asyncpg.connect(stack.operator_environment()["SOLARIS_DATABASE_URL"])
+    connection = await asyncpg.connect(stack.owner_database_url())
     position = await connection.fetchval(
         "SELECT position FROM ledger.events WHERE account_id = $1 ORDER BY position OFFSET 3 LIMIT 1", account
     )
     flip = "UPDATE ledger.events SET data = set_byte(data, 400, get_byte(data, 400) # 1) WHERE position = $1"
-    await connection.execute(flip, position)
+    await tamper(connection, flip, position)
     named = stack.operate("verify")
     assert named.returncode == 1
     assert str(position) in named.stdout + named.stderr
-    await connection.execute(flip, position)
+    await tamper(connection, flip, position)
     assert stack.operate("verify").returncode == 0
     await connection.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM ledger.events WHERE position = {position}")
-    await connection.execute("DELETE FROM ledger.events WHERE position = $1", position)
+    await tamper(connection, "DELETE FROM ledger.events WHERE position = $1", position)
     named = stack.operate("verify")
     assert named.returncode == 1
     assert account in named.stdout + named.stderr

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import nats
+import pytest
 
 from tests.support.eventually import eventually_blocking
 from tests.support.stack import REPOSITORY, Stack
@@ -168,7 +169,15 @@ async def test_env_exports_addresses_with_operator_rights(stack: Stack) -> None:
     assert variables["SOLARIS_GATEWAY_PORT"] == str(stack.ports["gateway"])
     connection = await asyncpg.connect(variables["SOLARIS_DATABASE_URL"])
     try:
-        assert await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        await connection.fetch("SELECT * FROM ledger.events, notifier.dead_letters LIMIT 1")
+        for change in ("UPDATE ledger.events SET data = ''", "DELETE FROM ledger.events", "TRUNCATE ledger.events"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
+        for change in ("ALTER TABLE ledger.events DISABLE TRIGGER ALL", "SET session_replication_role = replica"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
+        owned = "SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = current_user"
+        assert await connection.fetchval(owned) == 0
     finally:
         await connection.close()
     client = await nats.connect(variables["SOLARIS_NATS_URL"])

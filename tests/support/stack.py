@@ -162,6 +162,11 @@ class Stack:
         lines = (shlex.split(line)[1] for line in exported.splitlines() if line.startswith("export "))
         return dict(line.split("=", 1) for line in lines)
 
+    def owner_database_url(self) -> str:
+        """The database with its owner's rights, which no command hands out."""
+        password = json.loads((self.directory / "secrets.json").read_bytes())["postgres_owner"]
+        return f"postgresql://solaris:{password}@127.0.0.1:{self.ports['postgres']}/solaris"
+
     def run_module(
         self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from local_run.settings import LocalSettings
 
 SECRET_NAMES: Final = (
     "postgres_owner",
+    "postgres_operator",
     "postgres_ledger",
     "postgres_notifier",
     *(f"nats_{user.name}" for user in USERS),

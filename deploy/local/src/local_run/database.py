@@ -10,11 +10,13 @@ from local_run.postgres import PostgresServer
 DATABASE: Final = "solaris"
 ROLES: Final = {"ledger": "solaris_ledger", "notifier": "solaris_notifier"}
 """Login role by service; each owns nothing and gets what its service's migrations grant."""
+OPERATOR_ROLE: Final = "solaris_operator"
+"""Login role of operators' commands: what every service may, and statistics; like them it can't change an event."""
 
 _TIMEOUT_SECONDS: Final = 30.0
 
 
-async def prepare_database(server: PostgresServer, passwords: Mapping[str, str]) -> None:
+async def prepare_database(server: PostgresServer, passwords: Mapping[str, str], operator_password: str) -> None:
     """Create the database and the roles unless they are there; `passwords` by service. Repeating it is harmless."""
     connection = await asyncpg.connect(
         server.url("postgres"), timeout=_TIMEOUT_SECONDS, command_timeout=_TIMEOUT_SECONDS
@@ -24,8 +26,11 @@ async def prepare_database(server: PostgresServer, passwords: Mapping[str, str])
             await connection.execute(f"CREATE DATABASE {DATABASE}")
         for service, role in ROLES.items():
             await _set_role(connection, role, passwords[service])
+        await _set_role(connection, OPERATOR_ROLE, operator_password)
+        services = ", ".join(ROLES.values())
+        await connection.execute(f"GRANT {services}, pg_monitor TO {OPERATOR_ROLE}")
         await connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
-        await connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {', '.join(ROLES.values())}")
+        await connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {services}, {OPERATOR_ROLE}")
     finally:
         await connection.close()
 

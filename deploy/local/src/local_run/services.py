@@ -42,6 +42,7 @@ class Addresses:
     database_urls: Mapping[str, str]
     nats_urls: Mapping[str, str]
     owner_database_url: str
+    operator_database_url: str
     operator_nats_url: str
     upstream_url: str
     smtp_url: str
@@ -106,7 +107,7 @@ def operator_environment(folder: DataFolder, addresses: Addresses) -> dict[str, 
     """The `SOLARIS_…` variables with which a command acts on the stack with operator rights."""
     shared = shared_environment(folder, addresses)
     environment = {name: value for name, value in shared.items() if name.startswith("SOLARIS_")}
-    environment["SOLARIS_DATABASE_URL"] = addresses.owner_database_url
+    environment["SOLARIS_DATABASE_URL"] = addresses.operator_database_url
     environment["SOLARIS_NATS_URL"] = addresses.operator_nats_url
     return environment
 

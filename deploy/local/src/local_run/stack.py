@@ -11,7 +11,7 @@ from typing import Final
 from local_run import process
 from local_run.console import Console
 from local_run.data_folder import DataFolder, RecordedProcess
-from local_run.database import DATABASE, ROLES, prepare_database
+from local_run.database import DATABASE, OPERATOR_ROLE, ROLES, prepare_database
 from local_run.disk_recovery import DiskRecovery
 from local_run.leftovers import start_ticks
 from local_run.log_file import LogFile
@@ -96,6 +96,7 @@ class Stack:
             },
             nats_urls={service: nats or self._nats.url(service) for service in SERVICES},
             owner_database_url=database or self._postgres.url(DATABASE),
+            operator_database_url=database or self._own_operator_url,
             operator_nats_url=nats or self._nats.url(),
             upstream_url=self._settings.upstream_url or local_base_url(ports["upstream"]),
             smtp_url=self._settings.smtp_url or f"smtp://{LOOPBACK}:{ports['smtp']}",
@@ -105,7 +106,11 @@ class Stack:
     def _outside_database(self) -> str | None:
         """None for our own address too: a shell may still have the exports of `make env`."""
         url = self._settings.database_url
-        return None if url == self._postgres.url(DATABASE) else url
+        return None if url in {self._own_operator_url, self._postgres.url(DATABASE)} else url
+
+    @property
+    def _own_operator_url(self) -> str:
+        return self._postgres.url(DATABASE, user=OPERATOR_ROLE, password=self._secrets["postgres_operator"])
 
     @property
     def _outside_nats(self) -> str | None:
@@ -169,7 +174,8 @@ class Stack:
         await self._postgres.wait_until_ready(
             await self._start(self._postgres.program(), self._postgres.remove_stale_lock)
         )
-        await prepare_database(self._postgres, {service: self._secrets[f"postgres_{service}"] for service in ROLES})
+        passwords = {service: self._secrets[f"postgres_{service}"] for service in ROLES}
+        await prepare_database(self._postgres, passwords, self._secrets["postgres_operator"])
 
     async def _start(self, program: Program, prepare: Callable[[], None] | None = None) -> asyncio.subprocess.Process:
         supervised = Supervised(program, on_line=self._log, on_change=self._save_processes, prepare=prepare)

@@ -13,6 +13,7 @@ from ledger.operate.verify import Verified, verify
 
 from tests.integration.ledger.operate.conftest import operate_on
 from tests.support.ledger_history import roomy_policy
+from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"
 type Tables = tuple[list[Any], list[Any]]
@@ -106,7 +107,7 @@ async def test_a_state_is_never_taken_back_to_a_log_that_lost_its_end(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
     last = await damaged.fetchval("SELECT max(version) FROM ledger.events WHERE account_id = $1", ACCOUNT)
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1 AND version = $2", ACCOUNT, last)
+    await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1 AND version = $2", ACCOUNT, last)
     before = await _tables(damaged)
     result = await _replayed(own_ledger)
     assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}
@@ -124,7 +125,7 @@ async def test_a_state_is_never_taken_back_to_a_log_that_lost_its_end(
     ],
 )
 async def test_nothing_is_rebuilt_from_a_broken_log(own_ledger: str, damaged: asyncpg.Connection, damage: str) -> None:
-    await damaged.execute(damage, ACCOUNT)
+    await tamper(damaged, damage, ACCOUNT)
     before = await _tables(damaged)
     result = await _replayed(own_ledger)
     assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}

@@ -9,6 +9,7 @@ from ledger.operate import snapshot
 from ledger.operate.verify import Broken, Verified, verify
 
 from tests.integration.ledger.operate.conftest import operate_on
+from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"
 
@@ -42,7 +43,7 @@ async def test_an_end_cut_off_state_and_all_is_seen_against_a_checkpoint_kept_el
     before = await verify(own_ledger)
     assert isinstance(before, Verified)
     for table in ("events", "accounts", "holds"):
-        await damaged.execute(f"DELETE FROM ledger.{table} WHERE account_id = $1", ACCOUNT)
+        await tamper(damaged, f"DELETE FROM ledger.{table} WHERE account_id = $1", ACCOUNT)
     assert isinstance(await verify(own_ledger), Verified)
     result = await verify(own_ledger, before.checkpoint)
     assert isinstance(result, Broken)
@@ -66,7 +67,7 @@ async def test_one_flipped_byte_is_named(own_ledger: str, damaged: asyncpg.Conne
     row = await _row(damaged, 6)
     data = bytearray(row["data"])
     data[offset] ^= 1
-    await damaged.execute("UPDATE ledger.events SET data = $2 WHERE position = $1", row["position"], bytes(data))
+    await tamper(damaged, "UPDATE ledger.events SET data = $2 WHERE position = $1", row["position"], bytes(data))
     result = await _broken(own_ledger)
     assert (result.position, result.account_id, result.version) == (row["position"], ACCOUNT, 6)
     assert "hash" in result.reason
@@ -77,27 +78,27 @@ async def test_every_single_flipped_byte_of_an_event_is_seen(own_ledger: str, da
     for offset in range(0, len(row["data"]), 97):
         data = bytearray(row["data"])
         data[offset] ^= 0x20
-        await damaged.execute("UPDATE ledger.events SET data = $2 WHERE position = $1", row["position"], bytes(data))
+        await tamper(damaged, "UPDATE ledger.events SET data = $2 WHERE position = $1", row["position"], bytes(data))
         assert (await _broken(own_ledger)).position == row["position"]
 
 
 async def test_a_deleted_event_is_named_by_its_version(own_ledger: str, damaged: asyncpg.Connection) -> None:
     following = await _row(damaged, 8)
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1 AND version = 7", ACCOUNT)
+    await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1 AND version = 7", ACCOUNT)
     result = await _broken(own_ledger)
     assert (result.position, result.account_id, result.version) == (following["position"], ACCOUNT, 7)
     assert "version 7 missing" in result.reason
 
 
 async def test_a_deleted_first_event_is_named(own_ledger: str, damaged: asyncpg.Connection) -> None:
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1 AND version = 1", ACCOUNT)
+    await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1 AND version = 1", ACCOUNT)
     result = await _broken(own_ledger)
     assert (result.account_id, result.version) == (ACCOUNT, 1)
 
 
 async def test_a_deleted_end_is_seen_by_the_state(own_ledger: str, damaged: asyncpg.Connection) -> None:
     last = await damaged.fetchval("SELECT max(version) FROM ledger.events WHERE account_id = $1", ACCOUNT)
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1 AND version >= $2", ACCOUNT, last - 1)
+    await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1 AND version >= $2", ACCOUNT, last - 1)
     result = await _broken(own_ledger)
     assert (result.account_id, result.version) == (ACCOUNT, last - 1)
     assert "missing" in result.reason
@@ -106,15 +107,15 @@ async def test_a_deleted_end_is_seen_by_the_state(own_ledger: str, damaged: asyn
 async def test_all_events_of_an_account_deleted_is_seen_by_the_state(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
-    await damaged.execute("DELETE FROM ledger.events WHERE account_id = $1", ACCOUNT)
+    await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1", ACCOUNT)
     result = await _broken(own_ledger)
     assert (result.position, result.account_id, result.version) == (None, ACCOUNT, 1)
 
 
 async def test_a_swapped_hash_is_named(own_ledger: str, damaged: asyncpg.Connection) -> None:
     row, other = await _row(damaged, 5), await _row(damaged, 9)
-    await damaged.execute("UPDATE ledger.events SET hash = $2 WHERE position = $1", row["position"], other["hash"])
-    await damaged.execute("UPDATE ledger.events SET hash = $2 WHERE position = $1", other["position"], row["hash"])
+    await tamper(damaged, "UPDATE ledger.events SET hash = $2 WHERE position = $1", row["position"], other["hash"])
+    await tamper(damaged, "UPDATE ledger.events SET hash = $2 WHERE position = $1", other["position"], row["hash"])
     result = await _broken(own_ledger)
     assert (result.position, result.version) == (row["position"], 5)
 
@@ -124,7 +125,7 @@ async def test_events_that_changed_places_are_named(own_ledger: str, damaged: as
     swap = "UPDATE ledger.events SET data = $2, hash = $3, id = $4, type = $5, recorded_at = $6 WHERE position = $1"
     for target, source in ((row, other), (other, row)):
         values = (source["data"], source["hash"], source["id"], source["type"], source["recorded_at"])
-        await damaged.execute(swap, target["position"], *values)
+        await tamper(damaged, swap, target["position"], *values)
     assert (await _broken(own_ledger)).position == row["position"]
 
 
@@ -141,7 +142,7 @@ async def test_a_column_that_says_otherwise_than_the_bytes_is_named(
     own_ledger: str, damaged: asyncpg.Connection, column: str, value: str
 ) -> None:
     row = await _row(damaged, 6)
-    await damaged.execute(f"UPDATE ledger.events SET {column} = {value} WHERE position = {row['position']}")
+    await tamper(damaged, f"UPDATE ledger.events SET {column} = {value} WHERE position = {row['position']}")
     result = await _broken(own_ledger)
     assert (result.position, result.account_id, result.version) == (row["position"], ACCOUNT, 6)
 
@@ -213,7 +214,7 @@ async def test_a_hold_that_is_encoded_otherwise_but_says_the_same_is_no_problem(
 async def test_the_first_of_many_bad_events_is_named_and_all_are_counted(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
-    await damaged.execute("UPDATE ledger.events SET data = data || ' ' WHERE position >= 200")
+    await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position >= 200")
     count = await damaged.fetchval("SELECT count(*) FROM ledger.events WHERE position >= 200")
     result = await _broken(own_ledger)
     assert result.position == 200
@@ -241,7 +242,7 @@ async def test_a_walk_over_several_processes_finds_the_same(
     assert isinstance(shared, Verified)
     assert (shared.events, shared.accounts, shared.checkpoint) == (alone.events, alone.accounts, alone.checkpoint)
     row = await _row(damaged, 6)
-    await damaged.execute("UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
+    await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
     result = await _broken(own_ledger)
     assert (result.position, result.problems) == (row["position"], 1)
 
@@ -249,7 +250,7 @@ async def test_a_walk_over_several_processes_finds_the_same(
 async def test_the_command_prints_the_first_bad_event_and_exits_1(own_ledger: str, damaged: asyncpg.Connection) -> None:
     assert (await operate_on(own_ledger)("verify")).code == 0
     row = await _row(damaged, 6)
-    await damaged.execute("UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
+    await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
     ran = await operate_on(own_ledger)("verify")
     assert ran.code == 1
     assert ran.json["position"] == row["position"]

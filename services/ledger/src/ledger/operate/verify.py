@@ -2,6 +2,7 @@
 
 import time
 from itertools import batched
+from typing import Final
 
 import asyncpg
 from msgspec import Struct
@@ -9,6 +10,17 @@ from msgspec import Struct
 from ledger.operate.problems import MAX_KEPT, Problem, Problems
 from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 from ledger.operate.snapshot import Checkpoint, Survey, open_snapshot
+from ledger.store.log import is_history_guarded
+
+BLIND_TO: Final = (
+    "the database's owner can rewrite history, its hashes, heads and states alike, or cut off its end together with "
+    "the states, and all agrees again: only a checkpoint shows that which is kept, best signed, where the owner can't "
+    "change it"
+)
+UNGUARDED: Final = (
+    "the trigger that refuses to change or delete events is missing or switched off: nothing here shows what was "
+    "rewritten meanwhile, only a checkpoint of before"
+)
 
 
 class Verified(Struct, frozen=True):
@@ -18,9 +30,7 @@ class Verified(Struct, frozen=True):
     accounts: int
     seconds: float
     checkpoint: Checkpoint
-    blind_to: str = (
-        "an end of the log that was cut off together with the account's state: compare with a checkpoint kept elsewhere"
-    )
+    blind_to: str = BLIND_TO
 
 
 class Broken(Struct, frozen=True):
@@ -46,6 +56,8 @@ async def verify(database_url: str, checkpoint: Checkpoint | None = None) -> Ver
         survey = await snapshot.survey(checked=True, mark=checkpoint.position if checkpoint else None)
         problems = Problems()
         problems.merge(survey.problems, survey.problem_count)
+        if not await is_history_guarded(snapshot.connection):
+            problems.add(Problem(None, "", 0, UNGUARDED))
         if checkpoint is not None and survey.marked != checkpoint:
             problems.add(Problem(checkpoint.position, "", 0, _not_the_log_of(checkpoint, survey.marked)))
         for suspect in survey.suspects:

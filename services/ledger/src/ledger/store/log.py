@@ -44,6 +44,13 @@ SELECT account_id, hash FROM unnest($1::text[], $2::bigint[]) AS wanted (account
 JOIN ledger.events USING (account_id, version)
 """
 
+_IS_GUARDED: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_trigger WHERE tgrelid = 'ledger.events'::regclass AND tgname = 'history_never_changes'
+    AND tgenabled = 'A'
+)
+"""
+
 
 class StoredRow(NamedTuple):
     """One row of the log; asyncpg's records have the same fields in the same order."""
@@ -118,3 +125,9 @@ async def load_hashes(
     """The chain's hash at one version of each account."""
     rows = await connection.fetch(_HASHES, account_ids, versions, timeout=STATEMENT_TIMEOUT_SECONDS)
     return {row[0]: row[1] for row in rows}
+
+
+async def is_history_guarded(connection: asyncpg.Connection) -> bool:
+    """Whether the trigger that refuses every change of an event stands, also against the owner."""
+    guarded: bool = await connection.fetchval(_IS_GUARDED, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return guarded
