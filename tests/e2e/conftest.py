@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack; tests keep apart by using accounts of their own (`account`), and leave it running well."""
-    running = Stack(tmp_path_factory.mktemp("stack") / "data")
+    running = Stack(tmp_path_factory.mktemp("stack") / "data", {"SOLARIS_ALERT_WINDOW_SECONDS": "0.5"})
     try:
         yield running.start()
     finally:

@@ -15,15 +15,12 @@ from tests.support.stack import Stack
 QUESTION: Any = [{"role": "user", "content": "Olá! Quem é você?"}]
 
 
-def kinds(stack: Stack, account: str) -> Counter[str]:
-    return Counter(mail["kind"] for mail in stack.mails(account))
-
-
-def wait_kinds(stack: Stack, account: str, expected: Counter[str]) -> None:
+def wait_told(stack: Stack, account: str, expected: Counter[str]) -> None:
+    """Wait until each kind was told so often, in a mail of its own or in a graver one's."""
     eventually_blocking(
-        lambda: sum(kinds(stack, account).values()) >= sum(expected.values()), 20, message=f"mails {dict(expected)}"
+        lambda: sum(stack.told(account).values()) >= sum(expected.values()), 20, message=f"mails {dict(expected)}"
     )
-    assert kinds(stack, account) == expected
+    assert stack.told(account) == expected
 
 
 async def test_two_hundred_parallel_calls_on_a_balance_for_ten(
@@ -123,18 +120,18 @@ def test_each_threshold_is_mailed_once_and_being_out_once_more(stack: Stack, acc
     stack.limit(account, 10_000)
     client = stack.client(account)
     client.chat.completions.create(model="demo-usage:10:0:7990", messages=QUESTION)
-    wait_kinds(stack, account, Counter({"threshold-80": 1}))
+    wait_told(stack, account, Counter({"threshold-80": 1}))
     client.chat.completions.create(model="demo-usage:10:0:990", messages=QUESTION, max_tokens=990)
-    wait_kinds(stack, account, Counter({"threshold-80": 1, "threshold-90": 1}))
+    wait_told(stack, account, Counter({"threshold-80": 1, "threshold-90": 1}))
     client.chat.completions.create(model="demo-usage:10:0:490", messages=QUESTION, max_tokens=490)
     expected = Counter({"threshold-80": 1, "threshold-90": 1, "threshold-95": 1})
-    wait_kinds(stack, account, expected)
+    wait_told(stack, account, expected)
     stack.wait_settled(account)
     client.chat.completions.create(model="demo-usage:500:0:0", messages=QUESTION, max_tokens=400)
     for _ in range(30):
         with pytest.raises(openai.APIStatusError):
             client.chat.completions.create(model="demo-fast", messages=QUESTION)
-    wait_kinds(stack, account, expected + Counter({"threshold-100": 1, "tokens-exhausted": 1}))
+    wait_told(stack, account, expected + Counter({"threshold-100": 1, "tokens-exhausted": 1}))
     balance = stack.wait_settled(account)
     assert balance["monthly_used"] == 10_000
 
@@ -163,7 +160,7 @@ def test_ten_calls_that_cross_at_the_same_moment_mail_once(stack: Stack, account
         )
     balance = stack.wait_settled(account)
     assert balance["monthly_used"] == 100_000
-    wait_kinds(
+    wait_told(
         stack,
         account,
         Counter({"threshold-80": 1, "threshold-90": 1, "threshold-95": 1, "threshold-100": 1, "tokens-exhausted": 1}),

@@ -36,7 +36,7 @@ def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: s
         assert "choices" in answer or "available" in answer, f"{line}\n{completed.stdout}"
     assert stack.shell(command).stdout.find("insufficient_tokens") > 0  # "call twice"
     expected = {"threshold-80", "threshold-90", "threshold-95", "tokens-exhausted"}
-    eventually_blocking(lambda: {mail["kind"] for mail in stack.mails(account)} == expected, 20, message="mails")
+    eventually_blocking(lambda: set(stack.told(account)) == expected, 20, message="mails")
 
 
 def test_both_languages_show_the_same_lines() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -267,6 +268,15 @@ class Stack:
         query = f"?to={email_of(account)}" + (f"&kind={kind}" if kind else "")
         found: list[dict[str, Any]] = self.fetch_json(f"{self.mailbox_url}/api/messages{query}")
         return found
+
+    def told(self, account: str) -> Counter[str]:
+        """How often each kind was told to that person, as a mail's own or by the mail of a graver one."""
+        told = Counter[str]()
+        for summary in self.mails(account):
+            headers = {name.lower(): value for name, value in self.mail(summary["id"])["headers"]}
+            others = [kind.strip() for kind in headers.get("x-solaris-also", "").split(",")]
+            told.update(kind for kind in (summary["kind"], *others) if kind)
+        return told
 
     def mail(self, identifier: str) -> dict[str, Any]:
         """One mail with text, html and headers."""

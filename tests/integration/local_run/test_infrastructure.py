@@ -1,8 +1,11 @@
 """The servers that every integration test stands on."""
 
+from dataclasses import replace
+
 import asyncpg
 import nats
 from chassis.jetstream import provision
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from contracts.topology import CONSUMERS, STREAMS
 
 
@@ -26,3 +29,30 @@ async def test_every_stream_of_the_topology_fits_the_server(nats_url: str) -> No
     finally:
         await client.close()
     assert len(created) == len(STREAMS) + len(CONSUMERS)
+
+
+async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lacks_and_keeps_its_place(
+    nats_url: str,
+) -> None:
+    wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
+    older = replace(wanted, filter_subjects=wanted.filter_subjects[:-1])
+    client = await nats.connect(nats_url)
+    try:
+        jetstream = client.jetstream()
+        await jetstream.delete_consumer(wanted.stream, wanted.durable)
+        await provision(jetstream, STREAMS, [older])
+        subscription = await jetstream.pull_subscribe_bind(durable=wanted.durable, stream=wanted.stream)
+        subjects = [pattern.replace("*", "ana") for pattern in wanted.filter_subjects]
+        for subject in reversed(subjects):
+            await jetstream.publish(subject, b"before")
+        for message in await subscription.fetch(len(subjects) - 1, timeout=5):
+            await message.ack_sync(timeout=5)
+        assert await provision(jetstream, STREAMS, CONSUMERS) == []
+        await jetstream.publish(subjects[-1], b"after")
+        (message,) = await subscription.fetch(1, timeout=5)
+        assert (message.subject, message.data) == (subjects[-1], b"after")
+        await message.ack_sync(timeout=5)
+        info = await jetstream.consumer_info(wanted.stream, wanted.durable)
+        assert set(info.config.filter_subjects or []) == set(wanted.filter_subjects)
+    finally:
+        await client.close()

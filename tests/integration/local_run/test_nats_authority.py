@@ -86,6 +86,7 @@ async def test_the_notifier_reads_its_events_and_acknowledges_them(
         ("gateway", f"{subjects.RESERVE_PREFIX}.ana"),
         ("gateway", subjects.READ_READY),
         ("notifier", f"{subjects.READ_PROFILE_PREFIX}.ana"),
+        ("notifier", f"{subjects.READ_BALANCE_PREFIX}.ana"),
         ("operator", f"{subjects.READ_BALANCE_PREFIX}.ana"),
     ],
 )

@@ -16,7 +16,8 @@ from local_run.ports import any_free
 class Mailbox:
     """`recipient_answers` and `data_answers` are used up one by one, then all is taken.
 
-    `hold_answers` keeps the server from answering after it has stored a mail.
+    `hold_answers` keeps the server from answering after it has stored a mail; recipients in `slow` get no answer
+    while they are there. `at_once` and `most_at_once` count conversations that wait for such an answer.
     """
 
     port: int
@@ -25,6 +26,9 @@ class Mailbox:
     recipient_answers: list[str] = field(default_factory=list)
     data_answers: list[str] = field(default_factory=list)
     hold_answers: bool = False
+    slow: set[str] = field(default_factory=set)
+    at_once: int = 0
+    most_at_once: int = 0
 
     @property
     def url(self) -> str:
@@ -37,6 +41,13 @@ class Mailbox:
     async def handle_RCPT(  # noqa: N802  aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            while address in self.slow:  # noqa: ASYNC110  as below
+                await asyncio.sleep(0.01)
+        finally:
+            self.at_once -= 1
         if self.recipient_answers:
             return self.recipient_answers.pop(0)
         envelope.rcpt_tos.append(address)
@@ -64,6 +75,7 @@ def serving(mailbox: Mailbox) -> Iterator[Mailbox]:
         yield mailbox
     finally:
         mailbox.hold_answers = False
+        mailbox.slow.clear()
         controller.stop()
 
 

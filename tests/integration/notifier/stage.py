@@ -15,11 +15,12 @@ from chassis.ids import new_uuid7
 from chassis.jetstream import provision
 from contracts import topology
 from contracts.accounts import subject_token
+from contracts.balance import Balance, Cycle
 from contracts.envelope import CloudEvent, cloud_event_type, event_adapter
-from contracts.events import LEDGER_EVENT_NAMES, AllowanceExhausted, ThresholdCrossed, TokensExhausted
-from contracts.reads import ProfileAnswer
+from contracts.events import LEDGER_EVENT_NAMES, AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.reads import BalanceAnswer, ProfileAnswer
 from contracts.reservations import Profile
-from contracts.subjects import LEDGER_STREAM, READ_PROFILE_PREFIX, event_subject
+from contracts.subjects import LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_PREFIX, event_subject
 from local_run.ports import any_free
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -29,11 +30,17 @@ from notifier.settings import NotifierSettings
 from pydantic import TypeAdapter
 
 FAST = RetryPolicy(
-    first_delay_seconds=0.2, longest_delay_seconds=0.4, max_attempts=4, address_check_seconds=(0.1, 0.2, 0.3)
+    first_delay_seconds=0.2,
+    longest_delay_seconds=0.4,
+    max_attempts=4,
+    address_check_seconds=(0.1, 0.2, 0.3),
+    state_check_seconds=(0.1, 0.2, 0.3),
+    longest_outage_delay_seconds=0.3,
 )
+CYCLE = "2025-11"
 
 
-def threshold(percent: int, *, limit: int = 1_000_000, cycle: str = "2025-11") -> ThresholdCrossed:
+def threshold(percent: int, *, limit: int = 1_000_000, cycle: str = CYCLE) -> ThresholdCrossed:
     return ThresholdCrossed(
         percent=percent,
         monthly_used=limit * percent // 100,
@@ -50,7 +57,7 @@ def allowance_exhausted(*, announced: bool, limit: int = 1_000_000) -> Allowance
         monthly_limit=limit,
         credits=0,
         announced_by_threshold=announced,
-        cycle_id="2025-11",
+        cycle_id=CYCLE,
         resets_at=datetime.now(UTC) + timedelta(days=10),
     )
 
@@ -61,9 +68,49 @@ def tokens_exhausted(*, limit: int = 1_000_000) -> TokensExhausted:
         monthly_limit=limit,
         credits=0,
         debt=0,
-        cycle_id="2025-11",
+        cycle_id=CYCLE,
         resets_at=datetime.now(UTC) + timedelta(days=10),
     )
+
+
+def access_restored(*, granted: int = 50_000, limit: int = 1_000_000) -> AccessRestored:
+    return AccessRestored(
+        monthly_used=limit,
+        monthly_limit=limit,
+        credits=granted,
+        debt=0,
+        cycle_id=CYCLE,
+        resets_at=datetime.now(UTC) + timedelta(days=10),
+    )
+
+
+def standing(
+    account_id: str,
+    *,
+    used: int = 1_000_000,
+    limit: int = 1_000_000,
+    granted: int = 0,
+    exhausted: bool | None = False,
+    cycle: str = CYCLE,
+    status: str = "active",
+) -> BalanceAnswer:
+    """What the ledger says of an account."""
+    now = datetime.now(UTC)
+    left = max(0, limit - used)
+    balance = Balance(
+        account_id=account_id,
+        plan="basic",
+        status=status,
+        cycle=Cycle(id=cycle, starts_at=now - timedelta(days=20), ends_at=now + timedelta(days=10)),
+        monthly_limit=limit,
+        monthly_used=used,
+        monthly_remaining=left,
+        credits=granted,
+        held=0,
+        debt=0,
+        available=left + granted,
+    )
+    return BalanceAnswer(balance=balance, exhausted=exhausted)
 
 
 @dataclass(frozen=True)
@@ -73,6 +120,8 @@ class Sent:
     id: str
     subject: str
     payload: bytes
+    account_id: str
+    data: Any
 
 
 def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
@@ -87,22 +136,38 @@ def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
     )
     adapter = event_adapter(type(data))  # type: ignore[arg-type]  # mypy doubts that a class is hashable
     payload = adapter.dump_json(envelope)
-    return Sent(envelope.id, event_subject(name, subject_token(account_id)), payload)
+    return Sent(envelope.id, event_subject(name, subject_token(account_id)), payload, account_id, data)
 
 
 @dataclass
 class Ledger:
-    """Publishes events and answers for profiles; everyone has one unless `profiles` says otherwise."""
+    """Publishes events and answers reads.
+
+    Everyone has a profile unless `profiles` says otherwise; an account is what its last event says until `standings`
+    is told otherwise. Accounts in `speechless` get no answer about their state.
+    """
 
     client: Client
     profiles: dict[str, ProfileAnswer] = field(default_factory=dict)
+    standings: dict[str, BalanceAnswer] = field(default_factory=dict)
+    speechless: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    states_asked: list[str] = field(default_factory=list)
 
     async def provision(self) -> None:
         await provision(self.client.jetstream(timeout=10), topology.STREAMS, topology.CONSUMERS)
 
     async def publish(self, *events: Sent, times: int = 1) -> None:
         jetstream = self.client.jetstream(timeout=10)
+        for each in events:
+            self.standings[subject_token(each.account_id)] = standing(
+                each.account_id,
+                used=each.data.monthly_used,
+                limit=each.data.monthly_limit,
+                granted=each.data.credits,
+                exhausted=isinstance(each.data, TokensExhausted),
+                cycle=each.data.cycle_id,
+            )
         for _ in range(times):
             for each in events:
                 # Without Nats-Msg-Id, so that the stream's own dedupe window does not do the notifier's work.
@@ -133,6 +198,13 @@ class Ledger:
         await self.client.flush()
         return heard
 
+    async def answer_state(self, request: Msg) -> None:
+        token = request.subject.removeprefix(f"{READ_BALANCE_PREFIX}.")
+        self.states_asked.append(token)
+        if token not in self.speechless:
+            answer = self.standings.get(token, BalanceAnswer())
+            await request.respond(TypeAdapter(BalanceAnswer).dump_json(answer))
+
     async def answer(self, request: Msg) -> None:
         token = request.subject.removeprefix(f"{READ_PROFILE_PREFIX}.")
         self.asked.append(token)
@@ -149,6 +221,7 @@ async def playing_ledger(nats_url: str) -> AsyncIterator[Ledger]:
     )
     ledger = Ledger(client)
     await client.subscribe(f"{READ_PROFILE_PREFIX}.*", cb=ledger.answer)
+    await client.subscribe(f"{READ_BALANCE_PREFIX}.*", cb=ledger.answer_state)
     await client.flush()
     try:
         yield ledger
@@ -165,11 +238,13 @@ def environment_of(settings: NotifierSettings) -> dict[str, str]:
         "SOLARIS_MAIL_FROM": settings.mail_from,
         "SOLARIS_PUBLIC_URL": settings.public_url,
         "SOLARIS_NOTIFIER_PORT": str(settings.notifier_port),
+        "SOLARIS_ALERT_WINDOW_SECONDS": str(settings.alert_window_seconds),
     }
 
 
-def settings_for(database_url: str, nats_url: str, smtp_url: str) -> NotifierSettings:
+def settings_for(database_url: str, nats_url: str, smtp_url: str, *, window_seconds: float = 0.0) -> NotifierSettings:
     return NotifierSettings(
+        alert_window_seconds=window_seconds,
         database_url=database_url,
         nats_url=nats_url,
         smtp_url=smtp_url,
@@ -223,6 +298,11 @@ class Database:
     async def statuses(self, account_id: str) -> list[str]:
         rows = await self.rows("SELECT status FROM notifier.messages WHERE account_id = $1 ORDER BY id", account_id)
         return [row["status"] for row in rows]
+
+    async def end_lease(self, account_id: str) -> None:
+        """As if the process that sends to the account had not been heard of for minutes."""
+        await self.rows("UPDATE notifier.claims SET until = now() WHERE account_id = $1", account_id)
+        await self.rows("UPDATE notifier.messages SET due_at = now() WHERE account_id = $1", account_id)
 
     async def last_dead_letter(self) -> asyncpg.Record | None:
         rows = await self.rows("SELECT * FROM notifier.dead_letters ORDER BY id DESC LIMIT 1")

@@ -60,7 +60,10 @@ async def test_the_same_threshold_tells_again_only_under_another_limit_or_cycle(
 ) -> None:
     async with running(settings_for(migrated_url, nats_url, mailbox.url)):
         await ledger.publish(event("key", threshold(80)), event("key", threshold(80)))
-        await ledger.publish(event("key", threshold(80, limit=2_000_000)), event("key", threshold(80, cycle="2025-12")))
+        await eventually(lambda: len(mailbox.mails) == 1)
+        await ledger.publish(event("key", threshold(80, limit=2_000_000)))
+        await eventually(lambda: len(mailbox.mails) == 2)
+        await ledger.publish(event("key", threshold(80, cycle="2025-12")))
         await eventually(lambda: len(mailbox.mails) >= 3)
         await eventually(ledger.handled)
     assert mailbox.kinds == ["threshold-80"] * 3
@@ -73,7 +76,9 @@ async def test_exhausted_allowance_is_one_mail_at_100_percent_and_being_out_one_
     async with running(settings_for(migrated_url, nats_url, mailbox.url)):
         await ledger.publish(event("out", threshold(100)), event("out", allowance_exhausted(announced=True)))
         await ledger.publish(event("out-custom", allowance_exhausted(announced=False)))
-        await ledger.publish(event("out", tokens_exhausted()), event("out", tokens_exhausted()))
+        await ledger.publish(event("out", tokens_exhausted()))
+        await eventually(lambda: len(mailbox.mails) == 3)
+        await ledger.publish(event("out", tokens_exhausted()))
         await eventually(lambda: len(mailbox.mails) >= 4)
         await eventually(ledger.handled)
     assert sorted(mailbox.kinds) == ["allowance-exhausted", "threshold-100", "tokens-exhausted", "tokens-exhausted"]

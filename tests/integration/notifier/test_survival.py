@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -184,7 +185,7 @@ async def test_a_broker_that_is_gone_for_good_ends_the_service_so_that_it_is_sta
 ) -> None:
     engine = create_engine(migrated_url, service="test")
     broker = create_broker(nats_url)
-    subscriber = subscribe(broker, LedgerEvents(engine, Announcer(ledger.client), lambda: None))
+    subscriber = subscribe(broker, LedgerEvents(engine, Announcer(ledger.client), lambda: None, window=timedelta(0)))
     subscription = Subscription(broker, subscriber, ledger.client, durable=NOTIFIER_LEDGER_CONSUMER)
     task = asyncio.create_task(subscription.run(asyncio.Event()))
     try:

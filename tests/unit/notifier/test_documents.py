@@ -41,7 +41,8 @@ def test_a_changed_missing_or_surplus_schema_fails_the_check(
 def test_the_asyncapi_document_points_at_existing_schemas_by_legal_names() -> None:
     described = json.loads(document.asyncapi_document())
     messages = described["components"]["messages"]
-    assert set(messages) == {"ledger.threshold_crossed", "ledger.allowance_exhausted", "ledger.tokens_exhausted"}
+    told = {"threshold_crossed", "allowance_exhausted", "tokens_exhausted", "access_restored"}
+    assert set(messages) == {f"ledger.{name}" for name in told}
     assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", name) for name in messages)
     assert all((EVENTS_FOLDER / message["payload"]["schema"]["$ref"]).is_file() for message in messages.values())
     references = re.findall(r'"(#/[^"]+)"', json.dumps(described))

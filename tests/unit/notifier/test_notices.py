@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 from contracts.envelope import CloudEvent
-from contracts.events import AllowanceExhausted, ThresholdCrossed, TokensExhausted
-from notifier.domain.notices import Figures, Notice, is_stale, mail_message_id, notice_of, threshold_percent
+from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from notifier.domain.notices import (
+    Figures,
+    Notice,
+    event_type_of,
+    is_stale,
+    mail_message_id,
+    notice_of,
+    threshold_percent,
+)
 from notifier.domain.retries import RetryPolicy
 
 NOW = datetime(2025, 11, 20, 15, 0, tzinfo=UTC)
@@ -61,6 +69,18 @@ def test_running_out_is_told_once_for_each_event() -> None:
     assert key(exhausted(), "event-2") != key(exhausted())
 
 
+def test_restored_access_is_told_once_for_each_event() -> None:
+    restored = AccessRestored(monthly_used=9, monthly_limit=9, credits=5, debt=0, cycle_id="c1", resets_at=RESET)
+    assert key(restored) == ("ana", "c1", "access-restored", "event:event-1")
+    assert key(restored, "event-2") != key(restored)
+
+
+def test_every_kind_names_its_event() -> None:
+    for data in (threshold(), allowance(announced=False), exhausted()):
+        assert event_type_of(key(data)[2]) is type(data)
+    assert event_type_of("access-restored") is AccessRestored
+
+
 def test_the_notice_carries_the_figures_of_the_event() -> None:
     notice = notice_of(event(exhausted()))
     assert notice is not None
@@ -90,6 +110,7 @@ def notice(kind: str = "threshold-80") -> Notice:
         ("threshold-100", timedelta(days=3)),
         ("allowance-exhausted", timedelta(days=3)),
         ("tokens-exhausted", timedelta(days=3)),
+        ("access-restored", timedelta(hours=24)),
     ],
 )
 def test_old_news_is_stale(kind: str, lifetime: timedelta) -> None:

@@ -68,6 +68,7 @@ USERS: Final = (
         publish=(
             _DEAD_LETTERS,
             f"{subjects.READ_PROFILE_PREFIX}.>",
+            f"{subjects.READ_BALANCE_PREFIX}.>",
             subjects.READ_READY,
             f"$JS.API.STREAM.INFO.{subjects.LEDGER_STREAM}",
             "$JS.API.STREAM.NAMES",

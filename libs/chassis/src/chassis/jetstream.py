@@ -87,7 +87,9 @@ async def provision(
 ) -> list[str]:
     """Create what is missing and leave what exists as it is; returns the names created.
 
-    A drifted configuration is logged, never overwritten: an operator changed it on purpose or must be told.
+    A drifted configuration is logged, never overwritten: an operator changed it on purpose or must be told. Only a
+    consumer that lacks subjects is given them, beside its own: a newer release reads more events than the one that
+    made it.
     """
     created: list[str] = []
     for stream in streams:
@@ -116,13 +118,27 @@ async def provision(
             _report_drift(stream.name, wanted, info.config)
     for consumer in consumers:
         try:
-            await jetstream.consumer_info(consumer.stream, consumer.durable)
+            existing = await jetstream.consumer_info(consumer.stream, consumer.durable)
         except NotFoundError:
             await jetstream.add_consumer(consumer.stream, consumer_config(consumer))
             created.append(f"{consumer.stream}/{consumer.durable}")
+        else:
+            await _add_subjects(jetstream, consumer, existing.config)
     if created:
         log.info("jetstream_provisioned", created=created)
     return created
+
+
+async def _add_subjects(jetstream: JetStreamContext, consumer: ConsumerSpec, actual: ConsumerConfig | None) -> None:
+    if actual is None:
+        return
+    present = actual.filter_subjects or ([actual.filter_subject] if actual.filter_subject else [])
+    missing = [subject for subject in consumer.filter_subjects if subject not in present]
+    # Without any filter it reads all there is.
+    if present and missing:
+        widened = actual.evolve(filter_subject=None, filter_subjects=[*present, *missing])
+        await jetstream.add_consumer(consumer.stream, widened)
+        log.info("consumer_widened", consumer=consumer.durable, subjects=missing)
 
 
 def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:

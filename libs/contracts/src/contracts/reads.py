@@ -8,9 +8,14 @@ from contracts.reservations import Profile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceAnswer:
-    """`balance` is None for an unknown account; `error` says what failed, and then a retry may help."""
+    """`balance` is None for an unknown account; `error` says what failed, and then a retry may help.
+
+    `exhausted`: people were told that the account can serve no call, and nothing has raised it since; None: an older
+    ledger, which does not say.
+    """
 
     balance: Balance | None = None
+    exhausted: bool | None = None
     error: str | None = None
 
 

@@ -59,6 +59,7 @@ CONSUMERS: Final = (
             "solaris.ledger.threshold_crossed.*",
             "solaris.ledger.allowance_exhausted.*",
             "solaris.ledger.tokens_exhausted.*",
+            "solaris.ledger.access_restored.*",
         ),
     ),
 )

@@ -11,7 +11,8 @@ from contracts.subjects import dead_letter
 from nats.aio.client import Client
 from pydantic import TypeAdapter
 
-from notifier.store import SERVICE, GivenUp, letter_id
+from notifier.store.dead_letters import GivenUp, letter_id
+from notifier.store.tables import SERVICE
 
 PUBLISH_SECONDS: Final = 5.0
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ def asyncapi_document() -> str:
     """FastStream's document, with what it cannot know: the handler reads bytes, and these are what they hold."""
     broker = create_broker("nats://127.0.0.1:4222")
     engine = create_async_engine("postgresql+asyncpg://")
-    subscribe(broker, LedgerEvents(engine, Announcer(Client()), lambda: None))
+    subscribe(broker, LedgerEvents(engine, Announcer(Client()), lambda: None, window=timedelta(0)))
     specification = AsyncAPI(broker, title="Solaris notifier", version="1", description="Tells people, once.")
     text = specification.to_specification().to_json()
     for name in TOLD_EVENTS:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,19 +18,24 @@ from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from notifier import metrics, store
+from notifier import metrics
+from notifier.courier import Courier
 from notifier.dead_letters import Announcer
+from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
+from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
 from notifier.messaging import LedgerEvents, create_broker, subscribe
-from notifier.profiles import LedgerProfiles
-from notifier.sending import LEASE, Sender
+from notifier.sending import Sender
 from notifier.settings import NotifierSettings
-from notifier.store import SERVICE
+from notifier.store.backlog import check_database, measure_backlog
+from notifier.store.retention import BATCH, RULES, prune_batch
+from notifier.store.tables import SERVICE
 from notifier.subscription import Subscription
 
 MEASURE_SECONDS: Final = 5.0
+PRUNE_SECONDS: Final = 3600.0
 
 log = structlog.get_logger()
 
@@ -38,7 +44,7 @@ async def run_notifier(settings: NotifierSettings, stop: asyncio.Event, *, polic
     """Run until `stop`; raises when a part fails for good, so that a supervisor starts the process anew."""
     engine = create_engine(settings.database_url, service=SERVICE)
     checks: dict[str, Check] = {
-        "postgres": lambda: store.check_database(engine),
+        "postgres": lambda: check_database(engine),
         "nats": _not_connected,
         "consumer": _not_connected,
     }
@@ -72,21 +78,17 @@ async def _work(
     stop: asyncio.Event,
     policy: RetryPolicy,
 ) -> None:
-    server = settings.smtp_server
+    window = timedelta(seconds=settings.alert_window_seconds)
     due = asyncio.Event()
     announcer = Announcer(client)
     broker = create_broker(settings.nats_url)
-    subscriber = subscribe(broker, LedgerEvents(engine, announcer, due.set))
-    subscription = Subscription(broker, subscriber, client, durable=NOTIFIER_LEDGER_CONSUMER)
-    sender = Sender(
-        engine=engine,
-        profiles=LedgerProfiles(client),
-        deliver=lambda mail, recipient: send_mail(server, mail, sender=settings.mail_from, recipient=recipient),
-        style=_style(settings),
-        announcer=announcer,
-        policy=policy,
-        lease=LEASE,
-    )
+
+    def wake_when_due() -> None:
+        asyncio.get_running_loop().call_later(settings.alert_window_seconds, due.set)
+
+    events = LedgerEvents(engine, announcer, wake_when_due, window=window)
+    subscription = Subscription(broker, subscribe(broker, events), client, durable=NOTIFIER_LEDGER_CONSUMER)
+    sender = _sender(settings, engine=engine, client=client, announcer=announcer, policy=policy)
 
     async def nats_connected() -> str | None:
         return None if client.is_connected else "not connected"
@@ -99,6 +101,7 @@ async def _work(
             group.create_task(subscription.run(stop)),
             group.create_task(sender.run(stop, due)),
             group.create_task(_measure(engine, stop)),
+            group.create_task(_prune(engine, stop)),
         ]
         await stop_workers(workers, stop, settings.shutdown_seconds)
     log.info("notifier_stopped")
@@ -111,6 +114,25 @@ async def stop_workers(workers: Sequence[asyncio.Task[None]], stop: asyncio.Even
     for worker in late:
         log.warning("worker_cancelled")
         worker.cancel()
+
+
+def _sender(
+    settings: NotifierSettings, *, engine: AsyncEngine, client: Client, announcer: Announcer, policy: RetryPolicy
+) -> Sender:
+    server = settings.smtp_server
+    mail_server, ledger = Outage(policy), Outage(policy)
+    courier = Courier(
+        engine=engine,
+        reads=LedgerReads(client),
+        deliver=lambda mail, recipient: send_mail(server, mail, sender=settings.mail_from, recipient=recipient),
+        style=_style(settings),
+        announcer=announcer,
+        window=timedelta(seconds=settings.alert_window_seconds),
+        mail_server=mail_server,
+        ledger=ledger,
+        policy=policy,
+    )
+    return Sender(engine=engine, courier=courier, outages=(mail_server, ledger))
 
 
 def _style(settings: NotifierSettings) -> MailStyle:
@@ -143,7 +165,7 @@ async def _connect(nats_url: str, stop: asyncio.Event) -> Client | None:
 async def _measure(engine: AsyncEngine, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            backlog = await store.measure_backlog(engine)
+            backlog = await measure_backlog(engine)
         except DATABASE_ERRORS as error:
             log.warning("backlog_not_measured", error=type(error).__name__)
         else:
@@ -152,6 +174,20 @@ async def _measure(engine: AsyncEngine, stop: asyncio.Event) -> None:
             metrics.DEAD_LETTERS.set(backlog.dead_letters)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
+
+
+async def _prune(engine: AsyncEngine, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            for rule in RULES:
+                deleted = BATCH
+                while deleted == BATCH and not stop.is_set():
+                    deleted = await prune_batch(engine, rule)
+                    metrics.ROWS_PRUNED.labels(rule.table.name).inc(deleted)
+        except DATABASE_ERRORS as error:
+            log.warning("tables_not_pruned", error=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PRUNE_SECONDS)
 
 
 async def _run_until_signal(settings: NotifierSettings) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -16,11 +17,13 @@ from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier import metrics, store
+from notifier import metrics
 from notifier.dead_letters import Announcer
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, poison_id, read_event
-from notifier.store import SERVICE, GivenUp
+from notifier.store.dead_letters import GivenUp, give_up_message
+from notifier.store.notices import accept_notice
+from notifier.store.tables import SERVICE
 
 BATCH_SIZE: Final = 1
 """A larger fetch keeps a lone message waiting for others until its whole time is over."""
@@ -34,12 +37,15 @@ CONSUMER: Final = next(each for each in topology.CONSUMERS if each.durable == NO
 
 
 class LedgerEvents:
-    """What happens to each delivered message; `on_queued` is told when a mail was queued."""
+    """What happens to each delivered message; `on_queued` is told when a notice was queued for `window` from now."""
 
-    def __init__(self, engine: AsyncEngine, announcer: Announcer, on_queued: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, announcer: Announcer, on_queued: Callable[[], None], *, window: timedelta
+    ) -> None:
         self._engine = engine
         self._announcer = announcer
         self._on_queued = on_queued
+        self._window = window
 
     async def handle(self, message: NatsMessage) -> None:
         """Queue the notice that the event asks for, once, and acknowledge after the commit."""
@@ -65,7 +71,7 @@ class LedgerEvents:
     async def _accept(self, payload: bytes) -> None:
         event = read_event(payload)
         async with self._engine.begin() as connection:
-            queued = await store.accept_notice(connection, event.id, notice_of(event))
+            queued = await accept_notice(connection, event.id, notice_of(event), window=self._window)
         metrics.EVENTS.labels("queued" if queued else "nothing_new").inc()
         if queued:
             self._on_queued()
@@ -80,7 +86,7 @@ class LedgerEvents:
             reason=reason,
         )
         try:
-            number = await store.give_up_message(self._engine, letter)
+            number = await give_up_message(self._engine, letter)
         except DATABASE_ERRORS as error:
             await self._try_later(message, type(error).__name__)
             return

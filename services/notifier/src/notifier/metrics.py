@@ -9,7 +9,10 @@ MAILS_SENT: Final = Counter("notifier_mails_sent", "Mails that the server took, 
 MAIL_FAILURES: Final = Counter(
     "notifier_mail_failures", "Attempts that failed: ledger, smtp, unexpected; given_up for good.", ["reason"]
 )
-MAILS_NOT_SENT: Final = Counter("notifier_mails_not_sent", "Mails ended unsent: stale or no_address.", ["reason"])
+MAILS_NOT_SENT: Final = Counter(
+    "notifier_mails_not_sent", "Notices that nobody was told: stale, overtaken or no_address.", ["reason"]
+)
+ROWS_PRUNED: Final = Counter("notifier_rows_pruned", "Rows deleted after their time, by table.", ["table"])
 MAILS_PENDING: Final = Gauge("notifier_mails_pending", "Mails that wait to be sent.")
 OLDEST_PENDING: Final = Gauge("notifier_oldest_pending_seconds", "Age of the oldest mail that waits.")
 DEAD_LETTERS: Final = Gauge("notifier_dead_letters", "Dead letters that nobody has retried.")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from contracts.envelope import CloudEvent, event_adapter, event_name
-from contracts.events import AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.limits import is_clean_text
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ TOLD_EVENTS: Final[dict[str, type[ToldEvent]]] = {
     "ledger.threshold_crossed": ThresholdCrossed,
     "ledger.allowance_exhausted": AllowanceExhausted,
     "ledger.tokens_exhausted": TokensExhausted,
+    "ledger.access_restored": AccessRestored,
 }
 _ENVELOPE: Final[TypeAdapter[dict[str, object]]] = TypeAdapter(dict[str, object])
 

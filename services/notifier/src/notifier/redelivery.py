@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from chassis.postgres import create_engine
@@ -10,10 +11,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier import store
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, read_event
-from notifier.store import SERVICE, letter_id
+from notifier.store.dead_letters import letter_id, load_dead_letters, lock_dead_letter, mark_retried
+from notifier.store.mails import requeue_mail
+from notifier.store.notices import accept_notice
+from notifier.store.tables import MAIL_CONSUMER, SERVICE
 
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
@@ -35,7 +38,7 @@ async def load_listing(database_url: str) -> list[str]:
     engine = create_engine(database_url, service="notifier-operate")
     try:
         async with engine.connect() as connection:
-            rows = await store.load_dead_letters(connection)
+            rows = await load_dead_letters(connection)
     finally:
         await engine.dispose()
     return [_letter.dump_json(_dead_letter(row)).decode() for row in rows]
@@ -46,11 +49,11 @@ async def retry(database_url: str, number: int | None) -> list[Retried]:
     engine = create_engine(database_url, service="notifier-operate")
     try:
         async with engine.connect() as connection:
-            rows = await store.load_dead_letters(connection, number)
+            rows = await load_dead_letters(connection, number)
         results: list[Retried] = []
         for row in rows:
             async with engine.begin() as connection:
-                letter = await store.lock_dead_letter(connection, row.id)
+                letter = await lock_dead_letter(connection, row.id)
                 if letter is not None:
                     results.append(await _redeliver(connection, letter))
         return results
@@ -60,16 +63,16 @@ async def retry(database_url: str, number: int | None) -> list[Retried]:
 
 async def _redeliver(connection: AsyncConnection, letter: Row[Any]) -> Retried:
     name = letter_id(letter.id)
-    if letter.consumer == store.MAIL_CONSUMER:
-        if not await store.requeue_mail(connection, int(letter.message_id)):
+    if letter.consumer == MAIL_CONSUMER:
+        if not await requeue_mail(connection, int(letter.message_id)):
             return Retried(id=name, redelivered=False, reason="its mail is not a failed one")
     else:
         try:
             event = read_event(letter.payload)
         except UnreadableEventError as error:
             return Retried(id=name, redelivered=False, reason=str(error))
-        await store.accept_notice(connection, event.id, notice_of(event))
-    await store.mark_retried(connection, letter.id)
+        await accept_notice(connection, event.id, notice_of(event), window=timedelta(0))
+    await mark_retried(connection, letter.id)
     return Retried(id=name, redelivered=True)
 
 

@@ -16,6 +16,8 @@ class NotifierSettings(ServiceSettings):
     nats_url: str = Field(repr=False)
     smtp_url: str = Field(repr=False)
     mail_from: str
+    alert_window_seconds: float = Field(default=10.0, ge=0, le=3600)
+    """What becomes due for one account within this time is one mail."""
 
     @field_validator("mail_from")
     @classmethod

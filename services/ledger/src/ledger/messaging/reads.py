@@ -74,7 +74,8 @@ class ReadResponder:
         if found is None:
             return BalanceAnswer()
         account, now = found
-        return BalanceAnswer(balance=as_of(account, now, self._policy).balance())
+        present = as_of(account, now, self._policy)
+        return BalanceAnswer(balance=present.balance(), exhausted=present.exhausted)
 
     async def profile(self, token: str) -> ProfileAnswer:
         account_id = account_of_token(token)

@@ -6,23 +6,24 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from contracts.envelope import CloudEvent
-from contracts.events import AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 
 ALLOWANCE_EXHAUSTED: Final = "allowance-exhausted"
 TOKENS_EXHAUSTED: Final = "tokens-exhausted"
+ACCESS_RESTORED: Final = "access-restored"
 _THRESHOLD_PREFIX: Final = "threshold-"
 
 WARNING_LIFETIME: Final = timedelta(hours=24)
-"""A warning that something nears its end is worth reading for a day only."""
+"""A warning that something nears its end, or that all is well again, is worth reading for a day only."""
 NOTICE_LIFETIME: Final = timedelta(days=3)
 
-type ToldEvent = ThresholdCrossed | AllowanceExhausted | TokensExhausted
+type ToldEvent = ThresholdCrossed | AllowanceExhausted | TokensExhausted | AccessRestored
 """The data of the events that people are told about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The account's figures when it happened, in billable tokens."""
+    """The account's figures at one moment, in billable tokens."""
 
     monthly_used: int
     monthly_limit: int
@@ -49,8 +50,8 @@ class Figures:
 class Notice:
     """One message to one person. Account, cycle, kind and cause are its business key: once told, told for ever.
 
-    `cause` is the limit that was reached, so that a raised limit may tell again; for `tokens-exhausted` it is the
-    event's id, since the ledger emits that once for every time that someone runs out.
+    `cause` is the limit that was reached, so that a raised limit may tell again; for `tokens-exhausted` and
+    `access-restored` it is the event's id, since the ledger emits those once for every time that they happen.
     """
 
     account_id: str
@@ -73,6 +74,8 @@ def notice_of(event: CloudEvent[ToldEvent]) -> Notice | None:
             kind, cause, debt = ALLOWANCE_EXHAUSTED, f"limit:{data.monthly_limit}", 0
         case TokensExhausted():
             kind, cause, debt = TOKENS_EXHAUSTED, f"event:{event.id}", data.debt
+        case AccessRestored():
+            kind, cause, debt = ACCESS_RESTORED, f"event:{event.id}", data.debt
     figures = Figures(
         monthly_used=data.monthly_used,
         monthly_limit=data.monthly_limit,
@@ -90,15 +93,29 @@ def notice_of(event: CloudEvent[ToldEvent]) -> Notice | None:
     )
 
 
+def event_type_of(kind: str) -> type[ToldEvent]:
+    """The event that a notice of this kind tells of."""
+    match kind:
+        case "allowance-exhausted":
+            return AllowanceExhausted
+        case "tokens-exhausted":
+            return TokensExhausted
+        case "access-restored":
+            return AccessRestored
+        case _:
+            return ThresholdCrossed
+
+
 def threshold_percent(kind: str) -> int | None:
     """`threshold-80` → 80; None for the other kinds."""
     return int(kind.removeprefix(_THRESHOLD_PREFIX)) if kind.startswith(_THRESHOLD_PREFIX) else None
 
 
 def is_stale(notice: Notice, now: datetime) -> bool:
-    """Whether the news is no longer true or no longer useful: the cycle has ended, or it lay too long."""
+    """Whether the news is no longer useful: the cycle has ended, or it lay too long."""
     percent = threshold_percent(notice.kind)
-    lifetime = WARNING_LIFETIME if percent is not None and percent < 100 else NOTICE_LIFETIME
+    is_warning = percent is not None and percent < 100
+    lifetime = WARNING_LIFETIME if is_warning or notice.kind == ACCESS_RESTORED else NOTICE_LIFETIME
     return now >= notice.figures.resets_at or now - notice.occurred_at >= lifetime
 
 

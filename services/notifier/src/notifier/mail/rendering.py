@@ -1,4 +1,4 @@
-"""Renders a notice as one e-mail: headers, plain text and HTML."""
+"""Renders an alert as one e-mail: headers, plain text and HTML."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,18 +7,22 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from notifier.domain.notices import Notice, mail_message_id
+from notifier.domain.alerts import Alert
+from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, mail_message_id
 from notifier.mail.addresses import usable_address
 from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
 from notifier.mail.names import first_name
-from notifier.mail.words import LABELS, Labels, words_for
+from notifier.mail.sentences import Labels, Target, Words
+from notifier.mail.words import labels_of, replaced_sentence, words_for
 
 KIND_HEADER: Final = "X-Solaris-Kind"
+OTHERS_HEADER: Final = "X-Solaris-Also"
+"""The kinds of the other notices that the mail stands for."""
 PURCHASE_PATH: Final = "/buy"
 
 
@@ -33,9 +37,12 @@ class MailStyle:
     default_locale: str
     time_zone: ZoneInfo
 
-    @property
-    def purchase_url(self) -> str:
-        return f"{self.public_url}{PURCHASE_PATH}"
+    def url_of(self, target: Target) -> str:
+        match target:
+            case Target.PURCHASE:
+                return f"{self.public_url}{PURCHASE_PATH}"
+            case Target.USAGE:
+                return f"{self.public_url}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,42 +66,26 @@ def _templates() -> Environment:
     )
 
 
-def render_mail(notice: Notice, addressee: Addressee, style: MailStyle, *, now: datetime) -> EmailMessage:
-    """The whole mail; its `Message-ID` depends on the notice's key alone.
+def render_mail(alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime) -> EmailMessage:
+    """The whole mail; its `Message-ID` depends on the leading notice's key alone.
 
     Raises:
         UnusableAddressError: see `usable_address`.
     """
     address = usable_address(addressee.email)
     language = choose_language(addressee.locale, style.default_locale)
-    resets_at = notice.figures.resets_at.astimezone(style.time_zone)
-    words = words_for(notice, language, brand=style.brand, reset_date=format_date(resets_at, language))
-    labels = LABELS[language]
-    figures = notice.figures
-    name = first_name(addressee.name)
-    content = {
-        "language": language.value,
-        "brand": style.brand,
-        "words": words,
-        "labels": labels,
-        "greeting": labels.hello_name.format(name=name) if name else labels.hello,
-        "rows": _rows(notice, labels, language, format_moment(resets_at, language)),
-        "used_of_limit": labels.used_of_limit.format(
-            used=format_number(figures.monthly_used, language), limit=format_number(figures.monthly_limit, language)
-        ),
-        "used_percent": format_number(figures.used_percent, language),
-        "bar_percent": min(figures.used_percent, 100),
-        "level": _level(figures.used_percent),
-        "as_of": format_moment(notice.occurred_at.astimezone(style.time_zone), language),
-        "purchase_url": style.purchase_url,
-    }
+    resets_at = alert.figures.resets_at.astimezone(style.time_zone)
+    words = words_for(alert, language, brand=style.brand, reset_date=format_date(resets_at, language))
+    content = _content(alert, words, language, style, resets_at) | {"name": first_name(addressee.name)}
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(style.brand, addr_spec=style.mail_from)
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = mail_message_id(notice, style.mail_domain)
-    mail[KIND_HEADER] = notice.kind
+    mail["Message-ID"] = mail_message_id(alert.lead, style.mail_domain)
+    mail[KIND_HEADER] = alert.lead.kind
+    if alert.others:
+        mail[OTHERS_HEADER] = ", ".join(other.kind for other in alert.others)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(_templates().get_template("mail.txt.j2").render(content))
     mail.add_alternative(_templates().get_template("mail.html.j2").render(content), subtype="html")
@@ -103,9 +94,33 @@ def render_mail(notice: Notice, addressee: Addressee, style: MailStyle, *, now: 
     return mail
 
 
-def _rows(notice: Notice, labels: Labels, language: Language, resets_at: str) -> list[tuple[str, str]]:
-    figures = notice.figures
+def _content(
+    alert: Alert, words: Words, language: Language, style: MailStyle, resets_at: datetime
+) -> dict[str, Any]:  # what the templates name
+    figures, labels = alert.figures, labels_of(language)
+    before, _, after = labels.hello_name.partition("{name}")
+    shows_remaining = alert.lead.kind == ACCESS_RESTORED or not figures.monthly_limit
+    return {
+        "language": language.value,
+        "brand": style.brand,
+        "words": words,
+        "labels": labels,
+        "hello": (before, after),
+        "replaced": replaced_sentence(alert, language),
+        "rows": _rows(figures, labels, language, format_moment(resets_at, language)),
+        "hero": format_number(figures.remaining, language) if shows_remaining else None,
+        "used_of_limit": labels.used_of_limit.format(
+            used=format_number(figures.monthly_used, language), limit=format_number(figures.monthly_limit, language)
+        ),
+        "used_percent": format_number(figures.used_percent, language),
+        "bar_percent": min(figures.used_percent, 100),
+        "level": _level(alert),
+        "as_of": format_moment(alert.as_of.astimezone(style.time_zone), language),
+        "url": style.url_of(words.target),
+    }
 
+
+def _rows(figures: Figures, labels: Labels, language: Language, resets_at: str) -> list[tuple[str, str]]:
     def tokens(number: int) -> str:
         return f"{format_number(number, language)} {labels.tokens}"
 
@@ -117,11 +132,14 @@ def _rows(notice: Notice, labels: Labels, language: Language, resets_at: str) ->
     ]
     if figures.debt:
         rows.append((labels.debt, tokens(figures.debt)))
-    rows.append((labels.resets, resets_at))
-    return rows
+    return [*rows, (labels.remaining, tokens(figures.remaining)), (labels.resets, resets_at)]
 
 
-def _level(used_percent: int) -> str:
-    if used_percent >= 100:
+def _level(alert: Alert) -> str:
+    """How alarming the colours are: nothing stops while there are credits."""
+    if alert.lead.kind == ACCESS_RESTORED:
+        return "good"
+    used_percent = alert.figures.used_percent
+    if alert.lead.kind == TOKENS_EXHAUSTED or (used_percent >= 100 and not alert.figures.credits):
         return "over"
     return "high" if used_percent >= 90 else "calm"

@@ -1,0 +1,119 @@
+"""An alert: the one mail that several notices of an account become, in the light of what the account is now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.domain.notices import (
+    ACCESS_RESTORED,
+    ALLOWANCE_EXHAUSTED,
+    TOKENS_EXHAUSTED,
+    Figures,
+    Notice,
+    is_stale,
+    threshold_percent,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the ledger says of the account just before a mail is sent; `exhausted` None: an older ledger."""
+
+    cycle_id: str
+    figures: Figures
+    is_active: bool
+    exhausted: bool | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One mail about `lead`, which names `others`; the figures are those of the moment `as_of`."""
+
+    lead: Notice
+    others: tuple[Notice, ...]
+    figures: Figures
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """What became of a mail's notices: the alert, if any is left to tell, and those that nobody is told.
+
+    `stale` lay too long; `overtaken` are no longer true, or another notice tells the same.
+    """
+
+    alert: Alert | None
+    stale: tuple[Notice, ...]
+    overtaken: tuple[Notice, ...]
+
+
+def compose(notices: Sequence[Notice], later: Sequence[Notice], standing: Standing | None, now: datetime) -> Composed:
+    """The alert that the notices of one mail become; `later` are the account's notices that wait behind them.
+
+    Without a standing, because the ledger does not say, the notices are believed and the figures are the latest of
+    theirs. Of running out and coming back only the last word counts.
+    """
+    stale = tuple(notice for notice in notices if is_stale(notice, now))
+    fresh = [notice for notice in notices if notice not in stale]
+    true = [notice for notice in fresh if _is_true(notice, standing)]
+    last_word = _last_about_access([*true, *(notice for notice in later if _is_true(notice, standing))])
+    told = [notice for notice in true if not _is_about_access(notice) or notice is last_word]
+    if any(notice.kind == "threshold-100" for notice in told):
+        told = [notice for notice in told if notice.kind != ALLOWANCE_EXHAUSTED]
+    overtaken = tuple(notice for notice in fresh if notice not in told)
+    if not told:
+        return Composed(alert=None, stale=stale, overtaken=overtaken)
+    lead, *others = sorted(told, key=_gravity, reverse=True)
+    figures, as_of = _figures_of(told) if standing is None else (standing.figures, standing.as_of)
+    alert = Alert(lead=lead, others=tuple(others), figures=figures, as_of=as_of)
+    return Composed(alert=alert, stale=stale, overtaken=overtaken)
+
+
+def _gravity(notice: Notice) -> int:
+    """Running out comes before all; that one may go on is said before the thresholds that were crossed on the way."""
+    match notice.kind:
+        case "tokens-exhausted":
+            return 300
+        case "access-restored":
+            return 200
+        case "allowance-exhausted":
+            return 100
+        case _:
+            return threshold_percent(notice.kind) or 0
+
+
+def _is_about_access(notice: Notice) -> bool:
+    return notice.kind in {TOKENS_EXHAUSTED, ACCESS_RESTORED}
+
+
+def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
+    """The latest; of one moment the last that arrived."""
+    about_access = [notice for notice in notices if _is_about_access(notice)]
+    return max(reversed(about_access), key=lambda notice: notice.occurred_at, default=None)
+
+
+def _is_true(notice: Notice, standing: Standing | None) -> bool:
+    if standing is None:
+        return True
+    figures = standing.figures
+    match notice.kind:
+        case "tokens-exhausted":
+            return _is_exhausted(standing, left_then=notice.figures.remaining)
+        case "access-restored":
+            return standing.is_active and not _is_exhausted(standing, left_then=0)
+        case "allowance-exhausted":
+            return standing.cycle_id == notice.cycle_id and figures.monthly_remaining == 0
+        case _:
+            reached = figures.monthly_used * 100 >= figures.monthly_limit * (threshold_percent(notice.kind) or 0)
+            return standing.cycle_id == notice.cycle_id and figures.monthly_limit > 0 and reached
+
+
+def _is_exhausted(standing: Standing, *, left_then: int) -> bool:
+    """What the ledger says; an older one says nothing, and then nothing came in where no more is left than then."""
+    return standing.figures.remaining <= left_then if standing.exhausted is None else standing.exhausted
+
+
+def _figures_of(notices: Sequence[Notice]) -> tuple[Figures, datetime]:
+    latest = max(notices, key=lambda notice: notice.occurred_at)
+    return latest.figures, latest.occurred_at

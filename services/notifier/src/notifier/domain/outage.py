@@ -1,0 +1,34 @@
+"""An outage: while a part that every mail needs is away, one mail at a time finds out whether it is back."""
+
+from datetime import timedelta
+
+from notifier.domain.retries import RetryPolicy
+
+
+class Outage:
+    """Of the mail server, or of the ledger. Moments are seconds of a clock that never jumps.
+
+    Without it every mail that waits would knock on a closed door, and be longer away the longer that is closed.
+    """
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._probes = 0
+        self._probe_at = 0.0
+
+    def allowed(self, free: int, *, busy: bool, now: float) -> int:
+        """How many of `free` attempts may begin; `busy`: some are under way."""
+        if not self._probes:
+            return free
+        return 0 if busy or now < self._probe_at else min(free, 1)
+
+    def failed(self, now: float) -> timedelta:
+        """Note that an attempt found the part away; returns when to try that mail again."""
+        if now >= self._probe_at:  # else it is one of those that were under way when the first failed
+            self._probes += 1
+            self._probe_at = now + self._policy.outage_delay_after(self._probes).total_seconds()
+        return timedelta(seconds=self._probe_at - now)
+
+    def answered(self) -> None:
+        """Note a sign of life."""
+        self._probes, self._probe_at = 0, 0.0

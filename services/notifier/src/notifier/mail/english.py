@@ -1,0 +1,123 @@
+"""The mails' sentences in English."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from notifier.domain.notices import Figures
+from notifier.mail.language import Language, format_number
+from notifier.mail.sentences import Labels, Target, Words
+
+LABELS: Final = Labels(
+    hello="Hello,",
+    hello_name="Hello {name},",
+    used="Used this cycle",
+    limit="Monthly allowance",
+    monthly_remaining="Left of the allowance",
+    credits="Purchased credits",
+    debt="Debt",
+    remaining="Available in total",
+    resets="Renews on",
+    tokens="tokens",
+    used_of_limit="{used} of {limit} tokens",
+    remaining_now="tokens available now",
+    as_of="Figures as of",
+    why="You receive this notice because you have an account with",
+    automatic="This is an automatic message; there is no need to reply.",
+)
+
+
+def warning(figures: Figures, percent: int, brand: str, reset_date: str) -> Words:
+    reached = f"Your use of {brand} has reached {percent}% of the monthly allowance"
+    if figures.used_percent > percent:
+        reached += f" and stands at {_number(figures.used_percent)}% by now"
+    if figures.monthly_remaining:
+        left = f"You have {_tokens(figures.monthly_remaining)} left until {reset_date}, when it renews."
+        takes_over = "take over if it runs out sooner, without interruption"
+    else:
+        left = f"It renews on {reset_date}."
+        takes_over = "have taken over"
+    if figures.credits:
+        then = f"Your credits ({_tokens(figures.credits)}) {takes_over}."
+    else:
+        then = "Need more before then? Buy credits: they never expire, and are used only after the allowance."
+    return Words(
+        subject=f"You have used {percent}% of your monthly tokens",
+        headline=f"You have used {percent}% of your allowance",
+        paragraphs=(f"{reached}. {left}", then),
+        button="Buy credits",
+    )
+
+
+def allowance_used(figures: Figures, brand: str, reset_date: str) -> Words:
+    if figures.credits:
+        return Words(
+            subject="Your monthly allowance is used up; your credits have taken over",
+            headline="You are now using your credits",
+            paragraphs=(
+                f"Your monthly {brand} allowance is used up. Nothing changes in the chat: from now on, use is taken "
+                f"from your credits, {_tokens(figures.credits)} in all.",
+                f"The allowance renews on {reset_date}, and credits that remain stay yours.",
+            ),
+            button="Buy more credits",
+        )
+    return Words(
+        subject="Your monthly token allowance is used up",
+        headline="Your monthly allowance is used up",
+        paragraphs=(
+            f"You have used all of your monthly {brand} allowance. It renews on {reset_date}.",
+            "To go on now, buy credits: they are available as soon as the payment is confirmed, and never expire.",
+        ),
+        button="Buy credits",
+    )
+
+
+def out_of_tokens(figures: Figures, brand: str, reset_date: str) -> Words:
+    if figures.remaining:
+        left = f"What is left ({_tokens(figures.remaining)}) does not cover even a short answer"
+    else:
+        left = "There is not a token left"
+    wait = f" Or wait: your allowance renews on {reset_date}." if figures.monthly_limit else ""
+    return Words(
+        subject="You are out of tokens and the chat is paused",
+        headline="You are out of tokens",
+        paragraphs=(
+            f"{left}, so your {brand} chat is paused. Your conversations are still there.",
+            f"To come back now, buy credits: they are available as soon as the payment is confirmed.{wait}",
+        ),
+        button="Buy credits",
+    )
+
+
+def access_restored(figures: Figures, brand: str, reset_date: str) -> Words:
+    renewed = f" Your allowance renews on {reset_date}." if figures.monthly_limit else ""
+    return Words(
+        subject="You can go back to the chat",
+        headline="You can go back to the chat",
+        paragraphs=(
+            f"You had run out of tokens, and now have {_tokens(figures.remaining)} again to use with {brand}.",
+            f"Your conversations are as you left them.{renewed}",
+        ),
+        button="See my usage",
+        target=Target.USAGE,
+    )
+
+
+def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
+    """Names the notices that this mail stands for beside its own; at least one."""
+    named = [f"{_joined([f'{percent}%' for percent in percents])} of the monthly allowance"] if percents else []
+    if allowance_ended:
+        named.append("the end of the monthly allowance")
+    others = "others" if len(percents) + allowance_ended > 1 else "another"
+    return f"This notice also stands for {others} that would have come at the same time: {_joined(named)}."
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+
+
+def _number(number: int) -> str:
+    return format_number(number, Language.ENGLISH)
+
+
+def _tokens(number: int) -> str:
+    return f"{_number(number)} {'token' if number == 1 else 'tokens'}"

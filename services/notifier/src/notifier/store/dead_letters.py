@@ -1,0 +1,73 @@
+"""Dead letters: what was given up on, kept with its reason until an operator retries it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.inbox import claim
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from notifier.store.tables import SERVICE, dead_letters, inbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """A dead letter to be written; `message_id` names the message to its consumer."""
+
+    consumer: str
+    message_id: str
+    subject: str
+    payload: bytes
+    reason: str
+
+
+def letter_id(number: int) -> str:
+    """`notifier:3`, as operators name it."""
+    return f"{SERVICE}:{number}"
+
+
+async def give_up_message(engine: AsyncEngine, letter: GivenUp) -> int | None:
+    """Write the dead letter of a consumed message; None when it is there from an earlier delivery."""
+    async with engine.begin() as connection:
+        if not await claim(connection, inbox, letter.consumer, letter.message_id):
+            return None
+        return await add_dead_letter(connection, letter)
+
+
+async def add_dead_letter(connection: AsyncConnection, letter: GivenUp) -> int:
+    """Insert the row; returns its id."""
+    statement = (
+        insert(dead_letters)
+        .values(
+            consumer=letter.consumer,
+            message_id=letter.message_id,
+            subject=letter.subject,
+            payload=letter.payload,
+            reason=letter.reason,
+        )
+        .returning(dead_letters.c.id)
+    )
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def load_dead_letters(connection: AsyncConnection, number: int | None = None) -> Sequence[Row[Any]]:
+    """All dead letters, or the named one, oldest first."""
+    statement = select(dead_letters).order_by(dead_letters.c.id)
+    if number is not None:
+        statement = statement.where(dead_letters.c.id == number)
+    return (await connection.execute(statement)).all()
+
+
+async def lock_dead_letter(connection: AsyncConnection, number: int) -> Row[Any] | None:
+    """The dead letter, locked until the transaction ends; None when it was retried before or does not exist."""
+    statement = (
+        select(dead_letters).where(dead_letters.c.id == number, dead_letters.c.retried_at.is_(None)).with_for_update()
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def mark_retried(connection: AsyncConnection, number: int) -> None:
+    """Note that the dead letter was redelivered with success."""
+    await connection.execute(update(dead_letters).where(dead_letters.c.id == number).values(retried_at=func.now()))

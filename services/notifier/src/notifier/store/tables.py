@@ -1,0 +1,59 @@
+"""The notifier's tables: messages to send, claims on accounts, the inbox, dead letters."""
+
+from typing import Final
+
+from chassis.inbox import dead_letters_table, inbox_table
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from notifier.domain.notices import Figures
+
+SERVICE: Final = "notifier"
+MAIL_CONSUMER: Final = "notifier-mail"
+"""Under this name stand mails that could not be sent among the dead letters."""
+
+PENDING: Final = "pending"
+SENT: Final = "sent"
+TOLD: Final = "told"
+"""Named in the mail of a graver one."""
+OVERTAKEN: Final = "overtaken"
+"""No longer true when it was to be sent."""
+STALE: Final = "stale"
+NO_ADDRESS: Final = "no_address"
+FAILED: Final = "failed"
+
+metadata = MetaData(schema="notifier")
+inbox = inbox_table(metadata)
+dead_letters = dead_letters_table(metadata)
+claims = Table(
+    "claims",
+    metadata,
+    Column("account_id", String(128), primary_key=True),
+    Column("holder", Uuid, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+"""Which process sends to an account, and until when; the row goes with the work."""
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("account_id", String(128), nullable=False),
+    Column("cycle_id", String(256), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("cause", String(160), nullable=False),
+    Column("figures", JSONB, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("mail_id", BigInteger),  # the first message of the same mail; NULL before the first attempt
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("address_checks", Integer, nullable=False),
+    Column("state_checks", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+)
+"""One row per notice. What counts attempts is the same in all rows of a mail."""
+figures_adapter: TypeAdapter[Figures] = TypeAdapter(Figures)

@@ -1,0 +1,96 @@
+"""The account's state is asked again just before sending: what is no longer true is not mailed."""
+
+from contracts.reads import BalanceAnswer
+from local_run.ports import any_free
+from notifier.domain.retries import RetryPolicy
+
+from tests.integration.notifier.mailbox import Mailbox, serving
+from tests.integration.notifier.stage import (
+    Database,
+    Ledger,
+    access_restored,
+    event,
+    running,
+    settings_for,
+    standing,
+    threshold,
+    tokens_exhausted,
+)
+from tests.integration.notifier.test_together import text_of
+from tests.support.eventually import eventually
+
+HASTY = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2, state_check_seconds=(0.1, 0.2, 0.3))
+
+
+async def test_who_was_credited_while_the_mail_server_was_away_is_not_told_to_be_out_of_tokens(
+    ledger: Ledger, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox = Mailbox(port=any_free())
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        await ledger.publish(event("credited", threshold(100)))
+        await eventually(lambda: _rows(database, "credited", 1))
+        await ledger.publish(event("credited", tokens_exhausted()))
+        await eventually(lambda: _rows(database, "credited", 2))
+        await ledger.publish(event("credited", access_restored(granted=1_049_971)))
+        await eventually(lambda: _rows(database, "credited", 3))
+        await _asked_again(ledger, "credited")
+        with serving(mailbox):
+            await eventually(lambda: _has(database, "credited", ["sent", "overtaken", "sent"]))
+    assert mailbox.kinds == ["threshold-100", "access-restored"]
+    assert "1.049.971" in text_of(mailbox.mails[0]), "the figures are those of now"
+
+
+async def _rows(database: Database, account_id: str, count: int) -> bool:
+    return len(await database.statuses(account_id)) == count
+
+
+async def _asked_again(ledger: Ledger, account_id: str) -> None:
+    """No attempt is under way any more that asked before."""
+    before = ledger.states_asked.count(account_id)
+    await eventually(lambda: ledger.states_asked.count(account_id) > before)
+
+
+async def _has(database: Database, account_id: str, statuses: list[str]) -> bool:
+    return await database.statuses(account_id) == statuses
+
+
+async def test_a_warning_is_not_sent_under_a_limit_that_was_raised_meanwhile(
+    ledger: Ledger, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox = Mailbox(port=any_free())
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        await ledger.publish(event("raised", threshold(80)))
+        await eventually(lambda: _rows(database, "raised", 1))
+        ledger.standings["raised"] = standing("raised", used=800_000, limit=4_000_000)
+        await _asked_again(ledger, "raised")
+        with serving(mailbox):
+            await eventually(lambda: _has(database, "raised", ["overtaken"]))
+    assert mailbox.mails == []
+
+
+async def test_a_ledger_that_says_nothing_of_the_state_delays_the_mail_and_is_believed_once_it_does(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    patient = RetryPolicy(first_delay_seconds=0.1, state_check_seconds=(0.1,) * 1_000)
+    ledger.standings["moot"] = BalanceAnswer(error="store down")
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), patient):
+        sent = event("moot", tokens_exhausted())
+        await ledger.publish_raw(sent.subject, sent.payload)
+        await eventually(lambda: ledger.states_asked.count("moot") >= 3)
+        assert mailbox.mails == []
+        ledger.standings["moot"] = standing("moot", granted=5_000)
+        await eventually(lambda: _has(database, "moot", ["overtaken"]))
+    assert mailbox.mails == []
+
+
+async def test_a_ledger_that_never_says_the_state_silences_nobody(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    ledger.standings["unsaid"] = BalanceAnswer(error="store down")
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        sent = event("unsaid", tokens_exhausted(limit=123_456))
+        await ledger.publish_raw(sent.subject, sent.payload)
+        await eventually(lambda: _has(database, "unsaid", ["sent"]))
+    assert mailbox.kinds == ["tokens-exhausted"]
+    assert "123.456" in text_of(mailbox.mails[0]), "the figures of the event"
+    assert ledger.states_asked.count("unsaid") == 4

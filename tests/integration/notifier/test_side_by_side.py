@@ -1,0 +1,144 @@
+"""Accounts don't wait for each other, and processes don't send twice, whatever freezes or dies between them."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+
+from notifier.domain.retries import RetryPolicy
+from notifier.sending import MAX_AT_ONCE
+
+from tests.integration.notifier.mailbox import Mailbox
+from tests.integration.notifier.stage import (
+    Database,
+    Ledger,
+    environment_of,
+    event,
+    running,
+    running_process,
+    settings_for,
+    threshold,
+)
+from tests.support.eventually import eventually
+
+
+async def test_slow_recipients_hold_up_nobody_else(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    slow = [f"slow-{number}" for number in range(MAX_AT_ONCE - 1)]
+    mailbox.slow = {f"{account}@example.com" for account in slow}
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await ledger.publish(*(event(account, threshold(80)) for account in slow))
+        await eventually(lambda: mailbox.at_once == len(slow))
+        others = [f"quick-{number}" for number in range(30)]
+        await ledger.publish(*(event(account, threshold(80)) for account in others))
+        await eventually(lambda: len(mailbox.mails) == len(others))
+        assert set(mailbox.recipients) == {f"{account}@example.com" for account in others}
+        mailbox.slow.clear()
+        await eventually(lambda: len(mailbox.mails) == len(others) + len(slow))
+
+
+async def test_conversations_are_bounded_and_one_account_has_one(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    accounts = [f"many-{number}" for number in range(MAX_AT_ONCE + 8)]
+    mailbox.slow = {f"{account}@example.com" for account in accounts}
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        for percent in (80, 90):
+            await ledger.publish(*(event(account, threshold(percent)) for account in accounts))
+        await eventually(ledger.handled)
+        await eventually(lambda: mailbox.at_once == MAX_AT_ONCE)
+        (claimed,) = await database.rows("SELECT count(*) FROM notifier.claims")
+        assert claimed[0] == MAX_AT_ONCE
+        mailbox.slow.clear()
+        await eventually(lambda: len(mailbox.mails) == 2 * len(accounts))
+        assert mailbox.most_at_once <= MAX_AT_ONCE
+        await eventually(lambda: _no_claims(database))
+    for account in accounts:
+        mine = [
+            str(mail["X-Solaris-Kind"])
+            for mail, to in zip(mailbox.mails, mailbox.recipients, strict=True)
+            if to == f"{account}@example.com"
+        ]
+        assert mine == ["threshold-80", "threshold-90"]
+
+
+async def _no_claims(database: Database) -> bool:
+    return await database.rows("SELECT 1 FROM notifier.claims") == []
+
+
+@contextlib.asynccontextmanager
+async def refusing_server() -> AsyncIterator[tuple[str, list[int]]]:
+    """A mail server that takes nobody's mail now, and how often it was called."""
+    calls = [0]
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls[0] += 1
+        writer.write(b"554 5.3.2 not accepting mail\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", calls
+
+
+async def test_a_mail_server_that_is_away_is_asked_by_one_mail_at_a_time_and_costs_no_mail_an_attempt(
+    ledger: Ledger, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    accounts = [f"away-{number}" for number in range(40)]
+    policy = RetryPolicy(first_delay_seconds=0.2, longest_outage_delay_seconds=0.2, max_attempts=2)
+    async with refusing_server() as (url, calls), running(settings_for(migrated_url, nats_url, url), policy):
+        await ledger.publish(*(event(account, threshold(80)) for account in accounts))
+        await eventually(ledger.handled)
+        await eventually(lambda: calls[0] >= 10)
+        asked = calls[0]
+        rows = await database.rows(
+            "SELECT status, failures, attempts FROM notifier.messages WHERE account_id LIKE 'away-%'"
+        )
+    assert {row["status"] for row in rows} == {"pending"}
+    assert sum(row["failures"] for row in rows) == 0
+    assert sum(row["attempts"] for row in rows) <= asked + MAX_AT_ONCE
+    await database.rows("DELETE FROM notifier.messages WHERE account_id LIKE 'away-%'")
+
+
+async def test_a_frozen_process_that_lost_its_claim_sends_nothing_when_it_wakes(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    ledger.speechless.add("frozen")
+    async with running_process(environment_of(settings_for(migrated_url, nats_url, mailbox.url))) as frozen:
+        await ledger.publish(event("frozen", threshold(80)))
+        await eventually(lambda: "frozen" in ledger.states_asked, 30)
+        frozen.send_signal(signal.SIGSTOP)
+        ledger.speechless.clear()
+        await database.end_lease("frozen")
+        async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+            await eventually(lambda: _statuses_are(database, "frozen", ["sent"]))
+            frozen.send_signal(signal.SIGCONT)
+            await ledger.publish(event("after", threshold(80)))
+            await eventually(lambda: "after@example.com" in mailbox.recipients)
+            await eventually(lambda: _no_claims(database))
+            frozen.terminate()
+            await frozen.wait()
+    assert mailbox.recipients.count("frozen@example.com") == 1
+    assert await database.statuses("frozen") == ["sent"]
+
+
+async def _statuses_are(database: Database, account_id: str, statuses: list[str]) -> bool:
+    return await database.statuses(account_id) == statuses
+
+
+async def test_two_processes_on_one_backlog_send_each_mail_once(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    accounts = [f"shared-{number}" for number in range(60)]
+    mailbox.slow = {f"{account}@example.com" for account in accounts}
+    async with (
+        running(settings_for(migrated_url, nats_url, mailbox.url)),
+        running(settings_for(migrated_url, nats_url, mailbox.url)),
+    ):
+        await ledger.publish(*(event(account, threshold(80)) for account in accounts))
+        await eventually(lambda: mailbox.at_once == 2 * MAX_AT_ONCE)
+        mailbox.slow.clear()
+        await eventually(lambda: len(mailbox.mails) >= len(accounts))
+        await eventually(lambda: _no_claims(database))
+    assert sorted(mailbox.recipients) == sorted(f"{account}@example.com" for account in accounts)

@@ -1,0 +1,157 @@
+"""What becomes due for one account within the window is one mail; what is crossed apart is mailed apart, in order."""
+
+import asyncio
+from email.message import EmailMessage
+
+from local_run.ports import any_free
+from notifier.domain.retries import RetryPolicy
+
+from tests.integration.notifier.mailbox import Mailbox, serving
+from tests.integration.notifier.stage import (
+    Database,
+    Ledger,
+    access_restored,
+    allowance_exhausted,
+    environment_of,
+    event,
+    running,
+    running_process,
+    settings_for,
+    threshold,
+    tokens_exhausted,
+)
+from tests.support.eventually import eventually
+
+WINDOW = 0.5
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+async def test_a_jump_over_everything_is_one_mail_that_names_the_rest(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    jump = [threshold(80), threshold(90), threshold(95), threshold(100), allowance_exhausted(announced=True)]
+    async with running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)):
+        await ledger.publish(*(event("jump", data) for data in [*jump, tokens_exhausted()]))
+        await eventually(lambda: _all_ended(database, "jump", 5))
+    assert mailbox.kinds == ["tokens-exhausted"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-100, threshold-95, threshold-90, threshold-80"
+    assert "80%, 90%, 95% e 100% da franquia mensal" in text_of(mailbox.mails[0])
+    assert sorted(await database.statuses("jump")) == ["sent", "told", "told", "told", "told"]
+
+
+async def _all_ended(database: Database, account_id: str, count: int) -> bool:
+    statuses = await database.statuses(account_id)
+    return len(statuses) == count and "pending" not in statuses
+
+
+async def test_the_end_of_the_allowance_and_one_hundred_percent_are_one_mail(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    async with running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)):
+        await ledger.publish(event("both", allowance_exhausted(announced=False)), event("both", threshold(100)))
+        await eventually(lambda: _all_ended(database, "both", 2))
+    assert mailbox.kinds == ["threshold-100"]
+    assert mailbox.mails[0]["X-Solaris-Also"] is None
+
+
+async def test_what_is_crossed_apart_is_mailed_apart(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str
+) -> None:
+    async with running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)):
+        for number, percent in enumerate((80, 90, 95), start=1):
+            await ledger.publish(event("apart", threshold(percent)))
+            await eventually(lambda number=number: len(mailbox.mails) == number)  # type: ignore[misc]
+    assert mailbox.kinds == ["threshold-80", "threshold-90", "threshold-95"]
+
+
+async def test_mails_of_one_account_that_had_to_wait_go_in_their_order(
+    ledger: Ledger, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox = Mailbox(port=any_free())
+    hasty = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2)
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), hasty):
+        for number, data in enumerate((threshold(80), threshold(90), threshold(95), threshold(100)), start=1):
+            await ledger.publish(event("order", data))
+            await eventually(lambda number=number: _has_rows(database, "order", number))  # type: ignore[misc]
+        await eventually(lambda: _tried(database, "order"))
+        with serving(mailbox):
+            await eventually(lambda: _all_ended(database, "order", 4))
+    assert mailbox.kinds == ["threshold-80", "threshold-90", "threshold-95", "threshold-100"]
+
+
+async def _has_rows(database: Database, account_id: str, count: int) -> bool:
+    return len(await database.statuses(account_id)) == count
+
+
+async def _tried(database: Database, account_id: str) -> bool:
+    query = "SELECT count(*) FROM notifier.messages WHERE account_id = $1 AND last_error IS NOT NULL"
+    return int((await database.rows(query, account_id))[0][0]) > 0
+
+
+async def test_a_mail_that_is_tried_again_stays_the_same_whatever_comes_meanwhile(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    async with running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)):
+        mailbox.data_answers = ["451 4.3.0 not now"]
+        await ledger.publish(event("same", threshold(80)), event("same", threshold(90)))
+        await eventually(lambda: _tried(database, "same"))
+        await ledger.publish(event("same", threshold(95)))
+        await eventually(lambda: _all_ended(database, "same", 3))
+    assert mailbox.kinds == ["threshold-90", "threshold-95"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-80"
+    assert mailbox.mails[1]["X-Solaris-Also"] is None
+
+
+async def test_the_window_outlives_the_process_that_opened_it_and_two_share_it(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url, window_seconds=2.0)
+    async with running(settings):
+        await ledger.publish(event("restart", threshold(80)), times=3)
+        await eventually(lambda: _has_rows(database, "restart", 1))
+    assert mailbox.mails == []
+    async with (
+        running(settings),
+        running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=2.0)),
+    ):
+        await asyncio.gather(*(ledger.publish(event("restart", threshold(percent))) for percent in (90, 95)))
+        await eventually(lambda: _all_ended(database, "restart", 3))
+    assert mailbox.kinds == ["threshold-95"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-90, threshold-80"
+
+
+async def test_restored_access_is_mailed_once_and_only_while_it_is_true(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await ledger.publish(event("back", tokens_exhausted()))
+        await eventually(lambda: mailbox.kinds == ["tokens-exhausted"])
+        await ledger.publish(event("back", access_restored(granted=50_000)), times=5)
+        await eventually(lambda: len(mailbox.mails) == 2)
+        await eventually(ledger.handled)
+    assert mailbox.kinds == ["tokens-exhausted", "access-restored"]
+    assert "50.000 tokens" in text_of(mailbox.mails[1])
+
+
+async def test_by_default_ten_seconds_gather_into_one_mail(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    variables = environment_of(settings_for(migrated_url, nats_url, mailbox.url))
+    del variables["SOLARIS_ALERT_WINDOW_SECONDS"]
+    async with running_process(variables):
+        await ledger.publish(event("default", threshold(80)))
+        await eventually(lambda: _has_rows(database, "default", 1), 30)
+        await asyncio.sleep(3)  # a pause as between two calls of one person
+        await ledger.publish(event("default", threshold(90)))
+        await eventually(lambda: _all_ended(database, "default", 2), 30)
+    assert mailbox.kinds == ["threshold-90"]
+    (waited,) = await database.rows(
+        "SELECT min(finished_at - created_at) >= interval '7 seconds' AND max(finished_at - created_at) >= "
+        "interval '10 seconds' FROM notifier.messages WHERE account_id = 'default'"
+    )
+    assert waited[0]
