@@ -23,6 +23,7 @@ from tests.support.stack import Stack
 from tests.support.tampering import tamper
 
 QUESTION: Any = [{"role": "user", "content": "Olá! Quem é você?"}]
+ENVIRONMENT = {"SOLARIS_HOLD_TTL_SECONDS": "12", "SOLARIS_ALERT_WINDOW_SECONDS": "0.5"}
 CLEAR_REFUSALS = {"ledger_unavailable"}
 
 
@@ -30,7 +31,7 @@ CLEAR_REFUSALS = {"ledger_unavailable"}
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(
         tmp_path_factory.mktemp("chaos") / "data",
-        {"SOLARIS_HOLD_TTL_SECONDS": "12", "SOLARIS_ALERT_WINDOW_SECONDS": "0.5"},
+        ENVIRONMENT,
     )
     try:
         yield running.start()

@@ -25,6 +25,7 @@ def upgrade() -> None:
             until      timestamptz NOT NULL
         )
     """)
+    # Built the plain way: the notifier alone writes here, and nobody's call waits for it.
     op.execute("""
         CREATE INDEX messages_waiting ON notifier.messages (account_id, created_at, id) WHERE status = 'pending'
     """)
