@@ -143,8 +143,8 @@ def test_a_used_up_allowance_says_whether_credits_take_over() -> None:
 @pytest.mark.parametrize(
     ("locale", "sentence"),
     [
-        ("pt-BR", "ao mesmo tempo: 80%, 90%, 95% e 100% da franquia mensal."),
-        ("en", "at the same time: 80%, 90%, 95% and 100% of the monthly allowance."),
+        ("pt-BR", "Ao mesmo tempo você atingiu também 80%, 90%, 95% e 100% da franquia mensal: "),
+        ("en", "At the same time you also reached 80%, 90%, 95% and 100% of the monthly allowance: "),
     ],
 )
 def test_the_others_are_named_in_both_parts_and_in_a_header(locale: str, sentence: str) -> None:
@@ -158,10 +158,10 @@ def test_the_others_are_named_in_both_parts_and_in_a_header(locale: str, sentenc
 
 
 def test_one_other_and_the_end_of_the_allowance_are_named_too() -> None:
-    assert "another that would have come at the same time: 80% of the monthly allowance." in text_of(
+    assert "you also reached 80% of the monthly allowance: " in text_of(
         render(alert("threshold-90", "threshold-80"), locale="en")
     )
-    assert "ao mesmo tempo: 77% da franquia mensal e fim da franquia mensal." in text_of(
+    assert "você atingiu também 77% da franquia mensal e o fim da franquia mensal: " in text_of(
         render(alert("tokens-exhausted", "allowance-exhausted", "threshold-77"))
     )
 
@@ -181,6 +181,7 @@ def test_being_out_says_what_is_left_and_promises_no_renewal_of_nothing() -> Non
     )
     nothing = text_of(render(alert("tokens-exhausted", used=0, limit=0), locale="en"))
     assert "Or wait" not in nothing
+    assert "%" not in nothing
     assert "renews on" not in nothing
 
 

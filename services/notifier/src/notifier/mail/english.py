@@ -107,8 +107,7 @@ def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     named = [f"{_joined([f'{percent}%' for percent in percents])} of the monthly allowance"] if percents else []
     if allowance_ended:
         named.append("the end of the monthly allowance")
-    others = "others" if len(percents) + allowance_ended > 1 else "another"
-    return f"This notice also stands for {others} that would have come at the same time: {_joined(named)}."
+    return f"At the same time you also reached {_joined(named)}: this one notice covers it all."
 
 
 def _joined(parts: Sequence[str]) -> str:

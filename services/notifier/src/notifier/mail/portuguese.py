@@ -106,9 +106,8 @@ def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     """Names the notices that this mail stands for beside its own; at least one."""
     named = [f"{_joined([f'{percent}%' for percent in percents])} da franquia mensal"] if percents else []
     if allowance_ended:
-        named.append("fim da franquia mensal")
-    others = "outros avisos que viriam" if len(percents) + allowance_ended > 1 else "outro aviso que viria"
-    return f"Este aviso vale também por {others} ao mesmo tempo: {_joined(named)}."
+        named.append("o fim da franquia mensal")
+    return f"Ao mesmo tempo você atingiu também {_joined(named)}: reunimos tudo em um só aviso."
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -124,15 +124,18 @@ def _rows(figures: Figures, labels: Labels, language: Language, resets_at: str) 
     def tokens(number: int) -> str:
         return f"{format_number(number, language)} {labels.tokens}"
 
+    share = f" ({format_number(figures.used_percent, language)}%)" if figures.monthly_limit else ""
     rows = [
-        (labels.used, f"{tokens(figures.monthly_used)} ({format_number(figures.used_percent, language)}%)"),
+        (labels.used, f"{tokens(figures.monthly_used)}{share}"),
         (labels.limit, tokens(figures.monthly_limit)),
         (labels.monthly_remaining, tokens(figures.monthly_remaining)),
         (labels.credits, tokens(figures.credits)),
     ]
     if figures.debt:
         rows.append((labels.debt, tokens(figures.debt)))
-    return [*rows, (labels.remaining, tokens(figures.remaining)), (labels.resets, resets_at)]
+    if figures.credits or figures.debt:
+        rows.append((labels.remaining, tokens(figures.remaining)))
+    return [*rows, (labels.resets, resets_at)]
 
 
 def _level(alert: Alert) -> str:
