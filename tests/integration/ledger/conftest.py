@@ -124,9 +124,12 @@ class Conversation:
             headers={"Nats-Msg-Id": message_id or event.id},
         )
 
-    async def balance(self, account_id: str) -> Balance:
+    async def read_balance(self, account_id: str) -> BalanceAnswer:
         subject = f"{subjects.READ_BALANCE_PREFIX}.{subject_token(account_id)}"
-        answer = _balance((await self.client.request(subject, b"", timeout=5)).data)
+        return _balance((await self.client.request(subject, b"", timeout=5)).data)
+
+    async def balance(self, account_id: str) -> Balance:
+        answer = await self.read_balance(account_id)
         assert answer.balance is not None, answer.error
         return answer.balance
 

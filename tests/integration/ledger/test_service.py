@@ -43,6 +43,16 @@ async def test_a_repeated_reserve_gets_the_same_answer_and_one_hold(gateway: Con
     assert (await gateway.balance("eva")).held == 200
 
 
+async def test_a_read_says_whether_the_account_is_exhausted(gateway: Conversation) -> None:
+    await gateway.reserve("out", reservation_id="r-out")
+    assert (await gateway.read_balance("out")).exhausted is False
+    await gateway.record("out", "r-out", prompt=1_000_000)
+    await gateway.settled("out", 1_000_000)
+    refused = (await gateway.reserve("out", reservation_id="r-out-2")).refused
+    assert refused is not None
+    assert (await gateway.read_balance("out")).exhausted is True
+
+
 async def test_two_first_calls_at_once_open_the_account_once(gateway: Conversation) -> None:
     answers = await asyncio.gather(*(gateway.reserve("twins") for _ in range(20)))
     assert all(answer.granted for answer in answers)

@@ -1,0 +1,85 @@
+"""What an older release left behind is sent and retried by this one."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+from notifier.domain.notices import Figures, Notice
+from notifier.migrate import migrate_notifier
+from notifier.redelivery import retry
+from notifier.store.tables import figures_adapter
+from pydantic import TypeAdapter
+
+from tests.integration.notifier.mailbox import Mailbox
+from tests.integration.notifier.stage import Database, Ledger, running, settings_for, standing
+from tests.support.eventually import eventually
+
+COLUMNS = "account_id, cycle_id, kind, cause, figures, occurred_at"
+
+
+def older(account_id: str, percent: int) -> Notice:
+    figures = Figures(
+        monthly_used=950_000,
+        monthly_limit=1_000_000,
+        credits=0,
+        debt=0,
+        resets_at=datetime.now(UTC) + timedelta(days=9),
+    )
+    return Notice(
+        account_id=account_id,
+        cycle_id="2025-11",
+        kind=f"threshold-{percent}",
+        cause="limit:1000000",
+        figures=figures,
+        occurred_at=datetime.now(UTC),
+    )
+
+
+async def insert(connection: asyncpg.Connection, notice: Notice, *, status: str, waited: timedelta) -> int:
+    """As the release before the second revision did."""
+    return int(
+        await connection.fetchval(
+            f"INSERT INTO notifier.messages ({COLUMNS}, status, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, now() - $8::interval) RETURNING id",
+            notice.account_id,
+            notice.cycle_id,
+            notice.kind,
+            notice.cause,
+            figures_adapter.dump_json(notice.figures).decode(),
+            notice.occurred_at,
+            status,
+            waited,
+        )
+    )
+
+
+async def test_mails_and_dead_letters_of_an_older_release_are_sent(
+    ledger: Ledger, mailbox: Mailbox, database_url: str, nats_url: str
+) -> None:
+    await migrate_notifier(database_url)
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        for percent, hours in ((80, 3), (90, 2)):
+            await insert(connection, older("waiting", percent), status="pending", waited=timedelta(hours=hours))
+        failed = await insert(connection, older("failed", 95), status="failed", waited=timedelta(hours=1))
+        await connection.execute(
+            "INSERT INTO notifier.dead_letters (consumer, message_id, subject, payload, reason) "
+            "VALUES ('notifier-mail', $1, 'solaris.ledger.threshold_crossed.failed', $2, 'smtp recipient 554 5.7.1')",
+            str(failed),
+            json.dumps(TypeAdapter(Notice).dump_python(older("failed", 95), mode="json")).encode(),
+        )
+    finally:
+        await connection.close()
+    for account in ("waiting", "failed"):
+        ledger.standings[account] = standing(account, used=950_000)
+    database = Database(database_url)
+    async with running(settings_for(database_url, nats_url, mailbox.url)):
+        await eventually(lambda: mailbox.kinds == ["threshold-80", "threshold-90"])
+        (retried,) = await retry(database_url, None)
+        assert retried.redelivered
+        await eventually(lambda: mailbox.kinds == ["threshold-80", "threshold-90", "threshold-95"])
+        await eventually(lambda: _sent(database, "failed"))
+
+
+async def _sent(database: Database, account_id: str) -> bool:
+    return await database.statuses(account_id) == ["sent"]
