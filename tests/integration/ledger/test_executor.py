@@ -10,6 +10,7 @@ import pytest_asyncio
 from contracts.balance import Balance
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
 from contracts.reservations import Granted, Refused
+from ledger.application.batch import DecisionFailedError, UnreadableStateError
 from ledger.application.content import content_hash
 from ledger.application.executor import BusyError, Executor
 from ledger.application.queues import CAPACITY
@@ -17,6 +18,7 @@ from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens
 from ledger.domain.policy import Policy
+from ledger.store.codec import encode
 from ledger.store.rows import AuditEntry
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
@@ -132,3 +134,52 @@ async def test_a_key_opens_unknown_accounts_only_so_fast(migrated: str) -> None:
     assert {answer.code for answer in refused} == {RefusalCode.RATE_LIMITED}
     assert 5 <= len(answers) - len(refused) <= 6
     assert isinstance(known, Granted)
+
+
+async def test_an_account_whose_row_was_lost_is_opened_anew_without_a_restart(
+    executor: Executor, database: asyncpg.Connection
+) -> None:
+    """As after a failover to a standby that had not seen its first commits."""
+    assert isinstance(await executor.submit(reserve("lost", "lost-1"), Kind.RESERVE), Granted)
+    await database.execute("ALTER TABLE ledger.events DISABLE TRIGGER history_never_changes")
+    for table in ("events", "holds", "accounts"):
+        await database.execute(f"DELETE FROM ledger.{table} WHERE account_id = 'lost'")
+    await database.execute("ALTER TABLE ledger.events ENABLE ALWAYS TRIGGER history_never_changes")
+    answer = await executor.submit(reserve("lost", "lost-2"), Kind.RESERVE)
+    assert isinstance(answer, Granted)
+    assert answer.available == 10_000 - answer.held_tokens
+
+
+@pytest.mark.parametrize(
+    "state", ['{"account_id": 5}', '{"account_id": "odd", "lots": [["l", 1, "2026-01-01T00:00"]]}']
+)
+async def test_a_state_that_does_not_decode_costs_its_own_account_alone(
+    migrated: str, database: asyncpg.Connection, state: str
+) -> None:
+    odd = f"odd-{len(state)}"
+    async with Executor(migrated, POLICY) as executor:
+        assert isinstance(await executor.submit(reserve(odd, f"{odd}-0"), Kind.RESERVE), Granted)
+    await database.execute("UPDATE ledger.accounts SET state = $2::json WHERE account_id = $1", odd, state)
+    async with Executor(migrated, POLICY) as executor:
+        answers = [executor.submit(reserve(f"sane-{n}", f"{odd}-sane-{n}", 10), Kind.RESERVE) for n in range(5)]
+        with pytest.raises(UnreadableStateError):
+            await executor.submit(reserve(odd, f"{odd}-1"), Kind.RESERVE)
+        assert all(isinstance(answer, Granted) for answer in await asyncio.gather(*answers))
+
+
+async def test_a_defect_met_outside_a_decision_fails_its_own_command_alone(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever can't be written, for instance a state that no encoder takes."""
+
+    def refuse_one(thing: object) -> bytes:
+        if getattr(thing, "account_id", "") == "defect":
+            raise OverflowError("cannot be written")
+        return encode(thing)
+
+    monkeypatch.setattr("ledger.store.write_path.encode", refuse_one)
+    healthy = [executor.submit(reserve(f"beside-{n}", f"beside-{n}"), Kind.RESERVE) for n in range(5)]
+    with pytest.raises(DecisionFailedError):
+        await executor.submit(reserve("defect", "defect-1"), Kind.RESERVE)
+    assert all(isinstance(answer, Granted) for answer in await asyncio.gather(*healthy))
+    assert isinstance(await executor.submit(reserve("beside-0", "later"), Kind.RESERVE), Granted)

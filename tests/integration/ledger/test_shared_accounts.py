@@ -133,6 +133,49 @@ async def test_a_hold_made_here_can_be_settled_elsewhere_and_only_once(pair: tup
     assert (balance.monthly_used, balance.held) == (60, 0)
 
 
+async def test_a_remembered_hold_that_another_process_ended_is_not_charged_again(
+    pair: tuple[Executor, Executor], migrated: str
+) -> None:
+    here, elsewhere = pair
+    await do(here, reserve("again", "r1"))
+    await do(elsewhere, settle("again", "r1", 60), Kind.USAGE)
+    await do(here, reserve("again", "r2"))
+    assert await do(here, settle("again", "r1", 60), Kind.USAGE) == Ended("r1", changed=False)
+    await do(here, settle("again", "r2", 0), Kind.USAGE)
+    balance = await do(here, AdvanceAccount(account_id="again"), Kind.SWEEPER)
+    assert isinstance(balance, Balance)
+    assert (balance.monthly_used, balance.held) == (60, 0)
+    assert isinstance(await verify(migrated), Verified)
+
+
+async def test_an_open_hold_ended_elsewhere_frees_nothing_twice(pair: tuple[Executor, Executor]) -> None:
+    """By the other order, what was freed twice granted more than there was."""
+    here, elsewhere = pair
+    await do(here, reserve("freed", "r1", 9_000))
+    await do(elsewhere, settle("freed", "r1", 9_000), Kind.USAGE)
+    await do(here, reserve("freed", "small", 10))
+    assert await do(here, settle("freed", "r1", 9_000), Kind.USAGE) == Ended("r1", changed=False)
+    refused = await do(here, reserve("freed", "r2", 9_000))
+    assert isinstance(refused, Refused)
+    assert refused.code is RefusalCode.INSUFFICIENT_TOKENS
+
+
+async def test_a_locked_row_makes_nobody_else_wait(
+    pair: tuple[Executor, Executor], database: asyncpg.Connection
+) -> None:
+    here, _ = pair
+    for account_id in ("locked", "free-0", "free-1"):
+        await warm(here, account_id)
+    async with database.transaction():
+        await database.execute("SELECT FROM ledger.accounts WHERE account_id = 'locked' FOR UPDATE")
+        waiting = here.submit(reserve("locked", "l-1"), Kind.RESERVE)
+        for number in range(20):
+            answer = await asyncio.wait_for(do(here, reserve(f"free-{number % 2}", f"f-{number}", 10)), 5)
+            assert isinstance(answer, Granted)
+        assert not waiting.done()
+    assert isinstance(await waiting, Granted)
+
+
 async def test_two_processes_never_grant_more_than_there_is(pair: tuple[Executor, Executor]) -> None:
     calls = [do(pair[number % 2], reserve("scarce", f"scarce-{number}", 1_000)) for number in range(200)]
     granted = [answer for answer in await asyncio.gather(*calls) if isinstance(answer, Granted)]

@@ -11,10 +11,19 @@ BATCH_SIZE: Final = Histogram(
 )
 COMMIT_SECONDS: Final = Histogram(
     "solaris_ledger_commit_seconds",
-    "One batch from lock to commit",
+    "One batch from its decision to its commit",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 QUEUE_DEPTH: Final = Gauge("solaris_ledger_queue_depth", "Commands that wait", ["kind"])
+MEMORY_MISSES: Final = Counter(
+    "solaris_ledger_memory_misses_total", "Commands whose account had moved on from what was remembered of it"
+)
+RERUNS: Final = Counter(
+    "solaris_ledger_reruns_total", "Batches run again: the database failed or its answer is unknown"
+)
+UNREADABLE: Final = Counter(
+    "solaris_ledger_unreadable_accounts_total", "Commands refused since what is stored of their account can't be read"
+)
 DEBT_TOKENS: Final = Counter("solaris_ledger_debt_tokens_total", "Tokens charged beyond balance: estimate errors")
 RELAY_LAG: Final = Gauge("solaris_ledger_relay_lag_events", "Stored events not yet published")
 RELAYED: Final = Counter("solaris_ledger_relayed_events_total", "Events published")

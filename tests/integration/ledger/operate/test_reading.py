@@ -21,7 +21,7 @@ async def test_an_account_whose_first_command_was_refused_is_unknown(
     operate: Operate, database: asyncpg.Connection
 ) -> None:
     (await operate("plan", account="half", plan="gold")).assert_refused(2)
-    assert await database.fetchval("SELECT version FROM ledger.accounts WHERE account_id = 'half'") == 0
+    assert await database.fetchval("SELECT count(*) FROM ledger.accounts WHERE account_id = 'half'") == 0
     (await operate("balance", account="half")).assert_refused(1)
     assert (await operate("verify")).code == 0
     assert (await operate("replay")).code == 0

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
-from contracts.errors import ConflictError, SolarisError
+from contracts.errors import ConflictError, RefusalCode, SolarisError
+from contracts.reservations import Refused
 from msgspec import json
 
+from ledger.application.openings import Openings
 from ledger.application.submission import Submission
+from ledger.domain.commands import ReserveTokens
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
-from ledger.metrics import DEBT_TOKENS
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
-from ledger.store.rows import BatchState, Changes, EventRow, LockedAccount, StoredCommand
+from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
 log = structlog.get_logger()
 
@@ -25,15 +27,25 @@ class DecisionFailedError(SolarisError):
     """A defect of ours met this command; it changed nothing, and sending it again would meet the defect again."""
 
 
-def decide_batch(batch: Sequence[Submission], state: BatchState, changes: Changes, policy: Policy) -> list[Outcome]:
+class UnreadableStateError(SolarisError):
+    """What is stored of this account can't be read by this version: nothing is decided on it, and nothing changed."""
+
+
+def decide_batch(
+    batch: Sequence[Submission],
+    state: BatchState,
+    changes: Changes,
+    policy: Policy,
+    openings: Openings | None = None,
+) -> list[Outcome]:
     """Decide each command on what the ones before it left; an error of one changes nothing and fails it alone.
 
-    What is to be written is added to `changes`.
+    What is to be written is added to `changes`. `openings` caps how fast a key's reserves open accounts.
     """
     outcomes: list[Outcome] = []
     for submission in batch:
         try:
-            outcomes.append(_decide_one(submission, state, changes, policy))
+            outcomes.append(_decide_one(submission, state, changes, policy, openings))
         except SolarisError as error:
             outcomes.append(error)
         except Exception as error:  # a defect that one command meets must not take the batch with it
@@ -42,16 +54,28 @@ def decide_batch(batch: Sequence[Submission], state: BatchState, changes: Change
     return outcomes
 
 
-def _decide_one(submission: Submission, state: BatchState, changes: Changes, policy: Policy) -> Answer:
+def _decide_one(
+    submission: Submission, state: BatchState, changes: Changes, policy: Policy, openings: Openings | None
+) -> Answer:
     account_id = submission.account_id
+    if (unreadable := state.unreadable.get(account_id)) is not None:
+        raise UnreadableStateError(f"account {account_id}: {unreadable!r}") from unreadable
     if (repeated := _repeated(submission, state)) is not None:
         return repeated
-    locked = state.accounts[account_id]
+    chained = state.accounts[account_id]
+    command = submission.command
+    if (
+        isinstance(command, ReserveTokens)
+        and not chained.account.is_open
+        and openings is not None
+        and not openings.allow(submission.key_id)
+    ):
+        return Refused(reservation_id=command.reservation_id, code=RefusalCode.RATE_LIMITED, retry_after_seconds=1)
     hold_key = (account_id, submission.reservation_id or "")
     hold = state.holds.get(hold_key)
-    decision = decide(locked.account, hold, submission.command, state.clock, policy)
+    decision = decide(chained.account, hold, submission.command, state.clock, policy)
     if decision.events:
-        _append(submission, locked, decision, changes)
+        _append(submission, chained, decision, changes)
     if decision.hold is not None and decision.hold is not hold:
         state.holds[hold_key] = changes.holds[hold_key] = decision.hold
     if submission.idempotency is not None:
@@ -74,8 +98,8 @@ def _repeated(submission: Submission, state: BatchState) -> Answer | None:
     return json.decode(stored.answer, type=Balance)
 
 
-def _append(submission: Submission, locked: LockedAccount, decision: Decision, changes: Changes) -> None:
-    account_id, version, head = submission.account_id, locked.account.version, locked.head
+def _append(submission: Submission, chained: ChainedAccount, decision: Decision, changes: Changes) -> None:
+    account_id, version, head = submission.account_id, chained.account.version, chained.head
     recorded_at = decision.account.last_event_at
     assert recorded_at is not None, "a decision with events has a time"
     rows: list[EventRow] = []
@@ -96,8 +120,8 @@ def _append(submission: Submission, locked: LockedAccount, decision: Decision, c
         )
         head = chain_hash(head, account_id, version, data)
         rows.append(EventRow(account_id, version, event_id, event_type, recorded_at, data, head))
-    if (debt := decision.account.debt - locked.account.debt) > 0:
-        DEBT_TOKENS.inc(debt)
+    if (debt := decision.account.debt - chained.account.debt) > 0:
+        changes.debt[account_id] = changes.debt.get(account_id, 0) + debt
     changes.events.extend(rows)
-    locked.account, locked.head = decision.account, head
-    changes.accounts[account_id] = locked
+    chained.account, chained.head = decision.account, head
+    changes.accounts[account_id] = chained

@@ -10,23 +10,30 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import SolarisError, UnavailableError
 
-from ledger.application.admission import Admission
-from ledger.application.batch import Outcome, decide_batch
+from ledger.application.batch import DecisionFailedError, Outcome, UnreadableStateError, decide_batch
+from ledger.application.openings import Openings
 from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Submission
 from ledger.domain.policy import Policy
-from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, count_command
+from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, DEBT_TOKENS, MEMORY_MISSES, RERUNS, UNREADABLE, count_command
 from ledger.store import write_path
 from ledger.store.rows import BatchState, Changes
 
 log = structlog.get_logger()
 
 MAX_BACKOFF_SECONDS: Final = 2.0
+MAX_RETRIES: Final = 60
+"""How often a command whose account was taken meanwhile goes round again: about ten seconds."""
 SLICE: Final = 16
 """Commands decided in one go, about half a millisecond."""
 CONNECTION_SETTINGS: Final = {
     "application_name": "ledger-executor",
     "synchronous_commit": "on",
+    # Nothing that this process holds may outlast its freezing, even in the middle of a message.
+    "transaction_timeout": "9s",
+    "idle_in_transaction_session_timeout": "5s",
+    # A row that somebody else holds is passed over by the next try: the batch must not wait for it.
+    "lock_timeout": "100ms",
     # A plan made while the tables are small must not scan them once they are large.
     "enable_seqscan": "off",
     # A batch's rows are joined in the order they are given in, so that they are locked in that order.
@@ -38,133 +45,140 @@ CONNECTION_SETTINGS: Final = {
 DATA_ERROR_CLASSES: Final = ("22", "23")
 """SQLSTATE classes (data exception, integrity violation) that rerunning the same rows can't mend."""
 
+type Stale = list[Submission]
+"""Commands whose account had moved on, or was locked, when they were to be written; nothing of them is."""
+
 
 class RejectedByStoreError(SolarisError):
     """Postgres refused this command's rows (SQLSTATE class 22 or 23); it changed nothing."""
 
 
 class Committer:
-    """`admission` and `recent` are shared by all committers of a process, `on_commit` tells of new events."""
+    """`openings` and `recent` are shared by all committers of a process, `on_commit` tells of new events."""
 
     def __init__(
         self,
         database_url: str,
         policy: Policy,
-        admission: Admission,
+        openings: Openings,
         recent: RecentAccounts,
         on_commit: Callable[[], None] | None,
     ) -> None:
         self._database_url = database_url
         self._policy = policy
-        self._admission = admission
+        self._openings = openings
         self._recent = recent
         self._on_commit = on_commit
         self._connection: asyncpg.Connection | None = None
         self.stopping = False
         """Once set, a batch that the database does not take is answered instead of run again."""
 
-    async def commit(self, batch: list[Submission]) -> None:
-        """Run until it is committed or nobody waits for it any more; an unknown outcome is simply run again."""
+    async def commit(self, batch: list[Submission]) -> Stale:
+        """Run until it is committed or nobody waits for it any more; an unknown outcome is simply run again.
+
+        What can't be committed for its own rows or by a defect fails alone. Returns what is to be tried again later.
+        """
         backoff = 0.05
         while batch := self._drop_overdue(batch):
             try:
-                outcomes = await self._transact(batch)
+                return await self._transact(batch)
             except asyncpg.PostgresError as error:
-                if _is_data_error(error) and len(batch) > 1:
-                    log.warning("batch_split", sqlstate=error.sqlstate, size=len(batch))
-                    for submission in batch:
-                        await self.commit([submission])
-                    return
                 if _is_data_error(error):
-                    batch[0].fail(RejectedByStoreError(f"{error.sqlstate}: {error}"))
-                    return
+                    return await self._isolate(batch, RejectedByStoreError(f"{error.sqlstate}: {error}"))
                 log.warning("batch_failed", sqlstate=error.sqlstate, error=str(error), size=len(batch))
             except DATABASE_ERRORS as error:
                 log.warning("database_unreachable", error=repr(error), size=len(batch))
-            else:
-                _answer(batch, outcomes)
-                return
+            except Exception as error:  # a defect that one command meets must not take the process with it
+                log.exception("batch_defect", size=len(batch))
+                self.disconnect()
+                return await self._isolate(batch, DecisionFailedError(repr(error)))
             self.disconnect()
+            RERUNS.inc()
             if self.stopping:
                 for submission in batch:
                     submission.fail(UnavailableError("the ledger stops and the database does not answer"))
-                return
+                return []
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+        return []
 
-    async def _transact(self, batch: list[Submission]) -> list[Outcome]:
-        connection = await self._connect()
-        refused = await self._admission.admit(connection, batch)
-        decided = [submission for submission in batch if submission not in refused] if refused else batch
-        outcomes = await self._decide_and_write(connection, decided) if decided else []
-        if not refused:
-            return outcomes
-        remaining = iter(outcomes)
-        return [refused[each] if each in refused else next(remaining) for each in batch]
+    async def _isolate(self, batch: list[Submission], error: SolarisError) -> Stale:
+        """Find what can't be committed by running the commands one by one; alone, a command fails by `error`."""
+        if len(batch) == 1:
+            batch[0].fail(error)
+            count_command(batch[0].kind, type(error).__name__)
+            return []
+        log.warning("batch_split", error=str(error), size=len(batch))
+        return [stale for submission in batch for stale in await self.commit([submission])]
 
-    async def _decide_and_write(self, connection: asyncpg.Connection, batch: list[Submission]) -> list[Outcome]:
+    async def _transact(self, batch: list[Submission]) -> Stale:
         started = time.perf_counter()
-        committed = await self._commit_on_memory(connection, batch)
-        if committed is None:
-            self._recent.forget(batch)
-            committed = await self._commit_under_locks(connection, batch)
-        outcomes, changes = committed
+        connection = await self._connect()
+        left = await self._commit_on_memory(connection, batch)
+        if left:
+            left = await self._commit_on_read(connection, left)
         BATCH_SIZE.observe(len(batch))
         COMMIT_SECONDS.observe(time.perf_counter() - started)
-        if self._on_commit is not None and changes.events:
-            self._on_commit()
-        return outcomes
+        for submission in left:
+            submission.retries += 1
+            if submission.retries > MAX_RETRIES:
+                submission.fail(UnavailableError("the account is taken by others all the time"))
+        return [submission for submission in left if submission.retries <= MAX_RETRIES]
 
-    async def _decide(self, batch: list[Submission], state: BatchState) -> tuple[list[Outcome], Changes]:
-        """Decide slice by slice: in between, whoever waits for the event loop has its turn, a reserve for instance."""
-        changes = Changes()
-        outcomes = decide_batch(batch[:SLICE], state, changes, self._policy)
-        for start in range(SLICE, len(batch), SLICE):
-            await asyncio.sleep(0)
-            outcomes += decide_batch(batch[start : start + SLICE], state, changes, self._policy)
-        return outcomes, changes
-
-    async def _commit_on_memory(
-        self, connection: asyncpg.Connection, batch: list[Submission]
-    ) -> tuple[list[Outcome], Changes] | None:
-        """Decide on what was committed here last, and write it if the database confirms that it still stands."""
-        remembered = self._recent.state_for(batch)
-        if remembered is None:
-            return None
-        state, premises = remembered
-        outcomes, changes = await self._decide(batch, state)
+    async def _commit_on_memory(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
+        """Decide on what was committed here last, and write what the database confirms to stand still."""
+        state = self._recent.state_for(batch)
+        if state is None:
+            return batch
         try:
-            clock = await write_path.append_if_current(connection, premises, changes)
+            left = await self._decide_and_append(connection, batch, state)
         except asyncpg.PostgresError as error:
             if not _is_data_error(error):
                 raise
-            clock = None
-        if clock is None:
-            return None
-        self._recent.remember(state, changes, clock)
-        return outcomes, changes
+            left = batch
+        MEMORY_MISSES.inc(len(left))
+        return left
 
-    async def _commit_under_locks(
-        self, connection: asyncpg.Connection, batch: list[Submission]
-    ) -> tuple[list[Outcome], Changes]:
-        """Lock, read, decide, write, commit."""
+    async def _commit_on_read(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
+        """Read without locks, decide, and write what has not moved on meanwhile."""
         account_ids = sorted({submission.account_id for submission in batch})
         hold_keys = list({(each.account_id, each.reservation_id) for each in batch if each.reservation_id})
         command_keys = list(
             {(each.account_id, each.idempotency.command_id) for each in batch if each.idempotency is not None}
         )
-        await connection.execute("BEGIN")
-        try:
-            state = await write_path.read_batch_state(connection, account_ids, hold_keys, command_keys)
-            clock = state.clock
-            outcomes, changes = await self._decide(batch, state)
-            await write_path.write_changes(connection, changes)
-        except BaseException:
-            # A connection that can't roll back is broken, and dropping it rolls back too.
-            self.disconnect()
-            raise
-        await connection.execute("COMMIT")
-        self._recent.remember(state, changes, clock)
+        state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys)
+        # What was passed over as locked or moved on once may be so again: it must not make the others wait.
+        careful = any(submission.retries for submission in batch)
+        return await self._decide_and_append(connection, batch, state, careful=careful)
+
+    async def _decide_and_append(
+        self, connection: asyncpg.Connection, batch: list[Submission], state: BatchState, *, careful: bool = False
+    ) -> Stale:
+        premises = state.premises()
+        outcomes, changes = await self._decide(batch, state)
+        appended = await write_path.append_current(connection, premises, changes, careful=careful)
+        if appended is None:
+            self._recent.forget(batch)
+            return batch
+        self._recent.remember(state, premises, changes, appended.clock, appended.stale)
+        DEBT_TOKENS.inc(sum(debt for account_id, debt in changes.debt.items() if account_id not in appended.stale))
+        if self._on_commit is not None and changes.events:
+            self._on_commit()
+        left: Stale = []
+        for submission, outcome in zip(batch, outcomes, strict=True):
+            if submission.account_id in appended.stale:
+                left.append(submission)
+            else:
+                _answer(submission, outcome)
+        return left
+
+    async def _decide(self, batch: list[Submission], state: BatchState) -> tuple[list[Outcome], Changes]:
+        """Decide slice by slice: in between, whoever waits for the event loop has its turn, a reserve for instance."""
+        changes = Changes()
+        outcomes = decide_batch(batch[:SLICE], state, changes, self._policy, self._openings)
+        for start in range(SLICE, len(batch), SLICE):
+            await asyncio.sleep(0)
+            outcomes += decide_batch(batch[start : start + SLICE], state, changes, self._policy, self._openings)
         return outcomes, changes
 
     def _drop_overdue(self, batch: list[Submission]) -> list[Submission]:
@@ -173,7 +187,7 @@ class Committer:
         for submission in batch:
             if submission.deadline is not None and now >= submission.deadline:
                 submission.fail(UnavailableError("no commit before the deadline"))
-            elif not submission.answer.cancelled():
+            elif not submission.answer.done():
                 kept.append(submission)
         return kept
 
@@ -198,10 +212,11 @@ def _is_data_error(error: asyncpg.PostgresError) -> bool:
     return (error.sqlstate or "")[:2] in DATA_ERROR_CLASSES
 
 
-def _answer(batch: list[Submission], outcomes: list[Outcome]) -> None:
-    for submission, outcome in zip(batch, outcomes, strict=True):
-        count_command(submission.kind, type(outcome).__name__)
-        if isinstance(outcome, Exception):
-            submission.fail(outcome)
-        else:
-            submission.resolve(outcome)
+def _answer(submission: Submission, outcome: Outcome) -> None:
+    count_command(submission.kind, type(outcome).__name__)
+    if isinstance(outcome, UnreadableStateError):
+        UNREADABLE.inc()
+    if isinstance(outcome, Exception):
+        submission.fail(outcome)
+    else:
+        submission.resolve(outcome)

@@ -1,12 +1,12 @@
 """Group commit: takes batches from the queues, runs each in one transaction, answers every caller after the commit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Self
 
-from ledger.application.admission import Admission
 from ledger.application.committer import Committer
+from ledger.application.openings import Openings
 from ledger.application.queues import Queues
 from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Idempotency, Kind, Submission
@@ -20,12 +20,16 @@ LANES: Final[tuple[tuple[Kind, ...], ...]] = ((Kind.RESERVE, Kind.ADMIN), (Kind.
 """What people wait for does not stand behind what they do not; each lane commits on a connection of its own."""
 
 
+RETRY_SECONDS: Final = 0.005
+MAX_RETRY_SECONDS: Final = 0.2
+
+
 class BusyError(Exception):
     """The queue of this kind is full or too slow; nothing was done."""
 
 
 class Executor:
-    """The only writer of one process. Several processes may run: row locks keep them right.
+    """The only writer of one process. Several processes may run: versions keep them right.
 
     Two lanes commit side by side; an account is in one of them at a time, so they never wait for each other's rows.
     """
@@ -44,8 +48,10 @@ class Executor:
             QUEUE_DEPTH.labels(kind.value).set_function(partial(self._queues.depth, kind))
         self._in_commit: set[str] = set()
         self._wakeups = {kinds: asyncio.Event() for kinds in LANES}
-        admission, recent = Admission(openings_per_minute), RecentAccounts()
-        self._committers = {kinds: Committer(database_url, policy, admission, recent, on_commit) for kinds in LANES}
+        openings, recent = Openings(openings_per_minute), RecentAccounts()
+        self._committers = {kinds: Committer(database_url, policy, openings, recent, on_commit) for kinds in LANES}
+        self._batch_began: dict[tuple[Kind, ...], float] = {}
+        self._returning = 0
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -103,6 +109,11 @@ class Executor:
         self._wake_all()
         return submission.answer
 
+    def oldest_uncommitted_seconds(self) -> float:
+        """For how long the command that waits longest, queued or in a commit, has not been answered."""
+        began = [*self._batch_began.values(), *filter(None, [self._queues.oldest(Kind)])]
+        return asyncio.get_running_loop().time() - min(began) if began else 0.0
+
     async def run(self) -> None:
         """Execute until `stop`; an exception is a defect, and then nobody is answered any more."""
         try:
@@ -115,20 +126,35 @@ class Executor:
     async def _run_lane(self, kinds: tuple[Kind, ...]) -> None:
         wakeup, committer = self._wakeups[kinds], self._committers[kinds]
         try:
-            while not self._stopping or self._queues.waiting(kinds):
+            while not self._stopping or self._returning or self._queues.waiting(kinds):
                 await wakeup.wait()
                 wakeup.clear()
                 while batch := self._queues.next_batch(kinds, self._in_commit):
                     accounts = {submission.account_id for submission in batch}
                     self._in_commit |= accounts
+                    self._batch_began[kinds] = min(submission.enqueued_at for submission in batch)
                     try:
-                        await committer.commit(batch)
+                        self._retry_later(await committer.commit(batch))
                     finally:
                         self._in_commit -= accounts
+                        del self._batch_began[kinds]
                     # The other lane may have passed over these accounts.
                     self._wake_all()
         finally:
             committer.disconnect()
+
+    def _retry_later(self, stale: Sequence[Submission]) -> None:
+        """They leave the batch: others need not wait for an account that was taken."""
+        loop = asyncio.get_running_loop()
+        for submission in stale:
+            self._returning += 1
+            delay = min(RETRY_SECONDS * 2 ** (submission.retries - 1), MAX_RETRY_SECONDS)
+            loop.call_later(delay, self._return, submission)
+
+    def _return(self, submission: Submission) -> None:
+        self._returning -= 1
+        self._queues.put_back(submission)
+        self._wake_all()
 
     def _wake_all(self) -> None:
         for wakeup in self._wakeups.values():

@@ -36,6 +36,14 @@ class Queues:
         waiting.append(submission)
         return True
 
+    def put_back(self, submission: Submission) -> None:
+        """Queue it again at the front: it was taken in before, so it counts against no capacity."""
+        self._waiting[submission.kind].appendleft(submission)
+
+    def oldest(self, kinds: Iterable[Kind]) -> float | None:
+        """When the command that waits longest was queued, by the event loop's clock."""
+        return min((each.enqueued_at for kind in kinds for each in self._waiting[kind]), default=None)
+
     def waiting(self, kinds: Iterable[Kind]) -> int:
         return sum(len(self._waiting[kind]) for kind in kinds)
 

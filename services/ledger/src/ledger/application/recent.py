@@ -1,10 +1,13 @@
-"""What this process committed last: lets a batch be decided before its rows are locked.
+"""What this process committed last: lets a batch be decided before anything is read.
 
 Nothing is trusted that the database does not confirm: the write names the version that each account was decided on, and
-is refused when any has moved on. A version covers the account's holds too, for every change of a hold is an event.
+is refused where any has moved on. A version covers the account's holds too, for every change of a hold is an event; so
+holds are remembered inside their account, and leave memory with it.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,75 +15,108 @@ from ledger.application.submission import Submission
 from ledger.domain.account import Account
 from ledger.domain.commands import ReserveTokens
 from ledger.domain.holds import Hold, HoldState
-from ledger.store.rows import BatchState, Changes, Key, LockedAccount, Premises
+from ledger.store.rows import BatchState, ChainedAccount, Changes, Premises
 
 MAX_ACCOUNTS: Final = 50_000
 MAX_HOLDS: Final = 100_000
 
 
-class RecentAccounts:
-    """Accounts and open holds as of their last commit here, and how far the database's clock is from ours."""
+@dataclass(slots=True)
+class RecentAccount:
+    """An account as of its last commit here, the hash of its last event, and such of its open holds as were seen."""
 
-    def __init__(self) -> None:
-        self._accounts: OrderedDict[str, tuple[Account, bytes]] = OrderedDict()
-        self._holds: OrderedDict[Key, Hold] = OrderedDict()
+    account: Account
+    head: bytes
+    open_holds: dict[str, Hold] = field(default_factory=dict)
+
+
+class RecentAccounts:
+    """The accounts committed last, and how far the database's clock is from ours."""
+
+    def __init__(self, max_accounts: int = MAX_ACCOUNTS, max_holds: int = MAX_HOLDS) -> None:
+        self._max_accounts = max_accounts
+        self._max_holds = max_holds
+        self._accounts: OrderedDict[str, RecentAccount] = OrderedDict()
+        self._holds = 0
         self._clock_offset: timedelta | None = None
 
-    def state_for(self, batch: list[Submission]) -> tuple[BatchState, Premises] | None:
-        """What the batch would read, and what the write must confirm of it; None if it has to be read after all.
+    def state_for(self, batch: list[Submission]) -> BatchState | None:
+        """What the batch would read; None if it has to be read after all.
 
         A reserve's hold that is not known is taken to be new. Commands with an id of their own always look their
         answer up.
         """
         if self._clock_offset is None:
             return None
-        accounts: dict[str, LockedAccount] = {}
-        holds: dict[Key, Hold] = {}
-        unseen: set[Key] = set()
+        state = BatchState({}, {}, {}, datetime.now(UTC) + self._clock_offset)
         for submission in batch:
             account_id = submission.account_id
             known = self._accounts.get(account_id)
-            if known is None or submission.idempotency is not None or submission.audit is not None:
+            if known is None or submission.retries or submission.idempotency is not None:
                 return None
-            if account_id not in accounts:
-                accounts[account_id] = LockedAccount(*known)
+            if account_id not in state.accounts:
+                state.accounts[account_id] = ChainedAccount(known.account, known.head)
             reservation_id = submission.reservation_id
             if reservation_id is None:
                 continue
             key = (account_id, reservation_id)
-            if (hold := self._holds.get(key)) is not None:
-                holds[key] = hold
+            if (hold := known.open_holds.get(reservation_id)) is not None:
+                state.holds[key] = hold
             elif isinstance(submission.command, ReserveTokens):
-                unseen.add(key)
+                state.unseen.add(key)
             else:
                 return None
-        clock = datetime.now(UTC) + self._clock_offset
-        versions = {account_id: locked.account.version for account_id, locked in accounts.items()}
-        return BatchState(accounts, holds, {}, clock), Premises(versions, clock, unseen)
+        return state
 
-    def remember(self, state: BatchState, changes: Changes, clock: datetime) -> None:
-        """Keep what a commit left behind; `clock` is the database's, just now."""
+    def remember(
+        self, state: BatchState, premises: Premises, changes: Changes, clock: datetime, stale: Collection[str]
+    ) -> None:
+        """Keep what a commit left behind, but of `stale` accounts nothing; `clock` is the database's, just now."""
         self._clock_offset = clock - datetime.now(UTC)
-        for account_id, locked in state.accounts.items():
-            self._accounts[account_id] = (locked.account, locked.head)
+        for account_id in stale:
+            self._forget(account_id)
+        for account_id, chained in state.accounts.items():
+            if account_id in stale or account_id in state.unreadable or not chained.account.is_open:
+                continue
+            known = self._accounts.get(account_id)
+            if known is None:
+                self._accounts[account_id] = RecentAccount(chained.account, chained.head)
+                continue
+            if known.account.version != premises.versions[account_id]:
+                self._forget_holds(known)  # it was read anew: what was remembered is of another version
+            known.account, known.head = chained.account, chained.head
             self._accounts.move_to_end(account_id)
-        while len(self._accounts) > MAX_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        for key, hold in changes.holds.items():
-            if hold.state is HoldState.OPEN:
-                self._holds[key] = hold
-            else:
-                self._holds.pop(key, None)
-        while len(self._holds) > MAX_HOLDS:
-            self._holds.popitem(last=False)
+        for (account_id, reservation_id), hold in changes.holds.items():
+            if account_id not in stale:
+                self._note_hold(self._accounts[account_id], reservation_id, hold)
+        while len(self._accounts) > self._max_accounts or self._holds > self._max_holds:
+            _, oldest = self._accounts.popitem(last=False)
+            self._forget_holds(oldest)
 
-    def forget(self, batch: list[Submission]) -> None:
-        """These accounts have moved on elsewhere."""
+    def forget(self, batch: Collection[Submission]) -> None:
+        """These accounts are to be read again."""
         for submission in batch:
-            self._accounts.pop(submission.account_id, None)
+            self._forget(submission.account_id)
 
     def forget_all(self) -> None:
         """What was committed is unknown: a connection broke."""
         self._accounts.clear()
-        self._holds.clear()
+        self._holds = 0
         self._clock_offset = None
+
+    def _note_hold(self, known: RecentAccount, reservation_id: str, hold: Hold) -> None:
+        before = len(known.open_holds)
+        if hold.state is HoldState.OPEN:
+            known.open_holds[reservation_id] = hold
+        else:
+            known.open_holds.pop(reservation_id, None)
+        self._holds += len(known.open_holds) - before
+
+    def _forget(self, account_id: str) -> None:
+        known = self._accounts.pop(account_id, None)
+        if known is not None:
+            self._forget_holds(known)
+
+    def _forget_holds(self, known: RecentAccount) -> None:
+        self._holds -= len(known.open_holds)
+        known.open_holds.clear()

@@ -11,7 +11,7 @@ from ledger.domain.decision import Answer
 from ledger.domain.holds import Hold, HoldState
 from ledger.domain.policy import Policy
 from ledger.store.codec import GENESIS
-from ledger.store.rows import AuditEntry, BatchState, Changes, Key, LockedAccount
+from ledger.store.rows import AuditEntry, BatchState, ChainedAccount, Changes, Key
 
 FINAL = frozenset({HoldState.SETTLED, HoldState.RELEASED})
 
@@ -33,7 +33,7 @@ class History:
         return len(self._changes.events)
 
     def account(self, account_id: str) -> Account:
-        return self._locked(account_id).account
+        return self._chained(account_id).account
 
     def execute(
         self,
@@ -49,7 +49,7 @@ class History:
         Raises:
             SolarisError: the command was refused by a rule.
         """
-        self._locked(command.account_id)
+        self._chained(command.account_id)
         self._state.clock = at
         submission = Submission(
             command=command,
@@ -83,10 +83,10 @@ class History:
         taken.accounts = {}
         return taken
 
-    def _locked(self, account_id: str) -> LockedAccount:
+    def _chained(self, account_id: str) -> ChainedAccount:
         known = self._state.accounts.get(account_id)
         if known is None:
-            known = self._state.accounts[account_id] = LockedAccount(Account(account_id=account_id), GENESIS)
+            known = self._state.accounts[account_id] = ChainedAccount(Account(account_id=account_id), GENESIS)
         return known
 
     def _keep(self, changes: Changes) -> None:

@@ -1,4 +1,4 @@
-"""What the write path reads and writes, as rows."""
+"""What the write path reads and writes, between the decisions and the SQL."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,8 +24,8 @@ class AuditEntry:
 
 
 @dataclass(slots=True)
-class LockedAccount:
-    """An account whose row this transaction holds; `head` is the hash of its last event."""
+class ChainedAccount:
+    """An account and the hash of its last event, which the next one is chained to."""
 
     account: Account
     head: bytes
@@ -51,32 +51,50 @@ class StoredCommand:
 
 @dataclass(slots=True)
 class BatchState:
-    """What the transaction read, changed in place by each decision in turn."""
+    """What a batch is decided on, changed in place by each decision in turn.
 
-    accounts: dict[str, LockedAccount]
+    Holds and commands that are not here do not exist, but for `unseen`: reservations that were taken to be new without
+    looking. `unreadable` accounts have a state or a hold that this version can't read, and why.
+    """
+
+    accounts: dict[str, ChainedAccount]
     holds: dict[Key, Hold]
     commands: dict[Key, StoredCommand]
     clock: datetime
+    unseen: set[Key] = field(default_factory=set)
+    unreadable: dict[str, Exception] = field(default_factory=dict)
+
+    def premises(self) -> "Premises":
+        """What the decisions to come take for granted; to be asked before the first of them."""
+        versions = {account_id: chained.account.version for account_id, chained in self.accounts.items()}
+        return Premises(versions, self.clock, self.unseen, frozenset(self.holds))
 
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """What a decision on remembered states took for granted, for the database to confirm.
+    """What decisions took for granted, for the database to confirm.
 
-    `versions` of the accounts, the time of the decision, and reservations that were taken to be new.
+    `versions` of the accounts; the time of the decisions (None: any); reservations that were taken to be new without
+    looking, and those whose hold was known.
     """
 
     versions: dict[str, int]
-    decided_at: datetime
+    decided_at: datetime | None
     unseen: set[Key]
+    known_holds: frozenset[Key] = frozenset()
 
 
 @dataclass(slots=True)
 class Changes:
-    """The rows to write, in the order of decision."""
+    """The rows to write, in the order of decision, and the debt that each account made."""
 
     events: list[EventRow] = field(default_factory=list)
-    accounts: dict[str, LockedAccount] = field(default_factory=dict)
+    accounts: dict[str, ChainedAccount] = field(default_factory=dict)
     holds: dict[Key, Hold] = field(default_factory=dict)
     commands: dict[Key, StoredCommand] = field(default_factory=dict)
     audit: list[tuple[str, AuditEntry]] = field(default_factory=list)
+    debt: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.events or self.holds or self.commands or self.audit)

@@ -2,37 +2,25 @@
 
 from typing import Final
 
-EXISTING_ACCOUNTS: Final = "SELECT account_id FROM ledger.accounts WHERE account_id = ANY($1::text[])"
-
-INSERT_ACCOUNTS: Final = """
-INSERT INTO ledger.accounts (account_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING
-"""
-
-OPEN_BATCH: Final = "SELECT * FROM ledger.open_batch($1, $2, $3)"
-
-READ_COMMANDS: Final = """
-SELECT command.account_id, command.command_id, command.content_hash, command.answer
-FROM unnest($1::text[], $2::text[]) AS wanted (account_id, command_id)
+READ_BATCH: Final = """
+SELECT 0, NULL, NULL, NULL::bytea, NULL, NULL, clock_timestamp()
+UNION ALL
+SELECT 1, account.account_id, NULL, account.head, account.state::text, NULL, NULL
+FROM ledger.accounts AS account WHERE account.account_id = ANY ($1::text[]) AND account.version > 0
+UNION ALL
+SELECT 2, hold.account_id, hold.reservation_id, NULL, hold.record::text, NULL, NULL
+FROM unnest($2::text[], $3::text[]) AS wanted (account_id, reservation_id)
+JOIN ledger.holds AS hold USING (account_id, reservation_id)
+UNION ALL
+SELECT 3, command.account_id, command.command_id, NULL, command.answer::text, command.content_hash, NULL
+FROM unnest($4::text[], $5::text[]) AS wanted (account_id, command_id)
 JOIN ledger.commands AS command USING (account_id, command_id)
 """
+"""Of one snapshot, so that an account and its holds belong together: kind, account, id, head, document, hash, clock."""
 
-INSERT_COMMANDS: Final = """
-INSERT INTO ledger.commands (account_id, command_id, content_hash, answer)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::json[])
-"""
-
-INSERT_AUDIT: Final = """
-INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[])
-"""
-
-APPEND_BATCH: Final = """
-SELECT ledger.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-"""
-
-APPEND_IF_CURRENT: Final = """
-SELECT ledger.append_if_current(
+APPEND_CURRENT: Final = """
+SELECT clock, stale FROM ledger.append_current(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-    $26, $27, $28, $29
+    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40
 )
 """

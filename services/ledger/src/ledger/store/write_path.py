@@ -1,164 +1,118 @@
-"""The one write path: what a batch reads under locks and writes in one commit."""
+"""The one write path: a batch reads without locks, and one statement confirms, writes and commits what was decided."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from ledger.domain.account import Account
-from ledger.domain.holds import Hold
 from ledger.store import schema
-from ledger.store.codec import decode_account, decode_hold, encode
-from ledger.store.rows import BatchState, Changes, EventRow, Key, LockedAccount, Premises, StoredCommand
+from ledger.store.codec import GENESIS, decode_account, decode_hold, encode
+from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises, StoredCommand
+
+type Columns = tuple[list[Any] | None, ...]
+"""One list a column; without rows NULLs, which cost less than empty arrays."""
 
 
-async def insert_missing_accounts(connection: asyncpg.Connection, account_ids: Sequence[str]) -> None:
-    """Statement 1: rows of version 0, sorted, so that two processes lock them in one order."""
-    await connection.execute(schema.INSERT_ACCOUNTS, sorted(account_ids))
+class Appended(NamedTuple):
+    """What a write came to: the database's clock then, and the accounts of which nothing was written."""
+
+    clock: datetime
+    stale: frozenset[str]
 
 
-async def existing_accounts(connection: asyncpg.Connection, account_ids: Sequence[str]) -> set[str]:
-    return {row[0] for row in await connection.fetch(schema.EXISTING_ACCOUNTS, account_ids)}
-
-
-async def read_batch_state(
+async def read_batch(
     connection: asyncpg.Connection,
     account_ids: Sequence[str],
     hold_keys: Sequence[Key],
     command_keys: Sequence[Key],
 ) -> BatchState:
-    """Statements 2 and 3: lock the accounts, then read holds, commands and clock with a newer snapshot."""
-    rows = await connection.fetch(
-        schema.OPEN_BATCH, account_ids, [key[0] for key in hold_keys], [key[1] for key in hold_keys]
-    )
-    accounts: dict[str, LockedAccount] = {}
-    holds: dict[Key, Hold] = {}
-    clocks: list[datetime] = []
-    for account_id, reservation_id, _, head, document, clock in rows:
-        if reservation_id is not None:
-            holds[account_id, reservation_id] = decode_hold(document)
-            continue
-        account = Account(account_id=account_id) if document is None else decode_account(document)
-        accounts[account_id] = LockedAccount(account, head)
-        clocks.append(clock)
-    commands = {}
-    if command_keys:
-        found = await connection.fetch(
-            schema.READ_COMMANDS, [key[0] for key in command_keys], [key[1] for key in command_keys]
-        )
-        commands = {(row[0], row[1]): StoredCommand(row[2], row[3]) for row in found}
-    return BatchState(accounts, holds, commands, max(clocks))
+    """Accounts, holds, commands and the clock, of one moment and without a lock.
 
-
-async def write_changes(connection: asyncpg.Connection, changes: Changes) -> None:
-    """Statements 5 and 6: commands, accounts and holds, then under the log's lock the events in order."""
-    if changes.commands:
-        await _write_commands(connection, changes)
-    if changes.audit:
-        await _write_audit(connection, changes)
-    if not changes.events:
-        return
-    holds = changes.holds.values()
-    await connection.execute(
-        schema.APPEND_BATCH,
-        list(changes.accounts),
-        *_account_columns(changes.accounts.values()),
-        [key[0] for key in changes.holds],
-        [key[1] for key in changes.holds],
-        [hold.state for hold in holds],
-        [hold.reserved_at for hold in holds],
-        [hold.expires_at for hold in holds],
-        [encode(hold).decode() for hold in holds],
-        *_event_columns(changes.events),
-    )
-
-
-async def append_if_current(connection: asyncpg.Connection, premises: Premises, changes: Changes) -> datetime | None:
-    """Confirm the premises, write and commit in one round trip; returns the database's clock.
-
-    None: a premise does not hold, and nothing was written.
+    An account without a row, or never opened, is one of version 0. What can't be decoded stands in `unreadable`.
     """
-    versions, unseen, holds = premises.versions, premises.unseen, changes.holds
+    rows = await connection.fetch(
+        schema.READ_BATCH, list(account_ids), *_columns(hold_keys, width=2), *_columns(command_keys, width=2)
+    )
+    clock: datetime = rows[0][6]
+    state = BatchState({}, {}, {}, clock)
+    for kind, account_id, name, head, document, content_hash, _ in rows:
+        try:
+            if kind == 1:
+                state.accounts[account_id] = ChainedAccount(decode_account(document), head)
+            elif kind == 2:
+                state.holds[account_id, name] = decode_hold(document)
+            elif kind == 3:
+                state.commands[account_id, name] = StoredCommand(content_hash, document)
+        except Exception as error:
+            state.unreadable[account_id] = error
+    for account_id in account_ids:
+        if account_id not in state.unreadable:
+            state.accounts.setdefault(account_id, ChainedAccount(Account(account_id=account_id), GENESIS))
+    return state
+
+
+async def append_current(
+    connection: asyncpg.Connection, premises: Premises, changes: Changes, *, careful: bool = False
+) -> Appended | None:
+    """Write and commit, in one round trip, what was decided on accounts that still stand as it was decided on.
+
+    Accounts that have moved on are told as stale, and nothing of them is written. `careful` passes over rows that
+    somebody else has locked, and tells them as stale too, where else the whole batch waits a little for them.
+    None: a premise that is not about one account does not hold, or a row stayed locked; nothing was written.
+    """
+    versions, holds = premises.versions, changes.holds
     # One order for everybody, so that two processes never wait for each other's rows.
     account_ids = sorted(changes.accounts)
-    new = [key for key in holds if key in unseen]
-    clock: datetime | None = await connection.fetchval(
-        schema.APPEND_IF_CURRENT,
+    accounts = [changes.accounts[account_id] for account_id in account_ids]
+    new = [key for key in holds if key not in premises.known_holds]
+    row = await connection.fetchrow(
+        schema.APPEND_CURRENT,
         premises.decided_at,
-        *_pair_columns([(each, versions[each]) for each in versions if each not in changes.accounts]),
-        *_pair_columns([key for key in unseen if key not in holds]),
-        account_ids,
-        [versions[account_id] for account_id in account_ids],
-        *_account_columns([changes.accounts[account_id] for account_id in account_ids]),
-        *_hold_columns(new, holds),
-        [holds[key].reserved_at for key in new] or None,
-        *_hold_columns([key for key in holds if key not in unseen], holds),
-        *_event_columns(changes.events),
+        careful,
+        *_columns(
+            [
+                (
+                    chained.account.account_id,
+                    versions[chained.account.account_id],
+                    chained.account.version,
+                    chained.head,
+                    encode(chained.account).decode(),
+                    chained.account.due_at,
+                )
+                for chained in accounts
+            ],
+            width=6,
+        ),
+        *_columns([(each, versions[each]) for each in versions if each not in changes.accounts], width=2),
+        *_columns([key for key in premises.unseen if key not in holds], width=2),
+        *_columns([(*_hold_row(key, changes), holds[key].reserved_at) for key in new], width=6),
+        *_columns([_hold_row(key, changes) for key in holds if key in premises.known_holds], width=5),
+        *_columns([(*key, command.content_hash, command.answer) for key, command in changes.commands.items()], width=4),
+        *_columns(
+            [
+                (account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode())
+                for account_id, audit in changes.audit
+            ],
+            width=6,
+        ),
+        *_columns(
+            [
+                (event.account_id, event.version, event.id, event.type, event.recorded_at, event.data, event.hash)
+                for event in changes.events
+            ],
+            width=7,
+        ),
     )
-    return clock
+    assert row is not None, "the function answers one row"
+    return None if row["clock"] is None else Appended(row["clock"], frozenset(row["stale"] or ()))
 
 
-def _account_columns(accounts: Collection[LockedAccount]) -> tuple[list[Any], ...]:
-    """Versions, heads, states and due times, as `ledger.append_batch` and `ledger.append_if_current` take them."""
-    return (
-        [locked.account.version for locked in accounts],
-        [locked.head for locked in accounts],
-        [encode(locked.account).decode() for locked in accounts],
-        [locked.account.due_at for locked in accounts],
-    )
+def _hold_row(key: Key, changes: Changes) -> tuple[Any, ...]:
+    hold = changes.holds[key]
+    return *key, hold.state, hold.expires_at, encode(hold).decode()
 
 
-def _hold_columns(keys: Sequence[Key], holds: Mapping[Key, Hold]) -> tuple[list[Any] | None, ...]:
-    """Accounts, reservations, states, ends and records; without holds NULLs, which cost less than empty arrays."""
-    if not keys:
-        return (None,) * 5
-    chosen = [holds[key] for key in keys]
-    return (
-        *_pair_columns(keys),
-        [hold.state for hold in chosen],
-        [hold.expires_at for hold in chosen],
-        [encode(hold).decode() for hold in chosen],
-    )
-
-
-def _pair_columns(pairs: Sequence[tuple[Any, Any]]) -> tuple[list[Any] | None, ...]:
-    """Two columns, or two NULLs."""
-    return ([pair[0] for pair in pairs], [pair[1] for pair in pairs]) if pairs else (None, None)
-
-
-def _event_columns(events: Sequence[EventRow]) -> tuple[list[Any], ...]:
-    """The events' columns in the order of their table."""
-    return (
-        [event.account_id for event in events],
-        [event.version for event in events],
-        [event.id for event in events],
-        [event.type for event in events],
-        [event.recorded_at for event in events],
-        [event.data for event in events],
-        [event.hash for event in events],
-    )
-
-
-async def _write_commands(connection: asyncpg.Connection, changes: Changes) -> None:
-    stored = list(changes.commands.values())
-    await connection.execute(
-        schema.INSERT_COMMANDS,
-        [key[0] for key in changes.commands],
-        [key[1] for key in changes.commands],
-        [command.content_hash for command in stored],
-        [command.answer for command in stored],
-    )
-
-
-async def _write_audit(connection: asyncpg.Connection, changes: Changes) -> None:
-    entries = changes.audit
-    await connection.execute(
-        schema.INSERT_AUDIT,
-        [audit.id for _, audit in entries],
-        [audit.actor for _, audit in entries],
-        [audit.action for _, audit in entries],
-        [account_id for account_id, _ in entries],
-        [audit.reason for _, audit in entries],
-        [encode(audit.details).decode() for _, audit in entries],
-    )
+def _columns(rows: Sequence[tuple[Any, ...]], *, width: int) -> Columns:
+    return tuple(map(list, zip(*rows, strict=True))) if rows else (None,) * width
