@@ -5,13 +5,19 @@ from typing import Any
 
 import asyncpg
 import pytest
+from chassis.postgres import DATABASE_ERRORS
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import ExpireReservation, ReserveTokens
-from ledger.operate.replay import Projection, Replayed, replay
+from ledger.operate import partition, repair
+from ledger.operate.differences import Projection
+from ledger.operate.replay import Replayed, replay
 from ledger.operate.verify import Verified, verify
+from ledger.store import log
+from ledger.store.projections import connect_for_repair, lock_account
 
 from tests.integration.ledger.operate.conftest import operate_on
+from tests.support.eventually import eventually
 from tests.support.ledger_history import roomy_policy
 from tests.support.tampering import tamper
 
@@ -185,6 +191,63 @@ async def test_a_charged_hold_and_one_still_open_are_restored_as_such(
     assert {each.reason for each in result.differences} == {"the hold is missing"}
     assert await _tables(damaged) == before
     assert {row[2] for row in before[1]} == {"settled", "open", "expired"}
+
+
+async def test_a_repair_that_is_frozen_gives_its_account_back(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    frozen = await connect_for_repair(own_ledger)
+    try:
+        await frozen.execute("BEGIN")
+        await lock_account(frozen, ACCOUNT)
+        # Nothing more comes from it, as when its process is stopped. Whoever waits for the account gets it even so.
+        update = "UPDATE ledger.accounts SET due_at = due_at WHERE account_id = $1"
+        await asyncio.wait_for(damaged.execute(update, ACCOUNT), 30)
+        with pytest.raises(DATABASE_ERRORS):
+            await frozen.execute("SELECT 1")
+    finally:
+        frozen.terminate()
+
+
+async def test_an_account_that_others_hold_is_repaired_when_they_let_go_and_else_told(
+    own_ledger: str, damaged: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "ATTEMPTS", 2)
+    before = await _tables(damaged)
+    await damaged.execute("UPDATE ledger.accounts SET due_at = NULL WHERE account_id IN ($1, 'account-00005')", ACCOUNT)
+    holding = damaged.transaction()
+    await holding.start()
+    await damaged.execute("SELECT FROM ledger.accounts WHERE account_id = $1 FOR UPDATE", ACCOUNT)
+    result = await _replayed(own_ledger)
+    assert {(each.account_id, each.repaired) for each in result.differences} == {
+        (ACCOUNT, False),
+        ("account-00005", True),
+    }
+    monkeypatch.setattr(repair, "ATTEMPTS", 20)
+    replaying = asyncio.create_task(_replayed(own_ledger))
+    watching = await asyncpg.connect(own_ledger, timeout=10)
+    await eventually(lambda: _waits(watching), 20, message="the repair waits for the account")
+    await watching.close()
+    await holding.rollback()
+    assert (await replaying).repaired == 1
+    assert await _tables(damaged) == before
+
+
+async def _waits(connection: asyncpg.Connection) -> bool:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ledger-repair' AND wait_event_type = 'Lock'"
+    )
+    return bool(await connection.fetchval(waiting))
+
+
+async def test_accounts_without_rows_are_repaired_page_by_page(
+    own_ledger: str, damaged: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (log, partition):
+        monkeypatch.setattr(module, "PAGE_EVENTS", 100)
+    before = await _tables(damaged)
+    await damaged.execute("TRUNCATE ledger.accounts, ledger.holds")
+    result = await _replayed(own_ledger)
+    assert result.repaired == result.difference_count > 12
+    assert await _tables(damaged) == before
 
 
 async def test_the_command_prints_figures_and_exits_1_on_a_difference(

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 import pytest
-from ledger.operate import snapshot
+from ledger.operate import partition, survey
+from ledger.operate.folding import Folded
 from ledger.operate.verify import Broken, Verified, verify
+from ledger.operate.walk import Walk
+from ledger.store import log
 
 from tests.integration.ledger.operate.conftest import operate_on
 from tests.support.tampering import tamper
@@ -226,8 +230,8 @@ def in_shares(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Makes even this small log worth several processes."""
 
     def split() -> None:
-        monkeypatch.setattr(snapshot, "EVENTS_WORTH_A_PROCESS", 100)
-        monkeypatch.setattr(snapshot, "_usable_cores", lambda: 3)
+        monkeypatch.setattr(survey, "EVENTS_WORTH_A_PROCESS", 100)
+        monkeypatch.setattr(survey, "_usable_cores", lambda: 3)
 
     return split
 
@@ -240,7 +244,10 @@ async def test_a_walk_over_several_processes_finds_the_same(
     shared = await verify(own_ledger)
     assert isinstance(alone, Verified)
     assert isinstance(shared, Verified)
-    assert (shared.events, shared.accounts, shared.checkpoint) == (alone.events, alone.accounts, alone.checkpoint)
+    assert (shared.events, shared.accounts) == (alone.events, alone.accounts)
+    assert len(shared.checkpoint.borders) == 2
+    for checkpoint in (alone.checkpoint, shared.checkpoint):
+        assert isinstance(await verify(own_ledger, checkpoint), Verified)
     row = await _row(damaged, 6)
     await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
     result = await _broken(own_ledger)
@@ -255,3 +262,123 @@ async def test_the_command_prints_the_first_bad_event_and_exits_1(own_ledger: st
     assert ran.code == 1
     assert ran.json["position"] == row["position"]
     assert {"position", "account_id", "version", "reason", "problems"} <= ran.json.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE ledger.events SET recorded_at = 'infinity' WHERE account_id = $1 AND version = 6", "recorded_at"),
+        ("UPDATE ledger.events SET recorded_at = '20000-01-01Z' WHERE account_id = $1 AND version = 6", "recorded_at"),
+        ("UPDATE ledger.events SET data = '' WHERE account_id = $1 AND version = 6", "hash"),
+        ("UPDATE ledger.events SET data = '\\xff00' WHERE account_id = $1 AND version = 6", "hash"),
+        (
+            "UPDATE ledger.events SET data = repeat('[', 100000)::bytea WHERE account_id = $1 AND version = 6",
+            "hash",
+        ),
+        (
+            "UPDATE ledger.events SET type = 'solaris.ledger.usage_settled.v2' WHERE account_id = $1 AND version = 6",
+            "unknown event type solaris.ledger.usage_settled.v2",
+        ),
+        ("UPDATE ledger.events SET version = -5 WHERE account_id = $1 AND version = 6", "version"),
+        ("UPDATE ledger.accounts SET state = 'null' WHERE account_id = $1", "decoded"),
+        ("UPDATE ledger.accounts SET state = '[]' WHERE account_id = $1", "decoded"),
+        (
+            "UPDATE ledger.accounts SET state = (repeat('[', 3000) || repeat(']', 3000))::json WHERE account_id = $1",
+            "decoded",
+        ),
+        ("UPDATE ledger.accounts SET due_at = 'infinity' WHERE account_id = $1", "due"),
+        ("UPDATE ledger.holds SET expires_at = '-infinity' WHERE account_id = $1", "columns"),
+        ("UPDATE ledger.holds SET record = 'null' WHERE account_id = $1", "decoded"),
+    ],
+)
+async def test_no_row_whatever_stands_in_it_ends_the_check(
+    own_ledger: str, damaged: asyncpg.Connection, change: str, told: str
+) -> None:
+    await tamper(damaged, change, ACCOUNT)
+    other = await _row(damaged, 4, "account-00005")
+    await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position = $1", other["position"])
+    ran = await operate_on(own_ledger)("verify")
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.json["problems"] >= 2
+    await tamper(damaged, "UPDATE ledger.events SET data = rtrim(data, ' ') WHERE position = $1", other["position"])
+    ran = await operate_on(own_ledger)("verify")
+    assert ran.json["account_id"] == ACCOUNT
+    assert told in ran.json["reason"]
+    assert (await operate_on(own_ledger)("replay")).err == ""
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes even this small log many pages."""
+
+    def cut(size: int) -> None:
+        for module in (log, partition):
+            monkeypatch.setattr(module, "PAGE_EVENTS", size)
+
+    return cut
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 125, 10_000])
+async def test_pages_of_any_size_find_the_same(
+    own_ledger: str, damaged: asyncpg.Connection, small_pages: Callable[[int], None], size: int
+) -> None:
+    whole = await verify(own_ledger)
+    assert isinstance(whole, Verified)
+    small_pages(size)
+    paged = await verify(own_ledger)
+    assert isinstance(paged, Verified)
+    assert (paged.events, paged.accounts, paged.checkpoint) == (whole.events, whole.accounts, whole.checkpoint)
+    assert isinstance(await verify(own_ledger, whole.checkpoint), Verified)
+    row = await _row(damaged, 6)
+    await tamper(damaged, "UPDATE ledger.events SET data = data || ' ' WHERE position = $1", row["position"])
+    await damaged.execute("DELETE FROM ledger.accounts WHERE account_id = 'account-00009'")
+    await damaged.execute("INSERT INTO ledger.accounts (account_id, version, state) VALUES ('b', 1, '{}')")
+    result = await _broken(own_ledger)
+    assert (result.position, result.problems) == (row["position"], 3)
+
+
+async def test_what_is_kept_of_accounts_is_one_page_however_many_there_are(
+    own_ledger: str, small_pages: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 0
+    take_before = Walk.take_before
+
+    def counting(walk: Walk, account_id: str) -> dict[str, Folded]:
+        nonlocal most
+        most = max(most, len(walk.accounts))
+        return take_before(walk, account_id)
+
+    monkeypatch.setattr(Walk, "take_before", counting)
+    small_pages(60)
+    result = await verify(own_ledger)
+    assert isinstance(result, Verified)
+    assert result.accounts == 12
+    assert most == 2
+
+
+async def test_no_snapshot_lives_longer_than_a_page_and_nothing_is_locked(
+    own_ledger: str, damaged: asyncpg.Connection, small_pages: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another session sees it, each time a page has been folded."""
+    snapshots: set[object] = set()
+    pages = locks = 0
+    rows_of_accounts = partition.rows_of_accounts
+
+    async def looking(*arguments: Any) -> Any:
+        nonlocal pages, locks
+        rows = await rows_of_accounts(*arguments)
+        pages += 1
+        activity = "pg_stat_activity WHERE application_name = 'ledger-log' AND datname = current_database()"
+        snapshots.update(await damaged.fetch(f"SELECT pid, xact_start FROM {activity}"))
+        locks += await damaged.fetchval(
+            f"SELECT count(*) FROM pg_locks WHERE pid IN (SELECT pid FROM {activity})"
+            " AND mode NOT IN ('AccessShareLock', 'ExclusiveLock')"
+        )
+        return rows
+
+    monkeypatch.setattr(partition, "rows_of_accounts", looking)
+    small_pages(200)
+    assert isinstance(await verify(own_ledger), Verified)
+    assert pages > 5
+    assert len(snapshots) == pages
+    assert locks == 0

@@ -11,7 +11,7 @@ from ledger.operate.comparison import sum_problems
 from ledger.operate.problems import MAX_KEPT, Problem, Problems
 from ledger.operate.walk import Walk
 from ledger.store.codec import GENESIS, TYPES, StoredEvent, chain_hash, encode
-from ledger.store.log import StoredRow
+from ledger.store.log import FoldRow, StoredRow
 
 AT = datetime(2026, 11, 3, 15, tzinfo=UTC)
 CYCLE = Cycle(id="2026-11-03", starts_at=AT, ends_at=AT + timedelta(days=30))
@@ -90,7 +90,7 @@ def test_a_sound_account_has_no_problem_and_its_sums_hold() -> None:
     assert problems == []
     assert list(sum_problems(walk.accounts["a"])) == []
     assert walk.accounts["a"].account.monthly_used == 25
-    assert (walk.events, walk.last_position) == (3, 30)
+    assert (walk.accounts["a"].version, walk.accounts["a"].position) == (3, 30)
 
 
 def test_folding_alone_gives_the_same_account_and_the_same_sums_of_holds() -> None:
@@ -98,9 +98,10 @@ def test_folding_alone_gives_the_same_account_and_the_same_sums_of_holds() -> No
     checked, _ = _checked(rows)
     problems = Problems()
     folded = Walk(problems)
-    folded.fold([(row.position, row.account_id, row.version, row.type, row.data) for row in rows])
+    folded.fold([FoldRow(row.position, row.account_id, row.version, row.type, row.data, row.hash) for row in rows])
     assert problems.count == 0
     assert folded.accounts["a"].account == checked.accounts["a"].account
+    assert folded.accounts["a"].head == checked.accounts["a"].head
     assert folded.accounts["a"].hold_sums() == checked.accounts["a"].hold_sums()
 
 

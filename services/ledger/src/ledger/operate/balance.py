@@ -39,11 +39,10 @@ async def balance_at(connection: asyncpg.Connection, account_id: str, moment: da
         NotFoundError: no such account, or none yet at that moment.
     """
     account = Account(account_id=account_id)
-    async with connection.transaction(readonly=True):
-        async for rows in facts_until(connection, account_id, moment):
-            for event_type, data in rows:
-                fact = decode_fact(event_type, data)
-                account = evolve(account, fact.data, fact.time)
+    async for rows in facts_until(connection, account_id, moment):
+        for event_type, data, _ in rows:
+            fact = decode_fact(event_type, data)
+            account = evolve(account, fact.data, fact.time)
     if account.is_open:
         return as_of(account, moment, READING).balance()
     opened_at = await connection.fetchval(

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import DecodeError
-
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold, HoldState
 from ledger.operate.folding import Folded
@@ -51,8 +49,8 @@ def hold_difference(hold: Hold, row: HoldRow | None) -> str | None:
         return None
     try:
         decoded = decode_hold(row.record)
-    except DecodeError:
-        return "the hold can't be decoded"
+    except Exception as error:  # whatever stands there is told, and ends nothing
+        return f"the hold can't be decoded: {error}"
     fields = [name for name in Hold.__struct_fields__ if getattr(decoded, name) != getattr(hold, name)]
     return f"the hold differs from the fold in {', '.join(fields)}" if fields else None
 
@@ -89,9 +87,10 @@ def _held(holds: Iterable[Hold]) -> tuple[int, int]:
 def _state_difference(folded: Account, state: str | None) -> str | None:
     if state == encode(folded).decode():
         return None
-    decoded = _decoded_state(state)
-    if decoded is None:
-        return "the state can't be decoded"
+    try:
+        decoded = decode_account(state or "")
+    except Exception as error:  # whatever stands there is told, and ends nothing
+        return f"the state can't be decoded: {error}"
     fields = [name for name in Account.__struct_fields__ if getattr(decoded, name) != getattr(folded, name)]
     return f"the state differs from the fold in {', '.join(fields)}" if fields else None
 
@@ -99,5 +98,5 @@ def _state_difference(folded: Account, state: str | None) -> str | None:
 def _decoded_state(state: str | None) -> Account | None:
     try:
         return None if state is None else decode_account(state)
-    except DecodeError:
+    except Exception:  # what can't be decoded is no evidence of anything
         return None

@@ -8,7 +8,7 @@ import asyncpg
 from contracts.errors import NotFoundError
 from msgspec import DecodeError, Raw, Struct, json
 
-from ledger.store.log import rows_between
+from ledger.store.log import newest_position, read_any_time, rows_between, rows_of_account
 
 
 class EventLine(Struct, frozen=True):
@@ -18,7 +18,7 @@ class EventLine(Struct, frozen=True):
     account_id: str
     version: int
     type: str
-    recorded_at: datetime
+    recorded_at: datetime | None
     data: Raw | str
 
 
@@ -32,25 +32,30 @@ _data_of = json.Decoder(_Envelope).decode
 async def event_lines(
     connection: asyncpg.Connection, first: int, last: int, account_id: str | None
 ) -> AsyncGenerator[list[EventLine]]:
-    """Positions `first` to `last`, of all accounts or of one, in position order.
+    """Positions `first` to `last` of what is stored now, of all accounts or of one, in position order.
 
     Raises:
         NotFoundError: the account named has no events at all.
     """
     if account_id is not None and not await _has_events(connection, account_id):
         raise NotFoundError(f"no account {account_id}")
-    async with connection.transaction(readonly=True):
-        async for rows in rows_between(connection, first, last, account_id):
-            yield [
-                EventLine(position, account, version, event_type, recorded_at, _data(data))
-                for position, account, version, _, event_type, recorded_at, data, _ in rows
-            ]
+    await read_any_time(connection)
+    last = min(last, await newest_position(connection))
+    if account_id is None:
+        pages = rows_between(connection, first, last)
+    else:
+        pages = rows_of_account(connection, account_id, first=first, last=last, size=500)
+    async for rows in pages:
+        yield [
+            EventLine(position, account, version, event_type, recorded_at, _data(data))
+            for position, account, version, _, event_type, recorded_at, data, _ in rows
+        ]
 
 
 def _data(stored: bytes) -> Raw | str:
     # Damaged bytes are shown as text, and never as more than one line; what is wrong with them `verify` says.
     if b"\n" not in stored:
-        with contextlib.suppress(DecodeError):
+        with contextlib.suppress(DecodeError, RecursionError):
             return _data_of(stored).data
     return stored.decode("utf-8", "backslashreplace")
 

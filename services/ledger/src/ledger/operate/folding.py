@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from struct import Struct
 from typing import Final
 from zlib import crc32
 
@@ -12,9 +13,13 @@ from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
 from ledger.operate.history import FINAL
 from ledger.store.codec import GENESIS, encode
-from ledger.store.projections import EPOCH, HoldSums
+from ledger.store.log import EPOCH
+from ledger.store.projections import HoldSums
 
 OF_RESERVATION: Final = frozenset({TokensReserved, UsageSettled, ReservationReleased, ReservationExpired})
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_pack: Final = Struct(">q").pack
 
 type FinalHold = Callable[[Hold], None]
 
@@ -29,9 +34,7 @@ class Folded:
 
     __slots__ = (
         "_count",
-        "_expiring",
         "_records",
-        "_reserved",
         "account",
         "final_hold",
         "head",
@@ -51,8 +54,6 @@ class Folded:
         self.final_hold = final_hold
         self._count = 0
         self._records = 0
-        self._reserved = timedelta(0)
-        self._expiring = timedelta(0)
 
     def fold(self, event: LedgerEvent, at: datetime) -> None:
         """Apply one event; raises whatever a log that was tampered with can make the fold raise."""
@@ -67,20 +68,25 @@ class Folded:
             return
         self.unfinished.pop(reservation_id, None)
         self._count += 1
-        self._records += crc32(encode(hold))
-        self._reserved += hold.reserved_at - EPOCH
-        if hold.expires_at is not None:
-            self._expiring += hold.expires_at - EPOCH
+        self._records += _sum_of(hold)
         if self.final_hold is not None:
             self.final_hold(hold)
 
     def hold_sums(self) -> HoldSums:
         """Of all holds, the unfinished included."""
-        unfinished = self.unfinished.values()
         return HoldSums(
-            holds=self._count + len(unfinished),
-            records=self._records + sum(crc32(encode(hold)) for hold in unfinished),
-            reserved=self._reserved + sum((hold.reserved_at - EPOCH for hold in unfinished), timedelta(0)),
-            expiring=self._expiring
-            + sum((hold.expires_at - EPOCH for hold in unfinished if hold.expires_at), timedelta(0)),
+            holds=self._count + len(self.unfinished),
+            records=self._records + sum(map(_sum_of, self.unfinished.values())),
         )
+
+
+def _sum_of(hold: Hold) -> int:
+    """CRC-32 of the record and of its times as Postgres sends them."""
+    times = _sent_time(hold.reserved_at)
+    if hold.expires_at is not None:
+        times += _sent_time(hold.expires_at)
+    return crc32(encode(hold) + times)
+
+
+def _sent_time(moment: datetime) -> bytes:
+    return _pack((moment - EPOCH) // _MICROSECOND)

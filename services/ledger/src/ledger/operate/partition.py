@@ -1,39 +1,67 @@
-"""Walks one share of all accounts in one snapshot of the database, and compares it with the live rows."""
+"""Walks a range of accounts in pages, each in a short snapshot of its own, and compares it with the live rows.
+
+What a page has folded is compared in that page's snapshot and then forgotten, so memory holds one page of accounts
+however many there are, and nobody waits for the walk: it locks nothing, and no snapshot lives longer than a page.
+"""
 
 import asyncio
 import gc
 import os
 import signal
-from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import batched
-from operator import itemgetter
-from typing import cast
+from typing import Final, cast
 
 import asyncpg
 from msgspec import Struct
 
-from ledger.operate.comparison import account_difference, is_placeholder, is_tail_missing, sum_problems
+from ledger.operate.closer_look import look_closer
+from ledger.operate.comparison import account_difference, is_tail_missing, sum_problems
+from ledger.operate.differences import Difference, Differences, Projection
+from ledger.operate.extent import Extent, Tally
 from ledger.operate.folding import Folded
-from ledger.operate.problems import Problem, Problems
-from ledger.operate.walk import FoldRow, Walk
-from ledger.store.log import Share, StoredRow, connect, folds_of_share, load_hashes, rows_of_share
-from ledger.store.projections import AccountRow, HoldSums, accounts_of_share, hold_sums_of_share
+from ledger.operate.problems import MAX_KEPT, Problem, Problems
+from ledger.operate.repair import Repairs
+from ledger.operate.walk import Walk
+from ledger.store.log import (
+    BEFORE_ALL_VERSIONS,
+    PAGE_EVENTS,
+    AccountRange,
+    FoldRow,
+    StoredRow,
+    connect,
+    folds_of_accounts,
+    rows_of_accounts,
+)
+from ledger.store.projections import AccountRow, HoldSums, account_rows, hold_sums
 
-HASHES_AT_ONCE = 5_000
-NO_HOLDS = HoldSums()
+NO_HOLDS: Final = HoldSums()
 
 
 class OrphanedError(Exception):
     """Nobody waits for the walk any more."""
 
 
-class Head(Struct, frozen=True, order=True):
-    """Where an account's chain ends."""
+class PartitionRequest(Struct, frozen=True):
+    """`mark` is a position of which the report tells how the log stood there, as it does for `up_to`.
 
-    account_id: str
-    version: int
-    hash: bytes
+    Without `repairing` whole rows are read and checked; with it they are only folded, in about half the time, and what
+    differs is repaired.
+    """
+
+    database_url: str
+    accounts: AccountRange
+    up_to: int
+    mark: int | None = None
+    repairing: Projection | None = None
+
+
+class PartitionReport(Struct, frozen=True):
+    extent: Extent
+    marked: Extent | None
+    problems: list[Problem]
+    problem_count: int
+    differences: list[Difference]
+    difference_count: int
+    repaired: int
 
 
 class Suspect(Struct, frozen=True):
@@ -48,40 +76,6 @@ class Suspect(Struct, frozen=True):
     holds: bool
 
 
-class PartitionRequest(Struct, frozen=True):
-    """`snapshot` is an exported snapshot that all partitions share.
-
-    `checked` reads whole rows and checks them all; else they are only folded, in about half the time. `mark` is a
-    position of which the report tells how the log stood there.
-    """
-
-    database_url: str
-    snapshot: str
-    share: Share
-    checked: bool
-    accounts: bool = True
-    holds: bool = True
-    mark: int | None = None
-
-
-class Extent(Struct, frozen=True):
-    """How far the log goes, or went at some position; `heads` in the order of account ids."""
-
-    events: int
-    last_position: int
-    heads: list[Head]
-
-
-class PartitionReport(Struct, frozen=True):
-    """`suspects` in the order of account ids; `marked` is the log up to the mark, if there was one."""
-
-    extent: Extent
-    marked: Extent | None
-    problems: list[Problem]
-    problem_count: int
-    suspects: list[Suspect]
-
-
 def run_partition(request: PartitionRequest) -> PartitionReport:
     """For a process of its own."""
     # A walk makes millions of small objects and no cycles: what the collector would look for is not there.
@@ -92,17 +86,17 @@ def run_partition(request: PartitionRequest) -> PartitionReport:
 
 
 async def walk_partition(request: PartitionRequest, *, parent: int | None = None) -> PartitionReport:
-    """Read log, accounts and holds of the share in the shared snapshot, in which all three belong together.
+    """Walk it in this process.
 
     Raises:
         OrphanedError: the process `parent`, for which this is done, has gone.
     """
     connection = await connect(request.database_url)
+    partition = _Partition(connection, request, parent)
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(f"SET TRANSACTION SNAPSHOT '{request.snapshot}'")
-            return await _Partition(connection, request, parent).report()
+        return await partition.report()
     finally:
+        partition.close()
         connection.terminate()
 
 
@@ -111,104 +105,131 @@ class _Partition:
         self._connection = connection
         self._request = request
         self._parent = parent
+        self._projection = request.repairing or Projection.ALL
         self._problems = Problems()
+        self._differences = Differences()
         self._walk = Walk(self._problems)
-        self._accounts: dict[str, str] = {}
-        self._holds: set[str] = set()
-        self._incomplete: set[str] = set()
-        self._marked: Extent | None = None
-
-    async def report(self) -> PartitionReport:
-        await self._read_log()
-        folded = self._walk.accounts
-        if self._request.accounts:
-            await self._compare_accounts()
-        if self._request.holds:
-            live = await hold_sums_of_share(self._connection, self._request.share)
-            self._holds = {
-                each for each in live.keys() | folded.keys() if live.get(each, NO_HOLDS) != _sums(folded, each)
-            }
-        unsound = self._incomplete | {account_id for account_id, each in folded.items() if not each.sound}
-        return PartitionReport(
-            extent=self._extent(),
-            marked=self._marked,
-            problems=self._problems.first(),
-            problem_count=self._problems.count,
-            suspects=[
-                Suspect(account_id, account_id in unsound, self._accounts.get(account_id), account_id in self._holds)
-                for account_id in sorted(unsound | self._accounts.keys() | self._holds)
-            ],
+        self._tally = Tally(request.up_to)
+        self._marked = None if request.mark is None else Tally(request.mark)
+        self._repairs = (
+            Repairs(connection, request.database_url, request.repairing, self._differences)
+            if request.repairing
+            else None
         )
 
-    async def _read_log(self) -> None:
-        if self._request.checked:
-            async for rows in rows_of_share(self._connection, self._request.share):
-                self._stay_wanted()
-                self._check(cast(Sequence[StoredRow], rows))  # records of the same fields
-            if self._request.mark is not None and self._marked is None:
-                self._marked = self._extent()
-        else:
-            async for rows in folds_of_share(self._connection, self._request.share):
-                self._stay_wanted()
-                self._walk.fold(cast(Sequence[FoldRow], rows))  # likewise
-            await self._load_heads()
-        for account_id, folded in self._walk.accounts.items():
-            if folded.sound:
-                for reason in sum_problems(folded):
-                    self._problems.add(Problem(folded.position, account_id, folded.version, reason))
+    def close(self) -> None:
+        if self._repairs is not None:
+            self._repairs.close()
+
+    async def report(self) -> PartitionReport:
+        await self._walk_pages()
+        return PartitionReport(
+            extent=self._tally.extent(),
+            marked=None if self._marked is None else self._marked.extent(),
+            problems=self._problems.first(),
+            problem_count=self._problems.count,
+            differences=self._differences.first,
+            difference_count=self._differences.count,
+            repaired=self._differences.repaired,
+        )
+
+    async def _walk_pages(self) -> None:
+        first, end = self._request.accounts
+        account_id, version, is_last = first, BEFORE_ALL_VERSIONS, False
+        while not is_last:
+            self._stay_wanted()
+            async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+                rows = await self._take_page(AccountRange(account_id, end), version)
+                is_last = len(rows) < PAGE_EVENTS
+                if rows:
+                    _, account_id, version, *_ = rows[-1]
+                # The page's last account may go on in the next one.
+                compared_to = end if is_last else account_id
+                suspects = await self._compare(AccountRange(first, compared_to))
+                first = compared_to
+            for suspect in suspects:
+                await self._look_at(suspect)
 
     def _stay_wanted(self) -> None:
         if self._parent is not None and os.getppid() != self._parent:
             raise OrphanedError
 
-    def _check(self, rows: Sequence[StoredRow]) -> None:
-        mark = self._request.mark
-        if mark is not None and self._marked is None and rows[-1][0] > mark:
-            before = bisect_right(rows, mark, key=itemgetter(0))
-            self._walk.check(rows[:before])
-            self._marked = self._extent()
-            rows = rows[before:]
-        self._walk.check(rows)
+    async def _take_page(self, accounts: AccountRange, after_version: int) -> list[StoredRow] | list[FoldRow]:
+        # Records have the fields of the rows, in their order.
+        if self._repairs is None:
+            rows = cast(list[StoredRow], await rows_of_accounts(self._connection, accounts, after_version))
+            self._walk.check(rows)
+            self._tally.add(rows)
+            if self._marked is not None:
+                self._marked.add(rows)
+            return rows
+        folds = cast(list[FoldRow], await folds_of_accounts(self._connection, accounts, after_version))
+        self._walk.fold(folds)
+        self._tally.add(folds)
+        return folds
 
-    def _extent(self) -> Extent:
-        heads = (Head(account_id, each.version, each.head) for account_id, each in self._walk.accounts.items())
-        return Extent(self._walk.events, self._walk.last_position, sorted(heads))
+    async def _compare(self, accounts: AccountRange) -> list[Suspect]:
+        """What the page completed against the rows of the same snapshot."""
+        if accounts.first == accounts.end:
+            return []
+        folded = self._walk.take_before(accounts.end)
+        for account_id, each in folded.items():
+            if each.sound:
+                for reason in sum_problems(each):
+                    self._problems.add(Problem(each.position, account_id, each.version, reason))
+        different = await self._different_accounts(accounts, folded) if self._projection.has_accounts else {}
+        odd_holds = await self._odd_holds(accounts, folded) if self._projection.has_holds else set()
+        suspects = different.keys() | odd_holds | {each for each, found in folded.items() if not found.sound}
+        return [
+            Suspect(each, not folded[each].sound, different.get(each), each in odd_holds) for each in sorted(suspects)
+        ]
 
-    async def _load_heads(self) -> None:
-        accounts = self._walk.accounts
-        for account_ids in batched(accounts, HASHES_AT_ONCE):
-            versions = [accounts[account_id].version for account_id in account_ids]
-            for account_id, head in (await load_hashes(self._connection, account_ids, versions)).items():
-                accounts[account_id].head = head
-
-    async def _compare_accounts(self) -> None:
-        unseen = dict.fromkeys(self._walk.accounts)
-        async for row in accounts_of_share(self._connection, self._request.share):
+    async def _different_accounts(self, accounts: AccountRange, folded: dict[str, Folded]) -> dict[str, str]:
+        different: dict[str, str] = {}
+        unseen = dict.fromkeys(folded)
+        async for row in account_rows(self._connection, accounts):
             unseen.pop(row.account_id, None)
-            self._compare_account(row.account_id, row)
+            if (each := folded.get(row.account_id)) is None:
+                self._eventless(row.account_id, Projection.ACCOUNTS, "the account has a state but no events")
+            elif (difference := self._account_difference(each, row)) is not None:
+                different[row.account_id] = difference
         for account_id in unseen:
-            self._compare_account(account_id, None)
+            if (difference := self._account_difference(folded[account_id], None)) is not None:
+                different[account_id] = difference
+        return different
 
-    def _compare_account(self, account_id: str, row: AccountRow | None) -> None:
-        folded = self._walk.accounts.get(account_id)
-        if folded is None:
-            if row is not None and not is_placeholder(row):
-                self._incomplete.add(account_id)
-                self._accounts[account_id] = "the account has a state but no events"
-                self._problems.add(Problem(None, account_id, 1, self._accounts[account_id]))
-            return
+    def _account_difference(self, folded: Folded, row: AccountRow | None) -> str | None:
         difference = account_difference(folded, row)
         if difference is None:
-            return
+            return None
+        account_id = folded.account.account_id
         if is_tail_missing(folded, row):
             difference = f"events after version {folded.version} are missing: {difference}"
-            self._incomplete.add(account_id)
             self._problems.add(Problem(None, account_id, folded.version + 1, difference))
+            folded.sound = False
         elif folded.sound:
             self._problems.add(Problem(folded.position, account_id, folded.version, difference))
-        self._accounts[account_id] = difference
+        return difference
 
+    async def _odd_holds(self, accounts: AccountRange, folded: dict[str, Folded]) -> set[str]:
+        odd: set[str] = set()
+        unseen = dict.fromkeys(folded)
+        async for account_id, sums in hold_sums(self._connection, accounts):
+            unseen.pop(account_id, None)
+            if (each := folded.get(account_id)) is None:
+                self._eventless(account_id, Projection.HOLDS, f"{sums.holds} holds of an account without events")
+            elif sums != each.hold_sums():
+                odd.add(account_id)
+        odd.update(account_id for account_id in unseen if folded[account_id].hold_sums() != NO_HOLDS)
+        return odd
 
-def _sums(accounts: dict[str, Folded], account_id: str) -> HoldSums:
-    folded = accounts.get(account_id)
-    return NO_HOLDS if folded is None else folded.hold_sums()
+    def _eventless(self, account_id: str, projection: Projection, reason: str) -> None:
+        """Rows of which no event tells: reported and left."""
+        self._problems.add(Problem(None, account_id, 1, reason))
+        self._differences.add(Difference(projection, account_id, 0, reason, repaired=False))
+
+    async def _look_at(self, suspect: Suspect) -> None:
+        if self._repairs is not None:
+            await self._repairs.repair(suspect.account_id, account=suspect.account is not None, holds=suspect.holds)
+        elif suspect.holds and not suspect.unsound and self._problems.count < MAX_KEPT:
+            await look_closer(self._connection, suspect.account_id, self._problems)

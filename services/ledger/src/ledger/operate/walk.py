@@ -1,30 +1,29 @@
 """Takes the log of many accounts, one event after another: checks each, or only folds it; no I/O."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from contracts.events import Charge, LedgerEvent, ReservationExpired, UsageSettled
-from msgspec import DecodeError
 
 from ledger.operate.folding import Folded
 from ledger.operate.problems import Problem, Problems
 from ledger.store.codec import StoredEvent, UnknownEventTypeError, chain_hash, decode_event
 from ledger.store.facts import decode_fact
-from ledger.store.log import StoredRow
-
-_UNREADABLE: Final = (DecodeError, UnicodeDecodeError)
-type FoldRow = tuple[int, str, int, str, bytes]
-"""(position, account_id, version, type, data)."""
+from ledger.store.log import FoldRow, StoredRow
 
 
 class Walk:
-    """Takes rows in position order, or one account's in version order."""
+    """Takes rows in position order, or each account's in version order."""
 
     def __init__(self, problems: Problems) -> None:
         self.accounts: dict[str, Folded] = {}
-        self.events = 0
-        self.last_position = 0
         self._problems = problems
+
+    def take_before(self, account_id: str) -> dict[str, Folded]:
+        """The accounts whose ids come before it, which are kept no longer."""
+        taken = {each: folded for each, folded in self.accounts.items() if each < account_id}
+        for each in taken:
+            del self.accounts[each]
+        return taken
 
     def check(self, rows: Sequence[StoredRow]) -> None:
         """Fold whole rows and check all that the log can tell of them.
@@ -42,15 +41,14 @@ class Walk:
             event = self._decoded(folded, row)
             if event is not None and folded.sound:
                 self._fold(folded, row, event)
-        self._count(rows)
 
     def fold(self, rows: Sequence[FoldRow]) -> None:
         """Fold what is needed of each row, on the word of the log."""
-        for position, account_id, version, event_type, data in rows:
+        for position, account_id, version, event_type, data, stored_hash in rows:
             folded = self._folded(account_id)
             if version != folded.version + 1:
                 self._gap(folded, position, version)
-            folded.version, folded.position = version, position
+            folded.version, folded.head, folded.position = version, stored_hash, position
             if not folded.sound:
                 continue
             try:
@@ -60,18 +58,12 @@ class Walk:
                 self._fail(folded, position, version, f"unknown event type {event_type}")
             except Exception as error:  # a log that was tampered with can break any assumption of the fold
                 self._fail(folded, position, version, f"it can't be folded: {type(error).__name__}: {error}")
-        self._count(rows)
 
     def _folded(self, account_id: str) -> Folded:
         folded = self.accounts.get(account_id)
         if folded is None:
             folded = self.accounts[account_id] = Folded(account_id)
         return folded
-
-    def _count(self, rows: Sequence[StoredRow] | Sequence[FoldRow]) -> None:
-        self.events += len(rows)
-        if rows:
-            self.last_position = rows[-1][0]
 
     def _decoded(self, folded: Folded, row: StoredRow) -> StoredEvent[LedgerEvent] | None:
         position, account_id, version, event_id, event_type, recorded_at, data, _ = row
@@ -80,7 +72,7 @@ class Walk:
         except UnknownEventTypeError:
             self._fail(folded, position, version, f"unknown event type {event_type}")
             return None
-        except _UNREADABLE as error:
+        except Exception as error:  # bytes that were tampered with can break any assumption of the decoder
             self._fail(folded, position, version, f"its bytes can't be decoded: {error}")
             return None
         columns = {

@@ -1,49 +1,59 @@
-"""Reads the event log in position order, in chunks, so that memory stays flat."""
+"""Reads the event log page by page: no page needs the snapshot of another, for what is stored never changes."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-CHUNK_EVENTS: Final = 5_000
+PAGE_EVENTS: Final = 5_000
 STATEMENT_TIMEOUT_SECONDS: Final = 60.0
-"""For one chunk, not for the whole log."""
+"""For one page, not for the whole log."""
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 CONNECTION_SETTINGS: Final = {
     "application_name": "ledger-log",
-    # The log is read along its index however long it is; sorting it would fill the disk before the first row.
+    # Everything is read along an index, however large it is; sorting it would fill the disk before the first row.
     "enable_sort": "off",
+    "enable_hashagg": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "cursor_tuple_fraction": "1.0",
     "jit": "off",
-    # A cursor can't use parallel workers; planning for them only makes it slower.
+    # A page is not worth a parallel worker; planning for them only makes it slower.
     "max_parallel_workers_per_gather": "0",
+    # Whoever is frozen in the middle of a page keeps vacuum from its work for this long.
+    "idle_in_transaction_session_timeout": "60s",
 }
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where Postgres counts microseconds from."""
+AFTER_ALL_ACCOUNTS: Final = "\U0010ffff"
+BEFORE_ALL_VERSIONS: Final = -(2**63)
 
 _ROW: Final = "position, account_id, version, id, type, recorded_at, data, hash"
-IN_SHARE: Final = "($1 = 1 OR mod(hashtext(account_id), $1) IN ($2, $2 - $1))"
-"""Accounts of share $2 of $1; `mod` keeps the sign of a negative hash."""
-
-_ROWS_OF_SHARE: Final = f"SELECT {_ROW} FROM ledger.events WHERE {IN_SHARE} ORDER BY position"  # noqa: S608  constants
-_FOLDS_OF_SHARE: Final = f"""
-SELECT position, account_id, version, type, data FROM ledger.events WHERE {IN_SHARE} ORDER BY position
+_ROWS_OF_ACCOUNTS: Final = f"""
+SELECT {_ROW} FROM ledger.events
+WHERE (account_id, version) > ($1, $2) AND account_id < $3 ORDER BY account_id, version LIMIT $4
 """  # noqa: S608  constants
-_ROWS_BETWEEN: Final = f"SELECT {_ROW} FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position"  # noqa: S608
-_ROWS_OF_ACCOUNT_BETWEEN: Final = f"""
-SELECT {_ROW} FROM ledger.events WHERE account_id = $3 AND position BETWEEN $1 AND $2 ORDER BY version
+_FOLDS_OF_ACCOUNTS: Final = _ROWS_OF_ACCOUNTS.replace(_ROW, "position, account_id, version, type, data, hash")
+_ROWS_BETWEEN: Final = f"""
+SELECT {_ROW} FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position LIMIT $3
 """  # noqa: S608  constants
 _ROWS_OF_ACCOUNT: Final = f"""
-SELECT {_ROW} FROM ledger.events WHERE account_id = $1 AND version > $2 ORDER BY version
+SELECT {_ROW} FROM ledger.events
+WHERE account_id = $1 AND version > $2 AND position BETWEEN $3 AND $4 ORDER BY version LIMIT $5
 """  # noqa: S608  constants
 _FACTS_UNTIL: Final = """
-SELECT type, data FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version
+SELECT type, data, version FROM ledger.events
+WHERE account_id = $1 AND version > $2 AND recorded_at <= $3 ORDER BY version LIMIT $4
 """
-_HASHES: Final = """
-SELECT account_id, hash FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, version)
-JOIN ledger.events USING (account_id, version)
+_NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
+# Evenly over the log, so that ranges between them have about as many events each.
+_SAMPLE: Final = """
+SELECT sample.account_id FROM generate_series(1, $1::bigint) AS step CROSS JOIN LATERAL (
+    SELECT account_id FROM ledger.events WHERE position >= step * $2::bigint / $1::bigint ORDER BY position LIMIT 1
+) AS sample ORDER BY sample.account_id
 """
-
 _IS_GUARDED: Final = """
 SELECT EXISTS (
     SELECT FROM pg_trigger WHERE tgrelid = 'ledger.events'::regclass AND tgname = 'history_never_changes'
@@ -60,74 +70,135 @@ class StoredRow(NamedTuple):
     version: int
     id: UUID
     type: str
-    recorded_at: datetime
+    recorded_at: datetime | None
     data: bytes
     hash: bytes
 
 
-class Share(NamedTuple):
-    """One of `of` parts of all accounts."""
+class FoldRow(NamedTuple):
+    """What a fold needs of a row; asyncpg's records have the same fields in the same order."""
 
-    of: int = 1
-    number: int = 0
+    position: int
+    account_id: str
+    version: int
+    type: str
+    data: bytes
+    hash: bytes
+
+
+class AccountRange(NamedTuple):
+    """Account ids from `first` up to, but not including, `end`."""
+
+    first: str = ""
+    end: str = AFTER_ALL_ACCOUNTS
 
 
 async def connect(database_url: str) -> asyncpg.Connection:
-    """A connection for long reads."""
-    return await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=CONNECTION_SETTINGS)
+    """A connection for reading much; times that Python has no word for are None."""
+    connection = await asyncpg.connect(
+        database_url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=CONNECTION_SETTINGS
+    )
+    await read_any_time(connection)
+    return connection
 
 
-async def stream(
-    connection: asyncpg.Connection, query: str, *arguments: object, size: int = CHUNK_EVENTS
+async def read_any_time(connection: asyncpg.Connection) -> None:
+    """Read times that Python has no word for (`infinity`, the year 20000) as None: they are named, and end nothing."""
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=_encoded_time, decoder=_decoded_time, format="tuple"
+    )
+
+
+async def newest_position(connection: asyncpg.Connection) -> int:
+    """All events up to it are committed: position order is commit order."""
+    newest: int = await connection.fetchval(_NEWEST, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return newest
+
+
+async def sample_accounts(connection: asyncpg.Connection, number: int, newest: int) -> list[str]:
+    """Accounts of evenly spaced events, in the order of their ids; one that has many events comes often."""
+    rows = await connection.fetch(_SAMPLE, number, newest, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return sorted(row[0] for row in rows)
+
+
+async def rows_of_accounts(
+    connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
+) -> Sequence[asyncpg.Record]:
+    """A page of whole rows, account by account and version by version, after that version of the first account."""
+    return await connection.fetch(
+        _ROWS_OF_ACCOUNTS,
+        accounts.first,
+        after_version,
+        accounts.end,
+        PAGE_EVENTS,
+        timeout=STATEMENT_TIMEOUT_SECONDS,
+    )
+
+
+async def folds_of_accounts(
+    connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
+) -> Sequence[asyncpg.Record]:
+    """As `rows_of_accounts`, but only what a fold needs."""
+    return await connection.fetch(
+        _FOLDS_OF_ACCOUNTS,
+        accounts.first,
+        after_version,
+        accounts.end,
+        PAGE_EVENTS,
+        timeout=STATEMENT_TIMEOUT_SECONDS,
+    )
+
+
+async def rows_between(
+    connection: asyncpg.Connection, first: int, last: int, *, size: int = 500
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """Chunks of a query's rows through a server-side cursor; the caller has the transaction."""
-    cursor = await connection.cursor(query, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS)
-    while rows := await cursor.fetch(size, timeout=STATEMENT_TIMEOUT_SECONDS):
+    """Positions `first` to `last`, both included."""
+    while rows := await connection.fetch(_ROWS_BETWEEN, first, last, size, timeout=STATEMENT_TIMEOUT_SECONDS):
         yield rows
+        first = rows[-1][0] + 1
 
 
-def rows_of_share(connection: asyncpg.Connection, share: Share) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """Whole rows, for checking them."""
-    return stream(connection, _ROWS_OF_SHARE, *share)
-
-
-def folds_of_share(connection: asyncpg.Connection, share: Share) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """Only what a fold needs: (position, account_id, version, type, data)."""
-    return stream(connection, _FOLDS_OF_SHARE, *share)
-
-
-def rows_between(
-    connection: asyncpg.Connection, first: int, last: int, account_id: str | None = None, *, size: int = 500
+async def rows_of_account(
+    connection: asyncpg.Connection,
+    account_id: str,
+    after_version: int = 0,
+    *,
+    first: int = 0,
+    last: int = 2**63 - 1,
+    size: int = 1_000,
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """Positions `first` to `last`, both included, of all accounts or of one."""
-    if account_id is None:
-        return stream(connection, _ROWS_BETWEEN, first, last, size=size)
-    return stream(connection, _ROWS_OF_ACCOUNT_BETWEEN, first, last, account_id, size=size)
+    """One account's rows in version order, which is their position order; those of some positions, or all."""
+    while rows := await connection.fetch(
+        _ROWS_OF_ACCOUNT, account_id, after_version, first, last, size, timeout=STATEMENT_TIMEOUT_SECONDS
+    ):
+        yield rows
+        after_version = rows[-1][2]
 
 
-def rows_of_account(
-    connection: asyncpg.Connection, account_id: str, after_version: int = 0
-) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """One account's rows in version order, which is their position order."""
-    return stream(connection, _ROWS_OF_ACCOUNT, account_id, after_version, size=1_000)
-
-
-def facts_until(
+async def facts_until(
     connection: asyncpg.Connection, account_id: str, moment: datetime
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """(type, data) of one account's events recorded up to a moment; an account's time never runs backwards."""
-    return stream(connection, _FACTS_UNTIL, account_id, moment, size=1_000)
-
-
-async def load_hashes(
-    connection: asyncpg.Connection, account_ids: Sequence[str], versions: Sequence[int]
-) -> dict[str, bytes]:
-    """The chain's hash at one version of each account."""
-    rows = await connection.fetch(_HASHES, account_ids, versions, timeout=STATEMENT_TIMEOUT_SECONDS)
-    return {row[0]: row[1] for row in rows}
+    """(type, data, version) of one account's events recorded up to a moment; its time never runs backwards."""
+    version = 0
+    while rows := await connection.fetch(
+        _FACTS_UNTIL, account_id, version, moment, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
+    ):
+        yield rows
+        version = rows[-1][2]
 
 
 async def is_history_guarded(connection: asyncpg.Connection) -> bool:
     """Whether the trigger that refuses every change of an event stands, also against the owner."""
     guarded: bool = await connection.fetchval(_IS_GUARDED, timeout=STATEMENT_TIMEOUT_SECONDS)
     return guarded
+
+
+def _decoded_time(microseconds: tuple[int]) -> datetime | None:
+    try:
+        return EPOCH + timedelta(microseconds=microseconds[0])
+    except OverflowError:
+        return None
+
+
+def _encoded_time(moment: datetime) -> tuple[int]:
+    return ((moment - EPOCH) // timedelta(microseconds=1),)

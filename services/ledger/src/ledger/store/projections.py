@@ -1,7 +1,7 @@
 """Reads and repairs the rows that stand for what the events say: accounts and holds."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -9,12 +9,30 @@ import asyncpg
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.store.codec import encode
-from ledger.store.log import IN_SHARE, STATEMENT_TIMEOUT_SECONDS, Share, stream
+from ledger.store.log import (
+    CONNECT_TIMEOUT_SECONDS,
+    CONNECTION_SETTINGS,
+    STATEMENT_TIMEOUT_SECONDS,
+    AccountRange,
+    read_any_time,
+)
 
-EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 REPAIR_TIMEOUT_SECONDS: Final = 30.0
+REPAIR_SETTINGS: Final = CONNECTION_SETTINGS | {
+    "application_name": "ledger-repair",
+    # A repair holds one account's row over a few round trips: should it be frozen meanwhile, the account is free again
+    # after this long. And it waits no longer than that for others.
+    "lock_timeout": "1s",
+    "transaction_timeout": "1s",
+}
 
-_ACCOUNTS_OF_SHARE: Final = f"SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE {IN_SHARE}"  # noqa: S608
+# Rows that were made for accounts whose first command was refused say nothing.
+_ACCOUNTS: Final = """
+SELECT account_id, version, head, state, due_at FROM ledger.accounts
+WHERE account_id >= $1 AND account_id < $2
+AND NOT (version = 0 AND state IS NULL AND head = decode(repeat('00', 32), 'hex')) ORDER BY account_id
+"""
+_ACCOUNT: Final = "SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1"
 _LOCK_ACCOUNT: Final = """
 SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1 FOR UPDATE
 """
@@ -23,19 +41,19 @@ _REPAIR_ACCOUNT: Final = """
 UPDATE ledger.accounts SET version = $2, head = $3, state = $4, due_at = $5 WHERE account_id = $1
 """
 # The record begins with what the columns repeat, so a column that was changed shows without parsing it.
-_HOLD_SUMS_OF_SHARE: Final = f"""
-SELECT account_id, count(*), sum(crc32(json_send(record))),
-    sum(reserved_at - TIMESTAMPTZ '2000-01-01 00:00Z'), sum(expires_at - TIMESTAMPTZ '2000-01-01 00:00Z'),
+_HOLD_SUMS: Final = """
+SELECT account_id, count(*),
+    sum(crc32(json_send(record) || timestamptz_send(reserved_at) || coalesce(timestamptz_send(expires_at), ''))),
     count(*) FILTER (WHERE NOT starts_with(
-        record::text, '{{"reservation_id":"' || reservation_id || '","state":"' || state || '","reserved_at":"'
+        record::text, '{"reservation_id":"' || reservation_id || '","state":"' || state || '","reserved_at":"'
     ))
-FROM ledger.holds WHERE {IN_SHARE} GROUP BY account_id
-"""  # noqa: S608  constants
+FROM ledger.holds WHERE account_id >= $1 AND account_id < $2 GROUP BY account_id ORDER BY account_id
+"""
 _HOLDS: Final = """
 SELECT reservation_id, state, reserved_at, expires_at, record FROM ledger.holds
 WHERE account_id = $1 AND reservation_id = ANY ($2::text[])
 """
-_HOLDS_OF_ACCOUNT: Final = "SELECT reservation_id FROM ledger.holds WHERE account_id = $1"
+_HOLDS_OF_ACCOUNT: Final = "SELECT reservation_id FROM ledger.holds WHERE account_id = $1 ORDER BY reservation_id"
 _REPAIR_HOLDS: Final = """
 INSERT INTO ledger.holds (account_id, reservation_id, state, reserved_at, expires_at, record)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::json[])
@@ -60,7 +78,7 @@ class HoldRow(NamedTuple):
 
     reservation_id: str
     state: str
-    reserved_at: datetime
+    reserved_at: datetime | None
     expires_at: datetime | None
     record: str
 
@@ -68,30 +86,37 @@ class HoldRow(NamedTuple):
 class HoldSums(NamedTuple):
     """What the holds of an account sum up to: equal for equal sets but for a chance of one in 2^32.
 
-    `holds` counts them, `records` sums the CRC-32 of the records' text, the times are since the year 2000, and `odd`
-    counts rows whose columns do not repeat what their record begins with.
+    `holds` counts them, `records` sums the CRC-32 of each one's record and times, and `odd` counts rows whose columns
+    do not repeat what their record begins with.
     """
 
     holds: int = 0
     records: int = 0
-    reserved: timedelta = timedelta(0)
-    expiring: timedelta = timedelta(0)
     odd: int = 0
 
 
-async def accounts_of_share(connection: asyncpg.Connection, share: Share) -> AsyncIterator[AccountRow]:
-    async for rows in stream(connection, _ACCOUNTS_OF_SHARE, *share, size=1_000):
-        for row in rows:
-            yield AccountRow(*row)
+async def connect_for_repair(database_url: str) -> asyncpg.Connection:
+    """A connection that locks an account's row for a second at most, whatever becomes of this process."""
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=REPAIR_SETTINGS)
+    await read_any_time(connection)
+    return connection
 
 
-async def hold_sums_of_share(connection: asyncpg.Connection, share: Share) -> dict[str, HoldSums]:
-    """The sums of every account that has holds, added up by the database."""
-    sums: dict[str, HoldSums] = {}
-    async for rows in stream(connection, _HOLD_SUMS_OF_SHARE, *share, size=1_000):
-        for account_id, count, records, reserved, expiring, odd in rows:
-            sums[account_id] = HoldSums(count, int(records), reserved, expiring or timedelta(0), odd)
-    return sums
+async def account_rows(connection: asyncpg.Connection, accounts: AccountRange) -> AsyncIterator[AccountRow]:
+    """The rows of a range in the order of their ids; the caller has the transaction."""
+    async for row in _stream(connection, _ACCOUNTS, *accounts):
+        yield AccountRow(*row)
+
+
+async def hold_sums(connection: asyncpg.Connection, accounts: AccountRange) -> AsyncIterator[tuple[str, HoldSums]]:
+    """The sums of every account of a range that has holds, added up by the database; the caller has the transaction."""
+    async for account_id, count, records, odd in _stream(connection, _HOLD_SUMS, *accounts):
+        yield account_id, HoldSums(count, int(records), odd)
+
+
+async def load_account_row(connection: asyncpg.Connection, account_id: str) -> AccountRow | None:
+    row = await connection.fetchrow(_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return None if row is None else AccountRow(*row)
 
 
 async def load_holds(
@@ -102,9 +127,9 @@ async def load_holds(
 
 
 async def hold_ids_of_account(connection: asyncpg.Connection, account_id: str) -> AsyncIterator[str]:
-    async for rows in stream(connection, _HOLDS_OF_ACCOUNT, account_id):
-        for row in rows:
-            yield row[0]
+    """Of all its holds; the caller has the transaction."""
+    async for row in _stream(connection, _HOLDS_OF_ACCOUNT, account_id):
+        yield row[0]
 
 
 async def lock_account(connection: asyncpg.Connection, account_id: str) -> AccountRow:
@@ -140,3 +165,11 @@ async def repair_holds(connection: asyncpg.Connection, account_id: str, holds: S
         [encode(hold).decode() for hold in holds],
         timeout=REPAIR_TIMEOUT_SECONDS,
     )
+
+
+async def _stream(connection: asyncpg.Connection, query: str, *arguments: object) -> AsyncIterator[asyncpg.Record]:
+    """A query's rows through a server-side cursor, so that memory stays flat."""
+    cursor = await connection.cursor(query, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS)
+    while rows := await cursor.fetch(1_000, timeout=STATEMENT_TIMEOUT_SECONDS):
+        for row in rows:
+            yield row

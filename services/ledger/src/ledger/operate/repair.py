@@ -1,0 +1,175 @@
+"""Puts an account's row and holds right by its events, while traffic on it goes on."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import batched
+from typing import Final
+
+import asyncpg
+from chassis.postgres import DATABASE_ERRORS
+
+from ledger.domain.holds import Hold
+from ledger.operate.comparison import account_difference, is_tail_missing
+from ledger.operate.differences import Difference, Differences, Projection
+from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
+from ledger.store.projections import (
+    AccountRow,
+    connect_for_repair,
+    load_account_row,
+    lock_account,
+    repair_account,
+    repair_holds,
+)
+
+ATTEMPTS: Final = 5
+PAUSE_SECONDS: Final = 0.3
+_NOT_DONE: Final = "not repaired, for others held the account: run it again"
+
+
+class Repairs:
+    """Repairs one account after the other; what it finds is added to `differences`.
+
+    Nothing is rebuilt from a chain that does not verify, and no state is taken back to a log that lost its end; rows
+    that stand in no event are reported and left. An account is folded, and compared, without any lock; only what
+    differs is looked at again under the lock of its row, which the server ends after a second whatever happens here.
+    """
+
+    def __init__(
+        self, reader: asyncpg.Connection, database_url: str, projection: Projection, differences: Differences
+    ) -> None:
+        self._reader = reader
+        self._database_url = database_url
+        self._projection = projection
+        self._differences = differences
+        self._writer: asyncpg.Connection | None = None
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.terminate()
+            self._writer = None
+
+    async def repair(self, account_id: str, *, account: bool, holds: bool) -> None:
+        """Look at the account again; `account` and `holds` say what seemed to differ."""
+        rebuild = Rebuild(account_id)
+        async for ended in rebuild.final_holds(self._reader):
+            if holds:
+                await self._repair_final_holds(rebuild, ended)
+        async with self._reader.transaction(isolation="repeatable_read", readonly=True):
+            doubtful = await self._doubtful_holds(rebuild) if holds else {}
+        if rebuild.fault is None and (account or doubtful):
+            await self._repair_under_lock(rebuild, doubtful)
+        if rebuild.fault is not None:
+            self._found(rebuild, rebuild.fault, self._projection)
+
+    async def _doubtful_holds(self, rebuild: Rebuild) -> dict[str, Hold]:
+        """What may still change, and seems to differ, in a snapshot of events and rows."""
+        doubtful: dict[str, Hold] = {}
+        async for ended in rebuild.final_holds(self._reader):
+            doubtful |= await self._differing(rebuild, ended)
+        row = await load_account_row(self._reader, rebuild.account_id)
+        if rebuild.fault is not None:
+            return {}
+        if is_tail_missing(rebuild.folded, row):
+            return doubtful
+        for unfinished in batched(rebuild.folded.unfinished.values(), HOLDS_AT_ONCE):
+            doubtful |= await self._differing(rebuild, unfinished)
+        async for reservation_id in rebuild.surplus_holds(self._reader):
+            self._found(rebuild, "the hold stands in no event", Projection.HOLDS, reservation_id=reservation_id)
+        return doubtful
+
+    async def _differing(self, rebuild: Rebuild, holds: Sequence[Hold]) -> dict[str, Hold]:
+        differing = await differing_holds(self._reader, rebuild.account_id, holds)
+        return {hold.reservation_id: hold for hold, _ in differing}
+
+    async def _repair_final_holds(self, rebuild: Rebuild, holds: Sequence[Hold]) -> None:
+        """Holds that have ended: whatever traffic does, their records stay these, so it needs no lock."""
+        differing = await differing_holds(self._reader, rebuild.account_id, holds)
+        if not differing:
+            return
+        writer = await self._connect()
+        await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
+        for hold, reason in differing:
+            self._found(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+
+    async def _repair_under_lock(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                found = await self._attempt(rebuild, doubtful)
+            except DATABASE_ERRORS as error:
+                if not _is_transient(error):
+                    raise
+                self.close()
+                await asyncio.sleep(attempt * PAUSE_SECONDS)
+            else:
+                for difference in found:
+                    self._differences.add(difference)
+                return
+        self._found(rebuild, _NOT_DONE, self._projection)
+
+    async def _attempt(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> list[Difference]:
+        """Fold what came since the look without a lock, then compare and repair, all in one short transaction."""
+        writer = await self._connect()
+        found: list[Difference] = []
+        async with writer.transaction():
+            row = await lock_account(writer, rebuild.account_id)
+            async for ended in rebuild.final_holds(writer):
+                doubtful |= {hold.reservation_id: hold for hold in ended if hold.reservation_id in doubtful}
+            if rebuild.fault is not None:
+                return []
+            if is_tail_missing(rebuild.folded, row):
+                reason = f"events after version {rebuild.folded.version} are missing"
+                return [_difference(rebuild, reason, self._projection)]
+            if self._projection.has_accounts:
+                found += await self._repair_account(writer, rebuild, row)
+            unfinished = rebuild.folded.unfinished
+            holds = [unfinished.get(reservation_id, hold) for reservation_id, hold in doubtful.items()]
+            for batch in batched(holds, HOLDS_AT_ONCE):
+                found += await self._repair_holds(writer, rebuild, batch)
+        return found
+
+    async def _repair_account(self, writer: asyncpg.Connection, rebuild: Rebuild, row: AccountRow) -> list[Difference]:
+        difference = account_difference(rebuild.folded, row)
+        if difference is None:
+            return []
+        await repair_account(writer, rebuild.folded.account, rebuild.folded.head)
+        return [_difference(rebuild, difference, Projection.ACCOUNTS, repaired=True)]
+
+    async def _repair_holds(
+        self, writer: asyncpg.Connection, rebuild: Rebuild, holds: Sequence[Hold]
+    ) -> list[Difference]:
+        differing = await differing_holds(writer, rebuild.account_id, holds)
+        if differing:
+            await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
+        return [
+            _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+            for hold, reason in differing
+        ]
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._writer is None or self._writer.is_closed():
+            self._writer = await connect_for_repair(self._database_url)
+        return self._writer
+
+    def _found(
+        self,
+        rebuild: Rebuild,
+        reason: str,
+        projection: Projection,
+        *,
+        repaired: bool = False,
+        reservation_id: str | None = None,
+    ) -> None:
+        self._differences.add(
+            _difference(rebuild, reason, projection, repaired=repaired, reservation_id=reservation_id)
+        )
+
+
+def _difference(
+    rebuild: Rebuild, reason: str, projection: Projection, *, repaired: bool = False, reservation_id: str | None = None
+) -> Difference:
+    return Difference(projection, rebuild.account_id, rebuild.folded.version, reason, repaired, reservation_id)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Locks and lost connections pass; a refusal of the rows themselves does not."""
+    return not isinstance(error, asyncpg.PostgresError) or (error.sqlstate or "")[:2] in {"08", "25", "40", "55", "57"}
