@@ -362,7 +362,7 @@ async def test_no_snapshot_lives_longer_than_a_page_and_nothing_is_locked(
     """As another session sees it, each time a page has been folded."""
     snapshots: set[object] = set()
     pages = locks = 0
-    rows_of_accounts = partition.rows_of_accounts
+    rows_of_accounts = log.rows_of_accounts
 
     async def looking(*arguments: Any) -> Any:
         nonlocal pages, locks
