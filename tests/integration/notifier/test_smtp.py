@@ -26,6 +26,7 @@ TAKES_ALL = {
     "QUIT": "221 bye",
 }
 HANG_UP = "hang up"
+SILENT = "silent"
 
 
 @contextlib.asynccontextmanager
@@ -38,6 +39,9 @@ async def scripted(**answers: str) -> AsyncIterator[tuple[SmtpServer, list[str]]
         in_data, verb = False, ""
         try:
             while table[verb] != HANG_UP:
+                if table[verb] == SILENT:
+                    await reader.read()
+                    return
                 writer.write(table[verb].encode() + b"\r\n")
                 in_data = verb == "DATA" and table[verb].startswith("354")
                 line = (await reader.readline()).decode().strip()
@@ -63,15 +67,47 @@ def mail(to: str = "b@example.com") -> EmailMessage:
     return message
 
 
-async def send(server: SmtpServer) -> None:
-    await send_mail(server, mail(), sender="a@solaris.example", recipient="b@example.com")
+async def send(server: SmtpServer, to: str = "b@example.com") -> bool:
+    async def write() -> EmailMessage:
+        return mail(to)
+
+    return await send_mail(server, write, sender="a@solaris.example", recipient=to)
 
 
 async def test_a_taken_mail_is_sent_whatever_follows() -> None:
     for goodbye in ("221 bye", "421 go away", HANG_UP):
         async with scripted(quit=goodbye) as (server, heard):
-            await send(server)
+            assert await send(server)
             assert heard[-2:] == [".", "QUIT"]
+
+
+async def test_the_mail_is_written_once_the_recipient_is_accepted_and_none_is_sent_where_there_is_none() -> None:
+    async with scripted() as (server, heard):
+
+        async def write() -> None:
+            assert heard[-1] == "RCPT"
+
+        assert not await send_mail(server, write, sender="a@solaris.example", recipient="b@example.com")
+        assert heard[-2:] == ["RCPT", "QUIT"]
+
+
+async def test_a_goodbye_that_never_comes_does_not_undo_a_taken_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "GOODBYE_TIMEOUT_SECONDS", 0.1)
+    async with scripted(quit=SILENT) as (server, heard):
+        assert await send(server)
+        assert heard[-2:] == [".", "QUIT"]
+
+
+async def test_what_fails_while_writing_is_not_taken_for_the_server_s() -> None:
+    for error in (TimeoutError(), OSError("database"), KeyError("x")):
+        async with scripted() as (server, _):
+
+            async def write(error: Exception = error) -> EmailMessage:
+                raise error
+
+            with pytest.raises(type(error)) as raised:
+                await send_mail(server, write, sender="a@solaris.example", recipient="b@example.com")
+            assert raised.value is error
 
 
 @pytest.mark.parametrize(
@@ -134,27 +170,36 @@ async def test_what_would_refuse_every_mail_is_told_apart(answers: dict[str, str
 
 
 async def test_an_address_in_utf8_is_sent_where_the_server_offers_it_and_else_says_what_is_missing() -> None:
-    international = mail(to="jörg@example.com")
     with new_mailbox() as mailbox:
-        server = SmtpServer.from_url(mailbox.url)
-        await send_mail(server, international, sender="a@solaris.example", recipient="jörg@example.com")
+        assert await send(SmtpServer.from_url(mailbox.url), to="jörg@example.com")
     assert mailbox.recipients == ["jörg@example.com"]
     # Python's parser keeps the bytes of an address that is not ASCII as surrogates.
     assert str(mailbox.mails[0]["To"]).encode(errors="surrogateescape").decode() == "jörg@example.com"
     async with scripted() as (server, heard):
         with pytest.raises(PermanentMailError, match="SMTPUTF8"):
-            await send_mail(server, international, sender="a@solaris.example", recipient="jörg@example.com")
+            await send(server, to="jörg@example.com")
     assert "MAIL" not in heard
 
 
 async def test_a_server_that_is_silent_or_absent_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "DELIVERY_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(smtp, "CONNECT_TIMEOUT_SECONDS", 0.3)
     silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     ports = [silent.sockets[0].getsockname()[1], any_free()]
     async with silent:
         for port in ports:
-            with pytest.raises(TransientMailError):
+            with pytest.raises(MailServerError):
                 await send(SmtpServer(host="127.0.0.1", port=port, use_tls=False, start_tls=None))
+
+
+async def test_a_server_that_falls_silent_in_the_middle_is_transient_and_holds_up_no_other_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smtp, "DELIVERY_TIMEOUT_SECONDS", 0.3)
+    for step in ("rcpt", "dot"):
+        async with scripted(**{step: SILENT}) as (server, _):
+            with pytest.raises(TransientMailError, match="timeout") as refused:
+                await send(server)
+            assert not isinstance(refused.value, MailServerError)
 
 
 async def test_demanded_encryption_is_never_given_up() -> None:

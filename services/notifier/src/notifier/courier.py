@@ -19,14 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.dead_letters import Announcer
-from notifier.domain.alerts import Composed, Standing, compose
+from notifier.domain.alerts import Alert, Composed, Standing, compose
 from notifier.domain.notices import Notice, event_type_of, is_stale
 from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.ledger_reads import LedgerSilentError, LedgerUnavailableError
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
-from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError
+from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, Writing
 from notifier.store import mails
 from notifier.store.dead_letters import GivenUp
 from notifier.store.mails import Claim, Mail
@@ -46,8 +46,12 @@ class Reads(Protocol):
     async def fetch_standing(self, account_id: str) -> Standing: ...
 
 
-type Delivery = Callable[[EmailMessage, str], Awaitable[None]]
-"""Hands a mail to the server for one recipient; raises `TransientMailError` or `PermanentMailError`."""
+type Delivery = Callable[[Writing, str], Awaitable[bool]]
+"""Hands a mail to the server for one recipient: see `send_mail`."""
+
+
+class _UnwritableError(Exception):
+    """This mail can't be rendered."""
 
 
 class _PostponedError(Exception):
@@ -97,26 +101,34 @@ class Courier:
         person = await self._find_person(mail)
         if person is None:
             return
-        standing = await self._find_standing(mail)
-        now = datetime.now(UTC)
-        composed = compose(notices, mail.later, standing, now)
+        written: list[Composed] = []
+
+        async def write() -> EmailMessage | None:
+            composed = compose(notices, mail.later, await self._find_standing(mail), datetime.now(UTC))
+            written.append(composed)
+            return None if composed.alert is None else await self._render(mail, composed.alert, person, lease)
+
+        if not await self._deliver(mail, write, person.email):
+            return
+        (composed,) = written
         statuses = _statuses(mail, composed)
         if composed.alert is None:
             await self._end_unsent(mail, statuses)
             return
+        kind = composed.alert.lead.kind
+        metrics.MAILS_SENT.labels(kind).inc()
+        log.info("mail_sent", mail=mail.id, kind=kind, account_id=mail.claim.account_id)
+        await self._mark_sent(mail, statuses)
+
+    async def _render(self, mail: Mail, alert: Alert, person: Addressee, lease: timedelta) -> EmailMessage:
         try:
-            message = render_mail(composed.alert, person, self.style, now=now)
+            message = render_mail(alert, person, self.style, now=datetime.now(UTC))
         except Exception as error:  # a mail that cannot be rendered must not stop all others
-            await self._give_up(mail, f"rendering failed: {type(error).__name__}")
-            return
+            raise _UnwritableError(f"rendering failed: {type(error).__name__}") from error
         if not await mails.extend(self.engine, mail.claim, lease):
             log.warning("claim_lost", mail=mail.id)
             raise _PostponedError
-        if await self._deliver(mail, message, person.email):
-            kind = composed.alert.lead.kind
-            metrics.MAILS_SENT.labels(kind).inc()
-            log.info("mail_sent", mail=mail.id, kind=kind, account_id=mail.claim.account_id)
-            await self._mark_sent(mail, statuses)
+        return message
 
     async def _find_person(self, mail: Mail) -> Addressee | None:
         """Who reads the mail; None when the mail has ended since there is nobody."""
@@ -152,10 +164,10 @@ class Courier:
             metrics.MAIL_FAILURES.labels("ledger").inc()
             await self._postpone(mail, delay, str(error), counter="state_checks")
 
-    async def _deliver(self, mail: Mail, message: EmailMessage, recipient: str) -> bool:
-        """Whether the server has taken the mail; else it is given up."""
+    async def _deliver(self, mail: Mail, write: Writing, recipient: str) -> bool:
+        """Whether the mail is taken, or found to have nothing to tell; else it is given up."""
         try:
-            await self.deliver(message, recipient)
+            await self.deliver(write, recipient)
         except MailServerError as error:
             await self._wait_for(self.mail_server, mail, f"smtp {error}", reason="smtp")
         except TransientMailError as error:
@@ -165,6 +177,9 @@ class Courier:
         except PermanentMailError as error:
             self.mail_server.answered()
             await self._give_up(mail, f"smtp {error}")
+            return False
+        except _UnwritableError as error:
+            await self._give_up(mail, str(error))
             return False
         self.mail_server.answered()
         return True

@@ -124,7 +124,7 @@ def _sender(
     courier = Courier(
         engine=engine,
         reads=LedgerReads(client),
-        deliver=lambda mail, recipient: send_mail(server, mail, sender=settings.mail_from, recipient=recipient),
+        deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
         style=_style(settings),
         announcer=announcer,
         window=timedelta(seconds=settings.alert_window_seconds),

@@ -17,7 +17,7 @@ from notifier.store import mails
 MAX_AT_ONCE: Final = 16
 """Accounts that are written to at the same time, each over a connection of its own."""
 LEASE: Final = timedelta(minutes=3)
-"""Longer than the longest attempt: two reads of 3 s each, delivery 30 s, and some statements of 10 s each."""
+"""Longer than what may pass between two extensions: before the conversation is begun, and when its mail is written."""
 POLL_SECONDS: Final = 1.0
 
 log = structlog.get_logger()

@@ -1,19 +1,28 @@
 """Hands one mail to the SMTP server and says whether trying again can help."""
 
 import asyncio
-import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 from ipaddress import ip_address
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
+import structlog
 
 from notifier.mail.refusals import Step, codes_of, is_final
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
-DELIVERY_TIMEOUT_SECONDS: Final = 30.0
+COMMAND_TIMEOUT_SECONDS: Final = 30.0
+"""Some servers look the recipient up elsewhere before they answer."""
+DATA_TIMEOUT_SECONDS: Final = 100.0
+"""Whoever stops waiting for this answer may send twice what was taken (RFC 5321, 4.5.3.2.6 asks for ten minutes)."""
+DELIVERY_TIMEOUT_SECONDS: Final = 150.0
+GOODBYE_TIMEOUT_SECONDS: Final = 2.0
+
+log = structlog.get_logger()
 
 
 class TransientMailError(Exception):
@@ -71,9 +80,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def send_mail(server: SmtpServer, mail: EmailMessage, *, sender: str, recipient: str) -> None:
-    """Deliver over a connection of its own; returns once the server has taken responsibility.
+type Writing = Callable[[], Awaitable[EmailMessage | None]]
+"""Writes the mail at the last moment, when the server waits for it; None: there is nothing to send any more."""
 
+
+async def send_mail(server: SmtpServer, write: Writing, *, sender: str, recipient: str) -> bool:
+    """Deliver over a connection of its own; returns once the server has taken responsibility, or False: not written.
+
+    The mail is written after the server has accepted the recipient, so what it says is as old as its way there.
     What counts as final is judged in `refusals`. A recipient with UTF-8 in the local part is sent by SMTPUTF8
     (RFC 6531), which the server must offer.
 
@@ -82,70 +96,100 @@ async def send_mail(server: SmtpServer, mail: EmailMessage, *, sender: str, reci
         TransientMailError: try this one again later.
         PermanentMailError: this mail will never be taken.
     """
-    client = _Conversation(
+    client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
         use_tls=server.use_tls,
         start_tls=server.start_tls,
         username=server.user,
         password=server.password,
-        timeout=CONNECT_TIMEOUT_SECONDS,
+        timeout=COMMAND_TIMEOUT_SECONDS,
     )
     try:
-        async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS) as allowed:
-            await _connect(client)
-            client.data_until = allowed.when()
-            await _deliver(client, mail, sender, recipient)
-            # The mail is taken: whatever happens while saying goodbye must not send it again.
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await client.quit()
-    except TimeoutError as error:
-        raise TransientMailError("timeout") from error
+        has_sent = await _converse(client, write, sender, recipient)
+        await _say_goodbye(client)
+        return has_sent
     finally:
         client.close()
 
 
-class _Conversation(aiosmtplib.SMTP):
-    """Hands the mail over only within its time: a process that was frozen may have lost it to another meanwhile."""
-
-    data_until: float | None = None
-
-    async def data(self, *arguments: Any, **options: Any) -> Any:  # as aiosmtplib's own
-        if self.data_until is not None and asyncio.get_running_loop().time() >= self.data_until:
-            raise TimeoutError
-        return await super().data(*arguments, **options)
+async def _converse(client: aiosmtplib.SMTP, write: Writing, sender: str, recipient: str) -> bool:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS) as allowed:
+            ends_at = loop.time() + DELIVERY_TIMEOUT_SECONDS
+            await _connect(client)
+            await _address(client, sender, recipient)
+            mail = await write()
+            if mail is None:
+                return False
+            if loop.time() >= ends_at:  # a process that was frozen may have lost the mail to another meanwhile
+                raise TransientMailError("timeout")
+            await _hand_over(client, mail, utf8=not recipient.isascii())
+            return True
+    except TimeoutError as error:
+        if allowed.expired():
+            raise TransientMailError("timeout") from error
+        raise
 
 
 async def _connect(client: aiosmtplib.SMTP) -> None:
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):  # each of its steps has that time, and together they have
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):  # for all of its steps together
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
     except aiosmtplib.SMTPResponseException as error:
         raise MailServerError(f"{Step.CONNECT} {codes_of(error.code, error.message)}") from error
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
         raise MailServerError(f"{Step.CONNECT} {type(error).__name__}") from error
 
 
-async def _deliver(client: aiosmtplib.SMTP, mail: EmailMessage, sender: str, recipient: str) -> None:
+async def _address(client: aiosmtplib.SMTP, sender: str, recipient: str) -> None:
+    utf8 = not recipient.isascii()
+    if utf8 and not client.supports_extension("smtputf8"):
+        raise PermanentMailError("recipient needs SMTPUTF8, which the mail server does not offer")
+    options = ["SMTPUTF8"] if utf8 else []
+    if client.supports_extension("8bitmime"):
+        options.append("BODY=8BITMIME")
     try:
-        await client.send_message(mail, sender=sender, recipients=[recipient])
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        refusal = error.recipients[0]
-        raise _judged(Step.RECIPIENT, refusal.code, refusal.message) from error
+        await client.mail(sender, options=options)
+        await client.rcpt(recipient, encoding="utf-8" if utf8 else "ascii")
     except aiosmtplib.SMTPSenderRefused as error:
         refused = f"{Step.SENDER} {codes_of(error.code, error.message)}"
         # With such a recipient it may be the address form that this server refuses, which concerns no other mail.
-        raise (MailServerError if recipient.isascii() else TransientMailError)(refused) from error
-    except aiosmtplib.SMTPDataError as error:
-        raise _judged(Step.DATA, error.code, error.message) from error
-    except aiosmtplib.SMTPNotSupported as error:
-        raise PermanentMailError("recipient needs SMTPUTF8, which the mail server does not offer") from error
+        raise (TransientMailError if utf8 else MailServerError)(refused) from error
+    except aiosmtplib.SMTPRecipientRefused as error:
+        raise _judged(Step.RECIPIENT, error.code, error.message) from error
     except aiosmtplib.SMTPResponseException as error:
         raise TransientMailError(f"session {codes_of(error.code, error.message)}") from error
     except ValueError as error:
         raise PermanentMailError("an address that cannot be sent to") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TransientMailError(f"session {type(error).__name__}") from error
+
+
+async def _hand_over(client: aiosmtplib.SMTP, mail: EmailMessage, *, utf8: bool) -> None:
+    policy = SMTPUTF8 if utf8 else SMTP
+    if not client.supports_extension("8bitmime"):
+        policy = policy.clone(cte_type="7bit")
+    try:
+        await client.data(mail.as_bytes(policy=policy), timeout=DATA_TIMEOUT_SECONDS)
+    except aiosmtplib.SMTPDataError as error:
+        raise _judged(Step.DATA, error.code, error.message) from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise TransientMailError(f"session {codes_of(error.code, error.message)}") from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise TransientMailError(f"session {type(error).__name__}") from error
+
+
+async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    """What was sent is taken: whatever happens here must not send it again."""
+    try:
+        async with asyncio.timeout(GOODBYE_TIMEOUT_SECONDS):
+            await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        log.debug("goodbye_not_answered", error=type(error).__name__)
 
 
 def _judged(step: Step, code: int, message: str) -> TransientMailError | PermanentMailError:
