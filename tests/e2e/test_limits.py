@@ -1,6 +1,8 @@
 """Balances at their end: nothing is overdrawn, the last tokens are shared, and people are told once."""
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -180,3 +182,27 @@ def test_a_grant_restores_access_at_once_and_the_allowance_goes_first(stack: Sta
     assert (balance["monthly_remaining"], balance["credits"]) == (0, 4_950)
     types = [event["type"].split(".")[2] for event in stack.events(account)]
     assert types.count("tokens_exhausted") == types.count("access_restored") == 1
+
+
+def test_who_is_credited_while_mail_is_away_is_not_told_to_be_out_of_tokens(stack: Stack, account: str) -> None:
+    stack.limit(account, 10_000)
+    client = stack.client(account)
+
+    def has_happened(name: str) -> bool:
+        return any(event["type"] == f"solaris.ledger.{name}.v1" for event in stack.events(account))
+
+    mailbox = stack.kill("mailbox", signal.SIGSTOP)
+    try:
+        client.chat.completions.create(model="demo-usage:10:0:9890", messages=QUESTION)
+        stack.wait_settled(account)
+        with pytest.raises(openai.APIStatusError):
+            client.chat.completions.create(model="demo-fast", messages=QUESTION)
+        eventually_blocking(lambda: has_happened("tokens_exhausted"), 20)
+        stack.credit(account, 50_000)
+        eventually_blocking(lambda: has_happened("access_restored"), 20)
+    finally:
+        os.kill(mailbox, signal.SIGCONT)
+    expected = Counter({"threshold-80": 1, "threshold-90": 1, "threshold-95": 1, "access-restored": 1})
+    wait_told(stack, account, expected)
+    newest = stack.mail(stack.mails(account, "access-restored")[0]["id"])
+    assert "50.100 tokens" in newest["text"]

@@ -142,3 +142,18 @@ async def test_two_processes_on_one_backlog_send_each_mail_once(
         await eventually(lambda: len(mailbox.mails) >= len(accounts))
         await eventually(lambda: _no_claims(database))
     assert sorted(mailbox.recipients) == sorted(f"{account}@example.com" for account in accounts)
+
+
+async def test_a_row_that_cannot_be_read_stops_nobody_else(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    await database.rows(
+        "INSERT INTO notifier.messages (account_id, cycle_id, kind, cause, figures, occurred_at) "
+        "VALUES ('unreadable', 'c', 'threshold-80', '1', '{}', now())"
+    )
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)) as notifier:
+        await ledger.publish(event("readable", threshold(80)))
+        await eventually(lambda: mailbox.recipients == ["readable@example.com"])
+        assert not notifier.done()
+    await database.rows("DELETE FROM notifier.messages WHERE account_id = 'unreadable'")
+    await database.rows("DELETE FROM notifier.claims")

@@ -82,6 +82,8 @@ class Courier:
         except DATABASE_ERRORS as error:
             # The claim lapses by itself, and the mail is due again.
             log.warning("mail_state_not_written", account_id=claim.account_id, error=type(error).__name__)
+        except Exception:  # a fault of ours about one account must not end the service for all
+            log.exception("account_failed_unexpectedly", account_id=claim.account_id)
 
     async def _send_guarded(self, mail: Mail, lease: timedelta) -> None:
         try:

@@ -102,18 +102,15 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
     message. Mails of an account go in their order, so what is due later waits for the one before, which is then tried
     at once.
     """
-    waiting = (
-        select(*messages.c, (messages.c.due_at <= func.now()).label("is_due"))
-        .where(messages.c.account_id == claim.account_id, messages.c.status == PENDING)
-        .order_by(messages.c.created_at, messages.c.id)
-        .limit(MAX_WAITING)
-    )
+    ours = messages.c.account_id == claim.account_id, messages.c.status == PENDING
+    due = select(exists().where(*ours, messages.c.due_at <= func.now()))
+    waiting = select(messages).where(*ours).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
     async with engine.begin() as connection:
         if not await _extend(connection, claim, lease):
             return None
-        rows = (await connection.execute(waiting)).all()
-        if not any(row.is_due for row in rows):
+        if not (await connection.execute(due)).scalar_one():
             return None
+        rows = (await connection.execute(waiting)).all()
         members = _first_mail(rows, window)
         number = members[0].mail_id or members[0].id
         attempt = (
