@@ -63,3 +63,28 @@ async def test_a_ledger_that_was_down_past_the_deadline_reads_its_backlog_first(
 
 async def _has(gateway: Conversation, account_id: str, event_type: str) -> bool:
     return event_type in await event_types(gateway, account_id)
+
+
+async def test_accounts_that_can_t_be_brought_up_to_date_keep_none_behind_them_waiting(
+    gateway: Conversation,
+) -> None:
+    await gateway.database.execute(
+        """
+        INSERT INTO ledger.accounts (account_id, version, state, due_at)
+        SELECT 'unreadable-' || n, 1, '{"account_id": 1}', TIMESTAMPTZ '2020-01-01 00:00Z'
+        FROM generate_series(1, 600) AS n
+        """
+    )
+    await gateway.reserve("behind", reservation_id="r-behind")
+    await gateway.record("behind", "r-behind", prompt=5)
+    await gateway.settled("behind", 5)
+    # Its cycle is made to have ended, behind 600 that are due before it and stay so.
+    await gateway.database.execute(
+        """
+        UPDATE ledger.accounts SET due_at = now() - interval '1 minute',
+            state = jsonb_set(state::jsonb, '{cycle,ends_at}', to_jsonb(now() - interval '1 minute'))::json
+        WHERE account_id = 'behind'
+        """
+    )
+    await eventually(lambda: _has(gateway, "behind", "cycle_started"), 20)
+    await gateway.database.execute("DELETE FROM ledger.accounts WHERE account_id LIKE 'unreadable-%'")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from contracts.envelope import CloudEvent, cloud_event_type, event_adapter, event_name
+from contracts.envelope import CloudEvent, cloud_event_type, event_adapter, event_name, name_of_any_version
 from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, ThresholdsChanged, UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome, TokenUsage, UsageSource
@@ -53,6 +53,13 @@ def test_a_name_and_its_type_belong_together(name: str) -> None:
 def test_a_foreign_type_has_no_name(foreign: str) -> None:
     with pytest.raises(ValueError, match="not a Solaris event type"):
         event_name(foreign)
+
+
+def test_an_event_of_a_newer_version_can_be_handed_on_under_its_name() -> None:
+    assert name_of_any_version("solaris.ledger.usage_settled.v2") == "ledger.usage_settled"
+    assert name_of_any_version("solaris.usage.recorded.v12") == "usage.recorded"
+    with pytest.raises(ValueError, match="not a Solaris event type"):
+        name_of_any_version("solaris.ledger.usage settled.v2")
 
 
 def test_a_message_is_read_into_its_types() -> None:

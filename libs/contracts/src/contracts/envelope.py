@@ -1,5 +1,6 @@
 """The CloudEvents 1.0 envelope (JSON, structured mode) that every published event wears."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from contracts.accounts import AccountId
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
+_TYPE: Final = re.compile(r"solaris\.(?P<name>[a-z0-9_]+(\.[a-z0-9_]+)*)\.v[1-9][0-9]*")
 MESSAGE_ID_HEADER: Final = "Nats-Msg-Id"
 
 
@@ -35,16 +37,27 @@ def cloud_event_type(name: str) -> str:
 
 
 def event_name(cloud_event_type: str) -> str:
-    """`solaris.ledger.usage_settled.v1` → `ledger.usage_settled`.
+    """`solaris.ledger.usage_settled.v1` → `ledger.usage_settled`, for whoever reads what such an event says.
+
+    Raises:
+        ValueError: the type is not one of ours, or of another version.
+    """
+    name = name_of_any_version(cloud_event_type)
+    if not cloud_event_type.endswith(".v1"):
+        raise ValueError(f"not a Solaris event type that is known here: {cloud_event_type}")
+    return name
+
+
+def name_of_any_version(cloud_event_type: str) -> str:
+    """As `event_name`, for whoever hands events on unread: a log may hold those of a newer version.
 
     Raises:
         ValueError: the type is not one of ours.
     """
-    prefix, _, rest = cloud_event_type.partition(".")
-    name, _, version = rest.rpartition(".")
-    if prefix != "solaris" or version != "v1" or not name:
+    found = _TYPE.fullmatch(cloud_event_type)
+    if found is None:
         raise ValueError(f"not a Solaris event type: {cloud_event_type}")
-    return name
+    return found["name"]
 
 
 @cache

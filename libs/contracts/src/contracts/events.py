@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from contracts.balance import Cycle
-from contracts.limits import Identifier, Text, Tokens
+from contracts.limits import Identifier, Moment, Text, Tokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
 Percent = Annotated[int, Field(ge=1, le=100)]
@@ -96,7 +96,7 @@ class UsageRecorded:
     usage_source: UsageSource
     outcome: Outcome
     status: Annotated[int, Field(ge=0, le=999)]
-    started_at: datetime
+    started_at: Moment
     duration_ms: Tokens
     first_token_ms: Tokens | None = None
     estimated_prompt_tokens: Tokens = 0

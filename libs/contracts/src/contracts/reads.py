@@ -1,6 +1,7 @@
 """Reads, by request-reply: an account's balance and profile."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from contracts.balance import Balance
 from contracts.reservations import Profile
@@ -29,7 +30,11 @@ class ProfileAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyAnswer:
-    """Whether a reservation would be answered now; `error` names the failing part."""
+    """Whether a reservation would be answered now; `error` names the failing part.
+
+    `time` is the ledger's when it answers, by which deadlines are judged; None: an older ledger, which does not say.
+    """
 
     ready: bool
     error: str | None = None
+    time: datetime | None = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from contracts.accounts import AccountId
 from contracts.errors import RefusalCode
-from contracts.limits import MAX_CHOICES, Identifier, SignedTokens, Text, Tokens
+from contracts.limits import MAX_CHOICES, Identifier, Moment, SignedTokens, Text, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class ReserveTokens:
     model: Text
     endpoint: Text
     prompt_tokens: Tokens
-    deadline: datetime
+    deadline: Moment
     maximum_output_tokens: Tokens | None = None
     model_output_tokens: Tokens | None = None
     choices: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1

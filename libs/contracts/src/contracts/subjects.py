@@ -12,6 +12,8 @@ NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
 
 # Request-reply stands outside the streams' subjects: a stream would answer a request with its PubAck.
 RESERVE_PREFIX: Final = "solaris.rpc.ledger.reserve"
+RESERVE_AGAIN_PREFIX: Final = "solaris.rpc.ledger.reserve_again"
+"""As reserve, but heard by every ledger: for a call that one of them has not answered. The first answer wins."""
 READ_BALANCE_PREFIX: Final = "solaris.rpc.ledger.read.balance"
 READ_PROFILE_PREFIX: Final = "solaris.rpc.ledger.read.profile"
 READ_READY: Final = "solaris.rpc.ledger.read.ready"

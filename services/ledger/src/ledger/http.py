@@ -5,11 +5,12 @@ from chassis.health import Check, health_routes
 from nats.aio.client import Client
 from starlette.applications import Starlette
 
+from ledger.application.executor import Executor
 from ledger.messaging.reads import ReadResponder
 
 
-def build_app(client: Client, core: CoreNats, reads: ReadResponder) -> Starlette:
-    """Ready when the store takes statements and NATS is connected."""
+def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Executor) -> Starlette:
+    """Ready when the store takes writes, NATS is connected and the time is known."""
 
     async def database() -> str | None:
         return (await reads.ready()).error
@@ -17,5 +18,9 @@ def build_app(client: Client, core: CoreNats, reads: ReadResponder) -> Starlette
     async def nats() -> str | None:
         return None if client.is_connected and core.is_connected else "disconnected"
 
-    checks: dict[str, Check] = {"postgres": database, "nats": nats}
+    async def clock() -> str | None:
+        jump = executor.clock.jump_seconds
+        return f"the database's clock has jumped by {jump:.0f} s and is not believed yet" if jump else None
+
+    checks: dict[str, Check] = {"postgres": database, "nats": nats, "clock": clock}
     return Starlette(routes=health_routes(checks))

@@ -15,6 +15,7 @@ from ledger.application.sweeper import Sweeper
 from ledger.catalog_file import CatalogError, load_policy
 from ledger.domain.policy import Policy
 from ledger.http import build_app
+from ledger.messaging.announcements import DeadLetterAnnouncer
 from ledger.messaging.reads import ReadResponder
 from ledger.messaging.relay import Relay
 from ledger.messaging.reserve import ReserveResponder
@@ -35,16 +36,17 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     jetstream = client.jetstream()
     relay = Relay(settings.database_url, core, jetstream, replicas=replicas)
     profiles = Profiles(pool)
-    reads = ReadResponder(client, pool, policy, profiles)
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
-    async with serve(build_app(client, core, reads), settings.host, settings.ledger_port):
+    reads = ReadResponder(client, pool, policy, profiles, executor)
+    async with serve(build_app(client, core, reads, executor), settings.host, settings.ledger_port):
         usage = UsageConsumer(core, jetstream, executor, pool, replicas=replicas)
         sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
+        announcer = DeadLetterAnnouncer(core, pool)
         reserves = ReserveResponder(core, executor, profiles)
         executing = asyncio.create_task(executor.run())
-        loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles)]
+        loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles, announcer)]
         reserves.start()
         core.open()
         await reads.start()

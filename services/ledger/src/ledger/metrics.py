@@ -29,6 +29,21 @@ RELAY_LAG: Final = Gauge("solaris_ledger_relay_lag_events", "Stored events not y
 RELAYED: Final = Counter("solaris_ledger_relayed_events_total", "Events published")
 DEAD_LETTERS: Final = Counter("solaris_ledger_dead_letters_total", "Messages given up on")
 USAGE_PASSED: Final = Gauge("solaris_ledger_usage_passed_timestamp_seconds", "All usage up to this time is decided")
+CLOCK_JUMP: Final = Gauge(
+    "solaris_ledger_clock_jump_seconds", "By how much the database's clock is ahead of what is believed; 0 is right"
+)
+SWEEPER_BACKLOG: Final = Gauge("solaris_ledger_sweeper_backlog", "Due accounts and holds that the last page found")
+OVERDUE_HOLD_SECONDS: Final = Gauge(
+    "solaris_ledger_oldest_overdue_hold_seconds", "How long the oldest open hold is past its end; 0 without one"
+)
+RELAY_LEADER: Final = Gauge("solaris_ledger_relay_leader", "1 in the process that publishes events")
+RELAY_ERRORS: Final = Counter("solaris_ledger_relay_errors_total", "Interruptions of publishing")
+REFUSED: Final = Counter("solaris_ledger_refused_total", "Reserves refused", ["code"])
+UNRESERVED: Final = Counter("solaris_ledger_unreserved_usage_total", "Settlements of calls without a hold")
+CORRECTIONS: Final = Counter("solaris_ledger_corrections_total", "Settlements that corrected an expired hold")
+UNPRICED: Final = Counter("solaris_ledger_unpriced_usage_total", "Settlements of models without a price")
+WAITING_DEAD_LETTERS: Final = Gauge("solaris_ledger_waiting_dead_letters", "Dead letters not redelivered yet")
+STREAM_PENDING: Final = Gauge("solaris_ledger_usage_pending", "Usage in the stream that is not decided yet")
 EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
 
 

@@ -6,8 +6,10 @@ import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
 from contracts.errors import ConflictError, RefusalCode, SolarisError
+from contracts.events import UsageSettled
 from contracts.reservations import Refused
 from msgspec import json
+from prometheus_client import Counter
 
 from ledger.application.openings import Openings
 from ledger.application.submission import Submission
@@ -15,6 +17,7 @@ from ledger.domain.commands import ReserveTokens
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
+from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNRESERVED
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
@@ -121,7 +124,19 @@ def _append(submission: Submission, chained: ChainedAccount, decision: Decision,
         head = chain_hash(head, account_id, version, data)
         rows.append(EventRow(account_id, version, event_id, event_type, recorded_at, data, head))
     if (debt := decision.account.debt - chained.account.debt) > 0:
-        changes.debt[account_id] = changes.debt.get(account_id, 0) + debt
+        changes.counts.append((account_id, DEBT_TOKENS, debt))
+    for event in decision.events:
+        if isinstance(event, UsageSettled):
+            changes.counts.extend((account_id, counter, 1) for counter in _counters_of(event))
     changes.events.extend(rows)
     chained.account, chained.head = decision.account, head
     changes.accounts[account_id] = chained
+
+
+def _counters_of(settled: UsageSettled) -> list[Counter]:
+    counters = []
+    if settled.unreserved:
+        counters.append(UNRESERVED)
+    if settled.corrects_billable_tokens is not None:
+        counters.append(CORRECTIONS)
+    return counters

@@ -11,12 +11,14 @@ from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import SolarisError, UnavailableError
 
 from ledger.application.batch import DecisionFailedError, Outcome, UnreadableStateError, decide_batch
+from ledger.application.database_clock import DatabaseClock
 from ledger.application.openings import Openings
 from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Submission
 from ledger.domain.policy import Policy
-from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, DEBT_TOKENS, MEMORY_MISSES, RERUNS, UNREADABLE, count_command
+from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, MEMORY_MISSES, RERUNS, UNREADABLE, count_command
 from ledger.store import write_path
+from ledger.store.due import load_database_time
 from ledger.store.rows import BatchState, Changes
 
 log = structlog.get_logger()
@@ -54,18 +56,21 @@ class RejectedByStoreError(SolarisError):
 
 
 class Committer:
-    """`openings` and `recent` are shared by all committers of a process, `on_commit` tells of new events."""
+    """`clock`, `openings` and `recent` are shared by all committers of a process, `on_commit` tells of new events."""
 
     def __init__(
         self,
         database_url: str,
         policy: Policy,
+        *,
+        clock: DatabaseClock,
         openings: Openings,
         recent: RecentAccounts,
         on_commit: Callable[[], None] | None,
     ) -> None:
         self._database_url = database_url
         self._policy = policy
+        self._clock = clock
         self._openings = openings
         self._recent = recent
         self._on_commit = on_commit
@@ -127,7 +132,8 @@ class Committer:
 
     async def _commit_on_memory(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
         """Decide on what was committed here last, and write what the database confirms to stand still."""
-        state = self._recent.state_for(batch)
+        now = self._clock.now()
+        state = self._recent.state_for(batch, now) if now is not None else None
         if state is None:
             return batch
         try:
@@ -147,6 +153,7 @@ class Committer:
             {(each.account_id, each.idempotency.command_id) for each in batch if each.idempotency is not None}
         )
         state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys)
+        state.clock = self._clock.observe(state.clock)
         # What was passed over as locked or moved on once may be so again: it must not make the others wait.
         careful = any(submission.retries for submission in batch)
         return await self._decide_and_append(connection, batch, state, careful=careful)
@@ -154,14 +161,18 @@ class Committer:
     async def _decide_and_append(
         self, connection: asyncpg.Connection, batch: list[Submission], state: BatchState, *, careful: bool = False
     ) -> Stale:
-        premises = state.premises()
+        # While the database's clock is not believed, there is none to confirm the time of the decisions by.
+        premises = state.premises(confirm_time=not self._clock.jump_seconds)
         outcomes, changes = await self._decide(batch, state)
         appended = await write_path.append_current(connection, premises, changes, careful=careful)
         if appended is None:
             self._recent.forget(batch)
             return batch
-        self._recent.remember(state, premises, changes, appended.clock, appended.stale)
-        DEBT_TOKENS.inc(sum(debt for account_id, debt in changes.debt.items() if account_id not in appended.stale))
+        self._clock.observe(appended.clock)
+        self._recent.remember(state, premises, changes, appended.stale)
+        for account_id, counter, amount in changes.counts:
+            if account_id not in appended.stale:
+                counter.inc(amount)
         if self._on_commit is not None and changes.events:
             self._on_commit()
         left: Stale = []
@@ -199,6 +210,7 @@ class Committer:
                 command_timeout=10.0,
                 server_settings=CONNECTION_SETTINGS,
             )
+            self._clock.observe(*await load_database_time(self._connection))
         return self._connection
 
     def disconnect(self) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Self
 
 from ledger.application.committer import Committer
+from ledger.application.database_clock import DatabaseClock
 from ledger.application.openings import Openings
 from ledger.application.queues import Queues
 from ledger.application.recent import RecentAccounts
@@ -48,8 +49,14 @@ class Executor:
             QUEUE_DEPTH.labels(kind.value).set_function(partial(self._queues.depth, kind))
         self._in_commit: set[str] = set()
         self._wakeups = {kinds: asyncio.Event() for kinds in LANES}
+        self.clock = DatabaseClock()
         openings, recent = Openings(openings_per_minute), RecentAccounts()
-        self._committers = {kinds: Committer(database_url, policy, openings, recent, on_commit) for kinds in LANES}
+        self._committers = {
+            kinds: Committer(
+                database_url, policy, clock=self.clock, openings=openings, recent=recent, on_commit=on_commit
+            )
+            for kinds in LANES
+        }
         self._batch_began: dict[tuple[Kind, ...], float] = {}
         self._returning = 0
         self._task: asyncio.Task[None] | None = None

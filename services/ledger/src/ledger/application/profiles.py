@@ -66,6 +66,9 @@ class Profiles:
                 account_id, profile = self._unwritten.popitem(last=False)
                 try:
                     await store_profile(self._pool, account_id, profile)
+                except asyncpg.DataError as error:
+                    # Trying again can't mend what Postgres takes no text from.
+                    log.warning("profile_refused", account_id=account_id, error=str(error))
                 except DATABASE_ERRORS as error:
                     log.warning("profile_not_stored", error=repr(error))
                     self._unwritten.setdefault(account_id, profile)

@@ -8,7 +8,7 @@ holds are remembered inside their account, and leave memory with it.
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from ledger.application.submission import Submission
@@ -31,24 +31,21 @@ class RecentAccount:
 
 
 class RecentAccounts:
-    """The accounts committed last, and how far the database's clock is from ours."""
+    """The accounts committed last."""
 
     def __init__(self, max_accounts: int = MAX_ACCOUNTS, max_holds: int = MAX_HOLDS) -> None:
         self._max_accounts = max_accounts
         self._max_holds = max_holds
         self._accounts: OrderedDict[str, RecentAccount] = OrderedDict()
         self._holds = 0
-        self._clock_offset: timedelta | None = None
 
-    def state_for(self, batch: list[Submission]) -> BatchState | None:
+    def state_for(self, batch: list[Submission], now: datetime) -> BatchState | None:
         """What the batch would read; None if it has to be read after all.
 
         A reserve's hold that is not known is taken to be new. Commands with an id of their own always look their
         answer up.
         """
-        if self._clock_offset is None:
-            return None
-        state = BatchState({}, {}, {}, datetime.now(UTC) + self._clock_offset)
+        state = BatchState({}, {}, {}, now)
         for submission in batch:
             account_id = submission.account_id
             known = self._accounts.get(account_id)
@@ -68,11 +65,8 @@ class RecentAccounts:
                 return None
         return state
 
-    def remember(
-        self, state: BatchState, premises: Premises, changes: Changes, clock: datetime, stale: Collection[str]
-    ) -> None:
-        """Keep what a commit left behind, but of `stale` accounts nothing; `clock` is the database's, just now."""
-        self._clock_offset = clock - datetime.now(UTC)
+    def remember(self, state: BatchState, premises: Premises, changes: Changes, stale: Collection[str]) -> None:
+        """Keep what a commit left behind, but of `stale` accounts nothing."""
         for account_id in stale:
             self._forget(account_id)
         for account_id, chained in state.accounts.items():
@@ -102,7 +96,6 @@ class RecentAccounts:
         """What was committed is unknown: a connection broke."""
         self._accounts.clear()
         self._holds = 0
-        self._clock_offset = None
 
     def _note_hold(self, known: RecentAccount, reservation_id: str, hold: Hold) -> None:
         before = len(known.open_holds)

@@ -1,7 +1,7 @@
 """Finds what time alone makes due: holds past their deadline, cycles and lots past their end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,26 +14,28 @@ from ledger.application.executor import BusyError, Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import AdvanceAccount, Command, ExpireReservation
 from ledger.domain.decision import Ended
-from ledger.metrics import EXPIRED
+from ledger.metrics import EXPIRED, OVERDUE_HOLD_SECONDS, SWEEPER_BACKLOG
+from ledger.store.due import (
+    DueAccount,
+    DueHold,
+    load_database_time,
+    load_due_accounts,
+    load_expired_holds,
+    load_oldest_open_hold,
+)
 
 log = structlog.get_logger()
 
-WORK_PER_TICK: Final = 500
-
-_EXPIRED_HOLDS: Final = """
-SELECT account_id, reservation_id FROM ledger.holds
-WHERE state = 'open' AND expires_at <= least($1, clock_timestamp()) ORDER BY expires_at LIMIT $2
-"""
-_DUE_ACCOUNTS: Final = """
-SELECT account_id FROM ledger.accounts WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1
-"""
+PAGE: Final = 500
+MAX_PAGES: Final = 20
+"""In one tick; what is left over comes with the next, which goes on behind it."""
 
 type UsagePassed = Callable[[], Awaitable[datetime | None]]
 """Up to which time all recorded usage is decided; None when that can't be told now."""
 
 
 class Sweeper:
-    """Bounded work per tick; what is left over comes with the next."""
+    """Bounded work per tick, page by page: what can't be changed keeps nothing behind it waiting."""
 
     def __init__(
         self, pool: asyncpg.Pool, executor: Executor, usage_passed: UsagePassed, *, tick_seconds: float = 1.0
@@ -42,35 +44,46 @@ class Sweeper:
         self._executor = executor
         self._usage_passed = usage_passed
         self._tick_seconds = tick_seconds
+        self._account = DueAccount()
+        self._hold = DueHold()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             try:
-                busy = await self.sweep()
+                await self.sweep()
             except DATABASE_ERRORS as error:
                 log.warning("sweep_failed", error=repr(error))
-                busy = False
-            await asyncio.sleep(0 if busy else self._tick_seconds)
+            await asyncio.sleep(self._tick_seconds)
 
-    async def sweep(self) -> bool:
-        """One tick; True when there may be more to do at once.
+    async def sweep(self) -> None:
+        """One tick.
 
         A hold expires only once all usage that was recorded before its deadline is decided, so a ledger that was down
         reads its backlog first.
         """
-        commands: list[Command] = [
-            AdvanceAccount(account_id=row[0]) for row in await self._pool.fetch(_DUE_ACCOUNTS, WORK_PER_TICK)
-        ]
+        now = self._executor.clock.observe(*await load_database_time(self._pool))
         passed = await self._usage_passed()
-        if passed is not None:
-            rows = await self._pool.fetch(_EXPIRED_HOLDS, passed, WORK_PER_TICK)
-            commands += [ExpireReservation(account_id=row[0], reservation_id=row[1]) for row in rows]
-        changed = await self._execute(commands)
-        return changed >= WORK_PER_TICK
+        backlog = 0
+        for _ in range(MAX_PAGES):
+            accounts = await load_due_accounts(self._pool, now, self._account, PAGE)
+            self._account = accounts[-1] if len(accounts) == PAGE else DueAccount()
+            await self._execute([AdvanceAccount(account_id=due.account_id) for due in accounts])
+            holds: Sequence[DueHold] = ()
+            if passed is not None:
+                holds = await load_expired_holds(self._pool, min(passed, now), self._hold, PAGE)
+                self._hold = holds[-1] if len(holds) == PAGE else DueHold()
+                await self._execute(
+                    [ExpireReservation(account_id=due.account_id, reservation_id=due.reservation_id) for due in holds]
+                )
+            backlog = len(accounts) + len(holds)
+            if len(accounts) < PAGE and len(holds) < PAGE:
+                break
+        SWEEPER_BACKLOG.set(backlog)
+        oldest = await load_oldest_open_hold(self._pool)
+        OVERDUE_HOLD_SECONDS.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
 
-    async def _execute(self, commands: list[Command]) -> int:
-        changed = 0
+    async def _execute(self, commands: Sequence[Command]) -> None:
         futures = []
         for command in commands:
             try:
@@ -80,10 +93,8 @@ class Sweeper:
         for future in futures:
             try:
                 answer = await future
-            except SolarisError:
-                log.exception("sweep_refused")
+            except SolarisError as error:
+                log.warning("sweep_refused", error=repr(error))
                 continue
-            changed += 1
             if isinstance(answer, Ended) and answer.changed:
                 EXPIRED.inc()
-        return changed

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
@@ -13,25 +14,31 @@ from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.domain.decide import as_of
 from ledger.domain.policy import Policy
 from ledger.store.codec import encode
-from ledger.store.read_path import load_account
+from ledger.store.read_path import is_writable, load_account
 
 log = structlog.get_logger()
 
 MAX_CONCURRENT: Final = 8
 READ_TIMEOUT_SECONDS: Final = 2.0
+MAX_UNCOMMITTED_SECONDS: Final = 3.0
+"""As long as a gateway waits for a hold."""
 
 
 class ReadResponder:
     """Reads at most `MAX_CONCURRENT` at once, each bounded in time; an error is part of the answer."""
 
-    def __init__(self, client: Client, pool: asyncpg.Pool, policy: Policy, profiles: Profiles) -> None:
+    def __init__(
+        self, client: Client, pool: asyncpg.Pool, policy: Policy, profiles: Profiles, executor: Executor
+    ) -> None:
         self._client = client
         self._pool = pool
         self._policy = policy
+        self._executor = executor
         self._profiles = profiles
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,10 +96,17 @@ class ReadResponder:
             return ProfileAnswer(error="the ledger's store does not answer")
 
     async def ready(self, _: str = "") -> ReadyAnswer:
-        """Whether the store takes a statement now."""
+        """Whether the store would take a write now, and what waits for one is not stuck."""
+        reason = await self._unready()
+        return ReadyAnswer(ready=reason is None, error=reason, time=datetime.now(UTC))
+
+    async def _unready(self) -> str | None:
+        waited = self._executor.oldest_uncommitted_seconds()
+        if waited > MAX_UNCOMMITTED_SECONDS:
+            return f"no commit for {waited:.1f} s"
         try:
             async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                await self._pool.fetchval("SELECT 1")
+                writable = await is_writable(self._pool)
         except DATABASE_ERRORS as error:
-            return ReadyAnswer(ready=False, error=f"database: {error!r}"[:200])
-        return ReadyAnswer(ready=True)
+            return f"database: {error!r}"[:200]
+        return None if writable else "database: read-only"

@@ -9,13 +9,13 @@ from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, publish_in_order
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
-from contracts.envelope import event_name
+from contracts.envelope import name_of_any_version
 from contracts.subjects import event_subject
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from ledger.messaging.topology import ensure_topology
-from ledger.metrics import RELAY_LAG, RELAYED
+from ledger.metrics import RELAY_ERRORS, RELAY_LAG, RELAY_LEADER, RELAYED
 
 log = structlog.get_logger()
 
@@ -31,6 +31,8 @@ BUSY_EVENTS: Final = 20
 POLL_SECONDS: Final = 0.25
 """Finds events of other ledger processes, whose commits nudge nobody here."""
 RETRY_SECONDS: Final = 0.5
+FROZEN_SECONDS: Final = 8
+"""Longer than the slowest publication of a leader that lives."""
 
 READ_EVENTS: Final = """
 SELECT position, account_id, id, type, data FROM ledger.events WHERE position > $1 ORDER BY position LIMIT $2
@@ -39,13 +41,13 @@ _TRY_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
 _READ_POSITION: Final = "SELECT position FROM ledger.relay WHERE name = $1"
 _STORE_POSITION: Final = """
 INSERT INTO ledger.relay (name, position) VALUES ($1, $2)
-ON CONFLICT (name) DO UPDATE SET position = excluded.position
+ON CONFLICT (name) DO UPDATE SET position = greatest(relay.position, excluded.position)
 """
 
 
 def as_message(account_id: str, event_id: object, event_type: str, data: bytes) -> Message:
-    """A stored event as it is published: its bytes unchanged, its id as the message's."""
-    return Message(event_subject(event_name(event_type), subject_token(account_id)), data, str(event_id))
+    """A stored event as it is published, of whatever version: its bytes unchanged, its id as the message's."""
+    return Message(event_subject(name_of_any_version(event_type), subject_token(account_id)), data, str(event_id))
 
 
 class Relay:
@@ -68,9 +70,11 @@ class Relay:
             try:
                 await self._lead()
             except PublishRejectedError as error:
+                RELAY_ERRORS.inc()
                 log.warning("relay_refused", error=str(error), code=error.code)
                 await self._recreate_streams()
-            except (NatsError, *DATABASE_ERRORS) as error:
+            except (NatsError, ValueError, *DATABASE_ERRORS) as error:
+                RELAY_ERRORS.inc()
                 log.warning("relay_interrupted", error=repr(error))
                 await self._recreate_streams()
             await asyncio.sleep(RETRY_SECONDS)
@@ -87,20 +91,29 @@ class Relay:
             timeout=5,
             command_timeout=10,
             # A position lost by a crash is published again; it needs no fsync of its own.
-            server_settings={"application_name": "ledger-relay", "synchronous_commit": "off"},
+            # A leader that was frozen loses its connection, and with it the lead.
+            server_settings={
+                "application_name": "ledger-relay",
+                "synchronous_commit": "off",
+                "idle_session_timeout": f"{FROZEN_SECONDS}s",
+                "transaction_timeout": f"{FROZEN_SECONDS}s",
+            },
         )
         try:
             # The leader may be another process, so there is nothing here to wait on but the lock.
             while not await connection.fetchval(_TRY_LEAD, LEADER_LOCK):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS * 4)
+            RELAY_LEADER.set(1)
             position = await connection.fetchval(_READ_POSITION, NAME) or 0
             while True:
                 position = await self._publish_after(connection, position)
         finally:
+            RELAY_LEADER.set(0)
             connection.terminate()
 
     async def _publish_after(self, connection: asyncpg.Connection, position: int) -> int:
         messages: list[Message] = []
+        stored = position
         while rows := await connection.fetch(READ_EVENTS, position, PAGE):
             messages += [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
             position = int(rows[-1]["position"])
@@ -110,10 +123,13 @@ class Relay:
             RELAY_LAG.set(0)
             await self._wait(GATHER_SECONDS)
             return position
+        # Told before it is tried: a relay that is stuck must not look as if it had nothing to do.
+        RELAY_LAG.set(position - stored)
         await publish_in_order(self._client, messages)
         await connection.execute(_STORE_POSITION, NAME, position)
         RELAYED.inc(len(messages))
         if len(messages) < BATCH:
+            RELAY_LAG.set(0)
             await self._wait(BUSY_GATHER_SECONDS if len(messages) >= BUSY_EVENTS else GATHER_SECONDS)
         else:
             RELAY_LAG.set(await connection.fetchval("SELECT max(position) FROM ledger.events") - position)

@@ -22,6 +22,7 @@ from ledger.application.profiles import Profiles
 from ledger.application.submission import Kind
 from ledger.domain import commands
 from ledger.domain.decision import Answer
+from ledger.metrics import REFUSED
 from ledger.store.codec import encode
 
 log = structlog.get_logger()
@@ -36,17 +37,20 @@ class ReserveResponder:
         self._client = client
         self._executor = executor
         self._profiles = profiles
-        self._subscription = b""
+        self._subscriptions: list[bytes] = []
 
     def start(self) -> None:
-        self._subscription = self._client.subscribe(
-            f"{subjects.RESERVE_PREFIX}.*", self._receive, queue=subjects.LEDGER_QUEUE
-        )
+        """One process gets a request; one that was not answered is asked again of all, and ids make that harmless."""
+        self._subscriptions = [
+            self._client.subscribe(f"{subjects.RESERVE_PREFIX}.*", self._receive, queue=subjects.LEDGER_QUEUE),
+            self._client.subscribe(f"{subjects.RESERVE_AGAIN_PREFIX}.*", self._receive),
+        ]
 
     def stop_receiving(self) -> None:
         """Take no new request; those in the executor are still answered."""
         with contextlib.suppress(NatsError):
-            self._client.unsubscribe(self._subscription)
+            for subscription in self._subscriptions:
+                self._client.unsubscribe(subscription)
 
     def _receive(self, message: Message) -> None:
         try:
@@ -88,13 +92,18 @@ class ReserveResponder:
             case Granted() as granted:
                 self._reply(reply_subject, ReserveAnswer(granted=granted))
             case Refused() as refused:
+                self._count(refused.code)
                 localised = self._profiles.localised(request.account_id, refused)
                 self._reply(reply_subject, ReserveAnswer(refused=localised))
             case _:
                 self._refuse(reply_subject, request.reservation_id, RefusalCode.INVALID_REQUEST)
 
     def _refuse(self, reply_subject: str, reservation_id: str, code: RefusalCode) -> None:
+        self._count(code)
         self._reply(reply_subject, ReserveAnswer(refused=Refused(reservation_id=reservation_id, code=code)))
+
+    def _count(self, code: RefusalCode) -> None:
+        REFUSED.labels(code.value).inc()
 
     def _reply(self, reply_subject: str, answer: ReserveAnswer) -> None:
         """Send an answer. One that can't be sent is dropped: the asker asks again with the same id."""

@@ -1,7 +1,6 @@
 """Reads `usage.recorded` from JetStream in batches and acknowledges after the commit."""
 
 import asyncio
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -14,7 +13,6 @@ from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
 from contracts import subjects
 from contracts.accounts import subject_token
-from contracts.deadletters import DeadLetter
 from contracts.envelope import MESSAGE_ID_HEADER, event_adapter
 from contracts.errors import SolarisError, UnavailableError
 from contracts.events import UsageRecorded
@@ -29,7 +27,6 @@ from ledger.domain.commands import SettleUsage
 from ledger.domain.decision import Answer
 from ledger.messaging.topology import ensure_topology
 from ledger.metrics import DEAD_LETTERS
-from ledger.store.codec import encode
 from ledger.store.dead_letters import store_dead_letter
 
 log = structlog.get_logger()
@@ -126,7 +123,7 @@ class UsageConsumer:
                 await asyncio.sleep(0.02)
 
     async def _give_up(self, puller: Puller, message: Message, reason: str) -> None:
-        """Keep payload and reason, announce it, and only then take the message off the queue."""
+        """Keep payload and reason, and only then take the message off the queue."""
         message_id = message.header(MESSAGE_ID_HEADER) or sha256(message.payload).hexdigest()
         number = await store_dead_letter(
             self._pool,
@@ -139,19 +136,7 @@ class UsageConsumer:
         if number is not None:
             DEAD_LETTERS.inc()
             log.error("usage_dead_lettered", dead_letter=f"ledger:{number}", reason=reason)
-            self._announce(number, message.subject, reason)
         puller.terminate(message)
-
-    def _announce(self, number: int, subject: str, reason: str) -> None:
-        announcement = DeadLetter(
-            id=f"ledger:{number}",
-            service="ledger",
-            consumer=subjects.LEDGER_USAGE_CONSUMER,
-            subject=subject,
-            reason=reason,
-            failed_at=datetime.now(UTC),
-        )
-        self._client.publish(subjects.dead_letter("ledger", subjects.LEDGER_USAGE_CONSUMER), encode(announcement))
 
 
 def _storable(text: str) -> str:

@@ -8,7 +8,7 @@ from contracts import subjects
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from ledger.metrics import USAGE_PASSED
+from ledger.metrics import STREAM_PENDING, USAGE_PASSED
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ class UsageWatermark:
             log.debug("watermark_unknown", error=repr(error))
             self._observed = None
             return None
+        STREAM_PENDING.set((consumer.num_pending or 0) + (consumer.num_ack_pending or 0))
         observed_at, last_sequence = self._observed
         acknowledged = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
         if acknowledged >= last_sequence or not (consumer.num_pending or consumer.num_ack_pending):

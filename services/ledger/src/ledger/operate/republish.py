@@ -9,7 +9,7 @@ from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, provision, publish_in_order
 from chassis.nats import connect
 from contracts.accounts import subject_token
-from contracts.envelope import event_name
+from contracts.envelope import name_of_any_version
 from contracts.errors import UnavailableError
 from contracts.subjects import event_subject
 from contracts.topology import CONSUMERS, STREAMS
@@ -64,7 +64,8 @@ async def _publish(
     async with connection.transaction(readonly=True):
         async for rows in rows_between(connection, first, min(last, newest), size=BATCH):
             messages = [
-                Message(event_subject(event_name(row[4]), subject_token(row[1])), row[6], str(row[3])) for row in rows
+                Message(event_subject(name_of_any_version(row[4]), subject_token(row[1])), row[6], str(row[3]))
+                for row in rows
             ]
             try:
                 await publish_in_order(client, messages)

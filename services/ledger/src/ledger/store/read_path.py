@@ -19,6 +19,14 @@ async def load_account(
     return None if row is None else (decode_account(row[0]), row[1])
 
 
+async def is_writable(connection: asyncpg.Pool | asyncpg.Connection) -> bool:
+    """Whether a write would be taken: a standby, or a database set read-only, answers reads alone."""
+    writable: bool = await connection.fetchval(
+        "SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::boolean"
+    )
+    return writable
+
+
 async def load_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str) -> Profile | None:
     """What is known of the person; None if nothing is."""
     row = await connection.fetchrow("SELECT email, name, locale FROM ledger.profiles WHERE account_id = $1", account_id)

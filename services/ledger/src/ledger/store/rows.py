@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec import Struct
+from prometheus_client import Counter
 
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
@@ -64,10 +65,10 @@ class BatchState:
     unseen: set[Key] = field(default_factory=set)
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
-    def premises(self) -> "Premises":
+    def premises(self, *, confirm_time: bool = True) -> "Premises":
         """What the decisions to come take for granted; to be asked before the first of them."""
         versions = {account_id: chained.account.version for account_id, chained in self.accounts.items()}
-        return Premises(versions, self.clock, self.unseen, frozenset(self.holds))
+        return Premises(versions, self.clock if confirm_time else None, self.unseen, frozenset(self.holds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,11 @@ class Premises:
 
 @dataclass(slots=True)
 class Changes:
-    """The rows to write, in the order of decision, and the debt that each account made."""
+    """The rows to write, in the order of decision, and what is to be counted of an account once they are written."""
 
     events: list[EventRow] = field(default_factory=list)
     accounts: dict[str, ChainedAccount] = field(default_factory=dict)
     holds: dict[Key, Hold] = field(default_factory=dict)
     commands: dict[Key, StoredCommand] = field(default_factory=dict)
     audit: list[tuple[str, AuditEntry]] = field(default_factory=list)
-    debt: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def empty(self) -> bool:
-        return not (self.events or self.holds or self.commands or self.audit)
+    counts: list[tuple[str, Counter, int]] = field(default_factory=list)
