@@ -71,6 +71,7 @@ class ScriptedLedger:
 
     async def listen(self) -> None:
         await self.client.subscribe(f"{subjects.RESERVE_PREFIX}.*", queue=subjects.LEDGER_QUEUE, cb=self._reserve)
+        await self.client.subscribe(f"{subjects.RESERVE_AGAIN_PREFIX}.*", cb=self._reserve)
         await self.client.subscribe(subjects.READ_READY, queue=subjects.LEDGER_QUEUE, cb=self._ready)
         await self.client.subscribe("solaris.usage.recorded.*", cb=self._usage)
         await self.client.flush()

@@ -6,10 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import nats
 import pytest
 import pytest_asyncio
+from contracts import subjects
 from contracts.errors import RefusalCode
 from contracts.usage import Outcome, TokenUsage, UsageSource
+from nats.aio.msg import Msg
 
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
 from tests.integration.gateway.raw_http import ask, chat
@@ -165,3 +168,24 @@ async def test_outage_of_the_ledger_does_not_slow_a_forgiving_gateway_down(
             for _ in range(5):
                 assert (await ask(gateway.port, chat())).status == 200
             assert time.monotonic() - started < 1.0
+
+
+async def test_a_ledger_that_does_not_answer_delays_a_call_and_fails_none(
+    gateway: GatewayProcess, ledger: ScriptedLedger, nats_url: str
+) -> None:
+    """One of two is frozen: half of the reserves reach it first, and go on to the other."""
+    frozen: list[bytes] = []
+    client = await nats.connect(nats_url)
+
+    async def never_answer(message: Msg) -> None:
+        frozen.append(message.data)
+
+    await client.subscribe(f"{subjects.RESERVE_PREFIX}.*", queue=subjects.LEDGER_QUEUE, cb=never_answer)
+    await client.flush()
+    try:
+        replies = await asyncio.gather(*(ask(gateway.port, chat()) for _ in range(40)))
+    finally:
+        await client.close()
+    assert {reply.status for reply in replies} == {200}
+    assert len(frozen) > 0
+    assert len(ledger.reserves) == 40

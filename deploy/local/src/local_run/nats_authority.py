@@ -58,8 +58,9 @@ USERS: Final = (
         name="gateway",
         publish=(
             "solaris.usage.>",
-            f"{subjects.RESERVE_PREFIX}.>",
-            "solaris.rpc.ledger.read.>",
+            f"{subjects.RESERVE_PREFIX}.*",
+            f"{subjects.RESERVE_AGAIN_PREFIX}.*",
+            subjects.READ_READY,
         ),
         subscribe=(_inbox("gateway"),),
     ),

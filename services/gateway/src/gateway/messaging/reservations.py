@@ -15,10 +15,13 @@ from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
 from nats.errors import Error, NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 
 log = structlog.get_logger()
 
 READY_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 0.3
+"""A ledger that has not answered by then may be frozen: all of them are asked."""
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 0.4
 _AGAIN: Final = frozenset({RefusalCode.BUSY, RefusalCode.LEDGER_UNAVAILABLE})
@@ -62,7 +65,9 @@ class Reserver:
         Without an answer a `patient` caller is refused, and waits until the deadline. Any other goes on without a
         hold, and waits for one attempt at most: an outage of the ledger must not slow every chat down.
         """
-        subject = f"{subjects.RESERVE_PREFIX}.{subject_token(command.account_id)}"
+        token = subject_token(command.account_id)
+        one, all_of_them = f"{subjects.RESERVE_PREFIX}.{token}", f"{subjects.RESERVE_AGAIN_PREFIX}.{token}"
+        subject, attempt_seconds = one, min(AGAIN_SECONDS, self._attempt_seconds)
         payload = _encode(command)
         ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
         pause = _FIRST_PAUSE_SECONDS
@@ -71,12 +76,17 @@ class Reserver:
         while (left := ends_at - time.monotonic()) > 0:
             if not (await self._client.wait_connected(left) if patient else self._client.is_connected):
                 break
-            seconds = max(0.001, min(self._attempt_seconds, ends_at - time.monotonic()))
+            seconds = max(0.001, min(attempt_seconds, ends_at - time.monotonic()))
             try:
                 answer = _decode_reserve(await self._client.request(subject, payload, seconds=seconds))
             except NoRespondersError:
-                reason = "no ledger is listening"
-            except (Error, TimeoutError) as error:
+                # An older ledger does not hear what is asked of all.
+                subject, reason = one, "no ledger is listening"
+            except (NatsTimeoutError, TimeoutError):
+                doubtful, reason = True, "no answer"
+                subject, attempt_seconds = all_of_them, self._attempt_seconds
+                continue
+            except Error as error:
                 doubtful, reason = True, type(error).__name__
             except (msgspec.MsgspecError, ValueError):
                 log.error("reserve_answer_unreadable", request_id=command.reservation_id)  # noqa: TRY400  no secrets
