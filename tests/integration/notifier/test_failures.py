@@ -5,12 +5,17 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 import asyncpg
+import pytest
 from contracts.reads import ProfileAnswer
 from contracts.reservations import Profile
 from local_run.ports import any_free
+from notifier import courier
 from notifier.domain.retries import RetryPolicy
+from notifier.store import mails
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
@@ -228,6 +233,30 @@ async def test_a_process_killed_between_sending_and_remembering_sends_the_same_m
     async with running_process(variables):
         await eventually(lambda: _has(database, "killed", ["sent"]), 30)
     assert [mail["Message-ID"] for mail in mailbox.mails] == [mailbox.mails[0]["Message-ID"]] * 2
+
+
+async def test_a_taken_mail_is_marked_once_the_database_is_back(
+    ledger: Ledger,
+    mailbox: Mailbox,
+    migrated_url: str,
+    nats_url: str,
+    database: Database,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish, failures = mails.finish, [OSError("away")] * 6
+
+    async def finish_later(engine: AsyncEngine, mail: mails.Mail, statuses: Mapping[int, str]) -> bool:
+        if failures:
+            raise failures.pop()
+        return await finish(engine, mail, statuses)
+
+    monkeypatch.setattr(mails, "finish", finish_later)
+    monkeypatch.setattr(courier, "MARK_DELAYS_SECONDS", (0.01,) * len(courier.MARK_DELAYS_SECONDS))
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await ledger.publish(event("marked", threshold(80)))
+        await eventually(lambda: _has(database, "marked", ["sent"]))
+    assert mailbox.kinds == ["threshold-80"]
 
 
 async def test_events_wait_for_a_database_that_is_away(

@@ -53,6 +53,12 @@ async def test_old_rows_go_in_batches_and_young_ones_stay(rule: Rule, migrated_u
     assert len(waiting) == 1
 
 
+async def test_the_service_s_role_may_delete_what_is_old(database: Database) -> None:
+    for rule in RULES:
+        query = "SELECT has_table_privilege('solaris_notifier', $1, 'DELETE')"
+        assert (await database.rows(query, str(rule.table)))[0][0], rule.table.name
+
+
 @pytest.mark.parametrize("name", ["messages", "inbox", "dead_letters"])
 async def test_what_is_old_is_found_by_index(name: str, migrated_url: str) -> None:
     rule = next(rule for rule in RULES if rule.table.name == name)

@@ -18,6 +18,8 @@ from notifier.mail.names import MAX_NAME_LENGTH, first_name
         ("Kamehameha\u02bbike", "Kamehameha\u02bbike"),
         ("Ana-Maria", "Ana-Maria"),
         ("Jean\u2011Luc Picard", "Jean\u2011Luc"),
+        ("ג'ורג' כהן", "ג'ורג'"),
+        ("བསྟན་འཛིན", "བསྟན་འཛིན"),
         ("Gal·la Placídia", "Gal·la"),
         ("محمد علي", "محمد"),
         ("مُحَمَّد", "مُحَمَّد"),

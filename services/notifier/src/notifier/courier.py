@@ -32,8 +32,8 @@ from notifier.store.dead_letters import GivenUp
 from notifier.store.mails import Claim, Mail
 from notifier.store.tables import MAIL_CONSUMER, NO_ADDRESS, OVERTAKEN, SENT, STALE, TOLD
 
-MARK_TRIES: Final = 3
-MARK_DELAY_SECONDS: Final = 1.0
+MARK_DELAYS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+"""A taken mail that is not marked is sent again: the database is waited for, for two minutes."""
 
 log = structlog.get_logger()
 _notices: TypeAdapter[list[Notice]] = TypeAdapter(list[Notice])
@@ -187,13 +187,13 @@ class Courier:
         return True
 
     async def _mark_sent(self, mail: Mail, statuses: Mapping[int, str]) -> None:
-        for attempt in range(1, MARK_TRIES + 1):
+        for delay in (*MARK_DELAYS_SECONDS, None):
             try:
                 await mails.finish(self.engine, mail, statuses)
             except DATABASE_ERRORS:
-                if attempt == MARK_TRIES:
+                if delay is None:
                     raise
-                await asyncio.sleep(MARK_DELAY_SECONDS)
+                await asyncio.sleep(delay)
             else:
                 return
 

@@ -7,8 +7,10 @@ from typing import Final
 MAX_NAME_LENGTH: Final = 40
 MAX_MARKS_IN_A_ROW: Final = 4
 """Tibetan stacks that many; what writes more wants to cover the lines around it."""
-_JOINERS: Final = frozenset("'\u2018\u2019-\u2010\u2011\u200c\u200d")
-"""Apostrophes, hyphens, and the joiners without which Persian and Indic names are misspelt: only between letters."""
+_APOSTROPHES: Final = frozenset("'\u2018\u2019\u05f3")
+"""After a letter; Hebrew ends names with one."""
+_JOINERS: Final = frozenset("-\u2010\u2011\u200c\u200d\u0f0b")
+"""Hyphens, and the signs without which Persian, Indic and Tibetan names are misspelt: only between letters."""
 _SEPARATORS: Final = re.compile(r"[\s\u30fb\uff65]+")
 """White space, and the dot between the parts of a foreign name in Japanese."""
 _EMOJI_PARTS: Final = re.compile("[\u20e3\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
@@ -46,11 +48,13 @@ def _is_name(word: str) -> bool:
             before, marks = "letter", 0
         elif category in {"Mn", "Mc"} and before == "letter" and marks < MAX_MARKS_IN_A_ROW:
             marks += 1
+        elif before == "letter" and character in _APOSTROPHES:
+            before = "apostrophe"
         elif before == "letter" and (character in _JOINERS or _is_catalan_dot(word, position)):
             before = "joiner"
         else:
             return False
-    return before == "letter"
+    return before in {"letter", "apostrophe"}
 
 
 def _is_catalan_dot(word: str, position: int) -> bool:
