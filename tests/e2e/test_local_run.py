@@ -1,5 +1,6 @@
 """The local run as a person handles it: start, stop, kill, start again, twice side by side."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -55,6 +56,42 @@ def test_a_killed_process_of_any_kind_is_replaced_and_calls_are_answered_again(n
     )
     assert answer.usage is not None
     assert answer.usage.total_tokens == 13
+
+
+def _children(stack: Stack) -> dict[int, str]:
+    """Pids and command lines of the supervisor's own children that live (Linux)."""
+    listed = Path(f"/proc/{stack.supervisor_pid}/task/{stack.supervisor_pid}/children").read_text().split()
+    commands = {}
+    for pid in listed:
+        with contextlib.suppress(OSError):
+            if command := Path(f"/proc/{pid}/cmdline").read_bytes():  # empty: ended, not yet reaped
+                commands[int(pid)] = command.replace(bytes(1), b" ").decode(errors="replace")
+    return commands
+
+
+def test_while_nothing_can_be_written_down_all_is_restarted_once_and_stopped_in_order(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    running = stack.processes()
+    # As on a full disk: the record of what runs can't be replaced, since what it is written to first is a folder.
+    obstacle = stack.directory / f"processes.json.{stack.supervisor_pid}"
+    obstacle.mkdir()
+    for service in ("gateway", "ledger", "notifier", "nats"):
+        os.kill(running[service], signal.SIGKILL)
+        eventually_blocking(lambda: f"{service} " in stack.output(), 10)  # noqa: B023  run at once
+    eventually_blocking(lambda: len(_children(stack)) == len(EVERYTHING), 20, message="all run again")
+    stack.wait_answering()
+    assert stack.output().count("`make ps` is not up to date") == 1
+    children = _children(stack)
+    assert len(children) == len(EVERYTHING)  # none twice
+    assert not {running[service] for service in ("gateway", "ledger", "notifier", "nats")} & set(children)
+    obstacle.rmdir()
+    eventually_blocking(lambda: set(stack.processes().values()) == set(children), 10, message="written down later")
+    obstacle.mkdir()
+    assert stack.stop() < 10
+    assert stack.exit_code == 0
+    assert stack.output().splitlines()[-1] == "stopped"
+    assert "Traceback" not in stack.output()
+    assert _all_dead(children)
 
 
 def test_stopping_leaves_nothing_behind_and_the_second_start_is_quick_and_keeps_all(new_stack: NewStack) -> None:

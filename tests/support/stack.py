@@ -118,6 +118,11 @@ class Stack:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """The supervisor's; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     # --- processes ---
 
     def processes(self) -> dict[str, int]:

@@ -40,6 +40,12 @@ class DiskRecovery:
         """Look now and then, until cancelled."""
         while True:
             await asyncio.sleep(self._check_seconds)
-            if self._is_ill and self._free_bytes(self._directory) >= ENOUGH_FREE_BYTES:
+            if self._is_ill and self._has_room():
                 self._is_ill = False
                 self._restart()
+
+    def _has_room(self) -> bool:
+        try:
+            return self._free_bytes(self._directory) >= ENOUGH_FREE_BYTES
+        except OSError:
+            return False

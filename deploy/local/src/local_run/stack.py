@@ -1,6 +1,7 @@
 """The whole stack as processes: the order in which they start, stand and stop."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -48,6 +49,7 @@ STOP_ORDER: Final[tuple[tuple[tuple[str, ...], float], ...]] = (
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _READY_POLL_SECONDS: Final = 0.05
 _STILL_WAITING_SECONDS: Final = 15.0
+_RECORD_RETRY_SECONDS: Final = 2.0
 
 
 class StackError(Exception):
@@ -80,7 +82,8 @@ class Stack:
             passwords={user.name: secrets[f"nats_{user.name}"] for user in USERS},
         )
         self._disk_recovery = DiskRecovery(folder.path, self._restart_nats)
-        self._watching: asyncio.Task[None] | None = None
+        self._record_is_old = False
+        self._watching: list[asyncio.Task[None]] = []
         self.addresses = self._find_addresses(ports)
 
     def _find_addresses(self, ports: Mapping[str, int]) -> Addresses:
@@ -124,7 +127,8 @@ class Stack:
             StackError, PostgresError, NatsError: a part can't be set up.
         """
         self._folder.clear_run()
-        self._watching = asyncio.create_task(self._disk_recovery.run(), name="disk-recovery")
+        watches = {"disk-recovery": self._disk_recovery.run(), "record": self._keep_record()}
+        self._watching = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
         await asyncio.gather(self._start_helpers(), self._start_nats(), self._start_postgres())
         await asyncio.gather(*(self._migrate(service) for service in MIGRATED))
         for service in SERVICES:
@@ -134,11 +138,15 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything in order, within the sum of the times of `STOP_ORDER`."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
         for names, seconds in STOP_ORDER:
-            await asyncio.gather(*(self._running[name].stop(seconds) for name in names if name in self._running))
-        self._folder.clear_run()
+            stops = (self._running[name].stop(seconds) for name in names if name in self._running)
+            for failure in await asyncio.gather(*stops, return_exceptions=True):
+                if failure is not None:  # the next ones stop all the same
+                    self._log("local_run", f"a stop failed: {failure!r}".encode())
+        with contextlib.suppress(OSError):
+            self._folder.clear_run()
         for log in self._logs.values():
             log.close()
 
@@ -147,7 +155,8 @@ class Stack:
         for supervised in self._running.values():
             if supervised.pid is not None:
                 number = signal.SIGQUIT if supervised.program.name == "postgres" else signal.SIGKILL
-                os.kill(supervised.pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(supervised.pid, number)
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:
@@ -165,7 +174,8 @@ class Stack:
         pid = self._running["nats"].pid
         if pid is not None:
             self._log("local_run", b"the disk has room again: restarting nats, which does not recover by itself")
-            os.kill(pid, signal.SIGINT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
 
     async def _start_postgres(self) -> None:
         if self._outside_database is not None:
@@ -178,7 +188,7 @@ class Stack:
         await prepare_database(self._postgres, passwords, self._secrets["postgres_operator"])
 
     async def _start(self, program: Program, prepare: Callable[[], None] | None = None) -> asyncio.subprocess.Process:
-        supervised = Supervised(program, on_line=self._log, on_change=self._save_processes, prepare=prepare)
+        supervised = Supervised(program, on_line=self._log, on_change=self._record_processes, prepare=prepare)
         self._running[program.name] = supervised
         return await supervised.start()
 
@@ -230,6 +240,20 @@ class Stack:
         if text.strip() and not is_routine(service, text):
             self._console.log(render(service, text, datetime.now(UTC).astimezone(), colour=self._console.is_terminal))
 
-    def _save_processes(self) -> None:
+    def _record_processes(self) -> None:
+        """Write down what runs. A full disk keeps nothing from running: it is said once, and tried again later."""
         pids = {name: pid for name, one in self._running.items() if (pid := one.pid) is not None}
-        self._folder.save_processes({name: RecordedProcess(pid, start_ticks(pid)) for name, pid in pids.items()})
+        try:
+            self._folder.save_processes({name: RecordedProcess(pid, start_ticks(pid)) for name, pid in pids.items()})
+        except OSError as error:
+            if not self._record_is_old:
+                self._log("local_run", f"`make ps` is not up to date: {error.strerror}; all runs on".encode())
+            self._record_is_old = True
+        else:
+            self._record_is_old = False
+
+    async def _keep_record(self) -> None:
+        while True:
+            await asyncio.sleep(_RECORD_RETRY_SECONDS)
+            if self._record_is_old:
+                self._record_processes()

@@ -1,7 +1,6 @@
 """Keeps one program running: starts it again when it dies, with a bounded wait, for ever."""
 
 import asyncio
-import contextlib
 import os
 import time
 from asyncio.subprocess import Process
@@ -20,8 +19,8 @@ _MAX_LINE_BYTES: Final = 256 * 1024
 class Supervised:
     """One program and its present process.
 
-    `on_line` gets each line of output without its end, `on_change` is called when the pid changes. `prepare` runs
-    before every start.
+    `on_line` gets each line of output without its end, `on_change` is called when the pid changes; neither can fail.
+    `prepare` runs before every start and may raise OSError: then the start is tried again.
     """
 
     def __init__(
@@ -55,8 +54,7 @@ class Supervised:
         """End the program and don't start it again; it is killed when it takes longer."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)  # however it ended, the process must end too
         if self._process is not None:
             await process.stop(self._process, self.program, timeout_seconds)
         self._on_change()

@@ -28,8 +28,11 @@ def run(*, stop_with_parent: bool) -> int:
     try:
         return asyncio.run(_run())
     except (DataFolderError, PortError) as error:
-        sys.stderr.write(f"cannot start: {error}\n")
-        return 1
+        reason = str(error)
+    except OSError as error:
+        reason = _system_reason(error)
+    sys.stderr.write(f"cannot start: {reason}\n")
+    return 1
 
 
 async def _run() -> int:
@@ -86,9 +89,13 @@ def _failure(starting: "asyncio.Task[None]") -> str | None:
         case StackError() | PostgresError() | NatsError() | DataFolderError():
             return str(error)
         case OSError():
-            return f"{error.filename or 'the system'}: {error.strerror}"
+            return _system_reason(error)
         case _:
             raise error
+
+
+def _system_reason(error: OSError) -> str:
+    return f"{error.filename or 'the system'}: {error.strerror or error}"
 
 
 async def _stop(stack: Stack, stop: "asyncio.Queue[None]") -> None:
