@@ -1,7 +1,8 @@
 """What a service refuses to start with, and says so by the variable's name."""
 
 import pytest
-from chassis.settings import NatsUrl, ServiceSettings
+from chassis.setting_types import NatsUrl
+from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -1,57 +1,129 @@
-"""What every service reads from the environment, prefix `SOLARIS_`."""
+"""What every service reads from the environment, prefix `SOLARIS_`, and how it says what it can't use."""
 
+import os
+from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from typing import Any, Final, Self
 
-from pydantic import AfterValidator, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
+from chassis.setting_types import Brand, Host, Locale, LogLevel, TimeZoneName, WebUrl, did_you_mean
 
-def _check_nats_url(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("nats", "tls") or not parts.hostname):
-        raise ValueError("must be nats://host:port or tls://host:port, with a user and password where needed")
-    return url
-
-
-NatsUrl = Annotated[str, AfterValidator(_check_nats_url)]
-"""Empty where a part of the service can do without."""
+PREFIX: Final = "SOLARIS_"
+_MAX_SHOWN_LENGTH: Final = 100
+_NUMBERS: Final = {"int_parsing", "int_from_float", "int_parsing_size", "int_type", "float_parsing", "finite_number"}
+_BOUNDS: Final = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
 
-class ServiceSettings(BaseSettings):
-    """Base of each service's settings class; the class is the full list of what that service reads."""
+class SettingsError(Exception):
+    """Variables that can't be used; the text is one line that names each with its value, if no secret, and a remedy."""
 
-    model_config = SettingsConfigDict(env_prefix="SOLARIS_", extra="ignore", frozen=True)
 
-    host: str = "127.0.0.1"
+class ServiceSettings(BaseModel):
+    """Base of each service's settings class; the class is the full list of what that service reads.
+
+    A field's description says what to set, for the message when it is missing. A field that holds a secret is a
+    `SecretStr`, or has `repr=False`: its value is never shown.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    instance: str = ""
+    """Told with every answer about health: whoever started the service knows it by this from a stranger's."""
+    host: Host = "127.0.0.1"
     data_dir: Path = Path(".solaris")
-    log_level: str = "info"
-    timezone: str = "America/Sao_Paulo"
-    locale: str = "pt-BR"
-    brand: str = "IA SOLARIS"
-    public_url: str = "http://127.0.0.1:8080"
-    shutdown_seconds: float = 8.0
+    log_level: LogLevel = "info"
+    timezone: TimeZoneName = "America/Sao_Paulo"
+    locale: Locale = "pt-BR"
+    brand: Brand = "IA SOLARIS"
+    public_url: WebUrl = "http://127.0.0.1:8080"
+    shutdown_seconds: float = Field(default=8.0, ge=0, le=3600)
 
-    @field_validator("timezone")
     @classmethod
-    def _known_time_zone(cls, value: str) -> str:
-        ZoneInfo(value)
-        return value
+    def variables(cls) -> frozenset[str]:
+        """Names of the environment variables that it reads."""
+        return frozenset(map(_variable, cls.model_fields))
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The settings that the environment makes; a variable that is empty counts as one that is not set.
+
+        Raises:
+            SettingsError: a variable is missing or invalid.
+        """
+        values = {field: value for field in cls.model_fields if (value := environment.get(_variable(field)))}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError("; ".join(cls._problem(item, values) for item in error.errors())) from None
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment.
+        """Read this process's environment.
 
         Raises:
-            SystemExit: a variable is missing or invalid; the message names it and never shows a value.
+            SystemExit: a variable is missing or invalid; the message is that of `SettingsError`.
         """
         try:
-            return cls()
-        except ValidationError as error:
-            problems = "; ".join(
-                f"SOLARIS_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-                for item in error.errors()
-            )
-            raise SystemExit(f"cannot start: {problems}") from None
+            return cls.read(os.environ)
+        except SettingsError as error:
+            raise SystemExit(f"cannot start: {error}") from None
+
+    @classmethod
+    def _problem(cls, item: Any, values: Mapping[str, str]) -> str:  # Any: pydantic's details of one error
+        if not item["loc"]:  # a rule about several; its words name them
+            return str(item["ctx"]["error"])
+        name = str(item["loc"][0])
+        field = cls.model_fields[name]
+        if item["type"] == "missing":
+            return f"{_variable(name)} is not set: {field.description or 'it is required'}"
+        shown = "" if _is_secret(field) else f"={_shown(values[name])}"
+        return f"{_variable(name)}{shown}: {_remedy(item, field, values[name])}"
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return not field.repr or "SecretStr" in str(field.annotation)
+
+
+def _shown(value: str) -> str:
+    if "://" in value and "@" in value:
+        return "(not shown: it may hold a password)"
+    text = value if value.isprintable() and " " not in value else repr(value)
+    return text if len(text) <= _MAX_SHOWN_LENGTH else text[:_MAX_SHOWN_LENGTH] + "…"
+
+
+def _remedy(item: Any, field: FieldInfo, value: str) -> str:  # Any: as above
+    kind = item["type"]
+    if kind == "value_error":
+        return str(item["ctx"]["error"])
+    if kind == "enum" and isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        known = [str(member.value) for member in field.annotation]
+        return f"must be one of {', '.join(known)}{did_you_mean(value, known)}"
+    if kind in _NUMBERS | _BOUNDS:
+        whole = "int" in str(field.annotation)
+        return f"must be a {'whole number' if whole else 'number'}{_bounds(field)}"
+    if kind == "bool_parsing":
+        return "must be true or false"
+    return str(item["msg"])
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = []
+    for rule in field.metadata:
+        match rule:
+            case Ge(ge):
+                words.append(f"from {ge}")
+            case Gt(gt):
+                words.append(f"above {gt}")
+            case Le(le):
+                words.append(f"up to {le}")
+            case Lt(lt):
+                words.append(f"below {lt}")
+    return "".join(f" {word}" for word in words)

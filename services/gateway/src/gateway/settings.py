@@ -4,13 +4,14 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final, Self
 
-from chassis.settings import NatsUrl, ServiceSettings
+from chassis.setting_types import NatsUrl, WebUrl, check_strength
+from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepted with the development key alone
 _MIN_KEY_LENGTH: Final = 12
-_MIN_SECRET_LENGTH: Final = 16
+_MIN_DIFFERENT_CHARACTERS: Final = 5
 _MAX_URL_LENGTH: Final = 120
 _LONGEST_CALL_SECONDS: Final = 600.0
 
@@ -35,9 +36,9 @@ class GatewaySettings(ServiceSettings):
 
     gateway_port: int = Field(default=8000, ge=0, le=65535)
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    upstream_url: str
+    upstream_url: WebUrl = Field(description="set it to the address of LiteLLM or another OpenAI-compatible upstream")
     upstream_api_key: SecretStr | None = None
-    gateway_keys: SecretStr
+    gateway_keys: SecretStr = Field(description="set it to the keys of those who may call, with commas between")
     gateway_secret: SecretStr = SecretStr("")
 
     enforcement: Enforcement = Enforcement.ENFORCE
@@ -59,26 +60,32 @@ class GatewaySettings(ServiceSettings):
 
     @field_validator("upstream_url", "public_url")
     @classmethod
-    def _http_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or len(value) > _MAX_URL_LENGTH:
-            raise ValueError(f"must be an http or https URL of at most {_MAX_URL_LENGTH} characters")
-        return value.rstrip("/")
+    def _short_url(cls, value: str) -> str:
+        if len(value) > _MAX_URL_LENGTH:
+            raise ValueError(f"must have at most {_MAX_URL_LENGTH} characters")
+        return value
 
     @field_validator("gateway_keys")
     @classmethod
     def _strong_keys(cls, value: SecretStr) -> SecretStr:
         keys = _split(value)
-        if not keys or any(len(key) < _MIN_KEY_LENGTH for key in keys):
-            raise ValueError(f"must name comma-separated keys of at least {_MIN_KEY_LENGTH} characters")
+        if not keys or any(len(key) < _MIN_KEY_LENGTH or len(set(key)) < _MIN_DIFFERENT_CHARACTERS for key in keys):
+            raise ValueError(
+                f"must name comma-separated keys of at least {_MIN_KEY_LENGTH} characters that nobody guesses"
+            )
         return value
 
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
         local = DEVELOPMENT_KEY in self.keys and _is_loopback(self.host)
         if DEVELOPMENT_KEY in self.keys and not local:
-            raise ValueError("SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone")
-        if len(self.gateway_secret.get_secret_value()) < _MIN_SECRET_LENGTH and not local:
-            raise ValueError(f"SOLARIS_GATEWAY_SECRET: must have at least {_MIN_SECRET_LENGTH} characters")
+            raise ValueError(
+                f"SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone, and SOLARIS_HOST={self.host} "
+                "opens it to others; set keys of your own"
+            )
+        weakness = check_strength(self.gateway_secret.get_secret_value())
+        if weakness is not None and not local:
+            raise ValueError(f"SOLARIS_GATEWAY_SECRET: {weakness}")
         asked = self.request_seconds
         if asked is not None and asked + self.reserve_deadline_seconds > self.hold_ttl_seconds * 0.9:
             raise ValueError("SOLARIS_REQUEST_SECONDS: must end well before SOLARIS_HOLD_TTL_SECONDS")

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
+from chassis.setting_types import did_you_mean
 from contracts.events import RateLimits, Rates
 from contracts.limits import MAX_INTEGER
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -126,9 +127,17 @@ def load_policy(settings: LedgerSettings) -> Policy:
     Raises:
         CatalogError: the catalog can't be used, or lacks the default plan.
     """
-    catalog = load_catalog(settings.catalog)
+    try:
+        catalog = load_catalog(settings.catalog)
+    except CatalogError as error:
+        raise CatalogError(f"SOLARIS_CATALOG={error}") from error
     if settings.default_plan not in catalog.plans:
-        raise CatalogError(f"{settings.catalog}: no plan {settings.default_plan!r}, which SOLARIS_DEFAULT_PLAN names")
+        plans = sorted(catalog.plans)
+        hint = did_you_mean(settings.default_plan, plans)
+        raise CatalogError(
+            f"SOLARIS_DEFAULT_PLAN={settings.default_plan}: must be one of {', '.join(plans)}, "
+            f"the plans of {settings.catalog}{hint}"
+        )
     return Policy(
         catalog=catalog,
         default_plan=settings.default_plan,

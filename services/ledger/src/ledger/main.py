@@ -73,9 +73,9 @@ def main() -> None:
     settings = LedgerSettings.load()
     configure_logging("ledger", settings.log_level)
     if not settings.nats_url:
-        raise SystemExit("cannot start: SOLARIS_NATS_URL: Field required")
+        raise SystemExit("cannot start: SOLARIS_NATS_URL is not set: set it to nats://user:password@host:4222")
     try:
         policy = load_policy(settings)
     except CatalogError as error:
-        raise SystemExit(f"cannot start: SOLARIS_CATALOG: {error}") from None
+        raise SystemExit(f"cannot start: {error}") from None
     run(run_ledger(settings, policy))

@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 from chassis.logging import configure_logging
 from chassis.migrations import MigrationError, migrate
+from chassis.setting_types import DatabaseUrl
 from chassis.settings import ServiceSettings
 
 SCHEMA = "ledger"
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 class MigrationSettings(ServiceSettings):
     """`DATABASE_URL` of the owner."""
 
-    database_url: str
+    database_url: DatabaseUrl
 
 
 async def migrate_ledger(database_url: str) -> list[str]:

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from chassis.settings import NatsUrl, ServiceSettings
+from chassis.setting_types import DatabaseUrl, NatsUrl, Port
+from chassis.settings import ServiceSettings
 from pydantic import Field
 
 
 class LedgerSettings(ServiceSettings):
     """The full list of the ledger's variables, prefix `SOLARIS_`."""
 
-    database_url: str
+    database_url: DatabaseUrl
     nats_url: NatsUrl = ""
-    ledger_port: int = 8001
+    ledger_port: Port = 8001
     catalog: Path = Path("deploy/catalog.toml")
     default_plan: str = "basic"
     hold_ttl_seconds: int = Field(default=900, ge=1, le=86_400)

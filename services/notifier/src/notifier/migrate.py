@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from chassis.logging import configure_logging
 from chassis.migrations import MigrationError, migrate
+from chassis.setting_types import DatabaseUrl
 from chassis.settings import ServiceSettings
-from pydantic import Field
 
 SCHEMA: Final = "notifier"
 ROLE: Final = "solaris_notifier"
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class MigrationSettings(ServiceSettings):
     """`DATABASE_URL` of the owner."""
 
-    database_url: str = Field(repr=False)
+    database_url: DatabaseUrl
 
 
 async def migrate_notifier(database_url: str) -> list[str]:

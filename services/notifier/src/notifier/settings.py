@@ -2,6 +2,7 @@
 
 from email.headerregistry import Address
 
+from chassis.setting_types import DatabaseUrl, NatsUrl, Port
 from chassis.settings import ServiceSettings
 from pydantic import Field, field_validator
 
@@ -11,11 +12,11 @@ from notifier.mail.smtp import SmtpServer
 class NotifierSettings(ServiceSettings):
     """The notifier's settings; `smtp_url` is `smtp://user:password@host:587?starttls=1` or `smtps://…`."""
 
-    notifier_port: int = Field(default=8003, ge=1, le=65535)
-    database_url: str = Field(repr=False)
-    nats_url: str = Field(repr=False)
-    smtp_url: str = Field(repr=False)
-    mail_from: str
+    notifier_port: Port = 8003
+    database_url: DatabaseUrl
+    nats_url: NatsUrl
+    smtp_url: str = Field(repr=False, description="set it to smtp://user:password@host:587?starttls=1")
+    mail_from: str = Field(description="set it to the address that mails come from")
     alert_window_seconds: float = Field(default=10.0, ge=0, le=3600)
     """What becomes due for one account within this time is one mail."""
 
@@ -29,20 +30,6 @@ class NotifierSettings(ServiceSettings):
         if not address.domain or not value.isascii():
             raise ValueError("must be one bare ASCII address such as solaris@example.com")
         return value
-
-    @field_validator("brand")
-    @classmethod
-    def _brand_fits_a_header(cls, value: str) -> str:
-        if not value.strip() or len(value) > 60 or not value.isprintable():
-            raise ValueError("must be 1 to 60 printable characters")
-        return value.strip()
-
-    @field_validator("public_url")
-    @classmethod
-    def _web_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or not value.isprintable() or " " in value:
-            raise ValueError("must be an http or https address")
-        return value.rstrip("/")
 
     @field_validator("smtp_url")
     @classmethod

@@ -62,7 +62,7 @@ class SmtpServer:
         use_tls = parts.scheme == "smtps"
         encrypted = use_tls or start_tls is True
         if parts.username and not encrypted and not _is_loopback(parts.hostname):
-            raise ValueError("credentials need smtps:// or ?starttls=1")
+            raise ValueError("must be smtps:// or have ?starttls=1, since it holds credentials")
         return cls(
             host=parts.hostname,
             port=parts.port or (465 if use_tls else 587 if start_tls else 25),

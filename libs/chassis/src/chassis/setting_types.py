@@ -1,0 +1,118 @@
+"""Types of settings that more than one service has, each with what makes a value usable."""
+
+import re
+from difflib import get_close_matches
+from ipaddress import ip_address
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field
+
+MIN_SECRET_LENGTH: Final = 16
+_MIN_DIFFERENT_CHARACTERS: Final = 5
+_LOCALE: Final = re.compile(r"(pt|en)([-_][A-Za-z]{2})?", re.IGNORECASE)
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+
+def did_you_mean(value: str, known: list[str]) -> str:
+    """`; did you mean …?` where one of the known is close, else nothing."""
+    by_lower_case = {name.lower(): name for name in known}
+    close = get_close_matches(value.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower_case[close[0]]}?" if close else ""
+
+
+def check_strength(secret: str) -> str | None:
+    """Why a secret is too weak to keep others out, or None."""
+    if len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < _MIN_DIFFERENT_CHARACTERS:
+        return (
+            f"must have at least {MIN_SECRET_LENGTH} characters that nobody guesses; `openssl rand -hex 24` makes them"
+        )
+    return None
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        hint = did_you_mean(name, sorted(available_timezones()))
+        raise ValueError(f"is not a time zone; use a name such as America/Sao_Paulo{hint}") from None
+    return name
+
+
+def _locale(tag: str) -> str:
+    if not _LOCALE.fullmatch(tag):
+        raise ValueError("is not a language that is spoken here; use pt-BR or en")
+    return tag
+
+
+def _log_level(level: str) -> str:
+    if level.lower() not in _LEVELS:
+        raise ValueError(f"must be one of {', '.join(_LEVELS)}{did_you_mean(level, list(_LEVELS))}")
+    return level.lower()
+
+
+def _host(host: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        if _HOST_NAME.fullmatch(host) and not host.replace(".", "").isdigit():
+            return host
+    raise ValueError("must be an address of this machine such as 127.0.0.1 or 0.0.0.0, without a port")
+
+
+def _brand(brand: str) -> str:
+    if not brand.strip() or len(brand) > 60 or not brand.isprintable():
+        raise ValueError("must be 1 to 60 printable characters")
+    return brand.strip()
+
+
+def _web_url(url: str) -> str:
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or " " in url:
+        raise ValueError("must be an http or https address such as https://solaris.example.com")
+    return url.rstrip("/")
+
+
+def _database_url(url: str) -> str:
+    # Several hosts, which the driver tries in turn, make a port that no URL parser reads.
+    parts = _split(re.sub(r",[^/@?]*", "", url))
+    if parts is None or parts.scheme not in {"postgresql", "postgres"} or parts.path in {"", "/"}:
+        raise ValueError("must be postgresql://user:password@host:5432/database")
+    return url
+
+
+def _nats_url(urls: str) -> str:
+    for url in urls.split(","):
+        parts = _split(url.strip())
+        if urls and (parts is None or parts.scheme not in {"nats", "tls"} or not parts.hostname):
+            raise ValueError("must be nats://host:port or tls://host:port, with a user and password where needed")
+    return urls
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        return parts if url.isprintable() and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
+Locale = Annotated[str, AfterValidator(_locale)]
+LogLevel = Annotated[str, AfterValidator(_log_level)]
+Host = Annotated[str, AfterValidator(_host)]
+Brand = Annotated[str, AfterValidator(_brand)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+DatabaseUrl = Annotated[
+    str,
+    AfterValidator(_database_url),
+    Field(repr=False, description="set it to postgresql://user:password@host:5432/database"),
+]
+"""Holds a password: neither printed nor told."""
+NatsUrl = Annotated[
+    str, AfterValidator(_nats_url), Field(repr=False, description="set it to nats://user:password@host:4222")
+]
+"""One server, or several with commas between. Empty where a part of the service can do without."""
