@@ -79,7 +79,7 @@ def test_what_is_right_is_taken(settings: type[ServiceSettings]) -> None:
     assert settings.read(RIGHT[settings]) == settings.read(RIGHT[settings] | {"SOLARIS_LOCALE": ""})
 
 
-@pytest.mark.parametrize(("settings", "name", "value"), _cases())
+@pytest.mark.parametrize(("settings", "name", "value"), list(_cases()))
 def test_a_wrong_value_is_named_with_what_to_do(settings: type[ServiceSettings], name: str, value: str) -> None:
     variable = f"SOLARIS_{name.upper()}"
     with pytest.raises(SettingsError) as refused:
