@@ -26,6 +26,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from notifier.domain.retries import RetryPolicy
 from notifier.main import run_notifier
+from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
 from pydantic import TypeAdapter
 
@@ -256,10 +257,12 @@ def settings_for(database_url: str, nats_url: str, smtp_url: str, *, window_seco
 
 
 @contextlib.asynccontextmanager
-async def running(settings: NotifierSettings, policy: RetryPolicy = FAST) -> AsyncIterator[asyncio.Task[None]]:
+async def running(
+    settings: NotifierSettings, policy: RetryPolicy = FAST, *, lease: timedelta = LEASE
+) -> AsyncIterator[asyncio.Task[None]]:
     """A notifier in this process, for the length of the block; it must end without an error."""
     stop = asyncio.Event()
-    task = asyncio.create_task(run_notifier(settings, stop, policy=policy))
+    task = asyncio.create_task(run_notifier(settings, stop, policy=policy, lease=lease))
     try:
         yield task
     finally:

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 
 from notifier.domain.retries import RetryPolicy
-from notifier.sending import MAX_AT_ONCE
+from notifier.sending import LEASE, MAX_AT_ONCE
 
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import (
@@ -125,6 +126,47 @@ async def test_a_frozen_process_that_lost_its_claim_sends_nothing_when_it_wakes(
 
 async def _statuses_are(database: Database, account_id: str, statuses: list[str]) -> bool:
     return await database.statuses(account_id) == statuses
+
+
+async def test_a_claim_is_kept_for_as_long_as_the_server_takes(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    lease = timedelta(seconds=0.6)
+    mailbox.slow = {"long@example.com"}
+
+    async def lapses_at() -> datetime:
+        (claim,) = await database.rows("SELECT until FROM notifier.claims WHERE account_id = 'long'")
+        until: datetime = claim["until"]
+        return until
+
+    async with (
+        running(settings_for(migrated_url, nats_url, mailbox.url), lease=lease),
+        running(settings_for(migrated_url, nats_url, mailbox.url), lease=lease),
+    ):
+        await ledger.publish(event("long", threshold(80)))
+        await eventually(lambda: mailbox.at_once == 1)
+        first = await lapses_at()
+        await eventually(lambda: _is_after(lapses_at, first + 4 * lease))
+        mailbox.slow.clear()
+        await eventually(lambda: _no_claims(database))
+    assert mailbox.recipients == ["long@example.com"]
+
+
+async def _is_after(lapses_at: Callable[[], Awaitable[datetime]], moment: datetime) -> bool:
+    return await lapses_at() > moment
+
+
+async def test_the_mail_of_a_process_that_is_heard_of_no_more_is_sent_by_another_without_help(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    ledger.speechless.add("orphan")
+    async with running_process(environment_of(settings_for(migrated_url, nats_url, mailbox.url))) as dead:
+        await ledger.publish(event("orphan", threshold(80)))
+        await eventually(lambda: "orphan" in ledger.states_asked, 30)
+        dead.kill()
+    ledger.speechless.clear()
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await eventually(lambda: mailbox.recipients == ["orphan@example.com"], LEASE.total_seconds() + 10)
 
 
 async def test_two_processes_on_one_backlog_send_each_mail_once(

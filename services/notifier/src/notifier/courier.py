@@ -32,6 +32,7 @@ from notifier.store.dead_letters import GivenUp
 from notifier.store.mails import Claim, Mail
 from notifier.store.tables import MAIL_CONSUMER, NO_ADDRESS, OVERTAKEN, SENT, STALE, TOLD
 
+EXTENSIONS_PER_LEASE: Final = 6
 MARK_DELAYS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """A taken mail that is not marked is sent again: the database is waited for, for two minutes."""
 
@@ -74,6 +75,7 @@ class Courier:
 
     async def serve(self, claim: Claim, lease: timedelta) -> None:
         """Send what is due for the account, oldest first, until one mail has to wait."""
+        keeping = asyncio.create_task(self._keep(claim, lease))
         try:
             with contextlib.suppress(_PostponedError):
                 while (mail := await mails.gather(self.engine, claim, window=self.window, lease=lease)) is not None:
@@ -84,6 +86,18 @@ class Courier:
             log.warning("mail_state_not_written", account_id=claim.account_id, error=type(error).__name__)
         except Exception:  # a fault of ours about one account must not end the service for all
             log.exception("account_failed_unexpectedly", account_id=claim.account_id)
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, claim: Claim, lease: timedelta) -> None:
+        """Extend the claim while its mails are on their way, for as long as this process lives and is not frozen."""
+        while True:
+            await asyncio.sleep(lease.total_seconds() / EXTENSIONS_PER_LEASE)
+            try:
+                if not await mails.extend(self.engine, claim, lease):
+                    return
+            except DATABASE_ERRORS as error:
+                log.warning("claim_not_extended", account_id=claim.account_id, error=type(error).__name__)
 
     async def _send_guarded(self, mail: Mail, lease: timedelta) -> None:
         try:

@@ -27,7 +27,7 @@ from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
 from notifier.messaging import LedgerEvents, create_broker, subscribe
-from notifier.sending import Sender
+from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database, measure_backlog
 from notifier.store.retention import BATCH, RULES, prune_batch
@@ -40,7 +40,9 @@ PRUNE_SECONDS: Final = 3600.0
 log = structlog.get_logger()
 
 
-async def run_notifier(settings: NotifierSettings, stop: asyncio.Event, *, policy: RetryPolicy | None = None) -> None:
+async def run_notifier(
+    settings: NotifierSettings, stop: asyncio.Event, *, policy: RetryPolicy | None = None, lease: timedelta = LEASE
+) -> None:
     """Run until `stop`; raises when a part fails for good, so that a supervisor starts the process anew."""
     engine = create_engine(settings.database_url, service=SERVICE)
     checks: dict[str, Check] = {
@@ -62,6 +64,7 @@ async def run_notifier(settings: NotifierSettings, stop: asyncio.Event, *, polic
                     checks=checks,
                     stop=stop,
                     policy=policy or RetryPolicy(),
+                    lease=lease,
                 )
             finally:
                 await client.close()
@@ -77,6 +80,7 @@ async def _work(
     checks: dict[str, Check],
     stop: asyncio.Event,
     policy: RetryPolicy,
+    lease: timedelta,
 ) -> None:
     window = timedelta(seconds=settings.alert_window_seconds)
     due = asyncio.Event()
@@ -88,7 +92,7 @@ async def _work(
 
     events = LedgerEvents(engine, announcer, wake_when_due, window=window)
     subscription = Subscription(broker, subscribe(broker, events), client, durable=NOTIFIER_LEDGER_CONSUMER)
-    sender = _sender(settings, engine=engine, client=client, announcer=announcer, policy=policy)
+    sender = _sender(settings, engine=engine, client=client, announcer=announcer, policy=policy, lease=lease)
 
     async def nats_connected() -> str | None:
         return None if client.is_connected else "not connected"
@@ -117,7 +121,13 @@ async def stop_workers(workers: Sequence[asyncio.Task[None]], stop: asyncio.Even
 
 
 def _sender(
-    settings: NotifierSettings, *, engine: AsyncEngine, client: Client, announcer: Announcer, policy: RetryPolicy
+    settings: NotifierSettings,
+    *,
+    engine: AsyncEngine,
+    client: Client,
+    announcer: Announcer,
+    policy: RetryPolicy,
+    lease: timedelta,
 ) -> Sender:
     server = settings.smtp_server
     mail_server, ledger = Outage(policy), Outage(policy)
@@ -132,7 +142,7 @@ def _sender(
         ledger=ledger,
         policy=policy,
     )
-    return Sender(engine=engine, courier=courier, outages=(mail_server, ledger))
+    return Sender(engine=engine, courier=courier, outages=(mail_server, ledger), lease=lease)
 
 
 def _style(settings: NotifierSettings) -> MailStyle:

@@ -16,8 +16,8 @@ from notifier.store import mails
 
 MAX_AT_ONCE: Final = 16
 """Accounts that are written to at the same time, each over a connection of its own."""
-LEASE: Final = timedelta(minutes=3)
-"""Longer than what may pass between two extensions: before the conversation is begun, and when its mail is written."""
+LEASE: Final = timedelta(seconds=30)
+"""How long a process that is not heard of keeps others from sending to an account."""
 POLL_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class Sender:
 
     async def run(self, stop: asyncio.Event, due: asyncio.Event) -> None:
         """Work until `stop`, then let what is under way end; `due` says that something became due just now."""
-        running: set[asyncio.Task[None]] = set()
+        running: dict[asyncio.Task[None], str] = {}
         try:
             while not stop.is_set():
                 due.clear()
@@ -52,7 +52,7 @@ class Sender:
             for task in running:
                 task.cancel()
 
-    async def _begin(self, running: set[asyncio.Task[None]]) -> int:
+    async def _begin(self, running: dict[asyncio.Task[None], str]) -> int:
         """Start on accounts with due mails, as many as may be; returns how many."""
         free = MAX_AT_ONCE - len(running)
         now = asyncio.get_running_loop().time()
@@ -61,14 +61,14 @@ class Sender:
         if not free:
             return 0
         try:
-            claims = await mails.claim_due(self.engine, at_most=free, lease=self.lease)
+            claims = await mails.claim_due(self.engine, at_most=free, lease=self.lease, but_not=list(running.values()))
         except DATABASE_ERRORS as error:
             log.warning("due_mails_not_read", error=type(error).__name__)
             return 0
         for claim in claims:
             task = asyncio.create_task(self.courier.serve(claim, self.lease))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            running[task] = claim.account_id
+            task.add_done_callback(running.pop)
         return len(claims)
 
 

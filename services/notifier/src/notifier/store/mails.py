@@ -4,7 +4,7 @@ A claim is a row that lapses by itself, so no lock is held while a mail is on it
 holds nobody up for longer than its lease. Whoever lost a claim changes nothing any more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -50,12 +50,15 @@ class Mail:
     state_checks: int
 
 
-async def claim_due(engine: AsyncEngine, *, at_most: int, lease: timedelta) -> list[Claim]:
-    """Claim accounts with due messages that nobody else is sending to."""
+async def claim_due(
+    engine: AsyncEngine, *, at_most: int, lease: timedelta, but_not: Collection[str] = ()
+) -> list[Claim]:
+    """Claim accounts with due messages that nobody else is sending to; `but_not` are this process's own."""
     held = exists().where(claims.c.account_id == messages.c.account_id, claims.c.until > func.now())
     oldest = (
         select(messages.c.account_id)
         .where(messages.c.status == PENDING, messages.c.due_at <= func.now(), ~held)
+        .where(messages.c.account_id.not_in(but_not))
         .order_by(messages.c.due_at)
         .limit(at_most)
         .cte("oldest")
