@@ -10,10 +10,10 @@ STAMP := .venv/.installed
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
-# shell, from reading anything into them.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN AT FROM TO PROJECTION ID
+# shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW AT FROM TO PROJECTION CHECKPOINT ID
 define operate_value
-export SOLARIS_OPERATE_$(1) := $$(value $(1))
+export SOLARIS_OPERATE_$(1) := $$(if $$(findstring command line,$$(origin $(1))),$$(value $(1)))
 unexport $(1)
 endef
 $(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
@@ -60,27 +60,42 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-.PHONY: balance credit plan limit suspend activate block events replay verify republish dead-letters dead-letters-retry seed
+.PHONY: balance credit revoke lots plan limit suspend activate block find export forget events replay verify republish dead-letters dead-letters-retry seed
 balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
 	@$(OPERATE) balance
 
-credit: $(STAMP) ## ACCOUNT=id TOKENS=n REASON=text [KEY=idempotency-key]: grants credits
+credit: $(STAMP) ## ACCOUNT=id TOKENS=n REASON=text [KEY=idempotency-key] [NEW=1]: grants credits
 	@$(OPERATE) credit
 
-plan: $(STAMP) ## ACCOUNT=id PLAN=name: changes the plan
+revoke: $(STAMP) ## ACCOUNT=id LOT=id TOKENS=n REASON=text [KEY=idempotency-key]: takes back tokens of a grant
+	@$(OPERATE) revoke
+
+lots: $(STAMP) ## ACCOUNT=id: the account's grants of credits, and what became of them
+	@$(OPERATE) lots
+
+plan: $(STAMP) ## ACCOUNT=id PLAN=name [NEW=1]: changes the plan
 	@$(OPERATE) plan
 
-limit: $(STAMP) ## ACCOUNT=id TOKENS=n: changes the monthly limit
+limit: $(STAMP) ## ACCOUNT=id TOKENS=n [NEW=1]: changes the monthly limit
 	@$(OPERATE) limit
 
-suspend: $(STAMP) ## ACCOUNT=id REASON=text: suspends the account
+suspend: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: suspends the account
 	@$(OPERATE) suspend
 
-activate: $(STAMP) ## ACCOUNT=id REASON=text: makes the account active again
+activate: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: makes the account active again
 	@$(OPERATE) activate
 
-block: $(STAMP) ## ACCOUNT=id REASON=text: blocks the account
+block: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
 	@$(OPERATE) block
+
+find: $(STAMP) ## WHO=id|part: people by account id, or part of a name, an e-mail or the client's own id
+	@$(OPERATE) find
+
+export: $(STAMP) ## ACCOUNT=id: all that is kept about the person, as JSON lines
+	@$(OPERATE) export
+
+forget: $(STAMP) ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
+	@$(OPERATE) forget
 
 events: $(STAMP) ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
 	@$(OPERATE) events
@@ -88,7 +103,7 @@ events: $(STAMP) ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON l
 replay: $(STAMP) ## [PROJECTION=name|all]: rebuilds projections from the events and compares
 	@$(OPERATE) replay
 
-verify: $(STAMP) ## Checks hash chains, gaps, sums, events against state
+verify: $(STAMP) ## [CHECKPOINT=json]: checks hash chains, gaps, sums, events against state
 	@$(OPERATE) verify
 
 republish: $(STAMP) ## [FROM=position] [TO=position]: publishes stored events again, same ids

@@ -20,6 +20,7 @@ from tests.support.eventually import eventually_blocking
 from tests.support.stack import REPOSITORY, Stack
 
 NewStack = Callable[..., Stack]
+ACCOUNT = "full-output"
 EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "upstream", "mailbox"}
 
 
@@ -245,11 +246,32 @@ def test_commands_say_in_one_line_that_nothing_runs(tmp_path: Path) -> None:
 
 def test_values_with_quotes_and_dollars_reach_the_operator_command_as_typed(stack: Stack, account: str) -> None:
     reason = 'it\'s "50%" $HOME `id` $(id) # and \\ more; ção'
-    completed = stack.make("credit", f"ACCOUNT={account}", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
+    completed = stack.make("credit", f"ACCOUNT={account}", "NEW=1", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
     assert completed.returncode == 0, completed.stderr
     assert json.loads(completed.stdout)["credits"] == 10
-    again = stack.make("credit", f"ACCOUNT={account}", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
+    again = stack.make("credit", f"ACCOUNT={account}", "NEW=1", "TOKENS=10", f"REASON={reason}", "KEY=k 1")
     assert json.loads(again.stdout)["credits"] == 10
+
+
+def test_what_a_shell_exports_is_no_value_of_a_command(stack: Stack, account: str) -> None:
+    exported = f"export KEY=other TOKENS=99 REASON=other NEW=1 ACCOUNT={account}-other"
+    for tokens in (10, 5):
+        line = f"{exported}; make -s credit ACCOUNT={account} NEW=1 TOKENS={tokens} REASON=mine"
+        completed = stack.shell(line)
+        assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout)["credits"] == 15
+    assert "TOKENS" in stack.shell(f"{exported}; make -s credit ACCOUNT={account} REASON=mine").stderr
+    assert stack.make("balance", f"ACCOUNT={account}-other").returncode != 0
+
+
+@pytest.mark.parametrize("verb", ["events", "env", "ps", "verify", f"balance ACCOUNT={ACCOUNT}"])
+def test_an_output_that_is_full_is_named(stack: Stack, verb: str) -> None:
+    stack.credit(ACCOUNT, 5)
+    completed = stack.shell(f"make -s {verb} > /dev/full")
+    assert completed.returncode != 0
+    lines = [line for line in completed.stderr.splitlines() if not line.startswith("make: ")]
+    assert len(lines) == 1
+    assert "standard output: No space left on device" in lines[0]
 
 
 def test_secrets_and_addresses_are_private_files(stack: Stack) -> None:

@@ -195,17 +195,17 @@ class Stack:
         return self._one_object(self.operate("balance", ACCOUNT=account, AT=at))
 
     def credit(self, account: str, tokens: int, reason: str = "test", key: str | None = None) -> dict[str, Any]:
-        return self._one_object(self.operate("credit", ACCOUNT=account, TOKENS=tokens, REASON=reason, KEY=key))
+        return self._one_object(self.operate("credit", ACCOUNT=account, TOKENS=tokens, REASON=reason, KEY=key, NEW=1))
 
     def limit(self, account: str, tokens: int) -> dict[str, Any]:
-        return self._one_object(self.operate("limit", ACCOUNT=account, TOKENS=tokens))
+        return self._one_object(self.operate("limit", ACCOUNT=account, TOKENS=tokens, NEW=1))
 
     def plan(self, account: str, name: str) -> dict[str, Any]:
-        return self._one_object(self.operate("plan", ACCOUNT=account, PLAN=name))
+        return self._one_object(self.operate("plan", ACCOUNT=account, PLAN=name, NEW=1))
 
     def set_status(self, verb: str, account: str, reason: str = "test") -> dict[str, Any]:
         """`verb` is suspend, activate or block."""
-        return self._one_object(self.operate(verb, ACCOUNT=account, REASON=reason))
+        return self._one_object(self.operate(verb, ACCOUNT=account, REASON=reason, NEW=1))
 
     def events(
         self, account: str | None = None, start: int | None = None, end: int | None = None

@@ -30,6 +30,18 @@ def test_any_other_id_becomes_a_legal_pseudonym_that_depends_on_the_key(user: st
         assert account_id == account_id_of(user, KEY) != account_id_of(user, b"another key")
 
 
+def test_the_id_that_a_pseudonym_stands_for_goes_with_the_profile_so_that_operators_find_the_person() -> None:
+    odd = identify({b"x-user-id": b64("maria@exemplo.com.br")}, None, KEY)
+    assert odd.profile is not None
+    assert odd.profile.user_id == "maria@exemplo.com.br"
+    assert identify({b"x-user-id": b"ana"}, None, KEY).profile is None
+    named = identify({b"x-user-id": b"ana", b"x-user-name": b"Ana"}, None, KEY).profile
+    assert named is not None
+    assert named.user_id is None
+    for unstorable in ("a\0b", "é" * 400):
+        assert identify({b"x-user-id": b64(unstorable)}, None, KEY).profile is None
+
+
 def test_header_goes_before_the_body_and_an_empty_one_is_absent() -> None:
     assert identify({b"x-user-id": b"ana"}, "bob", KEY).account_id == "ana"
     for empty in (b"", b"  ", b"b64:", b"{{LIBRECHAT_USER_ID}}"):

@@ -4,6 +4,7 @@ import shlex
 import sys
 
 from local_run.data_folder import DataFolder, DataFolderError
+from local_run.output import print_lines
 
 
 def main() -> None:
@@ -11,9 +12,11 @@ def main() -> None:
         environment = DataFolder.from_environment().load_operator_environment()
     except DataFolderError as error:
         sys.exit(str(error))
-    for name, value in sorted(environment.items()):
-        if name.endswith("_PORT") or name in {"SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL"}:
-            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    print_lines(
+        f"export {name}={shlex.quote(value)}"
+        for name, value in sorted(environment.items())
+        if name.endswith("_PORT") or name in {"SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL"}
+    )
 
 
 if __name__ == "__main__":

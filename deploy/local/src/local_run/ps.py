@@ -5,6 +5,7 @@ import sys
 
 from local_run.data_folder import DataFolder, DataFolderError
 from local_run.leftovers import is_alive
+from local_run.output import print_lines
 
 
 def running_processes(folder: DataFolder) -> list[dict[str, str | int]]:
@@ -25,8 +26,7 @@ def main() -> None:
         sys.exit(str(error))
     if not running:
         sys.stderr.write(f"nothing runs on {folder.path}\n")
-    for process in running:
-        sys.stdout.write(json.dumps(process) + "\n")
+    print_lines(json.dumps(process) for process in running)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,15 @@ from contracts.limits import MAX_CHOICES, Identifier, Moment, SignedTokens, Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Personal data of one account; None leaves what is stored as it is. Never part of an event."""
+    """Personal data of one account; None leaves what is stored as it is. Never part of an event.
+
+    `user_id` is what the client calls the person, where that can't be an account id and a pseudonym stands for it.
+    """
 
     email: Annotated[str, Field(max_length=320)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
     locale: Annotated[str, Field(max_length=16)] | None = None
+    user_id: Annotated[str, Field(max_length=320)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

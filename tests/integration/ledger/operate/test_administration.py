@@ -22,7 +22,7 @@ async def _events(database: asyncpg.Connection, account_id: str) -> list[dict[st
 
 
 async def test_credit_opens_an_unknown_account_and_prints_its_balance(operate: Operate) -> None:
-    ran = await operate("credit", account="person-1", tokens=700, reason="goodwill")
+    ran = await operate("credit", new=1, account="person-1", tokens=700, reason="goodwill")
     assert (ran.code, ran.err) == (0, "")
     assert ran.json["account_id"] == "person-1"
     assert (ran.json["credits"], ran.json["available"], ran.json["held"]) == (700, 1_000_700, 0)
@@ -31,9 +31,9 @@ async def test_credit_opens_an_unknown_account_and_prints_its_balance(operate: O
 async def test_the_same_key_with_the_same_content_has_one_effect_and_one_answer(
     operate: Operate, database: asyncpg.Connection
 ) -> None:
-    first = await operate("credit", account="person-2", tokens=700, reason="goodwill", key="k-1")
-    await operate("credit", account="person-2", tokens=5, reason="more")
-    again = await operate("credit", account="person-2", tokens=700, reason="goodwill", key="k-1")
+    first = await operate("credit", new=1, account="person-2", tokens=700, reason="goodwill", key="k-1")
+    await operate("credit", new=1, account="person-2", tokens=5, reason="more")
+    again = await operate("credit", new=1, account="person-2", tokens=700, reason="goodwill", key="k-1")
     assert (again.code, again.json) == (0, first.json)
     assert (await operate("balance", account="person-2")).json["credits"] == 705
     audited = await database.fetchval(
@@ -44,7 +44,7 @@ async def test_the_same_key_with_the_same_content_has_one_effect_and_one_answer(
 
 async def test_parallel_repetitions_of_one_key_make_one_lot(operate: Operate) -> None:
     ran = await asyncio.gather(
-        *(operate("credit", account="person-3", tokens=700, reason="goodwill", key="k-1") for _ in range(3))
+        *(operate("credit", new=1, account="person-3", tokens=700, reason="goodwill", key="k-1") for _ in range(3))
     )
     assert {each.code for each in ran} == {0}
     assert (await operate("balance", account="person-3")).json["credits"] == 700
@@ -54,7 +54,7 @@ async def test_parallel_repetitions_of_one_key_make_one_lot(operate: Operate) ->
 async def test_the_same_key_with_another_content_is_an_error_and_changes_nothing(
     operate: Operate, account: str, other: dict[str, object]
 ) -> None:
-    order: dict[str, object] = {"account": account, "tokens": 700, "reason": "goodwill", "key": "k-1"}
+    order: dict[str, object] = {"account": account, "new": 1, "tokens": 700, "reason": "goodwill", "key": "k-1"}
     await operate("credit", **order)
     ran = await operate("credit", **(order | other))
     ran.assert_refused(1)
@@ -64,13 +64,13 @@ async def test_the_same_key_with_another_content_is_an_error_and_changes_nothing
 
 async def test_the_same_key_of_two_accounts_is_two_orders(operate: Operate) -> None:
     for account in ("person-6", "other-6"):
-        assert (await operate("credit", account=account, tokens=9, reason="x", key="k-1")).json["credits"] == 9
+        assert (await operate("credit", new=1, account=account, tokens=9, reason="x", key="k-1")).json["credits"] == 9
 
 
 async def test_the_reason_stands_in_the_audit_and_the_event_names_its_entry(
     operate: Operate, database: asyncpg.Connection
 ) -> None:
-    await operate("suspend", account="person-7", reason="João asked for it")
+    await operate("suspend", new=1, account="person-7", reason="João asked for it")
     event = (await _events(database, "person-7"))[-1]
     assert event["type"] == "solaris.ledger.status_changed.v1"
     assert "João" not in json.dumps(event, ensure_ascii=False)
@@ -86,19 +86,75 @@ async def test_the_reason_stands_in_the_audit_and_the_event_names_its_entry(
 
 
 async def test_plan_limit_and_status_print_the_new_balance(operate: Operate) -> None:
-    assert (await operate("plan", account="person-8", plan="pro")).json["plan"] == "pro"
-    assert (await operate("limit", account="person-8", tokens=0)).json["monthly_limit"] == 0
-    assert (await operate("limit", account="person-8", tokens=2**53)).json["monthly_limit"] == 2**53
-    assert (await operate("suspend", account="person-8", reason="r")).json["status"] == "suspended"
-    assert (await operate("block", account="person-8", reason="r")).json["status"] == "blocked"
-    assert (await operate("activate", account="person-8", reason="r")).json["status"] == "active"
+    assert (await operate("plan", new=1, account="person-8", plan="pro")).json["plan"] == "pro"
+    assert (await operate("limit", new=1, account="person-8", tokens=0)).json["monthly_limit"] == 0
+    assert (await operate("limit", new=1, account="person-8", tokens=2**53)).json["monthly_limit"] == 2**53
+    assert (await operate("suspend", new=1, account="person-8", reason="r")).json["status"] == "suspended"
+    assert (await operate("block", new=1, account="person-8", reason="r")).json["status"] == "blocked"
+    assert (await operate("activate", new=1, account="person-8", reason="r")).json["status"] == "active"
 
 
-async def test_values_come_from_the_environment_too_and_empty_ones_are_absent(operate: Operate) -> None:
-    values = {"ACCOUNT": "person-9", "TOKENS": "12", "REASON": "from make", "KEY": "", "AT": ""}
-    assert (await operate("credit", environment=values)).json["credits"] == 12
-    assert (await operate("balance", environment=values)).json["credits"] == 12
-    (await operate("credit", environment=values | {"REASON": ""})).assert_refused(2)
+async def test_what_a_shell_exports_is_no_value_and_an_empty_value_is_absent(operate: Operate) -> None:
+    exported = {"ACCOUNT": "person-9", "TOKENS": "12", "REASON": "somebody else's", "KEY": "one", "NEW": "1"}
+    (await operate("credit", environment=exported)).assert_refused(2)
+    for tokens in (3, 4):
+        ran = await operate(
+            "credit", environment=exported, account="person-9", new=1, tokens=tokens, reason="r", key=""
+        )
+        assert ran.code == 0
+    assert ran.json["credits"] == 7
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("credit", {"tokens": 7, "reason": "r"}),
+        ("plan", {"plan": "pro"}),
+        ("limit", {"tokens": 7}),
+        ("suspend", {"reason": "r"}),
+        ("activate", {"reason": "r"}),
+        ("block", {"reason": "r"}),
+    ],
+)
+async def test_an_unknown_account_is_opened_only_where_that_is_meant(
+    operate: Operate, database: asyncpg.Connection, verb: str, options: dict[str, object]
+) -> None:
+    account = f"typo-{verb}"
+    ran = await operate(verb, account=account, **options)
+    ran.assert_refused(1)
+    assert "NEW=1" in ran.err
+    assert await database.fetchval("SELECT count(*) FROM ledger.accounts WHERE account_id = $1", account) == 0
+    (await operate(verb, account=account, new="yes", **options)).assert_refused(2)
+    assert (await operate(verb, account=account, new=1, **options)).code == 0
+    assert (await operate(verb, account=account, **options)).code == 0
+
+
+async def test_a_grant_is_listed_and_taken_back(operate: Operate, database: asyncpg.Connection) -> None:
+    await operate("credit", account="lots", new=1, tokens=700, reason="a gift", key="gift")
+    await operate("credit", account="lots", tokens=50, reason="another")
+    gift, other = (await operate("lots", account="lots")).lines
+    assert (gift["granted"], gift["remaining"], gift["revoked"], gift["source"]) == (700, 700, 0, "admin")
+    assert (gift["reference"], gift["expires_at"]) == ("gift", None)
+    order: dict[str, object] = {"account": "lots", "lot": gift["lot_id"], "tokens": 600, "reason": "by mistake"}
+    revoked = await operate("revoke", **order, key="back")
+    assert (revoked.code, revoked.json["credits"]) == (0, 150)
+    assert (await operate("revoke", **order, key="back")).json == revoked.json
+    (await operate("revoke", **(order | {"tokens": 601}), key="back")).assert_refused(1)
+    gift, other = (await operate("lots", account="lots")).lines
+    assert (gift["granted"], gift["revoked"], gift["remaining"], other["remaining"]) == (700, 600, 100, 50)
+    reason = "SELECT reason FROM ledger.audit WHERE account_id = 'lots' AND action = 'revoke'"
+    assert await database.fetchval(reason) == "by mistake"
+    assert (await operate("verify")).code == 0
+
+
+async def test_no_lot_is_revoked_that_was_never_granted(operate: Operate) -> None:
+    await operate("credit", account="lotless", new=1, tokens=700, reason="r")
+    ran = await operate("revoke", account="lotless", lot="order-7", tokens=5, reason="r")
+    assert (ran.code, ran.out) == (1, "") or ran.code == 2
+    assert "order-7" in ran.err
+    assert (await operate("balance", account="lotless")).json["debt"] == 0
+    (await operate("revoke", account="nobody", lot="order-7", tokens=5, reason="r")).assert_refused(1)
+    (await operate("lots", account="nobody")).assert_refused(1)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +177,12 @@ async def test_values_come_from_the_environment_too_and_empty_ones_are_absent(op
         ("limit", {"account": "a", "tokens": "-1"}),
         ("limit", {"account": "a"}),
         ("plan", {"account": "a"}),
+        ("revoke", {"account": "a", "tokens": 1, "reason": "r"}),
+        ("revoke", {"account": "a", "lot": "l", "reason": "r"}),
+        ("find", {}),
+        ("find", {"who": "é"}),
+        ("export", {}),
+        ("forget", {"account": "a b"}),
         ("suspend", {"account": "a"}),
         ("block", {"account": "a", "reason": ""}),
         ("balance", {"account": "a", "at": "yesterday"}),
@@ -149,7 +211,7 @@ def test_bad_input_is_refused_in_one_line(
 
 async def test_a_database_that_is_down_is_told_in_one_line(operate: Operate) -> None:
     nowhere = {"SOLARIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
-    (await operate("credit", account="a", tokens=1, reason="r", environment=nowhere)).assert_refused(1)
+    (await operate("credit", new=1, account="a", tokens=1, reason="r", environment=nowhere)).assert_refused(1)
     (await operate("balance", account="a", environment=nowhere)).assert_refused(1)
     (await operate("verify", environment=nowhere)).assert_refused(1)
 
@@ -176,7 +238,7 @@ async def test_commands_beside_a_busy_ledger_lose_nothing(operate: Operate, ledg
     async with Executor(ledger_url, roomy_policy()) as executor:
         reserving = asyncio.create_task(reserve(executor))
         for _ in range(3):
-            assert (await operate("credit", account="busy", tokens=10, reason="r")).code == 0
+            assert (await operate("credit", new=1, account="busy", tokens=10, reason="r")).code == 0
         stop.set()
         held = min(await reserving, 1_000) * 2
     balance = (await operate("balance", account="busy")).json

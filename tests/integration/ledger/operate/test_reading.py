@@ -7,8 +7,10 @@ import sys
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
-from tests.integration.ledger.operate.conftest import Operate
+from tests.integration.ledger.operate.conftest import Operate, operate_on
+from tests.support.tampering import tamper
 
 
 async def test_an_unknown_account_has_neither_balance_nor_events(operate: Operate) -> None:
@@ -20,7 +22,7 @@ async def test_an_unknown_account_has_neither_balance_nor_events(operate: Operat
 async def test_an_account_whose_first_command_was_refused_is_unknown(
     operate: Operate, database: asyncpg.Connection
 ) -> None:
-    (await operate("plan", account="half", plan="gold")).assert_refused(2)
+    (await operate("plan", new=1, account="half", plan="gold")).assert_refused(2)
     assert await database.fetchval("SELECT count(*) FROM ledger.accounts WHERE account_id = 'half'") == 0
     (await operate("balance", account="half")).assert_refused(1)
     assert (await operate("verify")).code == 0
@@ -116,3 +118,35 @@ async def test_a_reader_that_leaves_early_ends_the_listing_quietly(ledger_url: s
     process.stdout._transport.close()  # type: ignore[attr-defined]  # the reader's end of the pipe
     assert await asyncio.wait_for(process.wait(), 30) == 0
     assert await process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("arguments", [("events",), ("balance", "--account=account-00003")])
+async def test_an_output_that_takes_nothing_is_named_in_one_line(ledger_url: str, arguments: tuple[str, ...]) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ledger.operate",
+        *arguments,
+        env={"PATH": os.environ["PATH"], "SOLARIS_DATABASE_URL": ledger_url},
+        stdout=full,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(full)
+    _, told = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert told.decode() == "error: standard output: No space left on device\n"
+
+
+async def test_events_that_this_version_does_not_know_are_listed_and_a_past_balance_says_so(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    operate = operate_on(own_ledger)
+    newer = "UPDATE ledger.events SET type = 'solaris.ledger.usage_settled.v2', recorded_at = 'infinity'"
+    await tamper(damaged, f"{newer} WHERE account_id = 'account-00003' AND version = 3")
+    lines = (await operate("events", account="account-00003")).lines
+    assert (lines[2]["type"], lines[2]["recorded_at"]) == ("solaris.ledger.usage_settled.v2", None)
+    await tamper(damaged, "UPDATE ledger.events SET recorded_at = '2026-03-03' WHERE recorded_at = 'infinity'")
+    ran = await operate("balance", account="account-00003", at="2026-03-04")
+    ran.assert_refused(1)
+    assert "usage_settled.v2" in ran.err

@@ -36,7 +36,7 @@ async def _published(client: Client) -> list[tuple[str, str, bytes]]:
 async def test_streams_are_made_anew_and_every_event_is_published_once_more(
     operate: Operate, database: asyncpg.Connection, nats_url: str, client: Client
 ) -> None:
-    await operate("credit", account="dotted.name", tokens=3, reason="r")
+    await operate("credit", new=1, account="dotted.name", tokens=3, reason="r")
     await database.execute("INSERT INTO ledger.relay (name, position) VALUES ('kept', 7)")
     await wipe_streams(nats_url)
     rows = await database.fetch("SELECT * FROM ledger.events ORDER BY position")

@@ -58,8 +58,8 @@ async def test_an_end_cut_off_state_and_all_is_seen_against_a_checkpoint_kept_el
 async def test_a_checkpoint_holds_while_the_log_grows(own_ledger: str) -> None:
     operate = operate_on(own_ledger)
     checkpoint = json.dumps((await operate("verify")).json["checkpoint"])
-    await operate("credit", account=ACCOUNT, tokens=5, reason="r")
-    await operate("credit", account="another", tokens=5, reason="r")
+    await operate("credit", new=1, account=ACCOUNT, tokens=5, reason="r")
+    await operate("credit", new=1, account="another", tokens=5, reason="r")
     assert (await operate("verify", checkpoint=checkpoint)).code == 0
     other = checkpoint.replace('"digest": "', '"digest": "0')
     assert (await operate("verify", checkpoint=other)).code == 1

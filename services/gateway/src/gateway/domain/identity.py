@@ -38,9 +38,10 @@ def identify(headers: Mapping[bytes, bytes], body_user: str | None, pseudonym_ke
     user = header_text(headers.get(b"x-user-id"), strict=True) or body_user
     if not user:
         raise MissingUserError
+    account_id = account_id_of(user, pseudonym_key)
     return Caller(
-        account_id=account_id_of(user, pseudonym_key),
-        profile=_profile(headers),
+        account_id=account_id,
+        profile=_profile(headers, None if user == account_id else user),
         conversation_id=_clean(headers.get(b"x-conversation-id"), MAX_TEXT_LENGTH),
     )
 
@@ -74,10 +75,12 @@ def header_text(value: bytes | None, *, strict: bool = False) -> str | None:
     return text or None
 
 
-def _profile(headers: Mapping[bytes, bytes]) -> Profile | None:
+def _profile(headers: Mapping[bytes, bytes], odd_user_id: str | None) -> Profile | None:
+    """What the request tells of the person, and the id that a pseudonym stands for: operators look people up by it."""
     email = _clean(headers.get(b"x-user-email"), _MAX_EMAIL_LENGTH)
     name = _clean(headers.get(b"x-user-name"), _MAX_NAME_LENGTH)
-    return Profile(email=email, name=name) if email or name else None
+    user_id = odd_user_id if odd_user_id is not None and is_clean_text(odd_user_id, _MAX_EMAIL_LENGTH) else None
+    return Profile(email=email, name=name, user_id=user_id) if email or name or user_id else None
 
 
 def _clean(value: bytes | None, max_length: int) -> str | None:

@@ -54,7 +54,10 @@ class Profiles:
         if stored is None or newer is None:
             return newer or stored
         return Profile(
-            email=newer.email or stored.email, name=newer.name or stored.name, locale=newer.locale or stored.locale
+            email=newer.email or stored.email,
+            name=newer.name or stored.name,
+            locale=newer.locale or stored.locale,
+            user_id=newer.user_id or stored.user_id,
         )
 
     async def run(self) -> None:

@@ -1,12 +1,13 @@
 """`python -m ledger.operate VERB`: answers on standard output as JSON, one line of error otherwise."""
 
+import contextlib
 import sys
 
 from contracts.errors import InvalidError, SolarisError
 from typer import Abort, Exit, TyperException
 
 from ledger.operate.commands import app
-from ledger.operate.output import finish
+from ledger.operate.output import OutputError, finish
 
 BAD_INPUT = 2
 FAILED = 1
@@ -32,9 +33,11 @@ def run(arguments: list[str]) -> int:
     except Exit as stop:
         return stop.exit_code
     except Exception as error:
-        if not _is_database_error(error):
-            raise
-        return _told(f"the database: {str(error) or type(error).__name__}", FAILED)
+        if _is_database_error(error):
+            return _told(f"the database: {str(error) or type(error).__name__}", FAILED)
+        if _is_unreadable(error):
+            return _told(f"what is stored can't be read by this version: {error}; see verify", FAILED)
+        raise
     return result if isinstance(result, int) else 0
 
 
@@ -44,8 +47,18 @@ def _is_database_error(error: Exception) -> bool:
     return isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
 
 
+def _is_unreadable(error: Exception) -> bool:
+    from msgspec import DecodeError  # noqa: PLC0415  loaded already by whatever met such an error
+
+    from ledger.store.codec import UnknownEventTypeError  # noqa: PLC0415  likewise
+
+    return isinstance(error, DecodeError | UnknownEventTypeError)
+
+
 def _told(text: str, code: int) -> int:
-    finish()
+    # An output that takes nothing has been told already, or is the lesser evil.
+    with contextlib.suppress(OutputError):
+        finish()
     sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ledger.application.content import content_hash
 from ledger.application.executor import Executor
 from ledger.application.submission import Idempotency, Kind
-from ledger.domain.commands import ChangeLimit, ChangePlan, ChangeStatus, Command, GrantCredits
+from ledger.domain.commands import ChangeLimit, ChangePlan, ChangeStatus, Command, GrantCredits, RevokeCredits
 from ledger.domain.policy import Policy
 from ledger.store.rows import AuditEntry
 
@@ -28,6 +28,7 @@ class Order(Struct, frozen=True, kw_only=True):
     reason: str = ""
     tokens: int | None = None
     plan: str | None = None
+    lot_id: str | None = None
     key: str | None = None
 
 
@@ -69,6 +70,15 @@ def command_of(order: Order, command_id: str, reason_id: str) -> Command:
                 reference=order.key or reason_id,
                 reason_id=reason_id,
             )
+        case "revoke":
+            assert order.lot_id is not None, "a revocation names the lot"
+            return RevokeCredits(
+                account_id=account_id,
+                lot_id=order.lot_id,
+                tokens=_given(order.tokens),
+                reference=order.key or reason_id,
+                reason_id=reason_id,
+            )
         case "plan":
             assert order.plan is not None, "a plan order names the plan"
             return ChangePlan(account_id=account_id, plan=order.plan)
@@ -92,7 +102,8 @@ def _given(tokens: int | None) -> int:
 
 
 def _content_hash(order: Order) -> str:
-    return content_hash((order.action, order.account_id, order.tokens, order.plan, order.reason))
+    content = (order.action, order.account_id, order.tokens, order.plan, order.reason)
+    return content_hash(content if order.lot_id is None else (*content, order.lot_id))
 
 
 def _details(order: Order, command_id: str) -> dict[str, object]:
@@ -101,4 +112,6 @@ def _details(order: Order, command_id: str) -> dict[str, object]:
         details["tokens"] = order.tokens
     if order.plan is not None:
         details["plan"] = order.plan
+    if order.lot_id is not None:
+        details["lot_id"] = order.lot_id
     return details

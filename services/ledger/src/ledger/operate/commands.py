@@ -1,4 +1,4 @@
-"""The operator's verbs: values come as options or as environment variables of the same names; empty is absent.
+"""The operator's verbs: values come as options, and never from the environment; an empty one is absent.
 
 Each verb imports what it needs when it runs: a balance must not wait for NATS to be imported.
 """
@@ -13,19 +13,22 @@ from ledger.operate.output import abandon
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-Account = Annotated[str | None, typer.Option("--account", envvar="ACCOUNT", help="account id")]
-Tokens = Annotated[str | None, typer.Option("--tokens", envvar="TOKENS", help="billable tokens")]
-Reason = Annotated[str | None, typer.Option("--reason", envvar="REASON", help="kept in the audit, never in an event")]
-Key = Annotated[str | None, typer.Option("--key", envvar="KEY", help="idempotency key")]
-At = Annotated[str | None, typer.Option("--at", envvar="AT", help="ISO 8601 date or time")]
-First = Annotated[str | None, typer.Option("--from", envvar="FROM", help="first position")]
-Last = Annotated[str | None, typer.Option("--to", envvar="TO", help="last position")]
-Plan = Annotated[str | None, typer.Option("--plan", "--name", envvar="PLAN", help="name of a plan")]
-ProjectionName = Annotated[str | None, typer.Option("--projection", envvar="PROJECTION", help="accounts, holds or all")]
+Account = Annotated[str | None, typer.Option("--account", help="account id")]
+Tokens = Annotated[str | None, typer.Option("--tokens", help="billable tokens")]
+Reason = Annotated[str | None, typer.Option("--reason", help="kept in the audit, never in an event")]
+Key = Annotated[str | None, typer.Option("--key", help="idempotency key")]
+At = Annotated[str | None, typer.Option("--at", help="ISO 8601 date or time")]
+First = Annotated[str | None, typer.Option("--from", help="first position")]
+Last = Annotated[str | None, typer.Option("--to", help="last position")]
+Plan = Annotated[str | None, typer.Option("--plan", "--name", help="name of a plan")]
+ProjectionName = Annotated[str | None, typer.Option("--projection", help="accounts, holds or all")]
 KeptCheckpoint = Annotated[
-    str | None, typer.Option("--checkpoint", envvar="CHECKPOINT", help="what an earlier verify printed as checkpoint")
+    str | None, typer.Option("--checkpoint", help="what an earlier verify printed as checkpoint")
 ]
-LetterId = Annotated[str | None, typer.Option("--id", envvar="ID", help="ledger:<number>")]
+Lot = Annotated[str | None, typer.Option("--lot", help="id of a grant of credits")]
+Who = Annotated[str | None, typer.Option("--who", help="account id, or part of a name, an e-mail or a client's own id")]
+New = Annotated[str | None, typer.Option("--new", help="1 opens an account that does not exist yet")]
+LetterId = Annotated[str | None, typer.Option("--id", help="ledger:<number>")]
 
 
 def _run(main: Coroutine[Any, Any, int | None]) -> int | None:
@@ -54,51 +57,99 @@ def events(account: Account = None, first: First = None, last: Last = None) -> i
 
 
 @app.command()
-def credit(account: Account = None, tokens: Tokens = None, reason: Reason = None, key: Key = None) -> int | None:
+def credit(
+    account: Account = None, tokens: Tokens = None, reason: Reason = None, key: Key = None, new: New = None
+) -> int | None:
     """Grants credits."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.credit(account, tokens, reason, key))
+    return _run(verbs_administer.credit(account, tokens, reason, key, new))
 
 
 @app.command()
-def plan(account: Account = None, plan: Plan = None, reason: Reason = None, key: Key = None) -> int | None:
+def revoke(
+    account: Account = None, lot: Lot = None, tokens: Tokens = None, reason: Reason = None, key: Key = None
+) -> int | None:
+    """Takes back tokens of one grant; what is spent already becomes debt."""
+    from ledger.operate import verbs_administer  # noqa: PLC0415
+
+    return _run(verbs_administer.revoke(account, lot, tokens, reason, key))
+
+
+@app.command()
+def lots(account: Account = None) -> int | None:
+    """The grants of credits of an account, oldest first."""
+    from ledger.operate import verbs_read  # noqa: PLC0415
+
+    return _run(verbs_read.lots(account))
+
+
+@app.command()
+def plan(
+    account: Account = None, plan: Plan = None, reason: Reason = None, key: Key = None, new: New = None
+) -> int | None:
     """Changes the plan."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.plan(account, plan, reason, key))
+    return _run(verbs_administer.plan(account, plan, reason, key, new))
 
 
 @app.command()
-def limit(account: Account = None, tokens: Tokens = None, reason: Reason = None, key: Key = None) -> int | None:
+def limit(
+    account: Account = None, tokens: Tokens = None, reason: Reason = None, key: Key = None, new: New = None
+) -> int | None:
     """Changes the monthly limit."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.limit(account, tokens, reason, key))
+    return _run(verbs_administer.limit(account, tokens, reason, key, new))
 
 
 @app.command()
-def suspend(account: Account = None, reason: Reason = None, key: Key = None) -> int | None:
+def suspend(account: Account = None, reason: Reason = None, key: Key = None, new: New = None) -> int | None:
     """Suspends the account."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.status("suspend", account, reason, key))
+    return _run(verbs_administer.status("suspend", account, reason, key, new))
 
 
 @app.command()
-def activate(account: Account = None, reason: Reason = None, key: Key = None) -> int | None:
+def activate(account: Account = None, reason: Reason = None, key: Key = None, new: New = None) -> int | None:
     """Makes the account active again."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.status("activate", account, reason, key))
+    return _run(verbs_administer.status("activate", account, reason, key, new))
 
 
 @app.command()
-def block(account: Account = None, reason: Reason = None, key: Key = None) -> int | None:
+def block(account: Account = None, reason: Reason = None, key: Key = None, new: New = None) -> int | None:
     """Blocks the account."""
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
-    return _run(verbs_administer.status("block", account, reason, key))
+    return _run(verbs_administer.status("block", account, reason, key, new))
+
+
+@app.command()
+def find(who: Who = None) -> int | None:
+    """People by account id, or by a part of their name, e-mail or the id that the client has for them."""
+    from ledger.operate import verbs_people  # noqa: PLC0415
+
+    return _run(verbs_people.find(who))
+
+
+@app.command()
+def export(account: Account = None) -> int | None:
+    """All that is kept about the person of an account, as JSON lines."""
+    from ledger.operate import verbs_people  # noqa: PLC0415
+
+    return _run(verbs_people.export(account))
+
+
+@app.command()
+def forget(account: Account = None, reason: Reason = None) -> int | None:
+    """Erases the person's name, e-mail, language and client's id; the figures stay."""
+    from ledger.operate import verbs_people  # noqa: PLC0415
+
+    return _run(verbs_people.forget(account, reason))
 
 
 @app.command()

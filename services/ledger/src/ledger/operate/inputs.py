@@ -7,10 +7,13 @@ from zoneinfo import ZoneInfo
 
 from contracts.accounts import is_account_id
 from contracts.errors import InvalidError
-from contracts.limits import MAX_INTEGER, is_clean_text
+from contracts.limits import MAX_INTEGER, MAX_TEXT_LENGTH, is_clean_text
 
 MAX_REASON_LENGTH: Final = 500
 MAX_KEY_LENGTH: Final = 128
+MAX_WHO_LENGTH: Final = 320
+LEAST_PART: Final = 3
+"""Letters that a search needs: people are found by three that stand together."""
 MAX_POSITION: Final = 2**63 - 1
 FURTHEST: Final = timedelta(days=3660)
 """How far ahead a balance can be asked for; each month on the way is folded."""
@@ -43,6 +46,25 @@ def key_of(text: str | None) -> str | None:
 
 def plan_of(text: str | None) -> str:
     return _clean(_required(text, "PLAN"), "PLAN", 64)
+
+
+def lot_of(text: str | None) -> str:
+    return _clean(_required(text, "LOT"), "LOT", MAX_TEXT_LENGTH)
+
+
+def who_of(text: str | None) -> str:
+    """An account id, or a part of a name, an e-mail or the client's own id: three letters at least."""
+    who = _clean(_required(text, "WHO").strip(), "WHO", MAX_WHO_LENGTH)
+    if len(who) < LEAST_PART and not is_account_id(who):
+        raise InvalidError(f"WHO: an account id, or at least {LEAST_PART} letters")
+    return who
+
+
+def may_open(text: str | None) -> bool:
+    """Whether the operator means an account that does not exist yet: a typing error must not open one."""
+    if text not in {None, "", "1"}:
+        raise InvalidError("NEW: 1 to open the account, else nothing")
+    return text == "1"
 
 
 def positions_of(first: str | None, last: str | None) -> tuple[int, int]:

@@ -1,55 +1,81 @@
 """The verbs that change one account."""
 
+from contracts.errors import NotFoundError
+
 from ledger.operate import database
 from ledger.operate.administer import Order, administer
-from ledger.operate.inputs import account_id_of, key_of, plan_of, reason_of, tokens_of
+from ledger.operate.inputs import account_id_of, key_of, lot_of, may_open, plan_of, reason_of, tokens_of
+from ledger.operate.lots import lots_of
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
+from ledger.store.read_path import is_account_open
 
 
-async def credit(account: str | None, tokens: str | None, reason: str | None, key: str | None) -> None:
-    await _carry_out(
-        Order(
-            action="credit",
-            account_id=account_id_of(account),
-            tokens=tokens_of(tokens, least=1),
-            reason=reason_of(reason),
-            key=key_of(key),
-        )
+async def credit(account: str | None, tokens: str | None, reason: str | None, key: str | None, new: str | None) -> None:
+    order = Order(
+        action="credit",
+        account_id=account_id_of(account),
+        tokens=tokens_of(tokens, least=1),
+        reason=reason_of(reason),
+        key=key_of(key),
     )
+    await _carry_out(order, opening=may_open(new))
 
 
-async def plan(account: str | None, plan_name: str | None, reason: str | None, key: str | None) -> None:
-    await _carry_out(
-        Order(
-            action="plan",
-            account_id=account_id_of(account),
-            plan=plan_of(plan_name),
-            reason=_optional(reason),
-            key=key_of(key),
-        )
+async def revoke(account: str | None, lot: str | None, tokens: str | None, reason: str | None, key: str | None) -> None:
+    order = Order(
+        action="revoke",
+        account_id=account_id_of(account),
+        lot_id=lot_of(lot),
+        tokens=tokens_of(tokens, least=1),
+        reason=reason_of(reason),
+        key=key_of(key),
     )
+    await _carry_out(order, opening=False)
 
 
-async def limit(account: str | None, tokens: str | None, reason: str | None, key: str | None) -> None:
-    await _carry_out(
-        Order(
-            action="limit",
-            account_id=account_id_of(account),
-            tokens=tokens_of(tokens, least=0),
-            reason=_optional(reason),
-            key=key_of(key),
-        )
+async def plan(
+    account: str | None, plan_name: str | None, reason: str | None, key: str | None, new: str | None
+) -> None:
+    order = Order(
+        action="plan",
+        account_id=account_id_of(account),
+        plan=plan_of(plan_name),
+        reason=_optional(reason),
+        key=key_of(key),
     )
+    await _carry_out(order, opening=may_open(new))
 
 
-async def status(action: str, account: str | None, reason: str | None, key: str | None) -> None:
-    await _carry_out(Order(action=action, account_id=account_id_of(account), reason=reason_of(reason), key=key_of(key)))
+async def limit(account: str | None, tokens: str | None, reason: str | None, key: str | None, new: str | None) -> None:
+    order = Order(
+        action="limit",
+        account_id=account_id_of(account),
+        tokens=tokens_of(tokens, least=0),
+        reason=_optional(reason),
+        key=key_of(key),
+    )
+    await _carry_out(order, opening=may_open(new))
 
 
-async def _carry_out(order: Order) -> None:
+async def status(action: str, account: str | None, reason: str | None, key: str | None, new: str | None) -> None:
+    order = Order(action=action, account_id=account_id_of(account), reason=reason_of(reason), key=key_of(key))
+    await _carry_out(order, opening=may_open(new))
+
+
+async def _carry_out(order: Order, *, opening: bool) -> None:
     settings, policy = load_settings()
-    await database.probe(settings.database_url)
+    connection = await database.connect(settings.database_url)
+    try:
+        if not opening and not await is_account_open(connection, order.account_id):
+            hint = "" if order.action == "revoke" else "; NEW=1 opens it"
+            raise NotFoundError(f"no account {order.account_id}{hint}")
+        if order.lot_id is not None and order.lot_id not in {
+            each.lot_id for each in await lots_of(connection, order.account_id)
+        }:
+            raise NotFoundError(f"account {order.account_id} has no lot {order.lot_id}; see lots")
+    finally:
+        connection.terminate()
     write_line(await administer(settings.database_url, policy, order))
 
 

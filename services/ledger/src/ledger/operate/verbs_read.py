@@ -24,6 +24,17 @@ async def balance(account: str | None, at: str | None) -> None:
         connection.terminate()
 
 
+async def lots(account: str | None) -> None:
+    from ledger.operate.lots import lots_of  # noqa: PLC0415  a balance needs none of it
+
+    account_id = account_id_of(account)
+    connection = await database.connect(database.database_url())
+    try:
+        write_lines(await lots_of(connection, account_id))
+    finally:
+        connection.terminate()
+
+
 async def events(account: str | None, first: str | None, last: str | None) -> None:
     account_id = account_id_of(account) if account else None
     start, end = positions_of(first, last)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
+from ledger.store.codec import TYPES
+
 PAGE_EVENTS: Final = 5_000
 STATEMENT_TIMEOUT_SECONDS: Final = 60.0
 """For one page, not for the whole log."""
@@ -46,6 +48,10 @@ WHERE account_id = $1 AND version > $2 AND position BETWEEN $3 AND $4 ORDER BY v
 _FACTS_UNTIL: Final = """
 SELECT type, data, version FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND recorded_at <= $3 ORDER BY version LIMIT $4
+"""
+_FACTS_OF_TYPES: Final = """
+SELECT type, data, version FROM ledger.events
+WHERE account_id = $1 AND version > $2 AND type = ANY ($3::text[]) ORDER BY version LIMIT $4
 """
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
@@ -182,6 +188,18 @@ async def facts_until(
     version = 0
     while rows := await connection.fetch(
         _FACTS_UNTIL, account_id, version, moment, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
+    ):
+        yield rows
+        version = rows[-1][2]
+
+
+async def facts_of_types(
+    connection: asyncpg.Connection, account_id: str, types: Sequence[type]
+) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    """(type, data, version) of one account's events of some types, in version order."""
+    names, version = [TYPES[each] for each in types], 0
+    while rows := await connection.fetch(
+        _FACTS_OF_TYPES, account_id, version, names, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
     ):
         yield rows
         version = rows[-1][2]

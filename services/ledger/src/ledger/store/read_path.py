@@ -27,25 +27,36 @@ async def is_writable(connection: asyncpg.Pool | asyncpg.Connection) -> bool:
     return writable
 
 
+async def is_account_open(connection: asyncpg.Pool | asyncpg.Connection, account_id: str) -> bool:
+    """Whether the account has events; one whose first command was refused has not."""
+    query = "SELECT EXISTS (SELECT FROM ledger.events WHERE account_id = $1)"
+    is_open: bool = await connection.fetchval(query, account_id)
+    return is_open
+
+
 async def load_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str) -> Profile | None:
     """What is known of the person; None if nothing is."""
-    row = await connection.fetchrow("SELECT email, name, locale FROM ledger.profiles WHERE account_id = $1", account_id)
-    return None if row is None else Profile(email=row[0], name=row[1], locale=row[2])
+    row = await connection.fetchrow(
+        "SELECT email, name, locale, user_id FROM ledger.profiles WHERE account_id = $1", account_id
+    )
+    return None if row is None else Profile(email=row[0], name=row[1], locale=row[2], user_id=row[3])
 
 
 async def store_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str, profile: Profile) -> None:
     """Keep what is given; what is None stays as it was."""
     await connection.execute(
         """
-        INSERT INTO ledger.profiles AS known (account_id, email, name, locale) VALUES ($1, $2, $3, $4)
+        INSERT INTO ledger.profiles AS known (account_id, email, name, locale, user_id) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (account_id) DO UPDATE SET
             email = coalesce(excluded.email, known.email),
             name = coalesce(excluded.name, known.name),
             locale = coalesce(excluded.locale, known.locale),
+            user_id = coalesce(excluded.user_id, known.user_id),
             updated_at = now()
         """,
         account_id,
         profile.email,
         profile.name,
         profile.locale,
+        profile.user_id,
     )

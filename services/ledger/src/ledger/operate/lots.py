@@ -1,0 +1,77 @@
+"""The grants of credits of an account, and what became of each."""
+
+from datetime import datetime
+
+import asyncpg
+from contracts.errors import NotFoundError
+from contracts.events import CreditsExpired, CreditsGranted, CreditsRevoked
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ledger.domain.decide import as_of
+from ledger.operate.balance import READING
+from ledger.store.facts import decode_fact
+from ledger.store.log import facts_of_types
+from ledger.store.read_path import load_account
+
+TYPES = (CreditsGranted, CreditsRevoked, CreditsExpired)
+
+
+class LotLine(Struct, frozen=True, kw_only=True):
+    """Tokens of one grant. What is neither remaining, revoked nor expired was spent, or repaid debt as it came.
+
+    `revoked` counts what a revocation asked for, also what was spent already and became debt. A lot that a correction
+    gave back has no grant of its own.
+    """
+
+    lot_id: str
+    granted: int
+    revoked: int = 0
+    expired: int = 0
+    remaining: int = 0
+    expires_at: datetime | None = None
+    source: str
+    reference: str | None = None
+    granted_at: datetime | None = None
+
+
+async def lots_of(connection: asyncpg.Connection, account_id: str) -> list[LotLine]:
+    """Every lot that the account ever had, oldest first.
+
+    Raises:
+        NotFoundError: no such account.
+    """
+    found = await load_account(connection, account_id)
+    if found is None:
+        raise NotFoundError(f"no account {account_id}")
+    lots = await _granted(connection, account_id)
+    for lot in as_of(*found, READING).lots:
+        known = lots.get(lot.id) or LotLine(lot_id=lot.id, granted=0, source="correction", expires_at=lot.expires_at)
+        lots[lot.id] = replace(known, remaining=lot.tokens)
+    return list(lots.values())
+
+
+async def _granted(connection: asyncpg.Connection, account_id: str) -> dict[str, LotLine]:
+    lots: dict[str, LotLine] = {}
+    async for rows in facts_of_types(connection, account_id, TYPES):
+        for event_type, data, _ in rows:
+            fact = decode_fact(event_type, data)
+            match event := fact.data:
+                case CreditsGranted():
+                    lots[event.lot_id] = LotLine(
+                        lot_id=event.lot_id,
+                        granted=event.tokens,
+                        expires_at=event.expires_at,
+                        source=event.source,
+                        reference=event.reference,
+                        granted_at=fact.time,
+                    )
+                case CreditsRevoked() if event.lot_id in lots:
+                    known = lots[event.lot_id]
+                    lots[event.lot_id] = replace(known, revoked=known.revoked + event.tokens)
+                case CreditsExpired() if event.lot_id in lots:
+                    known = lots[event.lot_id]
+                    lots[event.lot_id] = replace(known, expired=known.expired + event.tokens)
+                case _:
+                    pass
+    return lots

@@ -1,0 +1,90 @@
+"""Looks people up, tells all that is kept of one, and erases what is personal."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from ledger.store.codec import encode
+from ledger.store.rows import AuditEntry
+
+_PERSON: Final = "account_id, email, name, locale, user_id"
+_PEOPLE_BY_PART: Final = f"""
+SELECT {_PERSON} FROM ledger.profiles
+WHERE ledger.trigrams(ledger.searched(email, name, user_id)) @> ledger.trigrams(ledger.plain_letters($1))
+AND position(ledger.plain_letters($1) IN ledger.searched(email, name, user_id)) > 0
+ORDER BY account_id LIMIT $2
+"""  # noqa: S608  constants
+_PERSON_BY_ID: Final = f"""
+SELECT {_PERSON} FROM ledger.profiles WHERE account_id = $1
+UNION ALL
+SELECT account_id, NULL, NULL, NULL, NULL FROM ledger.accounts AS account
+WHERE account_id = $1 AND version > 0
+AND NOT EXISTS (SELECT FROM ledger.profiles AS known WHERE known.account_id = account.account_id)
+"""  # noqa: S608  constants
+_AUDIT_AFTER: Final = """
+SELECT id, recorded_at, actor, action, reason, details FROM ledger.audit
+WHERE account_id = $1 AND (recorded_at, id) > ($2, $3) ORDER BY recorded_at, id LIMIT 500
+"""
+_BEFORE_ALL: Final = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
+# In one statement: nobody is forgotten without a word about it, and no word is kept of what did not happen.
+_FORGET: Final = """
+WITH forgotten AS (
+    UPDATE ledger.profiles SET email = NULL, name = NULL, locale = NULL, user_id = NULL, updated_at = now()
+    WHERE account_id = $1 AND (email, name, locale, user_id) IS DISTINCT FROM (NULL, NULL, NULL, NULL)
+    RETURNING account_id
+)
+INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
+SELECT $2, $3, $4, account_id, $5, $6 FROM forgotten
+"""
+
+
+class Person(NamedTuple):
+    """What is known of one person; `user_id` is what a pseudonym stands for."""
+
+    account_id: str
+    email: str | None
+    name: str | None
+    locale: str | None
+    user_id: str | None
+
+
+class AuditRow(NamedTuple):
+    """One entry of the audit, without its account."""
+
+    id: UUID
+    recorded_at: datetime
+    actor: str
+    action: str
+    reason: str
+    details: str
+
+
+async def person_by_id(connection: asyncpg.Connection, account_id: str) -> Person | None:
+    """The person of an account, as far as known; None where there is neither an account nor a profile."""
+    row = await connection.fetchrow(_PERSON_BY_ID, account_id)
+    return None if row is None else Person(*row)
+
+
+async def people_by_part(connection: asyncpg.Connection, part: str, limit: int) -> list[Person]:
+    """People with these letters, at least three, in name, e-mail or the id that a pseudonym stands for."""
+    return [Person(*row) for row in await connection.fetch(_PEOPLE_BY_PART, part, limit)]
+
+
+async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIterator[AuditRow]:
+    """What people did to one account, oldest first."""
+    last: Sequence[object] = _BEFORE_ALL
+    while rows := await connection.fetch(_AUDIT_AFTER, account_id, *last):
+        for row in rows:
+            yield AuditRow(*row)
+        last = (rows[-1]["recorded_at"], rows[-1]["id"])
+
+
+async def forget_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> bool:
+    """Erase the profile and note who did; False where nothing personal was kept."""
+    done: str = await connection.execute(
+        _FORGET, account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode()
+    )
+    return done.endswith(" 1")
