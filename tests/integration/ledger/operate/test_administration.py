@@ -4,15 +4,23 @@ import asyncio
 import json
 import os
 import pwd
+from datetime import timedelta
 
 import asyncpg
+import nats
 import pytest
+from contracts.reads import ReadyAnswer
+from contracts.subjects import READ_READY
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import ReserveTokens
 from ledger.operate.__main__ import run
+from ledger.operate.executing import open_executor
+from ledger.settings import LedgerSettings
+from nats.aio.msg import Msg
+from pydantic import TypeAdapter
 
-from tests.integration.ledger.operate.conftest import CATALOG, Operate, Ran
+from tests.integration.ledger.operate.conftest import CATALOG, Operate, Ran, operate_on
 from tests.support.ledger_history import roomy_policy
 
 
@@ -216,7 +224,9 @@ async def test_a_database_that_is_down_is_told_in_one_line(operate: Operate) -> 
     (await operate("verify", environment=nowhere)).assert_refused(1)
 
 
-async def test_commands_beside_a_busy_ledger_lose_nothing(operate: Operate, ledger_url: str) -> None:
+async def test_commands_beside_a_busy_ledger_lose_nothing(
+    operate: Operate, ledger_url: str, database: asyncpg.Connection
+) -> None:
     stop = asyncio.Event()
 
     async def reserve(executor: Executor) -> int:
@@ -235,7 +245,8 @@ async def test_commands_beside_a_busy_ledger_lose_nothing(operate: Operate, ledg
             await executor.submit(command, Kind.RESERVE)
         return number
 
-    async with Executor(ledger_url, roomy_policy()) as executor:
+    settings = LedgerSettings(database_url=ledger_url)
+    async with open_executor(settings, roomy_policy(), database) as executor:
         reserving = asyncio.create_task(reserve(executor))
         for _ in range(3):
             assert (await operate("credit", new=1, account="busy", tokens=10, reason="r")).code == 0
@@ -244,3 +255,37 @@ async def test_commands_beside_a_busy_ledger_lose_nothing(operate: Operate, ledg
     balance = (await operate("balance", account="busy")).json
     assert (balance["credits"], balance["held"]) == (30, held)
     assert (await operate("verify")).code == 0
+
+
+async def test_after_a_rest_of_months_a_command_is_of_now_unless_a_running_ledger_disbelieves_the_clock(
+    own_ledger: str, damaged: asyncpg.Connection, nats_url: str
+) -> None:
+    last = await damaged.fetchval("SELECT max(recorded_at) FROM ledger.events")
+    disbelieved, told = last + timedelta(minutes=5), await damaged.fetchval("SELECT clock_timestamp()")
+    client = await nats.connect(nats_url)
+    answers = [ReadyAnswer(ready=False, time=disbelieved), ReadyAnswer(ready=True, time=told)]
+
+    async def answer(message: Msg) -> None:
+        await message.respond(TypeAdapter(ReadyAnswer).dump_json(answers.pop(0)))
+
+    await client.subscribe(READ_READY, cb=answer)
+    await client.flush()
+    operate = operate_on(own_ledger)
+    order: dict[str, object] = {"tokens": 5, "reason": "r"}
+    recorded = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = $1"
+    asking = {"SOLARIS_NATS_URL": nats_url}
+    assert (await operate("credit", account="account-00001", **order, environment=asking)).code == 0
+    assert await damaged.fetchval(recorded, "account-00001") < disbelieved
+    assert (await operate("credit", account="account-00002", **order, environment=asking)).code == 0
+    assert await damaged.fetchval(recorded, "account-00002") > told
+    assert answers == []
+    await client.close()
+
+
+async def test_after_a_rest_of_months_a_command_alone_is_of_now(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    told = await damaged.fetchval("SELECT clock_timestamp()")
+    nowhere = {"SOLARIS_NATS_URL": "nats://127.0.0.1:1"}
+    ran = await operate_on(own_ledger)("credit", account="account-00001", tokens=5, reason="r", environment=nowhere)
+    assert (ran.code, ran.err) == (0, "")
+    recorded = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = 'account-00001'"
+    assert await damaged.fetchval(recorded) > told

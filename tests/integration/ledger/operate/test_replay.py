@@ -11,8 +11,10 @@ from ledger.application.submission import Kind
 from ledger.domain.commands import ExpireReservation, ReserveTokens
 from ledger.operate import partition, repair
 from ledger.operate.differences import Projection
+from ledger.operate.executing import open_executor
 from ledger.operate.replay import Replayed, replay
 from ledger.operate.verify import Verified, verify
+from ledger.settings import LedgerSettings
 from ledger.store import log
 from ledger.store.projections import connect_for_repair, lock_account
 
@@ -183,7 +185,7 @@ async def test_a_charged_hold_and_one_still_open_are_restored_as_such(
     )
     assert row is not None
     account_id, reservation_id = row
-    async with Executor(own_ledger, roomy_policy()) as executor:
+    async with open_executor(LedgerSettings(database_url=own_ledger), roomy_policy(), damaged) as executor:
         await executor.submit(ExpireReservation(account_id=account_id, reservation_id=reservation_id), Kind.SWEEPER)
     before = await _tables(damaged)
     await damaged.execute("DELETE FROM ledger.holds WHERE state <> 'settled'")

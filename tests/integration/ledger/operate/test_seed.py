@@ -51,7 +51,7 @@ async def test_the_demo_shows_every_kind_of_account(own_ledger: str, damaged: as
 
 async def test_an_account_that_exists_is_left_alone(own_ledger: str) -> None:
     operate = operate_on(own_ledger)
-    before: object = (await operate("credit", account="demo-ana", tokens=5, reason="r")).json
+    before: object = (await operate("credit", new=1, account="demo-ana", tokens=5, reason="r")).json
     ran = await operate("seed")
     assert ran.json["skipped"] == ["demo-ana"]
     assert len(ran.json["created"]) == len(PEOPLE) - 1

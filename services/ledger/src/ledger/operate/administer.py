@@ -13,7 +13,6 @@ from ledger.application.content import content_hash
 from ledger.application.executor import Executor
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.commands import ChangeLimit, ChangePlan, ChangeStatus, Command, GrantCredits, RevokeCredits
-from ledger.domain.policy import Policy
 from ledger.store.rows import AuditEntry
 
 ANSWER_SECONDS: Final = 10.0
@@ -32,7 +31,7 @@ class Order(Struct, frozen=True, kw_only=True):
     key: str | None = None
 
 
-async def administer(database_url: str, policy: Policy, order: Order) -> Balance:
+async def administer(executor: Executor, order: Order) -> Balance:
     """Carry out one order, once per key; returns the balance after it.
 
     Raises:
@@ -45,14 +44,13 @@ async def administer(database_url: str, policy: Policy, order: Order) -> Balance
     audit = AuditEntry(
         id=audit_id, actor=operator(), action=order.action, reason=order.reason, details=_details(order, command_id)
     )
-    async with Executor(database_url, policy) as executor:
-        answer = await executor.submit(
-            command_of(order, command_id, audit_id),
-            Kind.ADMIN,
-            deadline_seconds=ANSWER_SECONDS,
-            idempotency=Idempotency(command_id=command_id, content_hash=_content_hash(order)),
-            audit=audit,
-        )
+    answer = await executor.submit(
+        command_of(order, command_id, audit_id),
+        Kind.ADMIN,
+        deadline_seconds=ANSWER_SECONDS,
+        idempotency=Idempotency(command_id=command_id, content_hash=_content_hash(order)),
+        audit=audit,
+    )
     assert isinstance(answer, Balance), "administration answers with the balance"
     return answer
 

@@ -1,9 +1,11 @@
 """The verbs that change one account."""
 
+import asyncpg
 from contracts.errors import NotFoundError
 
 from ledger.operate import database
 from ledger.operate.administer import Order, administer
+from ledger.operate.executing import open_executor
 from ledger.operate.inputs import account_id_of, key_of, lot_of, may_open, plan_of, reason_of, tokens_of
 from ledger.operate.lots import lots_of
 from ledger.operate.output import write_line
@@ -70,13 +72,18 @@ async def _carry_out(order: Order, *, opening: bool) -> None:
         if not opening and not await is_account_open(connection, order.account_id):
             hint = "" if order.action == "revoke" else "; NEW=1 opens it"
             raise NotFoundError(f"no account {order.account_id}{hint}")
-        if order.lot_id is not None and order.lot_id not in {
-            each.lot_id for each in await lots_of(connection, order.account_id)
-        }:
-            raise NotFoundError(f"account {order.account_id} has no lot {order.lot_id}; see lots")
+        if order.lot_id is not None:
+            await _find_lot(connection, order.account_id, order.lot_id)
+        async with open_executor(settings, policy, connection) as executor:
+            balance = await administer(executor, order)
     finally:
         connection.terminate()
-    write_line(await administer(settings.database_url, policy, order))
+    write_line(balance)
+
+
+async def _find_lot(connection: asyncpg.Connection, account_id: str, lot_id: str) -> None:
+    if lot_id not in {lot.lot_id for lot in await lots_of(connection, account_id)}:
+        raise NotFoundError(f"account {account_id} has no lot {lot_id}; see lots")
 
 
 def _optional(reason: str | None) -> str:

@@ -2,10 +2,10 @@
 
 import contextlib
 
-from ledger.application.executor import Executor
 from ledger.operate import database
 from ledger.operate.dead_letters import dead_letters as list_letters
 from ledger.operate.dead_letters import retry_dead_letters
+from ledger.operate.executing import open_executor
 from ledger.operate.inputs import dead_letter_number
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
@@ -29,7 +29,7 @@ async def dead_letters_retry(letter_id: str | None) -> int:
     stayed = 0
     try:
         async with (
-            Executor(settings.database_url, policy) as executor,
+            open_executor(settings, policy, reader) as executor,
             contextlib.aclosing(retry_dead_letters(reader, writer, executor, number)) as results,
         ):
             async for retried in results:
