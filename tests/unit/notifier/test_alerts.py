@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from notifier.domain.alerts import Composed, Standing, compose
+from notifier.domain.alerts import Composed, Context, Standing, compose
 from notifier.domain.notices import Figures, Notice
 
 NOW = datetime(2025, 11, 20, 15, 0, tzinfo=UTC)
@@ -62,14 +62,14 @@ def told(composed: Composed) -> list[str]:
 )
 def test_the_gravest_leads_and_names_the_others(kinds: list[str], expected: list[str]) -> None:
     notices = [notice(kind) for kind in kinds]
-    composed = compose(notices, [], now_is(exhausted="tokens-exhausted" in kinds), NOW)
+    composed = compose(notices, Context(), now_is(exhausted="tokens-exhausted" in kinds), NOW)
     assert told(composed) == expected
-    assert compose(notices[::-1], [], now_is(exhausted="tokens-exhausted" in kinds), NOW).alert == composed.alert
+    assert compose(notices[::-1], Context(), now_is(exhausted="tokens-exhausted" in kinds), NOW).alert == composed.alert
 
 
 def test_running_out_is_old_news_once_there_are_tokens_again() -> None:
     notices = [notice("threshold-100"), notice("tokens-exhausted", minute=1)]
-    composed = compose(notices, [], now_is(granted=50_000), NOW)
+    composed = compose(notices, Context(), now_is(granted=50_000), NOW)
     assert told(composed) == ["threshold-100"]
     assert composed.overtaken == (notices[1],)
     assert composed.alert is not None
@@ -78,28 +78,28 @@ def test_running_out_is_old_news_once_there_are_tokens_again() -> None:
 
 def test_that_one_may_go_on_leads_what_was_crossed_on_the_way() -> None:
     notices = [notice("threshold-100"), notice("tokens-exhausted", minute=1), notice("access-restored", minute=2)]
-    assert told(compose(notices, [], now_is(granted=50_000), NOW)) == ["access-restored", "threshold-100"]
+    assert told(compose(notices, Context(), now_is(granted=50_000), NOW)) == ["access-restored", "threshold-100"]
 
 
 def test_access_restored_is_old_news_once_it_is_gone_again_or_the_account_is_suspended() -> None:
     restored = notice("access-restored")
-    assert told(compose([restored], [], now_is(granted=9, exhausted=False), NOW)) == ["access-restored"]
-    assert told(compose([restored], [], now_is(exhausted=True), NOW)) == []
-    assert told(compose([restored], [], now_is(granted=9, exhausted=False, active=False), NOW)) == []
+    assert told(compose([restored], Context(), now_is(granted=9, exhausted=False), NOW)) == ["access-restored"]
+    assert told(compose([restored], Context(), now_is(exhausted=True), NOW)) == []
+    assert told(compose([restored], Context(), now_is(granted=9, exhausted=False, active=False), NOW)) == []
 
 
 def test_of_running_out_twice_in_a_row_only_the_last_is_told() -> None:
     first, last = notice("tokens-exhausted", minute=1), notice("tokens-exhausted", minute=9)
     between = notice("access-restored", minute=5)
-    assert compose([first, between], [last], now_is(exhausted=True), NOW).alert is None
-    assert told(compose([last], [], now_is(exhausted=True), NOW)) == ["tokens-exhausted"]
+    assert compose([first, between], Context(later=[last]), now_is(exhausted=True), NOW).alert is None
+    assert told(compose([last], Context(), now_is(exhausted=True), NOW)) == ["tokens-exhausted"]
 
 
 def test_what_happened_at_the_same_moment_is_not_lost() -> None:
     out, back = notice("tokens-exhausted"), notice("access-restored")
-    assert told(compose([out, back], [], now_is(exhausted=True), NOW)) == ["tokens-exhausted"]
-    assert told(compose([out, back], [], now_is(granted=9), NOW)) == ["access-restored"]
-    assert told(compose([out, back], [], None, NOW)) == ["access-restored"]
+    assert told(compose([out, back], Context(), now_is(exhausted=True), NOW)) == ["tokens-exhausted"]
+    assert told(compose([out, back], Context(), now_is(granted=9), NOW)) == ["access-restored"]
+    assert told(compose([out, back], Context(), None, NOW)) == ["access-restored"]
 
 
 @pytest.mark.parametrize(
@@ -113,25 +113,27 @@ def test_what_happened_at_the_same_moment_is_not_lost() -> None:
     ],
 )
 def test_a_threshold_is_true_while_it_is_reached_in_its_cycle(standing: Standing, expected: list[str]) -> None:
-    assert told(compose([notice("threshold-80")], [], standing, NOW)) == expected
+    assert told(compose([notice("threshold-80")], Context(), standing, NOW)) == expected
 
 
 def test_an_exhausted_allowance_is_old_news_under_a_higher_limit() -> None:
-    assert told(compose([notice("allowance-exhausted")], [], now_is(), NOW)) == ["allowance-exhausted"]
-    assert told(compose([notice("allowance-exhausted")], [], now_is(limit=2_000), NOW)) == []
+    assert told(compose([notice("allowance-exhausted")], Context(), now_is(), NOW)) == ["allowance-exhausted"]
+    assert told(compose([notice("allowance-exhausted")], Context(), now_is(limit=2_000), NOW)) == []
 
 
 def test_an_older_ledger_is_judged_by_its_figures() -> None:
     out = notice("tokens-exhausted", at=figures(used=990))
-    assert told(compose([out], [], now_is(used=990, exhausted=None), NOW)) == ["tokens-exhausted"]
-    assert told(compose([out], [], now_is(used=990, granted=5_000, exhausted=None), NOW)) == []
-    assert told(compose([notice("access-restored")], [], now_is(granted=5, exhausted=None), NOW)) == ["access-restored"]
-    assert told(compose([notice("access-restored")], [], now_is(exhausted=None), NOW)) == []
+    assert told(compose([out], Context(), now_is(used=990, exhausted=None), NOW)) == ["tokens-exhausted"]
+    assert told(compose([out], Context(), now_is(used=990, granted=5_000, exhausted=None), NOW)) == []
+    assert told(compose([notice("access-restored")], Context(), now_is(granted=5, exhausted=None), NOW)) == [
+        "access-restored"
+    ]
+    assert told(compose([notice("access-restored")], Context(), now_is(exhausted=None), NOW)) == []
 
 
 def test_without_a_standing_the_notices_are_believed_and_their_latest_figures_shown() -> None:
     early, late = notice("tokens-exhausted", minute=1), notice("threshold-100", minute=2, at=figures(granted=7))
-    composed = compose([early, late], [], None, NOW)
+    composed = compose([early, late], Context(), None, NOW)
     assert told(composed) == ["tokens-exhausted", "threshold-100"]
     assert composed.alert is not None
     assert composed.alert.figures.credits == 7
@@ -140,7 +142,29 @@ def test_without_a_standing_the_notices_are_believed_and_their_latest_figures_sh
 
 def test_what_lay_too_long_is_left_out_and_the_rest_is_told() -> None:
     old = replace(notice("threshold-80"), occurred_at=NOW - timedelta(hours=25))
-    composed = compose([old, notice("threshold-90")], [], now_is(), NOW)
+    composed = compose([old, notice("threshold-90")], Context(), now_is(), NOW)
     assert told(composed) == ["threshold-90"]
     assert composed.stale == (old,)
-    assert compose([old], [], now_is(), NOW).alert is None
+    assert compose([old], Context(), now_is(), NOW).alert is None
+
+
+def test_a_lower_threshold_that_comes_after_a_higher_one_was_told_is_old_news() -> None:
+    late, told = notice("threshold-95"), replace(notice("threshold-100"), cause="limit:1000")
+    under_this_limit = replace(late, cause="limit:1000")
+    assert compose([under_this_limit], Context(told=[told]), now_is(), NOW).overtaken == (under_this_limit,)
+    under_another = replace(late, cause="limit:2000")
+    assert _kinds([under_another], [told]) == ["threshold-95"]
+    in_another_cycle = replace(told, cycle_id="c0")
+    assert _kinds([under_this_limit], [in_another_cycle]) == ["threshold-95"]
+    assert _kinds([replace(notice("threshold-100"), cause="limit:1000")], [under_this_limit]) == ["threshold-100"]
+
+
+def test_running_out_that_comes_late_is_not_told_after_a_later_one() -> None:
+    first, second = notice("tokens-exhausted", minute=1), notice("tokens-exhausted", minute=9)
+    out = now_is(exhausted=True)
+    assert compose([first], Context(told=[second]), out, NOW).alert is None
+    assert told(compose([second], Context(told=[first]), out, NOW)) == ["tokens-exhausted"]
+
+
+def _kinds(notices: list[Notice], told_before: list[Notice]) -> list[str]:
+    return told(compose(notices, Context(told=told_before), now_is(), NOW))

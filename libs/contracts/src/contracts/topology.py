@@ -61,5 +61,7 @@ CONSUMERS: Final = (
             "solaris.ledger.tokens_exhausted.*",
             "solaris.ledger.access_restored.*",
         ),
+        # What a killed notifier had fetched comes again within the time that notices gather.
+        ack_wait_seconds=5,
     ),
 )

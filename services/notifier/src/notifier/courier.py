@@ -120,7 +120,7 @@ class Courier:
         written: list[Composed] = []
 
         async def write() -> EmailMessage | None:
-            composed = compose(notices, mail.later, await self._find_standing(mail), datetime.now(UTC))
+            composed = compose(notices, mail.context, await self._find_standing(mail), datetime.now(UTC))
             written.append(composed)
             return None if composed.alert is None else await self._render(mail, composed.alert, person, lease)
 

@@ -48,17 +48,31 @@ class Composed:
     overtaken: tuple[Notice, ...]
 
 
-def compose(notices: Sequence[Notice], later: Sequence[Notice], standing: Standing | None, now: datetime) -> Composed:
-    """The alert that the notices of one mail become; `later` are the account's notices that wait behind them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The account's other notices: those `told` before in the same cycles, and those that wait for a `later` mail."""
+
+    told: Sequence[Notice] = ()
+    later: Sequence[Notice] = ()
+
+
+def compose(notices: Sequence[Notice], context: Context, standing: Standing | None, now: datetime) -> Composed:
+    """The alert that the notices of one mail become.
 
     Without a standing, because the ledger does not say, the notices are believed and the figures are the latest of
-    theirs. Of running out and coming back only the last word counts.
+    theirs. Of running out and coming back only the last word counts, and whoever was told of a higher threshold is not
+    told of a lower one that comes late.
     """
     stale = tuple(notice for notice in notices if is_stale(notice, now))
     fresh = [notice for notice in notices if notice not in stale]
     true = [notice for notice in fresh if _is_true(notice, standing)]
-    last_word = _last_about_access([*true, *(notice for notice in later if _is_true(notice, standing))])
-    told = [notice for notice in true if not _is_about_access(notice) or notice is last_word]
+    still_to_come = [notice for notice in context.later if _is_true(notice, standing)]
+    last_word = _last_about_access([*context.told, *true, *still_to_come])
+    told = [
+        notice
+        for notice in true
+        if (notice is last_word if _is_about_access(notice) else not _is_passed(notice, context.told))
+    ]
     if any(notice.kind == "threshold-100" for notice in told):
         told = [notice for notice in told if notice.kind != ALLOWANCE_EXHAUSTED]
     overtaken = tuple(notice for notice in fresh if notice not in told)
@@ -91,6 +105,14 @@ def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
     """The latest; of one moment the last that arrived."""
     about_access = [notice for notice in notices if _is_about_access(notice)]
     return max(reversed(about_access), key=lambda notice: notice.occurred_at, default=None)
+
+
+def _is_passed(notice: Notice, told: Sequence[Notice]) -> bool:
+    """Whether more of the same allowance was told already; the cause of those notices is the limit."""
+    return any(
+        other.cycle_id == notice.cycle_id and other.cause == notice.cause and _gravity(other) > _gravity(notice)
+        for other in told
+    )
 
 
 def _is_true(notice: Notice, standing: Standing | None) -> bool:

@@ -14,9 +14,10 @@ from sqlalchemy import Row, bindparam, delete, exists, func, literal, select, up
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier.domain.alerts import Context
 from notifier.domain.notices import Notice
 from notifier.store.dead_letters import GivenUp, add_dead_letter
-from notifier.store.tables import FAILED, PENDING, claims, figures_adapter, messages
+from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, figures_adapter, messages
 
 MAX_WAITING: Final = 100
 """Messages of one account that are looked at in one go."""
@@ -35,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """Notices that go out as one mail, and those of the account that wait behind it.
+    """Notices that go out as one mail, and what else was or is to be told of the account.
 
     `failures` counts attempts that failed by this mail, `address_checks` those that found no address, `state_checks`
     those to which the ledger said nothing of the account.
@@ -44,7 +45,7 @@ class Mail:
     id: int
     claim: Claim
     notices: Mapping[int, Notice]
-    later: Sequence[Notice]
+    context: Context
     failures: int
     address_checks: int
     state_checks: int
@@ -115,6 +116,12 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
             return None
         rows = (await connection.execute(waiting)).all()
         members = _first_mail(rows, window)
+        told = select(messages).where(
+            messages.c.account_id == claim.account_id,
+            messages.c.cycle_id.in_({row.cycle_id for row in members}),
+            messages.c.status.in_((SENT, TOLD)),
+        )
+        told_rows = (await connection.execute(told)).all()
         number = members[0].mail_id or members[0].id
         attempt = (
             update(messages)
@@ -122,7 +129,10 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
             .values(mail_id=number, attempts=messages.c.attempts + 1, due_at=func.now() + lease)
         )
         await connection.execute(attempt)
-    return _mail(number, claim, members, [row for row in rows if row not in members])
+    context = Context(
+        told=[_notice(row) for row in told_rows], later=[_notice(row) for row in rows if row not in members]
+    )
+    return _mail(number, claim, members, context)
 
 
 def _first_mail(rows: Sequence[_Row], window: timedelta) -> list[_Row]:
@@ -133,13 +143,13 @@ def _first_mail(rows: Sequence[_Row], window: timedelta) -> list[_Row]:
     return [row for row in rows if row.mail_id is None and row.created_at <= first.created_at + window]
 
 
-def _mail(number: int, claim: Claim, members: Sequence[_Row], later: Sequence[_Row]) -> Mail:
+def _mail(number: int, claim: Claim, members: Sequence[_Row], context: Context) -> Mail:
     first = members[0]
     return Mail(
         id=number,
         claim=claim,
         notices={row.id: _notice(row) for row in members},
-        later=[_notice(row) for row in later],
+        context=context,
         failures=first.failures,
         address_checks=first.address_checks,
         state_checks=first.state_checks,
