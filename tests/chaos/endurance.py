@@ -275,13 +275,19 @@ class Endurance:
             if verb == "credit":
                 for _ in range(2):  # the second is a repetition and changes nothing
                     granted = await asyncio.to_thread(
-                        stack.operate, verb, ACCOUNT=account, TOKENS=1_000, REASON="endurance", KEY=f"credit-{number}"
+                        stack.operate,
+                        verb,
+                        ACCOUNT=account,
+                        NEW=1,
+                        TOKENS=1_000,
+                        REASON="endurance",
+                        KEY=f"credit-{number}",
                     )
                 if granted.returncode == 0:
                     self.tally.granted[account] += 1_000
             elif verb == "limit":
                 limit = 10**9 + self._random.randrange(1000)
-                await asyncio.to_thread(stack.operate, verb, ACCOUNT=account, TOKENS=limit)
+                await asyncio.to_thread(stack.operate, verb, ACCOUNT=account, NEW=1, TOKENS=limit)
             elif verb == "events":
                 await asyncio.to_thread(stack.operate, verb, ACCOUNT=account)
             else:

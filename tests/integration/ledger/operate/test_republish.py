@@ -72,6 +72,27 @@ async def test_only_the_range_asked_for_is_published(operate: Operate, nats_url:
     assert len(await _published(client)) == 11
 
 
+async def test_no_more_is_published_than_the_stream_may_hold_and_that_is_told(
+    operate: Operate, database: asyncpg.Connection, nats_url: str, client: Client
+) -> None:
+    await wipe_streams(nats_url)
+    jetstream = client.jetstream(timeout=10)
+    await jetstream.add_stream(name=LEDGER_STREAM, subjects=["solaris.ledger.>"], max_bytes=300_000, allow_atomic=True)
+    ran = await operate("republish", environment={"SOLARIS_NATS_URL": nats_url})
+    assert ran.code == 0
+    told = ran.json
+    total, last = await database.fetchrow("SELECT count(*), max(position) FROM ledger.events") or (0, 0)
+    assert 100 < told["published"] < total
+    assert told["last_position"] == last
+    assert str(told["left_out_before"]) in ran.err
+    state = (await jetstream.stream_info(LEDGER_STREAM)).state
+    assert (state.messages, state.first_seq) == (told["published"], 1)
+    # Full as it is now, it takes a small range all the same, and little of a large one.
+    again = await operate("republish", environment={"SOLARIS_NATS_URL": nats_url}, from_=1, to=10)
+    assert (again.json["published"], again.json["left_out_before"]) == (10, None)
+    assert (await operate("republish", environment={"SOLARIS_NATS_URL": nats_url})).json["published"] < 100
+
+
 async def test_without_nats_it_fails_in_one_line(operate: Operate) -> None:
     (await operate("republish")).assert_refused(2)
     (await operate("republish", environment={"SOLARIS_NATS_URL": "nats://127.0.0.1:1"})).assert_refused(1)

@@ -11,24 +11,31 @@ from chassis.nats import connect
 from contracts.accounts import subject_token
 from contracts.envelope import name_of_any_version
 from contracts.errors import UnavailableError
-from contracts.subjects import event_subject
+from contracts.subjects import LEDGER_STREAM, event_subject
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec import Struct
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
-from ledger.store.log import rows_between
+from ledger.store.log import newest_position, rows_between, sizes_before
 
 BATCH: Final = 500
 CONNECT_SECONDS: Final = 5.0
 PROVISION_TIMEOUT_SECONDS: Final = 10.0
+MESSAGE_OVERHEAD_BYTES: Final = 400
+"""At most, of subject, headers and the server's own record around a stored event."""
 
 
 class Republished(Struct, frozen=True):
-    """`last_position` is the last one published, None if there was none; `created` are streams and consumers."""
+    """`last_position` is the last one published, None if there was none; `created` are streams and consumers.
+
+    `left_out_before`: events of the range before this position would have pushed others out of the stream.
+    """
 
     published: int
     last_position: int | None
     created: list[str]
+    left_out_before: int | None = None
 
 
 async def republish(
@@ -36,46 +43,65 @@ async def republish(
 ) -> Republished:
     """Recreate what is missing of the topology, then publish positions `first` to `last` of what is stored now.
 
-    Consumers know the ids and have no second effect; the relay's own position stays where it is.
+    Consumers know the ids and have no second effect; the relay's own position stays where it is. A stream gives up its
+    oldest messages for newer ones, so the oldest of the range are left out where not all fits into what is free of it.
 
     Raises:
         UnavailableError: NATS does not answer; what was published is harmless to publish again.
     """
     client = await _connect(nats_url)
     try:
-        created = await provision(
-            client.jetstream(timeout=PROVISION_TIMEOUT_SECONDS), STREAMS, CONSUMERS, replicas=replicas
-        )
+        jetstream = client.jetstream(timeout=PROVISION_TIMEOUT_SECONDS)
+        created = await provision(jetstream, STREAMS, CONSUMERS, replicas=replicas)
+        last = min(last, await newest_position(connection))
+        start = await _first_that_fits(connection, first, last, await _room(jetstream))
         async with CoreNats(nats_url, service="ledger-operate") as core:
             if not await core.wait_connected(CONNECT_SECONDS):
                 raise UnavailableError("NATS does not answer")
-            return await _publish(connection, core, first, last, created)
+            published, position = await _publish(connection, core, start, last)
+        return Republished(published, position, created, start if start > first else None)
     except nats.errors.Error as error:
         raise UnavailableError(f"NATS: {str(error) or type(error).__name__}") from error
     finally:
         await client.close()
 
 
-async def _publish(
-    connection: asyncpg.Connection, client: CoreNats, first: int, last: int, created: list[str]
-) -> Republished:
+async def _room(jetstream: JetStreamContext) -> int:
+    """Bytes that the stream of events takes without pushing out what nobody may have read yet; a tenth at least."""
+    info = await jetstream.stream_info(LEDGER_STREAM)
+    most = info.config.max_bytes or -1
+    return max(most - info.state.bytes, most // 10) if most > 0 else 2**62
+
+
+async def _first_that_fits(connection: asyncpg.Connection, first: int, last: int, room: int) -> int:
+    """The first position of the range from which on everything fits into that many bytes."""
+    start = last + 1
+    async for sizes in sizes_before(connection, first, last):
+        for position, size in sizes:
+            room -= size + MESSAGE_OVERHEAD_BYTES
+            if room < 0:
+                return start
+            start = position
+    return first
+
+
+async def _publish(connection: asyncpg.Connection, client: CoreNats, first: int, last: int) -> tuple[int, int | None]:
+    """How many were published, and the position of the last one."""
     published, position = 0, None
-    newest = await connection.fetchval("SELECT coalesce(max(position), 0) FROM ledger.events")
-    async with connection.transaction(readonly=True):
-        async for rows in rows_between(connection, first, min(last, newest), size=BATCH):
-            messages = [
-                Message(event_subject(name_of_any_version(row[4]), subject_token(row[1])), row[6], str(row[3]))
-                for row in rows
-            ]
-            try:
-                await publish_in_order(client, messages)
-            except (PublishRejectedError, nats.errors.Error, TimeoutError) as error:
-                raise UnavailableError(
-                    f"published {published} events; then, from position {rows[0][0]}: {str(error) or repr(error)}"
-                ) from error
-            published += len(rows)
-            position = rows[-1][0]
-    return Republished(published, position, created)
+    async for rows in rows_between(connection, first, last, size=BATCH):
+        messages = [
+            Message(event_subject(name_of_any_version(row[4]), subject_token(row[1])), row[6], str(row[3]))
+            for row in rows
+        ]
+        try:
+            await publish_in_order(client, messages)
+        except (PublishRejectedError, nats.errors.Error, TimeoutError) as error:
+            raise UnavailableError(
+                f"published {published} events; then, from position {rows[0][0]}: {str(error) or repr(error)}"
+            ) from error
+        published += len(rows)
+        position = rows[-1][0]
+    return published, position
 
 
 async def _connect(nats_url: str) -> Client:

@@ -1,5 +1,7 @@
 """The verbs over the whole log."""
 
+import sys
+
 from contracts.errors import InvalidError
 from msgspec import DecodeError, json
 
@@ -48,6 +50,9 @@ async def republish(first: str | None, last: str | None) -> None:
         raise InvalidError("SOLARIS_NATS_URL is not set")
     connection = await database.connect(settings.database_url)
     try:
-        write_line(await republish(connection, settings.nats_url, start, end, replicas=settings.jetstream_replicas))
+        done = await republish(connection, settings.nats_url, start, end, replicas=settings.jetstream_replicas)
     finally:
         connection.terminate()
+    write_line(done)
+    if done.left_out_before is not None:
+        sys.stderr.write(f"left out what the stream has no room for: events before position {done.left_out_before}\n")

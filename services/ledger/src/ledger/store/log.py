@@ -41,6 +41,9 @@ _FOLDS_OF_ACCOUNTS: Final = _ROWS_OF_ACCOUNTS.replace(_ROW, "position, account_i
 _ROWS_BETWEEN: Final = f"""
 SELECT {_ROW} FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position LIMIT $3
 """  # noqa: S608  constants
+_SIZES_BEFORE: Final = """
+SELECT position, octet_length(data) FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3
+"""
 _ROWS_OF_ACCOUNT: Final = f"""
 SELECT {_ROW} FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND position BETWEEN $3 AND $4 ORDER BY version LIMIT $5
@@ -162,6 +165,15 @@ async def rows_between(
     while rows := await connection.fetch(_ROWS_BETWEEN, first, last, size, timeout=STATEMENT_TIMEOUT_SECONDS):
         yield rows
         first = rows[-1][0] + 1
+
+
+async def sizes_before(
+    connection: asyncpg.Connection, first: int, last: int
+) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    """(position, bytes) of the stored events from `last` down to `first`, both included."""
+    while rows := await connection.fetch(_SIZES_BEFORE, first, last, PAGE_EVENTS, timeout=STATEMENT_TIMEOUT_SECONDS):
+        yield rows
+        last = rows[-1][0] - 1
 
 
 async def rows_of_account(
