@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW AT FROM TO PROJECTION CHECKPOINT ID
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(findstring command line,$$(origin $(1))),$$(value $(1)))
 unexport $(1)
@@ -60,7 +60,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-.PHONY: balance credit revoke lots plan limit suspend activate block find export forget events replay verify republish dead-letters dead-letters-retry seed
+.PHONY: balance credit revoke lots plan limit suspend activate block apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry seed
 balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
 	@$(OPERATE) balance
 
@@ -87,6 +87,9 @@ activate: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: makes the account active a
 
 block: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
 	@$(OPERATE) block
+
+apply-catalog: $(STAMP) ## [PLAN=name] [SHOW=1] [CUSTOM=1]: the catalog's limits for existing accounts; shows whom, then does it
+	@$(OPERATE) apply-catalog
 
 find: $(STAMP) ## WHO=id|part: people by account id, or part of a name, an e-mail or the client's own id
 	@$(OPERATE) find

@@ -28,6 +28,8 @@ KeptCheckpoint = Annotated[
 Lot = Annotated[str | None, typer.Option("--lot", help="id of a grant of credits")]
 Who = Annotated[str | None, typer.Option("--who", help="account id, or part of a name, an e-mail or a client's own id")]
 New = Annotated[str | None, typer.Option("--new", help="1 opens an account that does not exist yet")]
+Show = Annotated[str | None, typer.Option("--show", help="1 shows what would be done, and does nothing")]
+Custom = Annotated[str | None, typer.Option("--custom", help="1 changes limits of an account's own too")]
 LetterId = Annotated[str | None, typer.Option("--id", help="ledger:<number>")]
 
 
@@ -126,6 +128,14 @@ def block(account: Account = None, reason: Reason = None, key: Key = None, new: 
     from ledger.operate import verbs_administer  # noqa: PLC0415
 
     return _run(verbs_administer.status("block", account, reason, key, new))
+
+
+@app.command("apply-catalog")
+def apply_catalog(plan: Plan = None, reason: Reason = None, show: Show = None, custom: Custom = None) -> int | None:
+    """Gives existing accounts what the catalog says of their plan now: shows whom it changes, then does it."""
+    from ledger.operate import verbs_administer  # noqa: PLC0415
+
+    return _run(verbs_administer.apply_catalog(plan, reason, show, custom))
 
 
 @app.command()

@@ -60,10 +60,10 @@ def who_of(text: str | None) -> str:
     return who
 
 
-def may_open(text: str | None) -> bool:
-    """Whether the operator means an account that does not exist yet: a typing error must not open one."""
+def is_asked(text: str | None, name: str) -> bool:
+    """A switch: 1, or nothing."""
     if text not in {None, "", "1"}:
-        raise InvalidError("NEW: 1 to open the account, else nothing")
+        raise InvalidError(f"{name}: 1, or nothing")
     return text == "1"
 
 

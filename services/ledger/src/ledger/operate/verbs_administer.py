@@ -3,10 +3,12 @@
 import asyncpg
 from contracts.errors import NotFoundError
 
+from ledger.domain.administering import find_plan
 from ledger.operate import database
 from ledger.operate.administer import Order, administer
+from ledger.operate.apply_catalog import Applied, apply_changes, find_changes
 from ledger.operate.executing import open_executor
-from ledger.operate.inputs import account_id_of, key_of, lot_of, may_open, plan_of, reason_of, tokens_of
+from ledger.operate.inputs import account_id_of, is_asked, key_of, lot_of, plan_of, reason_of, tokens_of
 from ledger.operate.lots import lots_of
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
@@ -21,7 +23,7 @@ async def credit(account: str | None, tokens: str | None, reason: str | None, ke
         reason=reason_of(reason),
         key=key_of(key),
     )
-    await _carry_out(order, opening=may_open(new))
+    await _carry_out(order, opening=is_asked(new, "NEW"))
 
 
 async def revoke(account: str | None, lot: str | None, tokens: str | None, reason: str | None, key: str | None) -> None:
@@ -46,7 +48,7 @@ async def plan(
         reason=_optional(reason),
         key=key_of(key),
     )
-    await _carry_out(order, opening=may_open(new))
+    await _carry_out(order, opening=is_asked(new, "NEW"))
 
 
 async def limit(account: str | None, tokens: str | None, reason: str | None, key: str | None, new: str | None) -> None:
@@ -57,12 +59,37 @@ async def limit(account: str | None, tokens: str | None, reason: str | None, key
         reason=_optional(reason),
         key=key_of(key),
     )
-    await _carry_out(order, opening=may_open(new))
+    await _carry_out(order, opening=is_asked(new, "NEW"))
 
 
 async def status(action: str, account: str | None, reason: str | None, key: str | None, new: str | None) -> None:
     order = Order(action=action, account_id=account_id_of(account), reason=reason_of(reason), key=key_of(key))
-    await _carry_out(order, opening=may_open(new))
+    await _carry_out(order, opening=is_asked(new, "NEW"))
+
+
+async def apply_catalog(plan_name: str | None, reason: str | None, show: str | None, custom: str | None) -> int:
+    shows_only, customs = is_asked(show, "SHOW"), is_asked(custom, "CUSTOM")
+    plan = plan_of(plan_name) if plan_name else None
+    settings, policy = load_settings()
+    catalog = policy.catalog
+    if plan is not None:
+        find_plan(policy, plan)
+    given = _optional(reason) or f"catalog {catalog.version}"
+    connection = await database.connect(settings.database_url)
+    tally = Applied(catalog_version=catalog.version)
+    try:
+        async for change in find_changes(connection, catalog, plan, tally, custom=customs):
+            write_line(change)
+        if not shows_only:
+            tally = Applied(catalog_version=catalog.version)
+            async with open_executor(settings, policy, connection) as executor:
+                changes = find_changes(connection, catalog, plan, tally, custom=customs)
+                async for failed in apply_changes(executor, changes, given, tally):
+                    write_line(failed)
+    finally:
+        connection.terminate()
+    write_line(tally)
+    return 1 if tally.failed else 0
 
 
 async def _carry_out(order: Order, *, opening: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from contracts.events import LedgerEvent
 
 from ledger.store.codec import TYPES
 
@@ -55,6 +56,9 @@ WHERE account_id = $1 AND version > $2 AND recorded_at <= $3 ORDER BY version LI
 _FACTS_OF_TYPES: Final = """
 SELECT type, data, version FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND type = ANY ($3::text[]) ORDER BY version LIMIT $4
+"""
+_LAST_OF_TYPES: Final = """
+SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY ($2::text[]) ORDER BY version DESC LIMIT 1
 """
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
@@ -215,6 +219,15 @@ async def facts_of_types(
     ):
         yield rows
         version = rows[-1][2]
+
+
+async def last_type_of(
+    connection: asyncpg.Connection, account_id: str, types: Sequence[type[LedgerEvent]]
+) -> type[LedgerEvent] | None:
+    """Which of these events the account's last one is; None if it has none of them."""
+    by_name = {TYPES[each]: each for each in types}
+    name = await connection.fetchval(_LAST_OF_TYPES, account_id, list(by_name), timeout=STATEMENT_TIMEOUT_SECONDS)
+    return None if name is None else by_name[name]
 
 
 async def is_history_guarded(connection: asyncpg.Connection) -> bool:
