@@ -1,12 +1,15 @@
 """Balances at their end: nothing is overdrawn, the last tokens are shared, and people are told once."""
 
 import asyncio
+import base64
 import os
 import signal
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -206,3 +209,23 @@ def test_who_is_credited_while_mail_is_away_is_not_told_to_be_out_of_tokens(stac
     wait_told(stack, account, expected)
     newest = stack.mail(stack.mails(account, "access-restored")[0]["id"])
     assert "50.100 tokens" in newest["text"]
+
+
+def test_a_person_with_an_international_name_and_address_is_written_to(stack: Stack, account: str) -> None:
+    def encoded(text: str) -> str:
+        return "b64:" + base64.b64encode(text.encode()).decode()
+
+    address, name = f"jörg.{account}@faß.example", unicodedata.normalize("NFD", "Jörg Müller")
+    client = stack.client(account, **{"X-User-Email": encoded(address), "X-User-Name": encoded(name)})
+    client.chat.completions.create(model="demo-usage:1:0:1", messages=QUESTION)
+    stack.limit(account, 1_000)
+    client.chat.completions.create(model="demo-usage:10:0:850", messages=QUESTION, max_tokens=850)
+
+    def mail() -> dict[str, Any] | None:
+        newest: list[dict[str, Any]] = stack.fetch_json(f"{stack.mailbox_url}/api/messages?to={quote(account)}")
+        return stack.mail(newest[0]["id"]) if newest else None
+
+    found = eventually_blocking(mail, 20)
+    headers = dict(found["headers"])
+    assert headers["Delivered-To"] == f"jörg.{account}@xn--fa-hia.example"
+    assert "Olá, Jörg!" in found["text"]
