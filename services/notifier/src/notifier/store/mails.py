@@ -4,13 +4,14 @@ A claim is a row that lapses by itself, so no lock is held while a mail is on it
 holds nobody up for longer than its lease. Whoever lost a claim changes nothing any more.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, delete, exists, func, literal, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -73,14 +74,22 @@ async def claim_due(
         set_={"holder": claiming.excluded.holder, "until": claiming.excluded.until},
         where=claims.c.until <= func.now(),
     ).returning(claims.c.account_id)
-    async with engine.begin() as connection:
+    async with _fleeting(engine) as connection:
         claimed = (await connection.execute(statement)).scalars().all()
     return [Claim(account_id=account_id, holder=holder) for account_id in claimed]
 
 
+@asynccontextmanager
+async def _fleeting(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that need not outlive a crash of the database: it waits for no disk, and keeps no call waiting."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL synchronous_commit = off"))
+        yield connection
+
+
 async def extend(engine: AsyncEngine, claim: Claim, lease: timedelta) -> bool:
     """Whether the claim still holds; then the lease begins anew."""
-    async with engine.begin() as connection:
+    async with _fleeting(engine) as connection:
         return await _extend(connection, claim, lease)
 
 
@@ -95,7 +104,7 @@ def _is_held(claim: Claim) -> tuple[Any, ...]:  # SQLAlchemy's comparisons
 
 async def release(engine: AsyncEngine, claim: Claim) -> None:
     """Let others send to the account."""
-    async with engine.begin() as connection:
+    async with _fleeting(engine) as connection:
         await connection.execute(delete(claims).where(*_is_held(claim)))
 
 
@@ -109,7 +118,7 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
     ours = messages.c.account_id == claim.account_id, messages.c.status == PENDING
     due = select(exists().where(*ours, messages.c.due_at <= func.now()))
     waiting = select(messages).where(*ours).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
-    async with engine.begin() as connection:
+    async with _fleeting(engine) as connection:
         if not await _extend(connection, claim, lease):
             return None
         if not (await connection.execute(due)).scalar_one():
