@@ -200,6 +200,21 @@ def test_a_port_that_is_asked_for_and_taken_is_named_in_one_line(new_stack: NewS
     ]
 
 
+async def test_an_older_version_on_data_of_a_newer_one_says_so_in_one_line(new_stack: NewStack) -> None:
+    running = new_stack().start()
+    owner = await asyncpg.connect(running.owner_database_url())
+    await owner.execute("UPDATE ledger.alembic_version SET version_num = '9999'")
+    await owner.close()
+    running.stop()
+    older = new_stack(directory=running.directory)
+    assert older.launch().wait(60) == 1
+    told = [line for line in older.output().splitlines() if line.startswith("cannot start")]
+    assert len(told) == 1
+    assert "schema ledger has revision 9999" in told[0]
+    assert "newer version" in told[0]
+    assert "Traceback" not in older.output()
+
+
 async def test_env_exports_addresses_with_operator_rights(stack: Stack) -> None:
     exported = stack.make("env")
     assert exported.returncode == 0
