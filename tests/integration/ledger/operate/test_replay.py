@@ -9,7 +9,7 @@ from chassis.postgres import DATABASE_ERRORS
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import ExpireReservation, ReserveTokens
-from ledger.operate import partition, repair
+from ledger.operate import partition, repair, survey
 from ledger.operate.differences import Projection
 from ledger.operate.executing import open_executor
 from ledger.operate.replay import Replayed, replay
@@ -25,6 +25,13 @@ from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"
 type Tables = tuple[list[Any], list[Any]]
+
+
+@pytest.fixture(autouse=True, params=["as it lies", "account by account"])
+def way_of_reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small log is read otherwise than a large one, and nothing else is different."""
+    if request.param == "account by account":
+        monkeypatch.setattr(survey, "SMALL_ACCOUNTS", 0)
 
 
 async def _tables(connection: asyncpg.Connection) -> Tables:
@@ -245,6 +252,7 @@ async def test_accounts_without_rows_are_repaired_page_by_page(
 ) -> None:
     for module in (log, partition):
         monkeypatch.setattr(module, "PAGE_EVENTS", 100)
+    monkeypatch.setattr(survey, "SMALL_ACCOUNTS", 0)
     before = await _tables(damaged)
     await damaged.execute("TRUNCATE ledger.accounts, ledger.holds")
     result = await _replayed(own_ledger)

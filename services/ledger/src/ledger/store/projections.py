@@ -32,6 +32,7 @@ SELECT account_id, version, head, state, due_at FROM ledger.accounts
 WHERE account_id >= $1 AND account_id < $2
 AND NOT (version = 0 AND state IS NULL AND head = decode(repeat('00', 32), 'hex')) ORDER BY account_id
 """
+_AT_MOST: Final = "SELECT count(*) FROM (SELECT FROM ledger.accounts LIMIT $1)"
 _ACCOUNT: Final = "SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1"
 _LOCK_ACCOUNT: Final = """
 SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1 FOR UPDATE
@@ -102,6 +103,12 @@ async def connect_for_repair(database_url: str) -> asyncpg.Connection:
     return connection
 
 
+async def has_more_accounts(connection: asyncpg.Connection, than: int) -> bool:
+    """Whether there are more accounts than that, without counting all."""
+    found: int = await connection.fetchval(_AT_MOST, than + 1, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return found > than
+
+
 async def account_rows(connection: asyncpg.Connection, accounts: AccountRange) -> AsyncIterator[AccountRow]:
     """The rows of a range in the order of their ids; the caller has the transaction."""
     async for row in _stream(connection, _ACCOUNTS, *accounts):
@@ -112,6 +119,11 @@ async def hold_sums(connection: asyncpg.Connection, accounts: AccountRange) -> A
     """The sums of every account of a range that has holds, added up by the database; the caller has the transaction."""
     async for account_id, count, records, odd in _stream(connection, _HOLD_SUMS, *accounts):
         yield account_id, HoldSums(count, int(records), odd)
+
+
+async def prefer_scans(connection: asyncpg.Connection) -> None:
+    """For the rest of the transaction: what is wanted is most of a table, and few enough to sum up in memory."""
+    await connection.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashagg = on; SET LOCAL enable_sort = on")
 
 
 async def load_account_row(connection: asyncpg.Connection, account_id: str) -> AccountRow | None:
