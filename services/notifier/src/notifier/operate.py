@@ -3,6 +3,8 @@
 # Heavy imports stand inside the commands, so that a mistyped option is told without loading a database driver.
 # ruff: noqa: PLC0415
 import asyncio
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -68,5 +70,14 @@ def retry_dead_letters(
         raise typer.Exit(1)
 
 
+def main() -> None:
+    """Run one command; an output that takes nothing, a full disk for instance, is named in one line."""
+    try:
+        app()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"error: standard output: {error.strerror}")
+
+
 if __name__ == "__main__":
-    app()
+    main()

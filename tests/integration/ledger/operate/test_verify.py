@@ -133,6 +133,28 @@ async def test_events_that_changed_places_are_named(own_ledger: str, damaged: as
     assert (await _broken(own_ledger)).position == row["position"]
 
 
+async def test_positions_that_changed_places_are_named(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    row, other = await _row(damaged, 5), await _row(damaged, 7)
+    for account_id, version, position in (
+        (ACCOUNT, 5, -1),
+        (ACCOUNT, 7, row["position"]),
+        (ACCOUNT, 5, other["position"]),
+    ):
+        # The column is an identity: only one that is made anew takes a position of choice.
+        await tamper(
+            damaged,
+            "WITH taken AS (DELETE FROM ledger.events WHERE account_id = $1 AND version = $2 RETURNING *)"
+            " INSERT INTO ledger.events OVERRIDING SYSTEM VALUE"
+            " SELECT $3, account_id, version, id, type, recorded_at, data, hash FROM taken",
+            account_id,
+            version,
+            position,
+        )
+    result = await _broken(own_ledger)
+    assert (result.position, result.account_id, result.version) == (row["position"], ACCOUNT, 7)
+    assert "before version 6" in result.reason
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -37,6 +37,8 @@ class Walk:
                 self._gap(folded, row[0], version)
             elif chain_hash(folded.head, account_id, version, data) != stored_hash:
                 self._fail(folded, row[0], version, "its hash is not that of the previous hash and its bytes")
+            elif row[0] <= folded.position:
+                self._fail(folded, row[0], version, f"it stands before version {folded.version} in the log")
             folded.version, folded.head, folded.position = version, stored_hash, row[0]
             event = self._decoded(folded, row)
             if event is not None and folded.sound:
