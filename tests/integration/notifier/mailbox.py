@@ -29,6 +29,7 @@ class Mailbox:
     slow: set[str] = field(default_factory=set)
     at_once: int = 0
     most_at_once: int = 0
+    takes_utf8: bool = True
 
     @property
     def url(self) -> str:
@@ -69,7 +70,7 @@ class Mailbox:
 @contextmanager
 def serving(mailbox: Mailbox) -> Iterator[Mailbox]:
     """The server, for the length of the block; the same mailbox may be served again."""
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, enable_SMTPUTF8=True)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, enable_SMTPUTF8=mailbox.takes_utf8)
     controller.start()
     try:
         yield mailbox

@@ -71,6 +71,25 @@ async def test_a_passing_refusal_is_tried_again_and_a_final_one_is_not(
     assert mailbox.recipients == ["passing@example.com"]
 
 
+async def test_an_address_in_utf8_is_written_to_or_becomes_a_dead_letter_that_says_what_is_missing(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    for account in ("offered", "missing"):
+        ledger.profiles[account] = ProfileAnswer(profile=Profile(email="jörg@faß.example", name="Jörg", locale="en"))
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await ledger.publish(event("offered", threshold(80)))
+        await eventually(lambda: _has(database, "offered", ["sent"]))
+    assert mailbox.recipients == ["jörg@xn--fa-hia.example"]
+    with serving(Mailbox(port=any_free(), takes_utf8=False)) as ascii_only:
+        async with running(settings_for(migrated_url, nats_url, ascii_only.url)):
+            await ledger.publish(event("missing", threshold(80)))
+            await eventually(lambda: _has(database, "missing", ["failed"]))
+    assert ascii_only.mails == []
+    letter = await database.last_dead_letter()
+    assert letter is not None
+    assert letter["reason"] == "smtp recipient needs SMTPUTF8, which the mail server does not offer"
+
+
 async def test_a_mail_refused_too_often_becomes_a_dead_letter_and_can_be_retried(
     ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
 ) -> None:
