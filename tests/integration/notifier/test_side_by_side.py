@@ -6,10 +6,11 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
+from local_run.ports import any_free
 from notifier.domain.retries import RetryPolicy
 from notifier.sending import LEASE, MAX_AT_ONCE
 
-from tests.integration.notifier.mailbox import Mailbox
+from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
     Database,
     Ledger,
@@ -100,6 +101,53 @@ async def test_a_mail_server_that_is_away_is_asked_by_one_mail_at_a_time_and_cos
     assert sum(row["failures"] for row in rows) == 0
     assert sum(row["attempts"] for row in rows) <= asked + MAX_AT_ONCE
     await database.rows("DELETE FROM notifier.messages WHERE account_id LIKE 'away-%'")
+
+
+async def test_a_moment_without_mail_server_does_not_make_all_wait_for_a_slow_recipient(
+    ledger: Ledger, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox = Mailbox(port=any_free(), slow={"slowest@example.com"})
+    with contextlib.ExitStack() as served:
+        served.enter_context(serving(mailbox))
+        relay = await asyncio.start_server(_passing_on(mailbox.port), "127.0.0.1", 0)
+        async with relay, running(settings_for(migrated_url, nats_url, f"smtp://127.0.0.1:{_port(relay)}")):
+            await ledger.publish(event("slowest", threshold(80)))
+            await eventually(lambda: mailbox.at_once == 1)
+            port = _port(relay)
+            relay.close()  # what is connected stays so
+            await ledger.publish(event("meanwhile-1", threshold(80)))
+            await eventually(lambda: _postponed(database, "meanwhile-1"))
+            async with await asyncio.start_server(_passing_on(mailbox.port), "127.0.0.1", port):
+                await ledger.publish(event("meanwhile-2", threshold(80)))
+                await eventually(lambda: len(mailbox.mails) == 2)
+                assert mailbox.at_once == 1
+                mailbox.slow.clear()
+                await eventually(lambda: len(mailbox.mails) == 3)
+
+
+def _port(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
+
+
+def _passing_on(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """A connection's handler that passes all on to another port."""
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                target.write(data)
+        target.close()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    return handle
+
+
+async def _postponed(database: Database, account_id: str) -> bool:
+    rows = await database.rows("SELECT last_error FROM notifier.messages WHERE account_id = $1", account_id)
+    return bool(rows) and rows[0]["last_error"] is not None
 
 
 async def test_a_frozen_process_that_lost_its_claim_sends_nothing_when_it_wakes(

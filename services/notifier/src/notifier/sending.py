@@ -57,7 +57,7 @@ class Sender:
         free = MAX_AT_ONCE - len(running)
         now = asyncio.get_running_loop().time()
         for outage in self.outages:
-            free = outage.allowed(free, busy=bool(running), now=now)
+            free = outage.admit(free, now)
         if not free:
             return 0
         try:

@@ -16,18 +16,25 @@ class Outage:
         self._probes = 0
         self._probe_at = 0.0
 
-    def allowed(self, free: int, *, busy: bool, now: float) -> int:
-        """How many of `free` attempts may begin; `busy`: some are under way."""
-        if not self._probes:
+    def admit(self, free: int, now: float) -> int:
+        """How many of `free` attempts may begin now; during the outage one, and the next after its delay.
+
+        It waits for no attempt to end: one that began before may be held up by its recipient for minutes.
+        """
+        if not self._probes or not free:
             return free
-        return 0 if busy or now < self._probe_at else min(free, 1)
+        if now < self._probe_at:
+            return 0
+        self._probes += 1
+        self._probe_at = now + self._policy.outage_delay_after(self._probes).total_seconds()
+        return 1
 
     def failed(self, now: float) -> timedelta:
         """Note that an attempt found the part away; returns when to try that mail again."""
-        if now >= self._probe_at:  # else it is one of those that were under way when the first failed
-            self._probes += 1
-            self._probe_at = now + self._policy.outage_delay_after(self._probes).total_seconds()
-        return timedelta(seconds=self._probe_at - now)
+        if not self._probes:
+            self._probes = 1
+            self._probe_at = now + self._policy.outage_delay_after(1).total_seconds()
+        return timedelta(seconds=max(0.0, self._probe_at - now))
 
     def answered(self) -> None:
         """Note a sign of life."""
