@@ -177,18 +177,98 @@ def test_a_second_run_on_the_same_folder_says_so_in_one_line(stack: Stack) -> No
     assert stack.is_ready("gateway")
 
 
-def test_two_stacks_run_side_by_side_without_a_port_chosen_by_hand(new_stack: NewStack) -> None:
+def _calls(stack: Stack, account: str) -> int:
+    """How many calls of that person the stack's own demo upstream has seen, after one more."""
+    stack.client(account).chat.completions.create(model="demo-fast", messages=[{"role": "user", "content": account}])
+    return sum(account in str(request["body"]) for request in stack.upstream_requests())
+
+
+@pytest.mark.parametrize(
+    ("order", "seconds_between"), [((0, 1), 0.0), ((1, 0), 0.0), ((0, 1), 0.4), ((1, 0), 1.0), ((0, 1), 3.0)]
+)
+def test_two_stacks_started_together_share_no_port_and_answer_for_themselves(
+    new_stack: NewStack, order: tuple[int, int], seconds_between: float
+) -> None:
     without_ports = {f"SOLARIS_{name.upper()}_PORT": "" for name in new_stack().ports}
     stacks = [new_stack(without_ports), new_stack(without_ports)]
+    for number in order:
+        stacks[number].launch()
+        time.sleep(seconds_between)  # what is tested: how far the first has come when the second begins
     for stack in stacks:
-        stack.launch()
-        eventually_blocking((stack.directory / "ports.json").exists, 20)
+        stack.wait_said_ready()
         stack.ports = json.loads((stack.directory / "ports.json").read_text())
         stack.wait_ready()
     first, second = stacks
     assert set(first.ports.values()).isdisjoint(second.ports.values())
-    assert first.is_ready("gateway")
-    assert second.is_ready("gateway")
+    for stack, account in ((first, "ana"), (second, "rui")):
+        assert set(stack.processes()) == EVERYTHING
+        assert "starts again" not in stack.output()
+        assert _calls(stack, account) == 1
+        assert stack.wait_settled(account)["monthly_used"] > 0
+    assert first.operate("balance", ACCOUNT="rui").returncode == 1
+    assert second.operate("balance", ACCOUNT="ana").returncode == 1
+
+
+STRANGER = """
+import socket, sys
+while f"@solaris-port-{sys.argv[1]}" not in open("/proc/net/unix").read():  # the supervisor has not claimed it yet
+    pass
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+while True:
+    client, _ = listener.accept()
+    client.settimeout(1)
+    try:
+        client.recv(4096)
+        client.sendall(sys.argv[2].encode())
+    except OSError:
+        pass
+    client.close()
+"""
+ANSWERS = {
+    "http": "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n" + '{"status": "ready"} ',
+    "nats": 'INFO {"server_name":"other","version":"2.10.0","max_payload":1048576}\r\n',
+    "silent": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("taken", "answer"),
+    [
+        ("postgres", "silent"),
+        ("nats", "nats"),
+        ("nats", "silent"),
+        ("gateway", "http"),
+        ("ledger", "http"),
+        ("upstream", "http"),
+        ("smtp", "silent"),
+    ],
+)
+def test_a_port_that_a_stranger_takes_after_its_choice_is_chosen_again(
+    new_stack: NewStack, taken: str, answer: str
+) -> None:
+    stack = new_stack({f"SOLARIS_{name.upper()}_PORT": "" for name in new_stack().ports})
+    ports = stack.directory / "ports.json"
+    stack.directory.mkdir(mode=0o711)
+    ports.write_text(json.dumps(stack.ports))
+    chosen = stack.ports[taken]
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", STRANGER, str(chosen), ANSWERS[answer]], stdout=subprocess.PIPE, text=True
+    )
+    stack.launch()
+    try:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == "listening\n"
+        stack.wait_said_ready()
+        stack.ports = json.loads(ports.read_text())
+        assert f"port {chosen}, chosen for {taken}, was taken by another program meanwhile" in stack.output()
+        assert stack.ports[taken] != chosen
+        assert _calls(stack, "ana") == 1
+        assert set(stack.processes()) == EVERYTHING
+        assert stack.stop() < 10
+    finally:
+        stranger.kill()
+        stranger.communicate()
 
 
 def test_a_port_that_is_asked_for_and_taken_is_named_in_one_line(new_stack: NewStack, stack: Stack) -> None:
@@ -196,7 +276,7 @@ def test_a_port_that_is_asked_for_and_taken_is_named_in_one_line(new_stack: NewS
     process = other.launch()
     assert process.wait(20) == 1
     assert other.output().splitlines() == [
-        f"cannot start: SOLARIS_GATEWAY_PORT: port {stack.ports['gateway']} is taken"
+        f"cannot start: SOLARIS_GATEWAY_PORT={stack.ports['gateway']}: the port is taken; choose another, or unset it"
     ]
 
 
@@ -287,6 +367,75 @@ def test_an_output_that_is_full_is_named(stack: Stack, verb: str) -> None:
     lines = [line for line in completed.stderr.splitlines() if not line.startswith("make: ")]
     assert len(lines) == 1
     assert "standard output: No space left on device" in lines[0]
+
+
+def _secret(name: str) -> str:
+    return f"only-for-{name}-0123456789"
+
+
+def test_a_process_gets_the_secrets_that_it_reads_and_no_others(new_stack: NewStack) -> None:
+    given = {
+        "SOLARIS_GATEWAY_KEYS": _secret("gateway-keys"),
+        "SOLARIS_GATEWAY_SECRET": _secret("gateway-secret"),
+        "SOLARIS_UPSTREAM_API_KEY": _secret("upstream"),
+        "SOLARIS_SMTP_URL": f"smtp://ana:{_secret('smtp')}@127.0.0.1:9",
+        "HTTPS_PROXY": f"http://ana:{_secret('proxy')}@127.0.0.1:9",
+        # Of services to come, of operators, and of the shell's owner:
+        "SOLARIS_STRIPE_API_KEY": _secret("stripe"),
+        "SOLARIS_ADMIN_PASSWORD": _secret("admin"),
+        "SOLARIS_JWT_SECRET": _secret("jwt"),
+        "SOLARIS_OPERATE_REASON": _secret("operate"),
+        "PGPASSWORD": _secret("pg"),
+        "AWS_SECRET_ACCESS_KEY": _secret("aws"),
+    }
+    stack = new_stack(given).start()
+    own: dict[str, str] = json.loads((stack.directory / "secrets.json").read_bytes())
+    everything = {**given, **own}
+    everything["SOLARIS_SMTP_URL"], everything["HTTPS_PROXY"] = _secret("smtp"), _secret("proxy")
+    gateway = {"SOLARIS_GATEWAY_KEYS", "SOLARIS_GATEWAY_SECRET", "SOLARIS_UPSTREAM_API_KEY", "HTTPS_PROXY"}
+    read_by = {
+        "gateway": gateway | {"nats_gateway"},
+        "ledger": {"nats_ledger", "postgres_ledger"},
+        "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL"},
+    }
+
+    def held(text: bytes) -> set[str]:
+        return {name for name, value in everything.items() if value.encode() in text}
+
+    processes = stack.processes()
+    assert set(processes) == EVERYTHING - {"mailbox"}  # a mail server was named
+    for service, pid in processes.items():
+        assert held(Path(f"/proc/{pid}/environ").read_bytes()) == read_by.get(service, set()), service
+        assert held(Path(f"/proc/{pid}/cmdline").read_bytes()) == set(), service
+    assert held((stack.directory / "operator.json").read_bytes()) == {"nats_operator", "postgres_operator"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SOLARIS_TIMEZONE", "America/Sao_paulo", "did you mean America/Sao_Paulo?"),
+        ("SOLARIS_DEFAULT_PLAN", "bsic", "did you mean basic?"),
+        ("SOLARIS_HOLD_TTL_SECONDS", "abc", "must be a whole number from 1 up to 86400"),
+        ("SOLARIS_ENFORCEMENT", "observed", "did you mean observe?"),
+        ("SOLARIS_HOST", "192.0.2.7", "use an address of this machine"),
+        ("SOLARIS_CATALOG", "none.toml", "No such file or directory"),
+    ],
+)
+def test_a_wrong_setting_ends_the_run_at_once_in_one_line(
+    new_stack: NewStack, variable: str, value: str, told: str
+) -> None:
+    stack = new_stack({variable: value})
+    assert stack.launch().wait(20) == 1
+    (line,) = stack.output().splitlines()
+    assert line.startswith(f"cannot start: {variable}={value}: ")
+    assert told in line
+    assert not (stack.directory / "processes.json").exists()
+
+
+def test_a_setting_that_is_misspelt_is_told(new_stack: NewStack) -> None:
+    stack = new_stack({"SOLARIS_ENFORCMENT": "observe", "SOLARIS_STRIPE_API_KEY": "of a service to come"}).start()
+    assert "SOLARIS_ENFORCMENT is read by nothing; did you mean SOLARIS_ENFORCEMENT?" in stack.output()
+    assert "STRIPE" not in stack.output()
 
 
 def test_secrets_and_addresses_are_private_files(stack: Stack) -> None:

@@ -68,6 +68,11 @@ class Stack:
 
     def wait_ready(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
         """Wait for the `ready` line of the present start, then for the gateway itself."""
+        self.wait_said_ready(timeout_seconds)
+        self.wait_answering(timeout_seconds)
+
+    def wait_said_ready(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
+        """Wait for the `ready` line of the present start."""
 
         def said_ready() -> bool:
             process = self._process
@@ -79,7 +84,6 @@ class Stack:
             eventually_blocking(said_ready, timeout_seconds, message="ready line")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()}") from None
-        self.wait_answering(timeout_seconds)
 
     def wait_answering(self, timeout_seconds: float = 30.0) -> None:
         """Wait until a call through the gateway would be answered, and by the demo upstream."""

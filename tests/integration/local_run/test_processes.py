@@ -11,7 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 from local_run import postgres, process
-from local_run.ports import any_free
+from local_run.nats_server import NatsServer, running_nats
+from local_run.ports import PortLostError, any_free
 from local_run.postgres import PostgresError, PostgresServer, running_postgres
 from local_run.process import Program
 from local_run.supervised import Supervised
@@ -136,6 +137,27 @@ async def _answers(server: PostgresServer) -> bool:
         return False
     await connection.close()
     return True
+
+
+async def test_another_postgres_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
+    async with running_postgres(tmp_path / "first") as first:
+        for password in ("another", first.password):
+            second = PostgresServer(directory=tmp_path / "second", port=first.port, password=password)
+            await second.initialise()
+            child = await process.start(second.program(), output=asyncio.subprocess.DEVNULL)
+            with pytest.raises(PortLostError, match=f"port {first.port}, chosen for postgres"):
+                await second.wait_until_ready(child)
+            await process.stop(child, second.program(), 5)
+
+
+async def test_another_nats_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
+    async with running_nats(tmp_path / "first") as first:
+        second = NatsServer(directory=tmp_path / "second", port=first.port, passwords=first.passwords)
+        second.initialise()
+        child = await process.start(second.program(), output=asyncio.subprocess.DEVNULL)
+        with pytest.raises(PortLostError, match=f"port {first.port}, chosen for nats"):
+            await second.wait_until_ready(child)
+        await process.stop(child, second.program(), 5)
 
 
 async def test_a_stale_lock_with_a_living_strangers_pid_does_not_keep_postgres_down(tmp_path: Path) -> None:

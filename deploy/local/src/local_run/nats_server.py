@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 from local_run import process
 from local_run.nats_authority import OPERATOR, USERS, authorization
-from local_run.ports import LOOPBACK, any_free
+from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
 from local_run.process import Program
 
 START_TIMEOUT_SECONDS: Final = 60.0
@@ -28,11 +29,12 @@ class NatsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsServer:
-    """One server below `directory`, which it owns; `passwords` by user name."""
+    """One server below `directory`, which it owns; `passwords` by user name. By `name` it is told from a stranger."""
 
     directory: Path
     port: int
     passwords: Mapping[str, str]
+    name: str = field(default_factory=lambda: f"solaris-local-{secrets.token_hex(8)}")
 
     def url(self, user: str = OPERATOR) -> str:
         """Address with the user's credentials."""
@@ -53,7 +55,7 @@ class NatsServer:
         return Program(
             name="nats",
             command=(_binary(), "--config", str(self._configuration_path())),
-            environment={name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")},
+            environment=process.system_environment(os.environ),
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGKILL,
         )
@@ -62,12 +64,15 @@ class NatsServer:
         """Return when the server greets clients.
 
         Raises:
+            PortLostError: another program listens on its port.
             NatsError: it ended, or did not answer within START_TIMEOUT_SECONDS.
         """
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 while not await self._answers():
                     if child.returncode is not None:
+                        if not is_free(self.port):
+                            raise PortLostError("nats", self.port)
                         raise NatsError(f"nats-server ended with code {child.returncode}")
                     await asyncio.sleep(0.02)
         except TimeoutError:
@@ -85,7 +90,18 @@ class NatsServer:
             return False
         finally:
             writer.close()
-        return greeting.startswith(b"INFO ")
+        if not greeting:  # it is stopping
+            return False
+        if self._is_own(greeting):
+            return True
+        raise PortLostError("nats", self.port)
+
+    def _is_own(self, greeting: bytes) -> bool:
+        try:
+            told = json.loads(greeting.removeprefix(b"INFO "))
+        except ValueError:
+            return False
+        return isinstance(told, dict) and told.get("server_name") == self.name
 
     def _configuration_path(self) -> Path:
         return self.directory.absolute() / "nats.conf"
@@ -94,7 +110,7 @@ class NatsServer:
         # sync_interval is production's: JetStream acknowledges after the disk has it. The store's bound stands above
         # the sum of the streams' own bounds, which the server checks when a stream is created, whatever the disk has.
         return f"""\
-server_name: solaris-local
+server_name: {self.name}
 logtime: false
 listen: "{LOOPBACK}:{self.port}"
 max_payload: 4MB

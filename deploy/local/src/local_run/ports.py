@@ -1,8 +1,11 @@
-"""Chooses TCP ports on loopback, once, and keeps them."""
+"""Chooses TCP ports once, keeps them for later runs, and holds them while the stack runs."""
 
+import contextlib
 import socket
-from collections.abc import Mapping
-from typing import Final
+import sys
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Final, Self
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -18,15 +21,85 @@ WANTED_PORTS: Final = {
 }
 """What each listens on unless `SOLARIS_<NAME>_PORT` says otherwise or the port is taken."""
 
+_FREE_PORT_ATTEMPTS: Final = 1_000
+
 
 class PortError(Exception):
-    """A port that was asked for can't be used; the text says why in one line."""
+    """A port or the host that was asked for can't be used; the text says why in one line."""
 
 
-def choose_ports(environment: Mapping[str, str], earlier: Mapping[str, int], host: str = LOOPBACK) -> dict[str, int]:
+class PortLostError(Exception):
+    """Another program listens on a port that was chosen: it came between the choice and the use."""
+
+    def __init__(self, name: str, port: int) -> None:
+        super().__init__(f"port {port}, chosen for {name}, was taken by another program meanwhile")
+        self.name = name
+        self.port = port
+
+
+class PortClaims:
+    """Ports that no other stack on this machine chooses and the kernel gives to nobody, until it is closed.
+
+    A claim is two things (Linux; elsewhere a port is only looked at). An abstract Unix socket named after the port, of
+    which there is one per network namespace, as there is of the port: two stacks that start at once can't both have
+    it, and it ends with its process. And the port itself, bound but not listened on, with SO_REUSEADDR: our own
+    server, which sets that too, may still take it.
+    """
+
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._hosts = tuple(dict.fromkeys((LOOPBACK, host)))
+        self._held: dict[int, list[socket.socket]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for port in tuple(self._held):
+            self.release(port)
+
+    def claim(self, port: int) -> bool:
+        """Whether the port is ours from now on: nobody else has claimed it, and nobody listens."""
+        if port in self._held:
+            return False
+        held: list[socket.socket] = []
+        try:
+            if sys.platform == "linux":
+                held.append(_bound(socket.AF_UNIX, f"\0solaris-port-{port}"))
+            for host in self._hosts:
+                held.append(_bound(_family(host), (host, port)))
+        except OSError:
+            for one in held:
+                one.close()
+            return False
+        if sys.platform != "linux":  # where a bound port can't be bound again
+            while held:
+                held.pop().close()
+        self._held[port] = held
+        return True
+
+    def claim_any(self) -> int:
+        """A port that the kernel finds free.
+
+        Raises:
+            PortError: there is none.
+        """
+        for _ in range(_FREE_PORT_ATTEMPTS):
+            port = any_free()
+            if self.claim(port):
+                return port
+        raise PortError("no free port was found on this machine")
+
+    def release(self, port: int) -> None:
+        for one in self._held.pop(port, []):
+            one.close()
+
+
+def choose_ports(
+    environment: Mapping[str, str], earlier: Mapping[str, int], claims: PortClaims, lost: Collection[int] = ()
+) -> dict[str, int]:
     """A port for each name: the environment's, else the earlier run's, else the wanted, else any free one.
 
-    Free means on loopback and on `host`, where the services listen.
+    All of them are claimed. Those in `lost` proved to be taken, though they looked free.
 
     Raises:
         PortError: the environment names a port that is no port, is taken, or is named twice.
@@ -35,45 +108,63 @@ def choose_ports(environment: Mapping[str, str], earlier: Mapping[str, int], hos
     for name in WANTED_PORTS:
         variable = f"SOLARIS_{name.upper()}_PORT"
         if environment.get(variable):
-            chosen[name] = _explicit(variable, environment[variable], chosen, host)
+            chosen[name] = _explicit(variable, environment[variable], chosen, claims, lost)
     for name, wanted in WANTED_PORTS.items():
         if name not in chosen:
-            candidates = (port for port in (earlier.get(name), wanted) if port is not None)
-            taken = chosen.values()
-            chosen[name] = next((port for port in candidates if port not in taken and _is_free_on(port, host)), 0)
-            chosen[name] = chosen[name] or any_free()
+            candidates = (port for port in (earlier.get(name), wanted) if port is not None and port not in lost)
+            chosen[name] = next((port for port in candidates if claims.claim(port)), 0) or claims.claim_any()
     return chosen
 
 
-def _explicit(variable: str, text: str, chosen: Mapping[str, int], host: str) -> int:
+def _explicit(variable: str, text: str, chosen: Mapping[str, int], claims: PortClaims, lost: Collection[int]) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise PortError(f"{variable} is not a port: {text!r}")
+        raise PortError(f"{variable}={text!r}: must be a port, a whole number from 1 to 65535")
     port = int(text)
     if port in chosen.values():
-        raise PortError(f"{variable}: port {port} is named twice")
-    if not _is_free_on(port, host):
-        raise PortError(f"{variable}: port {port} is taken")
+        raise PortError(f"{variable}={port}: the port is named twice; choose another, or unset it")
+    if port in lost or not claims.claim(port):
+        raise PortError(f"{variable}={port}: the port is taken; choose another, or unset it")
     return port
 
 
-def _is_free_on(port: int, host: str) -> bool:
-    return is_free(port) and (host == LOOPBACK or is_free(port, host))
+def check_host(host: str) -> None:
+    """Raise PortError where no program of this machine can listen on `host`."""
+    try:
+        _bound(_family(host), (host, 0)).close()
+    except OSError as error:
+        reason = error.strerror or "no such address"
+        raise PortError(f"SOLARIS_HOST={host}: {reason}; use an address of this machine such as {LOOPBACK}") from None
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen on the port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+    try:
+        _bound(_family(host), (host, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def any_free(host: str = LOOPBACK) -> int:
     """A port that the kernel finds free; another process may take it before its use."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with contextlib.closing(socket.socket(_family(host), socket.SOCK_STREAM)) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _bound(family: socket.AddressFamily, address: str | tuple[str, int]) -> socket.socket:
+    """A socket bound as a server would bind it; raises OSError where one listens there."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family != socket.AF_UNIX:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound

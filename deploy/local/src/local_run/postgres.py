@@ -19,7 +19,7 @@ from urllib.parse import quote
 import asyncpg
 
 from local_run import process
-from local_run.ports import LOOPBACK, any_free
+from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
 from local_run.process import Program
 
 OWNER: Final = "solaris"
@@ -146,12 +146,15 @@ class PostgresServer:
         """Return when the server takes connections.
 
         Raises:
+            PortLostError: another program listens on its port.
             PostgresError: it ended, or did not answer within START_TIMEOUT_SECONDS.
         """
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 while not await self._answers():
                     if child.returncode is not None:
+                        if not is_free(self.port):
+                            raise PortLostError("postgres", self.port)
                         raise PostgresError(f"postgres ended with code {child.returncode}")
                     await asyncio.sleep(0.02)
         except TimeoutError:
@@ -162,8 +165,20 @@ class PostgresServer:
             connection = await asyncpg.connect(self.url("postgres"), timeout=2)
         except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
             return False
-        await connection.close()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):  # it knows neither us nor our password
+            raise PortLostError("postgres", self.port) from None
+        try:
+            served = await connection.fetchval("SELECT current_setting('data_directory')")
+        except asyncpg.PostgresError:
+            served = None
+        finally:
+            await connection.close()
+        if served is None or not self._is_own(Path(served)):
+            raise PortLostError("postgres", self.port)
         return True
+
+    def _is_own(self, served: Path) -> bool:
+        return served.resolve() == self.data_directory.resolve()
 
     def leftover_pid(self) -> int | None:
         """Pid of a server that still runs on this data folder, started by an earlier supervisor (Linux)."""
@@ -208,9 +223,8 @@ def _user() -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's, for what the system needs of it, without what would steer Postgres or is none of its business."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SOLARIS_"))}
-    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+    """What the system needs: nothing that would steer Postgres otherwise than its command line does."""
+    return process.system_environment(os.environ) | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def _own_directory(path: Path) -> None:

@@ -1,7 +1,9 @@
 """Asks a local HTTP server one question, with a bound in time and size."""
 
 import asyncio
-from typing import Final
+from typing import Final, NamedTuple
+
+from chassis.health import INSTANCE_HEADER
 
 from local_run.ports import LOOPBACK
 
@@ -9,8 +11,21 @@ TIMEOUT_SECONDS: Final = 3.0
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 
 
+class Answer(NamedTuple):
+    """Status 0 with a reason as the body where nothing answers; `instance` is what the answerer calls itself."""
+
+    status: int
+    body: str
+    instance: str = ""
+
+
 async def fetch_status(port: int, path: str, host: str = LOOPBACK) -> tuple[int, str]:
     """Status and body of `GET path`; status 0 with a reason where nothing answers."""
+    answer = await fetch(port, path, host)
+    return answer.status, answer.body
+
+
+async def fetch(port: int, path: str, host: str = LOOPBACK) -> Answer:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)
@@ -22,11 +37,12 @@ async def fetch_status(port: int, path: str, host: str = LOOPBACK) -> tuple[int,
             finally:
                 writer.close()
     except TimeoutError:
-        return 0, "no answer"
+        return Answer(0, "no answer")
     except OSError as error:
-        return 0, error.strerror or "no connection"
+        return Answer(0, error.strerror or "no connection")
     head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
     words = head.split(" ", 2)
     if len(words) < 2 or not words[1].isdigit():
-        return 0, "no HTTP answer"
-    return int(words[1]), body.strip()
+        return Answer(0, "no HTTP answer")
+    headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+    return Answer(int(words[1]), body.strip(), headers.get(INSTANCE_HEADER, ""))

@@ -12,6 +12,22 @@ from pathlib import Path
 from typing import IO
 
 _CHILD = Path(__file__).with_name("child.py")
+_SYSTEM_VARIABLES = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME"),
+    }
+)
+_SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
+
+
+def system_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What any program needs of the caller's environment; whatever else a shell holds is none of a child's business."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _SYSTEM_VARIABLES or name.startswith(_SYSTEM_PREFIXES)
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

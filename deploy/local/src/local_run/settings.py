@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
-from local_run.ports import LOOPBACK
+from local_run.ports import LOOPBACK, WANTED_PORTS
 
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  compared with, not listened on
@@ -14,6 +14,11 @@ _EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  comp
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     """`database_url`, `nats_url`, `upstream_url`, `smtp_url` name a server that is used in place of our own."""
+
+    VARIABLES: ClassVar = (
+        *(f"SOLARIS_{name.upper()}_PORT" for name in WANTED_PORTS),
+        *(f"SOLARIS_{name}" for name in ("DATA_DIR", "HOST", "DATABASE_URL", "NATS_URL", "UPSTREAM_URL", "SMTP_URL")),
+    )
 
     data_dir: Path
     host: str

@@ -5,9 +5,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from secrets import token_hex
+from typing import Any, Final
 
 from local_run import process
 from local_run.console import Console
@@ -19,14 +20,15 @@ from local_run.log_file import LogFile
 from local_run.log_lines import is_routine, render
 from local_run.nats_authority import USERS
 from local_run.nats_server import NatsServer
-from local_run.ports import LOOPBACK
+from local_run.ports import LOOPBACK, PortLostError, is_free
 from local_run.postgres import PostgresServer
-from local_run.probe import fetch_status
+from local_run.probe import fetch
 from local_run.process import Program
 from local_run.services import (
     MIGRATED,
     SERVICES,
     Addresses,
+    check_settings,
     demo_upstream_program,
     local_base_url,
     mailbox_program,
@@ -50,6 +52,11 @@ MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _READY_POLL_SECONDS: Final = 0.05
 _STILL_WAITING_SECONDS: Final = 15.0
 _RECORD_RETRY_SECONDS: Final = 2.0
+
+
+HELPERS: Final = ("upstream", "mailbox")
+PORTS_OF: Final = {"mailbox": ("mailbox", "smtp")}
+"""Which ports a program listens on, where it is not the one that has its name."""
 
 
 class StackError(Exception):
@@ -90,6 +97,7 @@ class Stack:
         """Addresses of our own servers, or of those that the environment names instead."""
         database, nats = self._outside_database, self._outside_nats
         return Addresses(
+            instance=token_hex(16),
             ports=ports,
             host=self._settings.reachable_host,
             database_urls={
@@ -125,16 +133,26 @@ class Stack:
 
         Raises:
             StackError, PostgresError, NatsError: a part can't be set up.
+            PortLostError: another program listens where a part of ours should.
         """
         self._folder.clear_run()
         watches = {"disk-recovery": self._disk_recovery.run(), "record": self._keep_record()}
         self._watching = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
-        await asyncio.gather(self._start_helpers(), self._start_nats(), self._start_postgres())
-        await asyncio.gather(*(self._migrate(service) for service in MIGRATED))
+        await _together(self._start_helpers(), self._start_nats(), self._start_postgres())
+        await _together(*(self._migrate(service) for service in MIGRATED))
         for service in SERVICES:
-            await self._start(service_program(service, self._folder, self.addresses, self._secrets))
-        self._folder.save_operator_environment(operator_environment(self._folder, self.addresses))
+            await self._start(service_program(service, os.environ, self._folder, self.addresses, self._secrets))
+        operators = operator_environment(os.environ, self._folder, self.addresses, self._secrets)
+        self._folder.save_operator_environment(operators)
         await self._wait_until_ready()
+
+    def check_settings(self) -> None:
+        """Read every service's settings before anything starts.
+
+        Raises:
+            SettingsError, CatalogError: a service would refuse to start.
+        """
+        check_settings(os.environ, self._folder, self.addresses)
 
     async def stop(self) -> None:
         """Stop everything in order, within the sum of the times of `STOP_ORDER`."""
@@ -160,9 +178,9 @@ class Stack:
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:
-            await self._start(demo_upstream_program(self._folder, self.addresses))
+            await self._start(demo_upstream_program(os.environ, self.addresses))
         if self._settings.smtp_url is None:
-            await self._start(mailbox_program(self._folder, self.addresses))
+            await self._start(mailbox_program(os.environ, self._folder, self.addresses))
 
     async def _start_nats(self) -> None:
         if self._outside_nats is not None:
@@ -193,7 +211,7 @@ class Stack:
         return await supervised.start()
 
     async def _migrate(self, service: str) -> None:
-        program = migration_program(service, self._folder, self.addresses)
+        program = migration_program(service, os.environ, self._folder, self.addresses)
         child = await process.start(program, output=asyncio.subprocess.PIPE)
         try:
             async with asyncio.timeout(MIGRATION_TIMEOUT_SECONDS):
@@ -214,21 +232,36 @@ class Stack:
     async def _wait_until_ready(self) -> None:
         said_at = time.monotonic()
         while True:
-            waiting_for = [name for name in SERVICES if not await self._is_ready(name)]
-            if not waiting_for:
+            reasons = {name: why for name in self._answering if (why := await self._why_not_ready(name)) is not None}
+            if not reasons:
                 return
             if time.monotonic() - said_at > _STILL_WAITING_SECONDS:
                 said_at = time.monotonic()
-                _, reason = await self._fetch_readiness(waiting_for[-1])
-                self._log("local_run", f"still waiting for {', '.join(waiting_for)}: {reason}".encode())
+                told = "; ".join(f"{name} ({why})" for name, why in reasons.items())
+                self._log("local_run", f"still waiting for {told}".encode())
             await asyncio.sleep(_READY_POLL_SECONDS)
 
-    async def _is_ready(self, service: str) -> bool:
-        status, _ = await self._fetch_readiness(service)
-        return status == 200
+    @property
+    def _answering(self) -> list[str]:
+        """Who answers about health; a helper that something else stands in for does not."""
+        return [name for name in (*HELPERS, *SERVICES) if name in self._running]
 
-    async def _fetch_readiness(self, service: str) -> tuple[int, str]:
-        return await fetch_status(self.addresses.ports[service], "/health/ready", self.addresses.host)
+    async def _why_not_ready(self, name: str) -> str | None:
+        """None when our own process is ready.
+
+        Raises:
+            PortLostError: somebody else listens where it should.
+        """
+        port, host = self.addresses.ports[name], self.addresses.host if name in SERVICES else LOOPBACK
+        path = "/health/ready" if name in SERVICES else "/health/live"
+        answer = await fetch(port, path, host)
+        if answer.status != 0 and answer.instance != self.addresses.instance:
+            raise PortLostError(name, port)
+        if self._running[name].pid is None:  # it ends at once: who listens there now is not ours
+            for one in PORTS_OF.get(name, (name,)):
+                if not is_free(self.addresses.ports[one], host):
+                    raise PortLostError(one, self.addresses.ports[one])
+        return None if answer.status == 200 else answer.body or "no answer"
 
     def _log(self, service: str, line: bytes) -> None:
         if service not in self._logs:
@@ -257,3 +290,14 @@ class Stack:
             await asyncio.sleep(_RECORD_RETRY_SECONDS)
             if self._record_is_old:
                 self._record_processes()
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """All at once; when one fails the others end before its error is raised, and start nothing more."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

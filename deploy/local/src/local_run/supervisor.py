@@ -7,18 +7,23 @@ import sys
 import time
 from typing import Final
 
+from chassis.settings import SettingsError
+from ledger.catalog_file import CatalogError
+
 from local_run.banner import banner
 from local_run.child import follow_parent
 from local_run.console import Console
 from local_run.data_folder import DataFolder, DataFolderError
 from local_run.leftovers import end_leftovers
 from local_run.nats_server import NatsError
-from local_run.ports import PortError, choose_ports
+from local_run.ports import PortClaims, PortError, PortLostError, check_host, choose_ports
 from local_run.postgres import PostgresError
+from local_run.services import misspelt_settings
 from local_run.settings import LocalSettings
 from local_run.stack import Stack, StackError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MAX_LOST_PORTS: Final = 10
 
 
 def run(*, stop_with_parent: bool) -> int:
@@ -27,7 +32,7 @@ def run(*, stop_with_parent: bool) -> int:
         follow_parent(os.getppid(), signal.SIGTERM)
     try:
         return asyncio.run(_run())
-    except (DataFolderError, PortError) as error:
+    except (DataFolderError, PortError, SettingsError, CatalogError) as error:
         reason = str(error)
     except OSError as error:
         reason = _system_reason(error)
@@ -37,33 +42,58 @@ def run(*, stop_with_parent: bool) -> int:
 
 async def _run() -> int:
     started_at = time.monotonic()
+    stop = _stop_requests()
     settings = LocalSettings.load(os.environ)
+    check_host(settings.host)
     folder = DataFolder(settings.data_dir)
     folder.create()
     lock = folder.lock()
     try:
         end_leftovers(folder.load_processes())  # before ports are chosen: they may still hold them
-        ports = choose_ports(os.environ, folder.load_ports(), settings.host)
-        folder.save_ports(ports)
-        console = Console()
-        stack = Stack(settings, folder, ports, folder.load_secrets(), console)
-        try:
-            return await _supervise(settings, stack, console, started_at)
-        finally:
-            console.close()
+        with PortClaims(settings.host) as claims:
+            return await _run_on(settings, folder, claims, stop, started_at)
     finally:
         os.close(lock)
 
 
-async def _supervise(settings: LocalSettings, stack: Stack, console: Console, started_at: float) -> int:
-    stop = _stop_requests()
+async def _run_on(
+    settings: LocalSettings, folder: DataFolder, claims: PortClaims, stop: "asyncio.Queue[None]", started_at: float
+) -> int:
+    """Run on ports that are chosen anew where another program took one between its choice and its use."""
+    lost: list[int] = []
+    console: Console | None = None
+    try:
+        while True:
+            ports = choose_ports(os.environ, folder.load_ports(), claims, lost)
+            folder.save_ports(ports)
+            stack = Stack(settings, folder, ports, folder.load_secrets(), console := console or Console())
+            stack.check_settings()
+            for line in misspelt_settings(os.environ) if not lost else ():
+                console.announce(line)
+            try:
+                return await _supervise(settings, stack, console, stop, started_at)
+            except PortLostError as error:
+                lost.append(error.port)
+                if len(lost) > _MAX_LOST_PORTS:
+                    raise PortError(f"{error}, as others before it") from None
+                console.announce(f"{error}: choosing again")
+                for port in ports.values():
+                    claims.release(port)
+    finally:
+        if console is not None:
+            console.close()
+
+
+async def _supervise(
+    settings: LocalSettings, stack: Stack, console: Console, stop: "asyncio.Queue[None]", started_at: float
+) -> int:
     starting = asyncio.create_task(stack.start(), name="start")
     stopping = asyncio.create_task(stop.get(), name="stop")
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             return 0
-        failure = _failure(starting)
+        failure = _failure(starting)  # raises PortLostError
         if failure is not None:
             console.announce(f"cannot start: {failure}")
             return 1
@@ -75,9 +105,12 @@ async def _supervise(settings: LocalSettings, stack: Stack, console: Console, st
         starting.cancel()
         stopping.cancel()
         await asyncio.gather(starting, stopping, return_exceptions=True)  # before stopping: it must start nothing more
-        console.announce("stopping (again to stop at once)")
+        is_asked = stopping.done() and not stopping.cancelled()
+        if is_asked:
+            console.announce("stopping (again to stop at once)")
         await _stop(stack, stop)
-        console.announce("stopped")
+        if is_asked:
+            console.announce("stopped")
 
 
 def _failure(starting: "asyncio.Task[None]") -> str | None:

@@ -16,10 +16,10 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
-def did_you_mean(value: str, known: list[str]) -> str:
+def did_you_mean(value: str, known: list[str], *, cutoff: float = 0.6) -> str:
     """`; did you mean …?` where one of the known is close, else nothing."""
     by_lower_case = {name.lower(): name for name in known}
-    close = get_close_matches(value.lower(), by_lower_case, n=1, cutoff=0.6)
+    close = get_close_matches(value.lower(), by_lower_case, n=1, cutoff=cutoff)
     return f"; did you mean {by_lower_case[close[0]]}?" if close else ""
 
 

@@ -78,7 +78,7 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             keys=keys,
             chat=chat,
             models=ModelLists(upstream, upstream_headers, cache_seconds=settings.models_cache_seconds),
-            operations=Starlette(routes=health_routes(_checks(metering))),
+            operations=Starlette(routes=health_routes(_checks(metering), instance=settings.instance)),
         )
         async with serve(app, settings.host, settings.gateway_port, finish_seconds=settings.shutdown_seconds):
             settle_memory()

@@ -9,7 +9,7 @@ from ledger.application.executor import Executor
 from ledger.messaging.reads import ReadResponder
 
 
-def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Executor) -> Starlette:
+def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Executor, *, instance: str) -> Starlette:
     """Ready when the store takes writes, NATS is connected and the time is known."""
 
     async def database() -> str | None:
@@ -23,4 +23,4 @@ def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Ex
         return f"the database's clock has jumped by {jump:.0f} s and is not believed yet" if jump else None
 
     checks: dict[str, Check] = {"postgres": database, "nats": nats, "clock": clock}
-    return Starlette(routes=health_routes(checks))
+    return Starlette(routes=health_routes(checks, instance=instance))

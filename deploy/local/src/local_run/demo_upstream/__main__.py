@@ -1,6 +1,7 @@
 """`python -m local_run.demo_upstream --port PORT`: serves the demo upstream on loopback."""
 
 import argparse
+import os
 
 import uvicorn
 
@@ -13,7 +14,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port: int = parser.parse_args().port
     uvicorn.run(
-        DemoUpstream(),
+        DemoUpstream(os.environ.get("SOLARIS_INSTANCE", "")),
         host=LOOPBACK,
         port=port,
         log_level="critical",

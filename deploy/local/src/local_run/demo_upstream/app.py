@@ -5,6 +5,7 @@ import json
 from collections import deque
 from typing import Any, Final
 
+from chassis.health import INSTANCE_HEADER
 from starlette.types import Message, Receive, Scope, Send
 
 from local_run.demo_upstream.answers import CREATED, Answer, as_chunks, as_object, compose
@@ -31,8 +32,9 @@ _KEPT_BODY_BYTES: Final = 64 * 1024
 class DemoUpstream:
     """Answers chat completions; remembers the last requests for tests (`GET /demo/requests`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str = "") -> None:
         self._requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self._health_headers = ((INSTANCE_HEADER.encode(), instance.encode()),) if instance else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +50,7 @@ class DemoUpstream:
             case "GET", "/demo/requests":
                 await _send_json(send, 200, list(self._requests))
             case "GET", "/health/liveliness" | "/health/live" | "/health/ready":
-                await _send_json(send, 200, {"status": "live"})
+                await _send_json(send, 200, {"status": "live"}, self._health_headers)
             case _:
                 await _send_error(send, 404, "no such path")
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 
 from chassis.server import run, serve, stop_signal
@@ -16,10 +17,11 @@ from local_run.ports import LOOPBACK
 async def serve_mailbox(directory: Path, smtp_port: int, web_port: int) -> None:
     stop = stop_signal()
     store = MailStore(directory)
+    instance = os.environ.get("SOLARIS_INSTANCE", "")
     async with contextlib.AsyncExitStack() as stack:
         smtp = await asyncio.get_running_loop().create_server(lambda: smtp_protocol(store), LOOPBACK, smtp_port)
         stack.callback(smtp.close)
-        await stack.enter_async_context(serve(create_app(store), LOOPBACK, web_port))
+        await stack.enter_async_context(serve(create_app(store, instance), LOOPBACK, web_port))
         await stop.wait()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Final
 
+from chassis.health import INSTANCE_HEADER
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -20,7 +21,7 @@ _PAGE_POLICY: Final = (
 )
 
 
-def create_app(store: MailStore) -> Starlette:
+def create_app(store: MailStore, instance: str = "") -> Starlette:
     """`/` and `/messages/{id}` for people, `/api/messages[/{id}]` for programs (`?to=`, `?kind=`, `?limit=`)."""
 
     async def page(request: Request) -> Response:
@@ -66,7 +67,7 @@ def create_app(store: MailStore) -> Starlette:
         return JSONResponse(describe(summary, content))
 
     async def live(_: Request) -> Response:
-        return JSONResponse({"status": "live"})
+        return JSONResponse({"status": "live"}, headers={INSTANCE_HEADER: instance} if instance else {})
 
     return Starlette(
         routes=[
