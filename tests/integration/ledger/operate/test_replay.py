@@ -124,9 +124,10 @@ async def test_a_state_is_never_taken_back_to_a_log_that_lost_its_end(
     last = await damaged.fetchval("SELECT max(version) FROM ledger.events WHERE account_id = $1", ACCOUNT)
     await tamper(damaged, "DELETE FROM ledger.events WHERE account_id = $1 AND version = $2", ACCOUNT, last)
     before = await _tables(damaged)
-    result = await _replayed(own_ledger)
-    assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}
-    assert "missing" in result.differences[0].reason
+    for projection in (Projection.ALL, Projection.ACCOUNTS, Projection.HOLDS):
+        result = await _replayed(own_ledger, projection)
+        assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False)}
+        assert "missing" in result.differences[0].reason
     assert await _tables(damaged) == before
 
 

@@ -1,7 +1,7 @@
 """Puts an account's row and holds right by its events, while traffic on it goes on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import batched
 from typing import Final
 
@@ -70,7 +70,9 @@ class Repairs:
         if rebuild.fault is not None:
             return {}
         if is_tail_missing(rebuild.folded, row):
-            return doubtful
+            if not self._projection.has_accounts:
+                self._found(rebuild, _lost_end(rebuild), self._projection)
+            return {}
         for unfinished in batched(rebuild.folded.unfinished.values(), HOLDS_AT_ONCE):
             doubtful |= await self._differing(rebuild, unfinished)
         async for reservation_id in rebuild.surplus_holds(self._reader):
@@ -86,20 +88,30 @@ class Repairs:
         differing = await differing_holds(self._reader, rebuild.account_id, holds)
         if not differing:
             return
-        writer = await self._connect()
-        await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
-        for hold, reason in differing:
-            self._found(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+
+        async def attempt() -> list[Difference]:
+            writer = await self._connect()
+            await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
+            return [
+                _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+                for hold, reason in differing
+            ]
+
+        await self._persist(rebuild, attempt)
 
     async def _repair_under_lock(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        await self._persist(rebuild, lambda: self._attempt(rebuild, doubtful))
+
+    async def _persist(self, rebuild: Rebuild, attempt: Callable[[], Awaitable[list[Difference]]]) -> None:
+        """Try again while others are in the way, or a slow moment ended the transaction."""
+        for number in range(1, ATTEMPTS + 1):
             try:
-                found = await self._attempt(rebuild, doubtful)
+                found = await attempt()
             except DATABASE_ERRORS as error:
                 if not _is_transient(error):
                     raise
                 self.close()
-                await asyncio.sleep(attempt * PAUSE_SECONDS)
+                await asyncio.sleep(number * PAUSE_SECONDS)
             else:
                 for difference in found:
                     self._differences.add(difference)
@@ -117,8 +129,7 @@ class Repairs:
             if rebuild.fault is not None:
                 return []
             if is_tail_missing(rebuild.folded, row):
-                reason = f"events after version {rebuild.folded.version} are missing"
-                return [_difference(rebuild, reason, self._projection)]
+                return [_difference(rebuild, _lost_end(rebuild), self._projection)]
             if self._projection.has_accounts:
                 found += await self._repair_account(writer, rebuild, row)
             unfinished = rebuild.folded.unfinished
@@ -168,6 +179,10 @@ def _difference(
     rebuild: Rebuild, reason: str, projection: Projection, *, repaired: bool = False, reservation_id: str | None = None
 ) -> Difference:
     return Difference(projection, rebuild.account_id, rebuild.folded.version, reason, repaired, reservation_id)
+
+
+def _lost_end(rebuild: Rebuild) -> str:
+    return f"events after version {rebuild.folded.version} are missing"
 
 
 def _is_transient(error: BaseException) -> bool:
