@@ -80,6 +80,8 @@ class Courier:
             with contextlib.suppress(_PostponedError):
                 while (mail := await mails.gather(self.engine, claim, window=self.window, lease=lease)) is not None:
                     await self._send_guarded(mail, lease)
+                    if not mail.context.later:
+                        break  # what came meanwhile is another claim's
             await mails.release(self.engine, claim)
         except DATABASE_ERRORS as error:
             # The claim lapses by itself, and the mail is due again.
