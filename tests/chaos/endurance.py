@@ -165,11 +165,13 @@ class Endurance:
             while not self._stopping.is_set():
                 served = await self._call(client, PROBE_ACCOUNT, gateway, "demo-usage:3:0:2", stream=False, leave=False)
                 now = time.monotonic()
-                if served or ("gateway", gateway) in self._troubled:
+                if ("gateway", gateway) in self._troubled:
                     served_at = now
                 elif now - served_at > self.tally.longest_gap_seconds:
                     self.tally.longest_gap_seconds = now - served_at
                     self.tally.longest_gap = f"gateway {gateway} beside {sorted(self._troubled)}"
+                if served:
+                    served_at = now
                 await asyncio.sleep(0.05)
 
     # --- trouble ----------------------------------------------------------------------------------------------------
