@@ -100,7 +100,7 @@ def test_what_is_written_is_structured_json() -> None:
         "source": "solaris/ledger",
         "subject": "person-1",
         "time": "2026-01-10T12:00:00Z",
-        "data": {"thresholds": [80, 90]},
+        "data": {"thresholds": [80, 90], "reason_id": None, "actor": None},
         "correlationid": "r1",
         "causationid": None,
         "specversion": "1.0",

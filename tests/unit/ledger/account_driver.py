@@ -38,7 +38,8 @@ class AccountDriver(RuleBasedStateMachine):
                 assert self.story.events == ()
             case Refused(code=RefusalCode.INSUFFICIENT_TOKENS, figures=RefusalFigures() as figures):
                 assert figures.needed > before == figures.available
-                self.model.refuse(figures.needed)
+                self.model.refuse()
+                assert figures.exhausted == self.model.out
                 self.check_told()
             case answer:
                 raise AssertionError(answer)
@@ -65,7 +66,8 @@ class AccountDriver(RuleBasedStateMachine):
         self.command(command)
         self.ends.append(command)
         (settled,) = self.story.happened(UsageSettled)
-        parts = settled.from_allowance + sum(part.tokens for part in settled.from_credits) + settled.to_debt
+        parts = settled.from_allowance + sum(part.tokens for part in settled.from_credits)
+        parts += settled.to_debt + settled.to_unowed
         assert parts == settled.billable_tokens == tokens
         assert self.story.holds[reservation.id].state is HoldState.SETTLED
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-MINIMUM_OUTPUT = 256
+SMALLEST_CALL = 288
 THRESHOLDS = (80, 90, 95, 100)
 
 
@@ -12,15 +12,18 @@ class LotModel:
     id: str
     tokens: int
     expires_at: datetime | None = None
+    granted: int = 0
+    revoked: int = 0
 
 
 @dataclass
 class PartModel:
-    """One piece of a charge: `lot` None and `debt` False is allowance."""
+    """One piece of a charge: `lot` None and neither `debt` nor `unowed` is allowance."""
 
     tokens: int
     lot: LotModel | None = None
     debt: bool = False
+    unowed: bool = False
 
 
 @dataclass
@@ -41,8 +44,8 @@ class AccountModel:
     """An account with cycles from the 10th to the 10th; `told` lists what people were told by the last change."""
 
     def __init__(self, limit: int, now: datetime) -> None:
-        self.limit, self.used, self.debt = limit, 0, 0
-        self.lots: list[LotModel] = []
+        self.limit, self.used, self.debt, self.unowed = limit, 0, 0, 0
+        self.purse: list[LotModel] = []  # every lot ever, as they came; an empty one stays where it is
         self.cycle = 0
         self.ends_at = datetime(now.year, now.month + 1, 10, tzinfo=UTC)
         self.remainders: dict[int, int] = {}
@@ -54,6 +57,10 @@ class AccountModel:
     @property
     def remaining(self) -> int:
         return max(0, self.limit - self.used)
+
+    @property
+    def lots(self) -> list[LotModel]:
+        return [lot for lot in self.purse if lot.tokens]
 
     @property
     def credits(self) -> int:
@@ -89,21 +96,21 @@ class AccountModel:
                 self._tell_usage(had_allowance=True)
             self._tell_back()
         needed = max(0, self._open(self.cycle) - self.remaining) + self._uncovered()
-        for lot in list(self.lots):
+        for lot in self.purse:
             if lot.expires_at is not None and lot.expires_at <= now:
                 going = min(lot.tokens, max(0, self.credits - needed))
                 lot.tokens -= going
                 if going:
-                    self._tell_out(MINIMUM_OUTPUT)
+                    self._tell_out(SMALLEST_CALL)
         self._sweep()
 
     def reserve(self, reservation_id: str, tokens: int, expires_at: datetime) -> None:
         self.reservations[reservation_id] = ReservationModel(reservation_id, tokens, self.cycle, expires_at)
 
-    def refuse(self, needed: int) -> None:
-        self._tell_out(needed)
+    def refuse(self) -> None:
+        self._tell_out(SMALLEST_CALL)
 
-    def end(self, reservation_id: str, tokens: int, now: datetime) -> None:
+    def end(self, reservation_id: str, tokens: int, now: datetime, *, let_through: bool = False) -> None:
         """Settle by real usage: charge an open hold, or correct an expired one."""
         reservation = self.reservations[reservation_id]
         had_allowance = self.remaining > 0
@@ -111,12 +118,12 @@ class AccountModel:
         was, reservation.state = reservation.state, "ended"
         difference = tokens - reservation.charged
         if difference >= 0:
-            self._charge(reservation, difference)
+            self._charge(reservation, difference, let_through=let_through)
         else:
             self._give_back(reservation, -difference, now)
         self._sweep()
         self._tell_usage(had_allowance=had_allowance)
-        self._tell_out(MINIMUM_OUTPUT)
+        self._tell_out(SMALLEST_CALL)
         if was == "expired" and self.worth > worth:
             self._tell_back()
 
@@ -134,24 +141,29 @@ class AccountModel:
         self._charge(reservation, reservation.tokens)
         self._sweep()
         self._tell_usage(had_allowance=had_allowance)
-        self._tell_out(MINIMUM_OUTPUT)
+        self._tell_out(SMALLEST_CALL)
 
     def grant(self, lot_id: str, tokens: int, expires_at: datetime | None) -> None:
         repaid = min(self.debt, tokens)
         self.debt -= repaid
-        self.lots.append(LotModel(lot_id, tokens - repaid, expires_at))
+        self.purse.append(LotModel(lot_id, tokens - repaid, expires_at, granted=tokens))
         self._sweep()
         self._tell_back()
 
+    def may_revoke(self, lot_id: str) -> int:
+        """What is left to refund of a lot, spent or not; 0 for one that never was."""
+        return sum(lot.granted - lot.revoked for lot in self.purse if lot.id == lot_id)
+
     def revoke(self, lot_id: str, tokens: int) -> None:
-        for lot in self.lots:
+        for lot in self.purse:
             if lot.id == lot_id:
                 taken = min(lot.tokens, tokens)
                 lot.tokens -= taken
+                lot.revoked += tokens
                 tokens -= taken
         self.debt += tokens
         self._sweep()
-        self._tell_out(MINIMUM_OUTPUT)
+        self._tell_out(SMALLEST_CALL)
 
     def set_limit(self, limit: int) -> None:
         if limit == self.limit:
@@ -165,11 +177,11 @@ class AccountModel:
         if raised:
             self.crossed = {percent for percent in self.crossed if self._reached(percent)}
         self._tell_usage(had_allowance=had_allowance)
-        self._tell_out(MINIMUM_OUTPUT)
+        self._tell_out(SMALLEST_CALL)
         if self.worth > worth:
             self._tell_back()
 
-    def _charge(self, reservation: ReservationModel, tokens: int) -> None:
+    def _charge(self, reservation: ReservationModel, tokens: int, *, let_through: bool = False) -> None:
         running = reservation.cycle == self.cycle
         room = self.remaining if running else self.remainders.get(reservation.cycle, 0)
         from_allowance = min(room, tokens)
@@ -179,13 +191,17 @@ class AccountModel:
             self.remainders[reservation.cycle] -= from_allowance
         reservation.parts.append(PartModel(from_allowance))
         tokens -= from_allowance
-        for lot in self.lots:
+        dated = sorted((lot for lot in self.purse if lot.expires_at), key=lambda lot: str(lot.expires_at))
+        for lot in [*dated, *(lot for lot in self.purse if not lot.expires_at)]:
             taken = min(lot.tokens, tokens)
             lot.tokens -= taken
             tokens -= taken
             reservation.parts.append(PartModel(taken, lot=lot))
-        reservation.parts.append(PartModel(tokens, debt=True))
-        self.debt += tokens
+        reservation.parts.append(PartModel(tokens, debt=not let_through, unowed=let_through))
+        if let_through:
+            self.unowed += tokens
+        else:
+            self.debt += tokens
 
     def _give_back(self, reservation: ReservationModel, tokens: int, now: datetime) -> None:
         allowance_back, lots_back = 0, []
@@ -197,10 +213,12 @@ class AccountModel:
             if part.debt:
                 cancelled = min(back, self.debt)
                 self.debt -= cancelled
-                self.lots.append(LotModel(f"correction:{reservation.id}", back - cancelled))
+                self.purse.append(LotModel(f"correction:{reservation.id}", back - cancelled))
+            elif part.unowed:
+                self.unowed -= back
             elif part.lot is not None:
                 if back and (part.lot.expires_at is None or part.lot.expires_at > now):
-                    self._return(part.lot, back)
+                    part.lot.tokens += back
                     lots_back.append((part.lot, back))
             elif reservation.cycle == self.cycle:
                 allowance_back = back
@@ -215,11 +233,6 @@ class AccountModel:
             lot.tokens -= repaid
             self.debt -= repaid
 
-    def _return(self, lot: LotModel, tokens: int) -> None:
-        lot.tokens += tokens
-        if not any(each is lot for each in self.lots):
-            self.lots.insert(0, lot)
-
     def _open(self, cycle: int) -> int:
         return sum(each.tokens for each in self.reservations.values() if each.state == "open" and each.cycle == cycle)
 
@@ -227,7 +240,6 @@ class AccountModel:
         return sum(max(0, self._open(cycle) - left) for cycle, left in self.remainders.items())
 
     def _sweep(self) -> None:
-        self.lots = [lot for lot in self.lots if lot.tokens]
         cycles = {each.cycle for each in self.reservations.values() if each.state == "open"}
         self.remainders = {cycle: left for cycle, left in self.remainders.items() if cycle in cycles}
 
@@ -248,6 +260,6 @@ class AccountModel:
             self.told.append("out")
 
     def _tell_back(self) -> None:
-        if self.out and self.worth >= MINIMUM_OUTPUT:
+        if self.out and self.worth >= SMALLEST_CALL:
             self.out = False
             self.told.append("back")

@@ -23,7 +23,7 @@ from ledger.domain.holds import Hold, HoldState
 
 def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict[str, Hold]) -> None:
     """Raises AssertionError where a bucket is not what its events moved."""
-    used = credits_left = debt = 0
+    used = credits_left = debt = unowed = 0
     running = ""
     for _, event in log:
         match event:
@@ -52,13 +52,16 @@ def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict
             used += charge.from_allowance if cycle_id == running else 0
             credits_left -= _sum(charge.from_credits)
             debt += charge.to_debt
+            unowed += charge.to_unowed
         if back is not None:
             repaid = back.debt_repayment
             used += repaid.from_allowance - back.to_allowance
             correction = 0 if back.correction_lot is None else back.correction_lot.tokens
             credits_left += correction + _sum(back.to_credits) - _sum(repaid.from_credits)
             debt -= back.debt_cancelled + _total(repaid)
+            unowed -= back.unowed_cancelled
     assert (account.monthly_used, account.credits, account.debt) == (used, credits_left, debt)
+    assert account.unowed == unowed >= 0
     assert account.debt >= 0
     assert account.monthly_used >= 0
     assert all(lot.tokens > 0 for lot in account.lots)
@@ -87,7 +90,12 @@ def _moved(event: LedgerEvent) -> tuple[Charge | None, GiveBack | None, str]:
         case ReservationExpired():
             return event.charge, None, event.cycle_id
         case UsageSettled(corrects_billable_tokens=None):
-            split = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
+            split = Charge(
+                from_allowance=event.from_allowance,
+                from_credits=event.from_credits,
+                to_debt=event.to_debt,
+                to_unowed=event.to_unowed,
+            )
             assert _total(split) == event.billable_tokens
             return split, None, event.cycle_id
         case UsageSettled():
@@ -101,11 +109,18 @@ def _moved(event: LedgerEvent) -> tuple[Charge | None, GiveBack | None, str]:
 def _returned(back: GiveBack | None) -> int:
     assert back is not None
     correction = 0 if back.correction_lot is None else back.correction_lot.tokens
-    return back.debt_cancelled + correction + _sum(back.to_credits) + back.to_allowance + back.lapsed
+    return (
+        back.unowed_cancelled
+        + back.debt_cancelled
+        + correction
+        + _sum(back.to_credits)
+        + back.to_allowance
+        + back.lapsed
+    )
 
 
 def _total(charge: Charge) -> int:
-    return charge.from_allowance + _sum(charge.from_credits) + charge.to_debt
+    return charge.from_allowance + _sum(charge.from_credits) + charge.to_debt + charge.to_unowed
 
 
 def _sum(parts: tuple[LotTokens, ...]) -> int:

@@ -16,6 +16,7 @@ from ledger.domain.commands import (
     ChangeStatus,
     ChangeThresholds,
     Command,
+    CorrectCycle,
     ExpireReservation,
     GrantCredits,
     OpenAccount,
@@ -27,6 +28,7 @@ from ledger.domain.decide import as_of, decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
+from ledger.domain.lots import LotRecord, evolve_lot
 from ledger.domain.policy import Policy
 
 ACCOUNT_ID = "person-1"
@@ -76,6 +78,7 @@ class Story:
         self.now = now
         self.account = Account(account_id=ACCOUNT_ID)
         self.holds: dict[str, Hold] = {}
+        self.lot_records: dict[str, LotRecord] = {}
         self.log: list[tuple[datetime, LedgerEvent]] = []
         self.events: tuple[LedgerEvent, ...] = ()
         """Of the last command."""
@@ -87,8 +90,10 @@ class Story:
 
     def when(self, command: Command) -> Answer:
         reservation_id = getattr(command, "reservation_id", "")
-        decision = decide(self.account, self.holds.get(reservation_id), command, self.now, self.policy)
-        self._record(decision, reservation_id)
+        lot_id = getattr(command, "lot_id", "")
+        hold, lot = self.holds.get(reservation_id), self.lot_records.get(lot_id)
+        decision = decide(self.account, hold, command, self.now, self.policy, lot=lot)
+        self._record(decision, reservation_id, lot_id, command)
         return decision.answer
 
     def at(self, now: datetime) -> Self:
@@ -116,14 +121,19 @@ class Story:
     def lots(self) -> dict[str, int]:
         return {lot.id: lot.tokens for lot in self.account.lots}
 
-    def _record(self, decision: Decision, reservation_id: str) -> None:
-        at = max(self.now, self.account.last_event_at or self.now)
-        account, hold = self.account, self.holds.get(reservation_id)
+    def _record(self, decision: Decision, reservation_id: str, lot_id: str, command: Command) -> None:
+        corrects_time = isinstance(command, CorrectCycle)
+        at = self.now if corrects_time else max(self.now, self.account.last_event_at or self.now)
+        account, hold, lot = self.account, self.holds.get(reservation_id), self.lot_records.get(lot_id)
         for event in decision.events:
             account = evolve(account, event, at)
             hold = evolve_hold(hold, event, at)
+            lot = evolve_lot(lot, event, at)
         assert account == decision.account
         assert hold == decision.hold
+        assert lot == decision.lot
+        if lot is not None:
+            self.lot_records[lot_id] = lot
         self.account, self.events = decision.account, decision.events
         self.log.extend((at, event) for event in decision.events)
         if decision.hold is not None:

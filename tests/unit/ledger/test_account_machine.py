@@ -4,7 +4,7 @@ from copy import deepcopy
 from datetime import timedelta
 
 import pytest
-from contracts.errors import ConflictError, RefusalCode
+from contracts.errors import ConflictError, InvalidError, RefusalCode
 from contracts.reservations import Refused
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -77,14 +77,14 @@ class AccountMachine(AccountDriver):
         self.command(command)
         self.ends.append(command)
 
-    @rule(tokens=amounts)
-    def settle_unknown(self, tokens: int) -> None:
+    @rule(tokens=amounts, let_through=st.booleans())
+    def settle_unknown(self, tokens: int, let_through: bool = False) -> None:
         reservation_id = self.new_id("u")
-        command = settle(reservation_id, prompt=tokens, forwarded_without_hold=True)
+        command = settle(reservation_id, prompt=tokens, forwarded_without_hold=let_through)
         self.may_be_negative = True
         self.advance_model()
         self.model.reserve(reservation_id, 0, self.story.now)
-        self.model.end(reservation_id, tokens, self.story.now)
+        self.model.end(reservation_id, tokens, self.story.now, let_through=let_through)
         self.command(command)
         self.ends.append(command)
 
@@ -169,8 +169,12 @@ class AccountMachine(AccountDriver):
     @rule(pick=picks, tokens=st.integers(1, 3_000))
     def revoke(self, pick: int, tokens: int) -> None:
         lot_id = f"lot{pick % (self.number + 1)}"
-        self.may_be_negative = True
+        if tokens > self.model.may_revoke(lot_id):
+            with pytest.raises(InvalidError):
+                self.story.when(revoke(lot_id, tokens))
+            return
         self.advance_model()
+        self.may_be_negative = True
         self.model.revoke(lot_id, tokens)
         self.command(revoke(lot_id, tokens))
 
@@ -184,6 +188,8 @@ class AccountMachine(AccountDriver):
     @rule(name=st.sampled_from(["basic", "premium", "trial"]))
     def change_plan(self, name: str) -> None:
         tokens = CATALOG.plans[name].monthly_tokens
+        if name == self.story.account.plan:
+            tokens = self.model.limit  # whether it is the plan's or one's own
         self.may_be_negative |= tokens < self.model.limit
         self.advance_model()
         self.model.set_limit(tokens)
@@ -216,8 +222,12 @@ class AccountMachine(AccountDriver):
         model = deepcopy(self.model)  # a read starts due cycles and drops expired lots without storing it
         balance = self.story.balance
         model.advance(self.story.now)
-        seen = (balance.monthly_limit, balance.monthly_used, balance.credits, balance.held, balance.debt)
-        assert seen == (model.limit, model.used, model.credits, model.held, model.debt)
+        assert (balance.monthly_limit, balance.monthly_used, balance.credits) == (
+            model.limit,
+            model.used,
+            model.credits,
+        )
+        assert (balance.held, balance.debt, balance.unowed) == (model.held, model.debt, model.unowed)
         assert (
             balance.available
             == model.available

@@ -1,13 +1,37 @@
 """Plans, limits, statuses: what an operator's command changes, and what a repetition does not."""
 
 import pytest
-from contracts.errors import InvalidError
-from contracts.events import LimitChanged, PlanChanged, StatusChanged
+from contracts.errors import InvalidError, RefusalCode
+from contracts.events import Actor, LimitChanged, PlanChanged, RateLimits, StatusChanged
 from contracts.limits import MAX_INTEGER
-from ledger.domain.catalog import Catalog, Model
-from ledger.domain.commands import AdvanceAccount
+from ledger.domain.catalog import Catalog, Model, Plan
+from ledger.domain.commands import (
+    AdvanceAccount,
+    ChangeLimit,
+    ChangePlan,
+    ChangeRateLimits,
+    ChangeStatus,
+    ChangeThresholds,
+    Command,
+)
+from msgspec.structs import replace
 
-from tests.unit.ledger.story import ACCOUNT_ID, Story, grant, limit, opened, plan, rate_limits, status, used
+from tests.unit.ledger.story import (
+    ACCOUNT_ID,
+    CATALOG,
+    POLICY,
+    Story,
+    grant,
+    granted,
+    limit,
+    opened,
+    plan,
+    rate_limits,
+    refused,
+    reserve,
+    status,
+    used,
+)
 
 
 def test_a_plan_brings_its_limit_within_the_running_cycle() -> None:
@@ -26,8 +50,57 @@ def test_the_same_plan_again_changes_nothing() -> None:
     assert story.events == ()
 
 
-def test_a_plan_ends_a_limit_of_one_s_own() -> None:
-    assert Story().given(limit(123), plan("basic")).balance.monthly_limit == 10_000
+def test_another_plan_ends_a_limit_of_one_s_own() -> None:
+    assert Story().given(limit(123), plan("premium")).balance.monthly_limit == 20_000
+
+
+def test_the_same_plan_again_keeps_a_limit_of_one_s_own_unless_asked() -> None:
+    story = Story().given(limit(123), plan("basic"))
+    assert (story.events, story.balance.monthly_limit) == ((), 123)
+    story.given(ChangePlan(account_id=ACCOUNT_ID, plan="basic", reset_limit=True))
+    assert story.balance.monthly_limit == 10_000
+
+
+def test_a_plan_raised_in_the_catalog_reaches_whoever_it_is_given_again_once() -> None:
+    raised = replace(CATALOG, version="2", plans={**CATALOG.plans, "basic": Plan(name="basic", monthly_tokens=15_000)})
+    plain, own = Story().given(opened()), Story().given(limit(123))
+    for story in (plain, own):
+        story.policy = replace(POLICY, catalog=raised)
+        story.given(plan("basic"))
+        assert len(story.happened(PlanChanged)) == 1
+        story.given(plan("basic"))
+        assert story.events == ()
+    assert (plain.balance.monthly_limit, own.balance.monthly_limit) == (15_000, 123)
+    assert (plain.account.plan_tokens, own.account.plan_tokens) == (15_000, 15_000)
+
+
+def test_a_plan_that_left_the_catalog_allows_what_the_default_plan_allows() -> None:
+    story = Story().given(opened("premium"))
+    small = {"basic": Plan(name="basic", monthly_tokens=10_000, models=("small-*",))}
+    story.policy = replace(POLICY, catalog=replace(CATALOG, version="2", plans=small))
+    assert refused(story.when(reserve("r1", prompt=1))).code is RefusalCode.MODEL_NOT_ALLOWED
+    assert granted(story.when(reserve("r2", prompt=1, model="small-1")))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ChangePlan(account_id=ACCOUNT_ID, plan="premium", reason_id="why", actor=Actor.OPERATOR),
+        ChangeLimit(account_id=ACCOUNT_ID, monthly_limit=5, reason_id="why", actor=Actor.OPERATOR),
+        ChangeStatus(account_id=ACCOUNT_ID, status="blocked", reason_id="why", actor=Actor.OPERATOR),
+        ChangeThresholds(account_id=ACCOUNT_ID, thresholds=(50,), reason_id="why", actor=Actor.OPERATOR),
+        ChangeRateLimits(
+            account_id=ACCOUNT_ID,
+            rate_limits=RateLimits(requests_per_minute=1),
+            reason_id="why",
+            actor=Actor.OPERATOR,
+        ),
+    ],
+)
+def test_who_made_a_change_and_why_stand_on_its_event(command: Command) -> None:
+    story = Story().given(opened(), command)
+    event = story.events[0]
+    assert (getattr(event, "reason_id", None), getattr(event, "actor", None)) == ("why", Actor.OPERATOR)
 
 
 def test_an_unknown_plan_is_refused_by_name() -> None:

@@ -64,7 +64,9 @@ def test_late_usage_below_the_hold_gives_the_difference_back() -> None:
 def test_late_usage_above_the_hold_charges_the_difference() -> None:
     story = expired(Story().given(opened(), *used("r0", 8_900), grant("lot", 50))).given(settle("r1", prompt=1_200))
     (settled,) = story.happened(UsageSettled)
-    assert settled.charged == Charge(from_allowance=100, from_credits=(LotTokens(lot_id="lot", tokens=50),), to_debt=50)
+    assert settled.charged == Charge(
+        from_allowance=100, from_credits=(LotTokens(lot_id="lot", tokens=50, ordinal=5),), to_debt=50
+    )
     assert (settled.billable_tokens, settled.from_allowance, settled.to_debt) == (1_200, 1_100, 50)
     assert (story.balance.monthly_used, story.balance.credits, story.balance.debt) == (10_000, 0, 50)
 
@@ -98,10 +100,10 @@ def test_lots_get_back_newest_first_then_the_allowance() -> None:
     story.given(settle("r1", prompt=450))
     (settled,) = story.happened(UsageSettled)
     assert settled.give_back == GiveBack(
-        to_credits=(LotTokens(lot_id="b", tokens=200), LotTokens(lot_id="a", tokens=150))
+        to_credits=(LotTokens(lot_id="b", tokens=200, ordinal=3), LotTokens(lot_id="a", tokens=150, ordinal=2))
     )
     assert story.lots == {"a": 150, "b": 300}
-    assert settled.from_credits == (LotTokens(lot_id="a", tokens=150),)
+    assert settled.from_credits == (LotTokens(lot_id="a", tokens=150, ordinal=2),)
     assert story.balance.monthly_used == 10_000
 
 
@@ -151,7 +153,7 @@ def test_a_debt_share_that_was_partly_repaid_returns_that_part() -> None:
 
 def test_what_comes_back_repays_other_debt_at_once() -> None:
     story = expired(Story().given(limit(1_000)))
-    story.given(settle("r2", prompt=200, forwarded_without_hold=True))
+    story.given(settle("r2", prompt=200))
     assert story.balance.debt == 200
     story.given(settle("r1", prompt=700))
     assert (story.balance.debt, story.balance.monthly_used, story.balance.available) == (0, 900, 100)
@@ -159,7 +161,7 @@ def test_what_comes_back_repays_other_debt_at_once() -> None:
 
 def test_what_comes_back_below_a_lowered_limit_repays_nothing() -> None:
     story = expired(Story().given(limit(1_000)))
-    story.given(settle("r2", prompt=200, forwarded_without_hold=True), limit(500), settle("r1", prompt=700))
+    story.given(settle("r2", prompt=200), limit(500), settle("r1", prompt=700))
     assert (story.balance.debt, story.balance.monthly_used) == (200, 700)
 
 
@@ -175,7 +177,7 @@ def test_across_a_cycle_s_end_the_allowance_share_lapses() -> None:
     story = Story().given(opened(), grant("lot", 300), *used("r0", 9_800))
     expired(story, tokens=400).after(days=31).given(settle("r1", prompt=50))
     (settled,) = story.happened(UsageSettled)
-    assert settled.give_back == GiveBack(to_credits=(LotTokens(lot_id="lot", tokens=200),), lapsed=150)
+    assert settled.give_back == GiveBack(to_credits=(LotTokens(lot_id="lot", tokens=200, ordinal=2),), lapsed=150)
     assert (story.balance.monthly_used, story.balance.credits) == (0, 300)
     assert (settled.billable_tokens, settled.from_allowance) == (50, 50)
 

@@ -1,15 +1,16 @@
 """Credits: granted once, revoked even if held, promotional lots until their date."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from contracts.errors import InvalidError
+from contracts.errors import ConflictError, InvalidError
 from contracts.events import CreditsExpired, CreditsGranted, CreditsRevoked
 from contracts.limits import MAX_INTEGER
 
 from tests.unit.ledger.story import (
     START,
     Story,
+    expire,
     grant,
     granted,
     limit,
@@ -38,9 +39,59 @@ def test_a_grant_is_positive(tokens: int) -> None:
 
 def test_a_lot_is_granted_once() -> None:
     story = Story().given(grant("a", 100))
-    with pytest.raises(InvalidError):
+    with pytest.raises(ConflictError):
         story.when(grant("a", 100))
     assert story.balance.credits == 100
+
+
+def test_a_lot_that_went_to_debt_or_was_used_up_is_not_granted_again() -> None:
+    story = Story().given(limit(0), settle("r1", prompt=100), grant("debt", 100), grant("spent", 50), *used("r2", 50))
+    for lot_id in ("debt", "spent"):
+        with pytest.raises(ConflictError):
+            story.when(grant(lot_id, 100))
+    assert (story.lots, story.balance.debt) == ({}, 0)
+
+
+def test_a_lot_that_never_was_can_t_be_revoked() -> None:
+    story = Story().given(opened())
+    with pytest.raises(InvalidError, match="no lot"):
+        story.when(revoke("nowhere", 100))
+    assert story.balance.debt == 0
+
+
+def test_no_more_is_revoked_than_was_granted() -> None:
+    story = Story().given(opened(), grant("a", 100), *used("r1", 10_080), revoke("a", 60))
+    assert story.balance.debt == 40
+    with pytest.raises(InvalidError, match="100 revoked"):
+        story.given(revoke("a", 40)).when(revoke("a", 1))
+    assert story.balance.debt == 80
+
+
+def test_a_date_without_an_offset_is_refused() -> None:
+    with pytest.raises(InvalidError, match="offset"):
+        Story().when(grant("a", 100, expires_at=datetime(2026, 3, 1)))  # noqa: DTZ001
+
+
+def test_a_promotion_is_used_before_what_was_paid_and_comes_back_after_it() -> None:
+    story = Story().given(
+        limit(0),
+        grant("paid", 100),
+        grant("late", 100, expires_at=START + timedelta(days=9)),
+        grant("soon", 100, expires_at=START + timedelta(days=2)),
+        reserve("r1", prompt=250, output_free=True),
+    )
+    story.after(hours=1).given(expire("r1"))
+    assert story.lots == {"paid": 50}
+    story.given(settle("r1", prompt=120))
+    assert story.lots == {"paid": 100, "late": 80}
+
+
+def test_lots_come_back_in_the_order_of_their_grants_whatever_is_corrected_first() -> None:
+    story = Story().given(limit(0), grant("a", 100), grant("b", 100), grant("c", 100))
+    story.given(reserve("r1", prompt=100, output_free=True)).after(hours=1).given(expire("r1"))
+    story.given(reserve("r2", prompt=100, output_free=True)).after(hours=1).given(expire("r2"))
+    story.given(settle("r1", prompt=0), settle("r2", prompt=0))
+    assert list(story.lots) == ["a", "b", "c"]
 
 
 def test_a_sum_beyond_every_reader_s_integers_is_refused() -> None:
@@ -81,7 +132,7 @@ def test_a_revocation_takes_even_what_is_held() -> None:
 
 
 def test_a_revoked_lot_whose_grant_repaid_debt_becomes_debt_again() -> None:
-    story = Story().given(limit(0), settle("r1", prompt=100, forwarded_without_hold=True))
+    story = Story().given(limit(0), settle("r1", prompt=100))
     story.given(grant("a", 100), revoke("a", 100))
     assert (story.balance.debt, story.balance.credits) == (100, 0)
 
@@ -130,7 +181,9 @@ class TestPromotionalLots:
         assert (story.balance.debt, story.balance.credits, story.balance.monthly_used) == (0, 0, 0)
 
     def test_debt_does_not_keep_a_dated_lot_alive(self) -> None:
-        story = Story().given(limit(0), grant("a", 100, expires_at=DATE), revoke("gone", 500)).at(DATE).given(opened())
+        story = (
+            Story().given(limit(0), grant("a", 100, expires_at=DATE), settle("r1", prompt=600)).at(DATE).given(opened())
+        )
         assert (story.balance.credits, story.balance.debt) == (0, 500)
         story.given(opened())
         assert story.events == ()

@@ -4,14 +4,17 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from contracts.balance import Cycle
 from contracts.errors import InvalidError
 from contracts.events import CycleStarted
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from ledger.domain.commands import CorrectCycle
 from ledger.domain.cycles import cycle_after, cycle_at, local_day
+from ledger.domain.holds import HoldState
 from msgspec.structs import replace
 
-from tests.unit.ledger.story import POLICY, Story, opened, used
+from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, granted, opened, reserve, used
 
 SAO_PAULO = "America/Sao_Paulo"
 ZONES = (SAO_PAULO, "UTC", "Europe/Lisbon", "America/Asuncion", "Asia/Beirut", "Africa/Cairo", "America/Havana")
@@ -154,3 +157,53 @@ def test_an_account_keeps_its_zone_when_the_operator_changes_theirs() -> None:
     story.policy = POLICY
     story.after(days=31)
     assert story.balance.cycle.starts_at == utc("2026-02-10T03:00")
+
+
+def test_a_month_is_not_started_twice_where_the_time_zone_s_law_was_changed() -> None:
+    """The stored end was local midnight by the old law; by the new one it lies an hour before it."""
+    ended = Cycle(
+        id="2026-01-10",
+        starts_at=datetime(2026, 1, 10, tzinfo=UTC),
+        ends_at=datetime(2026, 2, 9, 23, tzinfo=UTC),
+    )
+    following = cycle_after(ended, 10, "UTC")
+    assert (following.id, following.starts_at) == ("2026-02-10", ended.ends_at)
+    assert following.ends_at == datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def test_no_moment_is_left_out_where_the_law_went_the_other_way() -> None:
+    ended = Cycle(
+        id="2026-01-10",
+        starts_at=datetime(2026, 1, 10, tzinfo=UTC),
+        ends_at=datetime(2026, 2, 10, 1, tzinfo=UTC),
+    )
+    following = cycle_after(ended, 10, "UTC")
+    assert (following.id, following.starts_at) == ("2026-02-10", ended.ends_at)
+
+
+def jumped() -> Story:
+    """Forty days ahead for a while: the next month was started, and something used in it."""
+    story = Story().given(opened(), *used("r1", 4_000)).after(days=40).given(*used("r2", 500))
+    assert story.account.running_cycle.id == "2026-02-10"
+    return story.at(START + timedelta(minutes=1))
+
+
+def test_a_cycle_started_by_a_wrong_clock_is_put_back_with_all_that_was_used() -> None:
+    story = jumped().given(CorrectCycle(account_id=ACCOUNT_ID, used_before=4_000))
+    assert (story.balance.cycle.id, story.balance.monthly_used) == ("2026-01-10", 4_500)
+    assert story.account.last_event_at == story.now
+    story.at(datetime(2026, 2, 10, tzinfo=UTC))
+    assert (story.balance.cycle.id, story.balance.monthly_used) == ("2026-02-10", 0)
+
+
+def test_a_cycle_whose_time_has_come_is_not_corrected() -> None:
+    with pytest.raises(InvalidError, match="future"):
+        Story().given(opened()).when(CorrectCycle(account_id=ACCOUNT_ID, used_before=0))
+
+
+def test_a_hold_lives_by_the_clock_and_not_by_an_account_s_future() -> None:
+    story = jumped()
+    granted(story.when(reserve("r3", prompt=1)))
+    assert story.holds["r3"].expires_at == story.now + POLICY.hold_ttl
+    story.after(minutes=16).given(expire("r3"))
+    assert story.holds["r3"].state is HoldState.EXPIRED

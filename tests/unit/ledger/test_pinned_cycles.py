@@ -48,7 +48,7 @@ def test_beyond_the_remainder_come_credits_then_debt_never_the_new_allowance() -
     story.given(settle("r1", prompt=400))
     (settled,) = story.happened(UsageSettled)
     assert (settled.from_allowance, settled.to_debt) == (200, 100)
-    assert settled.from_credits == (LotTokens(lot_id="lot", tokens=100),)
+    assert settled.from_credits == (LotTokens(lot_id="lot", tokens=100, ordinal=2),)
     assert (story.balance.monthly_used, story.balance.debt, story.balance.available) == (0, 100, 9_900)
 
 
@@ -104,7 +104,7 @@ def test_a_closed_cycle_raises_no_thresholds() -> None:
 
 
 def test_cycles_that_were_missed_raise_no_thresholds() -> None:
-    story = Story().given(limit(1_000), settle("r1", prompt=2_950, forwarded_without_hold=True))
+    story = Story().given(limit(1_000), settle("r1", prompt=2_950))
     before = len(story.logged(ThresholdCrossed))
     story.after(days=61).given(thresholds(50))
     crossed = story.logged(ThresholdCrossed)[before:]

@@ -44,9 +44,9 @@ def test_one_call_is_split_over_allowance_and_several_lots_oldest_first() -> Non
     (settled,) = story.happened(UsageSettled)
     assert settled.from_allowance == 100
     assert settled.from_credits == (
-        LotTokens(lot_id="a", tokens=100),
-        LotTokens(lot_id="b", tokens=100),
-        LotTokens(lot_id="c", tokens=50),
+        LotTokens(lot_id="a", tokens=100, ordinal=2),
+        LotTokens(lot_id="b", tokens=100, ordinal=3),
+        LotTokens(lot_id="c", tokens=50, ordinal=4),
     )
     assert settled.to_debt == 0
     assert story.lots == {"c": 50}
@@ -57,7 +57,7 @@ def test_usage_beyond_hold_and_balance_is_charged_in_full_down_to_debt() -> None
     story.given(settle("r2", prompt=150, completion=200))
     (settled,) = story.happened(UsageSettled)
     assert (settled.from_allowance, settled.to_debt) == (100, 150)
-    assert settled.from_credits == (LotTokens(lot_id="lot", tokens=100),)
+    assert settled.from_credits == (LotTokens(lot_id="lot", tokens=100, ordinal=2),)
     balance = story.balance
     assert (balance.monthly_used, balance.credits, balance.debt, balance.available) == (10_000, 0, 150, -150)
 
@@ -119,12 +119,12 @@ def test_usage_after_a_release_is_a_conflict() -> None:
 
 
 def test_usage_without_a_hold_is_charged_and_flagged() -> None:
-    story = Story().given(settle("r1", prompt=100, completion=5, model="weighted", forwarded_without_hold=True))
+    story = Story().given(settle("r1", prompt=100, completion=5, model="weighted"))
     (settled,) = story.happened(UsageSettled)
     assert (settled.unreserved, settled.hold_tokens, settled.billable_tokens) == (True, None, 60)
     assert settled.unreserved_rates == CATALOG.model("weighted").rates
     assert (story.balance.monthly_used, story.balance.held) == (60, 0)
-    story.given(settle("r1", prompt=100, completion=5, model="weighted", forwarded_without_hold=True))
+    story.given(settle("r1", prompt=100, completion=5, model="weighted"))
     assert story.events == ()
 
 
@@ -138,7 +138,7 @@ def test_release_of_an_unknown_reservation_costs_nothing_and_closes_its_id() -> 
 
 
 def test_usage_without_a_hold_may_make_debt() -> None:
-    story = Story().given(limit(100), settle("r1", prompt=150, forwarded_without_hold=True))
+    story = Story().given(limit(100), settle("r1", prompt=150))
     assert (story.balance.monthly_used, story.balance.debt, story.balance.available) == (100, 50, -50)
 
 
@@ -177,16 +177,43 @@ def test_settling_repeats_what_was_recorded() -> None:
     usage = command.usage
     for name in ("model", "endpoint", "usage", "usage_source", "outcome", "status", "started_at", "duration_ms"):
         assert getattr(settled, name) == getattr(usage, name)
-    for name in ("first_token_ms", "estimated_prompt_tokens", "conversation_id"):
+    for name in ("first_token_ms", "estimated_prompt_tokens"):
         assert getattr(settled, name) == getattr(usage, name)
     assert settled.content_hash == command.content_hash
+
+
+def test_what_stays_for_ever_names_no_conversation() -> None:
+    story = Story().given(reserve("r1", prompt=100, maximum=10), settle("r1", prompt=90))
+    assert story.happened(UsageSettled)[0].conversation_id is None
+    story.given(not_forwarded("r2"))
+    assert story.happened(ReservationReleased)[0].conversation_id is None
+
+
+def test_use_that_a_mode_let_through_beyond_the_balance_is_not_owed() -> None:
+    story = Story().given(limit(1_000), grant("lot", 200), settle("r1", prompt=6_000, forwarded_without_hold=True))
+    (settled,) = story.happened(UsageSettled)
+    assert (settled.from_allowance, settled.to_debt, settled.to_unowed) == (1_000, 0, 4_800)
+    assert (story.balance.debt, story.balance.unowed, story.balance.available) == (0, 4_800, 0)
+    story.after(days=31)
+    assert (story.balance.available, story.balance.debt, story.balance.unowed) == (1_000, 0, 4_800)
+
+
+def test_what_was_used_without_a_mode_is_owed() -> None:
+    story = Story().given(limit(1_000), settle("r1", prompt=6_000))
+    assert (story.balance.debt, story.balance.unowed) == (5_000, 0)
+
+
+@pytest.mark.parametrize(("model", "known"), [("weighted", True), ("known", False)])
+def test_it_is_told_whether_anybody_named_a_price(model: str, known: bool) -> None:
+    story = Story().given(reserve("r1", prompt=10, maximum=1, model=model), settle("r1", prompt=10, model=model))
+    assert story.happened(UsageSettled)[0].price_known is known
 
 
 class TestDebt:
     """Debt is repaid in the decision that raises allowance or credits."""
 
     def in_debt(self, tokens: int) -> Story:
-        return Story().given(limit(1_000), settle("r0", prompt=1_000 + tokens, forwarded_without_hold=True))
+        return Story().given(limit(1_000), settle("r0", prompt=1_000 + tokens))
 
     def test_a_grant_repays_it_first(self) -> None:
         story = self.in_debt(300).given(grant("lot", 500))

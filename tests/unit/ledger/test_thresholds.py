@@ -111,7 +111,7 @@ def test_a_limit_of_zero_has_none() -> None:
     story = Story().given(opened(), *used("r1", 5_000), limit(0))
     assert percents(story) == []
     assert story.happened(AllowanceExhausted) == []
-    story.given(settle("r2", prompt=10, forwarded_without_hold=True))
+    story.given(settle("r2", prompt=10))
     assert story.happened(ThresholdCrossed) == []
 
 
@@ -174,7 +174,7 @@ class TestAllowanceExhausted:
         assert event.announced_by_threshold is True
 
     def test_a_cycle_whose_whole_allowance_repays_debt_tells_it(self) -> None:
-        story = Story().given(limit(1_000), settle("r1", prompt=3_000, forwarded_without_hold=True)).after(days=31)
+        story = Story().given(limit(1_000), settle("r1", prompt=3_000)).after(days=31)
         story.given(opened())
         assert percents(story) == [80, 90, 95, 100]
         assert len(story.happened(AllowanceExhausted)) == 1

@@ -17,7 +17,10 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """`available` = `monthly_remaining` + `credits` - `held` - `debt`; `held` is 0 when nothing is in flight."""
+    """`available` = `monthly_remaining` + `credits` - `held` - `debt`; `held` is 0 when nothing is in flight.
+
+    `unowed` is what was used beyond the balance because a mode let it through: recorded, and never to be repaid.
+    """
 
     account_id: str
     plan: str
@@ -30,3 +33,4 @@ class Balance:
     held: Tokens
     debt: Tokens
     available: SignedTokens
+    unowed: Tokens = 0

@@ -7,6 +7,7 @@ type (`solaris.ledger.usage_settled.v1`) and its subject (`solaris.ledger.usage_
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -14,6 +15,15 @@ from pydantic import Field
 from contracts.balance import Cycle
 from contracts.limits import Identifier, Moment, Text, Tokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
+
+
+class Actor(StrEnum):
+    """Who made something happen: a person at the operator's verbs or the console, a payment, or a rule of our own."""
+
+    OPERATOR = "operator"
+    BILLING = "billing"
+    SYSTEM = "system"
+
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 
@@ -34,6 +44,16 @@ class Rates:
     cache_write_price_micros: Tokens = 0
     completion_price_micros: Tokens = 0
 
+    @property
+    def has_price(self) -> bool:
+        """Whether anybody named a price: a model without one costs nothing that is known."""
+        return bool(
+            self.prompt_price_micros
+            or self.cached_prompt_price_micros
+            or self.cache_write_price_micros
+            or self.completion_price_micros
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
@@ -45,20 +65,38 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotTokens:
-    """Tokens taken from, or given back to, one lot of credits; `expires_at` is the lot's date, if it has one."""
+    """Tokens taken from, or given back to, one lot of credits.
+
+    `expires_at` is the lot's date, if it has one; `ordinal` its place among the account's grants, by which one that was
+    used up comes back where it stood (None: told by an older ledger).
+    """
 
     lot_id: str
     tokens: Tokens
     expires_at: datetime | None = None
+    ordinal: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRef:
+    """A capped budget window: `id` is `<scope>:<models>:<first day>`, `ends_at` when nothing more can enter it."""
+
+    id: str
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """Where a charge was taken: allowance first, then lots oldest first, then debt. The parts sum to the charge."""
+    """Where a charge was taken; the parts sum to it.
+
+    The allowance first, then the lots, the soonest to expire first; then debt, or what a mode let through beyond the
+    balance: that is unowed.
+    """
 
     from_allowance: Tokens = 0
     from_credits: tuple[LotTokens, ...] = ()
     to_debt: Tokens = 0
+    to_unowed: Tokens = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +105,7 @@ class GiveBack:
 
     `debt_cancelled` reduces open debt; debt that was repaid meanwhile returns as `correction_lot`; `lapsed` is the
     share of an allowance whose cycle is closed and of lots past their date. Other debt is repaid at once from what
-    came back: `debt_repayment`.
+    came back: `debt_repayment`. `unowed_cancelled` was never owed, and only stops being counted.
     """
 
     debt_cancelled: Tokens = 0
@@ -76,6 +114,7 @@ class GiveBack:
     to_allowance: Tokens = 0
     lapsed: Tokens = 0
     debt_repayment: Charge = Charge()
+    unowed_cancelled: Tokens = 0
 
 
 # --- gateway -----------------------------------------------------------------------------------------------------
@@ -120,16 +159,22 @@ class AccountOpened:
     time_zone: str
     cycle: Cycle
     catalog_version: str
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChanged:
+    """`plan_tokens` is the plan's own allowance where the account keeps another limit; None: `monthly_limit` is it."""
+
     plan: str
     previous_plan: str
     monthly_limit: Tokens
     rate_limits: RateLimits
     debt_repaid: Tokens
     catalog_version: str
+    plan_tokens: Tokens | None = None
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,16 +183,21 @@ class LimitChanged:
     previous_limit: Tokens
     debt_repaid: Tokens
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdsChanged:
     thresholds: tuple[Percent, ...]
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitsChanged:
     rate_limits: RateLimits
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +207,7 @@ class StatusChanged:
     status: str
     previous_status: str
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +221,21 @@ class CycleStarted:
     debt_repaid: Tokens
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleCorrected:
+    """A cycle was started by a clock that was wrong: `cycle` is the one that runs, with all that was used in it.
+
+    The account's time goes back to when this was decided: what was told before is of a time that has not come.
+    """
+
+    cycle: Cycle
+    replaced_cycle_id: str
+    monthly_used: Tokens
+    previous_monthly_used: Tokens
+    reason_id: str | None = None
+    actor: Actor | None = None
+
+
 # --- ledger: reservations ----------------------------------------------------------------------------------------
 
 
@@ -179,6 +245,7 @@ class TokensReserved:
 
     `output_tokens` is the granted output of one choice; `write_maximum` tells the gateway to write it into the
     request. `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times (GCRA).
+    `windows` are the capped budget windows that the hold stands in beside the month, which `cycle_id` names.
     """
 
     reservation_id: str
@@ -197,6 +264,7 @@ class TokensReserved:
     content_hash: str
     requests_allowed_at: datetime | None = None
     tokens_allowed_at: datetime | None = None
+    windows: tuple[WindowRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,11 +284,15 @@ class ReservationReleased:
     estimated_prompt_tokens: Tokens = 0
     conversation_id: str | None = None
     tokens_allowed_at: datetime | None = None
+    windows: tuple[WindowRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationExpired:
-    """No usage came within the hold's time: the whole hold is charged, flagged unsettled, corrected if usage comes."""
+    """No usage came within the hold's time: the whole hold is charged, flagged unsettled, corrected if usage comes.
+
+    `reserved_at` and `endpoint` (None and empty in what an older ledger told) say of which day and call it was.
+    """
 
     reservation_id: str
     tokens: Tokens
@@ -228,13 +300,18 @@ class ReservationExpired:
     charge: Charge
     cycle_id: str
     model: str
+    reserved_at: datetime | None = None
+    endpoint: str = ""
+    windows: tuple[WindowRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSettled:
     """Real usage, charged at the rates of the hold.
 
-    `from_allowance`, `from_credits` and `to_debt` are the reservation's final split and sum to `billable_tokens`.
+    `from_allowance`, `from_credits`, `to_debt` and `to_unowed` are the reservation's final split and sum to
+    `billable_tokens`. `price_known` False: `cost_usd_micros` is 0 because nobody named a price (None: an older ledger).
+    `conversation_id` is of older ledgers alone: what stays for ever names no conversation.
     `hold_tokens` is what the hold frees; None when no hold was open. A settlement that corrects
     an expired hold moves only the difference: `give_back` (less was used than charged) or `charged` (more was).
     A charge without a hold is `unreserved` and names its rates itself; else they stand in `TokensReserved`.
@@ -267,6 +344,9 @@ class UsageSettled:
     charged: Charge | None = None
     give_back: GiveBack | None = None
     tokens_allowed_at: datetime | None = None
+    to_unowed: Tokens = 0
+    price_known: bool | None = None
+    windows: tuple[WindowRef, ...] = ()
 
 
 # --- ledger: credits ---------------------------------------------------------------------------------------------
@@ -283,6 +363,7 @@ class CreditsGranted:
     reference: str
     expires_at: datetime | None = None
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +376,7 @@ class CreditsRevoked:
     to_debt: Tokens
     reference: str
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +440,7 @@ LedgerEvent = (
     | RateLimitsChanged
     | StatusChanged
     | CycleStarted
+    | CycleCorrected
     | TokensReserved
     | ReservationReleased
     | ReservationExpired
@@ -379,6 +462,7 @@ LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
     "ledger.rate_limits_changed": RateLimitsChanged,
     "ledger.status_changed": StatusChanged,
     "ledger.cycle_started": CycleStarted,
+    "ledger.cycle_corrected": CycleCorrected,
     "ledger.tokens_reserved": TokensReserved,
     "ledger.reservation_released": ReservationReleased,
     "ledger.reservation_expired": ReservationExpired,

@@ -51,18 +51,26 @@ class ReserveTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The hold stands. `output_tokens` per choice; write it into the request only if `write_maximum`."""
+    """The hold stands. `output_tokens` per choice; write it into the request only if `write_maximum`.
+
+    `expires_in_seconds` is the life that the hold has left; None: an older ledger, which does not say.
+    """
 
     reservation_id: str
     held_tokens: Tokens
     output_tokens: Tokens
     write_maximum: bool
     available: SignedTokens
+    expires_in_seconds: Annotated[int, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalFigures:
-    """The account's figures at the refusal, in billable tokens; `needed` is the least that the call must have."""
+    """The account's figures at the refusal, in billable tokens; `needed` is the least that the call must have.
+
+    `exhausted`: the account can serve no call at all; else this one was too large for what is left, or what is left is
+    held for calls in flight.
+    """
 
     available: SignedTokens
     needed: Tokens
@@ -70,6 +78,7 @@ class RefusalFigures:
     monthly_used: Tokens
     credits: Tokens
     resets_at: datetime
+    exhausted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

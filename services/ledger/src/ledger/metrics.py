@@ -21,6 +21,9 @@ MEMORY_MISSES: Final = Counter(
 RERUNS: Final = Counter(
     "solaris_ledger_reruns_total", "Batches run again: the database failed or its answer is unknown"
 )
+OUTDATED: Final = Counter(
+    "solaris_ledger_outdated_states_total", "States of an earlier format that were folded anew from the log"
+)
 UNREADABLE: Final = Counter(
     "solaris_ledger_unreadable_accounts_total", "Commands refused since what is stored of their account can't be read"
 )

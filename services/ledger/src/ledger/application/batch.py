@@ -76,11 +76,15 @@ def _decide_one(
         return Refused(reservation_id=command.reservation_id, code=RefusalCode.RATE_LIMITED, retry_after_seconds=1)
     hold_key = (account_id, submission.reservation_id or "")
     hold = state.holds.get(hold_key)
-    decision = decide(chained.account, hold, submission.command, state.clock, policy)
+    lot_key = (account_id, submission.lot_id or "")
+    lot = state.lots.get(lot_key)
+    decision = decide(chained.account, hold, submission.command, state.clock, policy, lot=lot)
     if decision.events:
         _append(submission, chained, decision, changes)
     if decision.hold is not None and decision.hold is not hold:
         state.holds[hold_key] = changes.holds[hold_key] = decision.hold
+    if decision.lot is not None and decision.lot is not lot:
+        state.lots[lot_key] = changes.lots[lot_key] = decision.lot
     if submission.idempotency is not None:
         key = (account_id, submission.idempotency.command_id)
         stored = StoredCommand(submission.idempotency.content_hash, encode(decision.answer).decode())

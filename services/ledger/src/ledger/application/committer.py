@@ -16,7 +16,7 @@ from ledger.application.openings import Openings
 from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Submission
 from ledger.domain.policy import Policy
-from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, MEMORY_MISSES, RERUNS, UNREADABLE, count_command
+from ledger.metrics import BATCH_SIZE, COMMIT_SECONDS, MEMORY_MISSES, OUTDATED, RERUNS, UNREADABLE, count_command
 from ledger.store import write_path
 from ledger.store.due import load_database_time
 from ledger.store.rows import BatchState, Changes
@@ -152,8 +152,13 @@ class Committer:
         command_keys = list(
             {(each.account_id, each.idempotency.command_id) for each in batch if each.idempotency is not None}
         )
-        state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys)
+        lot_keys = list({(each.account_id, each.lot_id) for each in batch if each.lot_id})
+        state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys, lot_keys)
         state.clock = self._clock.observe(state.clock)
+        for account_id in state.outdated:
+            chained = state.accounts[account_id]
+            chained.account = await write_path.fold_anew(connection, account_id, chained.account.version)
+            OUTDATED.inc()
         # What was passed over as locked or moved on once may be so again: it must not make the others wait.
         careful = any(submission.retries for submission in batch)
         return await self._decide_and_append(connection, batch, state, careful=careful)

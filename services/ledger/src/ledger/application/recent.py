@@ -43,13 +43,13 @@ class RecentAccounts:
         """What the batch would read; None if it has to be read after all.
 
         A reserve's hold that is not known is taken to be new. Commands with an id of their own always look their
-        answer up.
+        answer up, and those that name a lot its record.
         """
         state = BatchState({}, {}, {}, now)
         for submission in batch:
             account_id = submission.account_id
             known = self._accounts.get(account_id)
-            if known is None or submission.retries or submission.idempotency is not None:
+            if known is None or submission.retries or submission.idempotency is not None or submission.lot_id:
                 return None
             if account_id not in state.accounts:
                 state.accounts[account_id] = ChainedAccount(known.account, known.head)

@@ -4,7 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ledger.domain.commands import Command, ExpireReservation, ReserveTokens, SettleUsage
+from ledger.domain.commands import (
+    Command,
+    ExpireReservation,
+    GrantCredits,
+    ReserveTokens,
+    RevokeCredits,
+    SettleUsage,
+)
 from ledger.domain.decision import Answer
 from ledger.store.rows import AuditEntry
 
@@ -55,6 +62,14 @@ class Submission:
         match self.command:
             case ReserveTokens() | SettleUsage() | ExpireReservation():
                 return self.command.reservation_id
+            case _:
+                return None
+
+    @property
+    def lot_id(self) -> str | None:
+        match self.command:
+            case GrantCredits() | RevokeCredits():
+                return self.command.lot_id
             case _:
                 return None
 

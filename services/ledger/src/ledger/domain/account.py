@@ -1,18 +1,28 @@
 """The state of one account, as its events made it."""
 
 from datetime import datetime
+from typing import Final
 
 from contracts.balance import Balance, Cycle
 from contracts.events import RateLimits
 from msgspec import Struct
 
+from ledger.domain.windows import Window, month_id
+
+STATE_FORMAT: Final = 2
+"""Of the stored state. Whoever meets a higher one decides nothing on it; a lower one is folded anew from the log."""
+
 
 class Lot(Struct, frozen=True):
-    """What is left of one grant of credits; lots stand in the order of their grants."""
+    """What is left of one grant of credits; lots stand in the order of their grants, which `ordinal` tells.
+
+    A used-up lot is no part of the state: what it was stays in its record (see `lots`).
+    """
 
     id: str
     tokens: int
     expires_at: datetime | None = None
+    ordinal: int = 0
 
 
 class ClosedCycle(Struct, frozen=True):
@@ -24,8 +34,11 @@ class ClosedCycle(Struct, frozen=True):
     open_holds: int
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_FORMAT):
     """One account; `version` counts its events, and version 0 is an account that was never opened.
+
+    `monthly_limit` is the plan's `plan_tokens` unless somebody set another. `debt` is to be repaid, `unowed` is not.
+    `windows` are the capped budget windows beside the month that are running or have open holds.
 
     `held` and `open_holds` belong to the running cycle; holds of ended cycles stand in `closed_cycles`.
     `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times.
@@ -35,6 +48,7 @@ class Account(Struct, frozen=True, kw_only=True):
     version: int = 0
     plan: str = ""
     status: str = ""
+    plan_tokens: int = 0
     monthly_limit: int = 0
     monthly_used: int = 0
     cycle: Cycle | None = None
@@ -42,9 +56,11 @@ class Account(Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     lots: tuple[Lot, ...] = ()
     debt: int = 0
+    unowed: int = 0
     held: int = 0
     open_holds: int = 0
     closed_cycles: tuple[ClosedCycle, ...] = ()
+    windows: tuple[Window, ...] = ()
     thresholds: tuple[int, ...] = ()
     crossed: tuple[int, ...] = ()
     exhausted: bool = False
@@ -96,10 +112,22 @@ class Account(Struct, frozen=True, kw_only=True):
 
     @property
     def due_at(self) -> datetime | None:
-        """When time alone changes the account next: its cycle's end, or the first expiry of a lot."""
+        """When time alone changes the account next: its cycle's end, or the first expiry of a lot.
+
+        Where open holds may need all credits, no lot expires before one of them ends.
+        """
         if self.cycle is None:
             return None
-        return min([self.cycle.ends_at, *(lot.expires_at for lot in self.lots if lot.expires_at is not None)])
+        dated = [lot.expires_at for lot in self.lots if lot.expires_at is not None]
+        if not dated or self.credits <= self.credits_needed_by_holds:
+            return self.cycle.ends_at
+        return min(self.cycle.ends_at, *dated)
+
+    @property
+    def month(self) -> Window:
+        """The running month as the budget window that it is."""
+        cycle = self.running_cycle
+        return Window(month_id(cycle), cycle.ends_at, self.monthly_used, self.held)
 
     def closed_cycle(self, cycle_id: str) -> ClosedCycle | None:
         """The kept remainder of an ended cycle, if any hold of it is open."""
@@ -119,4 +147,5 @@ class Account(Struct, frozen=True, kw_only=True):
             held=self.held_against_balance,
             debt=self.debt,
             available=self.available,
+            unowed=self.unowed,
         )

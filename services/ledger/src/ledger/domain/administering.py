@@ -1,10 +1,12 @@
 """Plans, limits, statuses and credits, as people and payments change them."""
 
-from contracts.errors import InvalidError
+from contracts.errors import ConflictError, InvalidError
 from contracts.events import (
     AccountOpened,
+    Actor,
     CreditsGranted,
     CreditsRevoked,
+    CycleCorrected,
     LimitChanged,
     PlanChanged,
     RateLimitsChanged,
@@ -20,6 +22,7 @@ from ledger.domain.commands import (
     ChangeRateLimits,
     ChangeStatus,
     ChangeThresholds,
+    CorrectCycle,
     GrantCredits,
     RevokeCredits,
 )
@@ -30,7 +33,14 @@ from ledger.domain.policy import Policy
 STATUSES = frozenset({"pending", "active", "suspended", "blocked"})
 
 
-def open_account(draft: Draft, policy: Policy, plan_name: str | None = None, anchor_day: int | None = None) -> None:
+def open_account(
+    draft: Draft,
+    policy: Policy,
+    plan_name: str | None = None,
+    anchor_day: int | None = None,
+    *,
+    actor: Actor = Actor.SYSTEM,
+) -> None:
     """First event of an account: its plan and the cycle that runs now."""
     plan = find_plan(policy, policy.default_plan if plan_name is None else plan_name)
     anchor = local_day(draft.now, policy.time_zone) if anchor_day is None else anchor_day
@@ -47,6 +57,7 @@ def open_account(draft: Draft, policy: Policy, plan_name: str | None = None, anc
             time_zone=policy.time_zone,
             cycle=cycle_at(draft.now, anchor, policy.time_zone),
             catalog_version=policy.catalog.version,
+            actor=actor,
         )
     )
 
@@ -68,8 +79,10 @@ def find_plan(policy: Policy, name: str) -> Plan:
 def decide_grant(draft: Draft, command: GrantCredits, policy: Policy) -> Decision:
     if command.tokens <= 0:
         raise InvalidError("credits are granted in positive amounts")
-    if any(lot.id == command.lot_id for lot in draft.account.lots):
-        raise InvalidError(f"lot {command.lot_id} exists already")
+    if command.expires_at is not None and command.expires_at.tzinfo is None:
+        raise InvalidError("a lot's date needs an offset from UTC")
+    if draft.lot is not None or any(lot.id == command.lot_id for lot in draft.account.lots):
+        raise ConflictError(f"lot {command.lot_id} was granted before")
     draft.emit(
         CreditsGranted(
             lot_id=command.lot_id,
@@ -79,15 +92,23 @@ def decide_grant(draft: Draft, command: GrantCredits, policy: Policy) -> Decisio
             reference=command.reference,
             expires_at=command.expires_at,
             reason_id=command.reason_id,
+            actor=command.actor,
         )
     )
-    draft.restore_from(policy.minimum_output_tokens)
+    draft.restore_from(policy.smallest_call_tokens)
     return draft.balance_answer()
 
 
 def decide_revoke(draft: Draft, command: RevokeCredits, policy: Policy) -> Decision:
     if command.tokens <= 0:
         raise InvalidError("credits are revoked in positive amounts")
+    if draft.lot is None:
+        raise InvalidError(f"the account has no lot {command.lot_id}")
+    if command.tokens > draft.lot.revocable:
+        raise InvalidError(
+            f"of lot {command.lot_id} {draft.lot.granted} tokens were granted and {draft.lot.revoked} revoked: "
+            f"{command.tokens} more can't be"
+        )
     left = next((lot.tokens for lot in draft.account.lots if lot.id == command.lot_id), 0)
     from_lot = min(left, command.tokens)
     draft.emit(
@@ -98,24 +119,32 @@ def decide_revoke(draft: Draft, command: RevokeCredits, policy: Policy) -> Decis
             to_debt=command.tokens - from_lot,
             reference=command.reference,
             reason_id=command.reason_id,
+            actor=command.actor,
         )
     )
-    draft.exhaust_below(policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
     return draft.balance_answer()
 
 
 def decide_plan(draft: Draft, command: ChangePlan, policy: Policy) -> Decision:
+    """Another plan brings its own limit; the same plan again keeps a limit that somebody set beside it."""
     plan, before = find_plan(policy, command.plan), draft.account
-    if (plan.name, plan.monthly_tokens, plan.rate_limits) == (before.plan, before.monthly_limit, before.rate_limits):
+    keeps_limit = plan.name == before.plan and before.monthly_limit != before.plan_tokens and not command.reset_limit
+    monthly_limit = before.monthly_limit if keeps_limit else plan.monthly_tokens
+    standing = (before.plan, before.plan_tokens, before.monthly_limit, before.rate_limits)
+    if (plan.name, plan.monthly_tokens, monthly_limit, plan.rate_limits) == standing:
         return draft.balance_answer()
     draft.emit(
         PlanChanged(
             plan=plan.name,
             previous_plan=before.plan,
-            monthly_limit=plan.monthly_tokens,
+            monthly_limit=monthly_limit,
             rate_limits=plan.rate_limits,
-            debt_repaid=_debt_repaid_by(before, plan.monthly_tokens),
+            debt_repaid=_debt_repaid_by(before, monthly_limit),
             catalog_version=policy.catalog.version,
+            plan_tokens=plan.monthly_tokens,
+            reason_id=command.reason_id,
+            actor=command.actor,
         )
     )
     return _after_limit(draft, before, policy)
@@ -133,6 +162,7 @@ def decide_limit(draft: Draft, command: ChangeLimit, policy: Policy) -> Decision
             previous_limit=before.monthly_limit,
             debt_repaid=_debt_repaid_by(before, command.monthly_limit),
             reason_id=command.reason_id,
+            actor=command.actor,
         )
     )
     return _after_limit(draft, before, policy)
@@ -144,13 +174,13 @@ def decide_thresholds(draft: Draft, command: ChangeThresholds) -> Decision:
     if any(not 1 <= percent <= 100 for percent in thresholds):
         raise InvalidError("thresholds are percentages from 1 to 100")
     if thresholds != draft.account.thresholds:
-        draft.emit(ThresholdsChanged(thresholds=thresholds))
+        draft.emit(ThresholdsChanged(thresholds=thresholds, reason_id=command.reason_id, actor=command.actor))
     return draft.balance_answer()
 
 
 def decide_rate_limits(draft: Draft, command: ChangeRateLimits) -> Decision:
     if command.rate_limits != draft.account.rate_limits:
-        draft.emit(RateLimitsChanged(rate_limits=command.rate_limits))
+        draft.emit(RateLimitsChanged(rate_limits=command.rate_limits, reason_id=command.reason_id, actor=command.actor))
     return draft.balance_answer()
 
 
@@ -159,8 +189,37 @@ def decide_status(draft: Draft, command: ChangeStatus) -> Decision:
         raise InvalidError(f"unknown status {command.status!r}")
     if command.status != draft.account.status:
         draft.emit(
-            StatusChanged(status=command.status, previous_status=draft.account.status, reason_id=command.reason_id)
+            StatusChanged(
+                status=command.status,
+                previous_status=draft.account.status,
+                reason_id=command.reason_id,
+                actor=command.actor,
+            )
         )
+    return draft.balance_answer()
+
+
+def decide_cycle_correction(draft: Draft, command: CorrectCycle) -> Decision:
+    """Put back the cycle that the clock says; what was used in it and in the wrong one is used in it.
+
+    The account's time goes back to the clock's: it stands in a future that was never there.
+    """
+    account = draft.account
+    if not account.is_open or account.running_cycle.starts_at <= draft.now:
+        raise InvalidError(f"account {account.account_id} has no cycle that starts in the future")
+    if command.used_before < 0:
+        raise InvalidError("what was used is zero or more")
+    draft.emit(
+        CycleCorrected(
+            cycle=cycle_at(draft.now, account.anchor_day, account.time_zone),
+            replaced_cycle_id=account.running_cycle.id,
+            monthly_used=command.used_before + account.monthly_used,
+            previous_monthly_used=account.monthly_used,
+            reason_id=command.reason_id,
+            actor=command.actor,
+        )
+    )
+    draft.emit_usage_alerts(account)
     return draft.balance_answer()
 
 
@@ -172,6 +231,6 @@ def _debt_repaid_by(account: Account, monthly_limit: int) -> int:
 
 def _after_limit(draft: Draft, before: Account, policy: Policy) -> Decision:
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.minimum_output_tokens)
-    draft.restore_if_raised(before, policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
+    draft.restore_if_raised(before, policy.smallest_call_tokens)
     return draft.balance_answer()

@@ -6,14 +6,17 @@ from functools import lru_cache
 from contracts.events import RateLimits, Rates
 from msgspec import Struct
 
+from ledger.domain.windows import Cap
+
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """`models` are glob patterns of the models that the plan may use."""
+    """`models` are glob patterns of the models that the plan may use, `caps` its budget windows beside the month."""
 
     name: str
     monthly_tokens: int
     rate_limits: RateLimits = RateLimits()
     models: tuple[str, ...] = ("*",)
+    caps: tuple[Cap, ...] = ()
 
     def allows(self, model: str) -> bool:
         return "*" in self.models or any(fnmatchcase(model, pattern) for pattern in self.models)

@@ -6,29 +6,34 @@ from datetime import datetime
 
 from contracts.events import Charge, GiveBack, LotTokens
 
-from ledger.domain.account import Account
+from ledger.domain.account import Account, Lot
 from ledger.domain.holds import Hold
 
 
-def charge_for(account: Account, tokens: int, cycle_id: str) -> Charge:
-    """Split a charge: the allowance of the cycle that admitted the call, lots oldest first, then debt.
+def charge_for(account: Account, tokens: int, cycle_id: str, *, let_through: bool = False) -> Charge:
+    """Split a charge: the allowance of the cycle that admitted the call, the lots, then debt.
 
-    A call of an ended cycle takes that cycle's kept remainder and never the new allowance.
+    A call of an ended cycle takes that cycle's kept remainder and never the new allowance. What a mode has let through
+    without a hold is not owed where it goes beyond the balance.
     """
     from_allowance = min(tokens, _allowance_left(account, cycle_id))
     from_credits = take_from_lots(_lots_left(account), tokens - from_allowance)
-    to_debt = tokens - from_allowance - _sum(from_credits)
-    return Charge(from_allowance=from_allowance, from_credits=from_credits, to_debt=to_debt)
+    beyond = tokens - from_allowance - _sum(from_credits)
+    if let_through:
+        return Charge(from_allowance=from_allowance, from_credits=from_credits, to_unowed=beyond)
+    return Charge(from_allowance=from_allowance, from_credits=from_credits, to_debt=beyond)
 
 
 def give_back_for(account: Account, hold: Hold, tokens: int, now: datetime) -> tuple[GiveBack, Charge]:
-    """Undo `tokens` of a hold's charge in reverse: debt, lots newest first, allowance.
+    """Undo `tokens` of a hold's charge in reverse: what was unowed, debt, lots last taken first, allowance.
 
     Returns what moves now and the hold's final split. Debt that was repaid meanwhile returns as a lot, the shares of an
     ended cycle's allowance and of lots past their date lapse, and other open debt is repaid at once from what came
     back.
     """
     charge = hold.charge
+    from_unowed = min(tokens, charge.to_unowed)
+    tokens -= from_unowed
     from_debt = min(tokens, charge.to_debt)
     debt_cancelled = min(from_debt, account.debt)
     repaid_meanwhile = from_debt - debt_cancelled
@@ -49,11 +54,13 @@ def give_back_for(account: Account, hold: Hold, tokens: int, now: datetime) -> t
         to_allowance=to_allowance,
         lapsed=from_allowance - to_allowance + _sum(from_credits) - _sum(to_credits),
         debt_repayment=repayment,
+        unowed_cancelled=from_unowed,
     )
     final = Charge(
         from_allowance=charge.from_allowance - from_allowance,
         from_credits=_subtract(charge.from_credits, from_credits),
         to_debt=charge.to_debt - from_debt,
+        to_unowed=charge.to_unowed - from_unowed,
     )
     return give_back, final
 
@@ -68,6 +75,7 @@ def add_charges(first: Charge, second: Charge) -> Charge:
         from_allowance=first.from_allowance + second.from_allowance,
         from_credits=tuple(by_lot.values()),
         to_debt=first.to_debt + second.to_debt,
+        to_unowed=first.to_unowed + second.to_unowed,
     )
 
 
@@ -94,7 +102,13 @@ def _allowance_left(account: Account, cycle_id: str) -> int:
 
 
 def _lots_left(account: Account) -> Iterator[LotTokens]:
-    return (LotTokens(lot_id=lot.id, tokens=lot.tokens, expires_at=lot.expires_at) for lot in account.lots)
+    """The soonest to expire first, then as they were granted: a promotion must not lapse behind what was paid."""
+    lots = sorted(account.lots, key=_expiry) if any(lot.expires_at for lot in account.lots) else account.lots
+    return (LotTokens(lot_id=lot.id, tokens=lot.tokens, expires_at=lot.expires_at, ordinal=lot.ordinal) for lot in lots)
+
+
+def _expiry(lot: Lot) -> tuple[bool, datetime | None]:
+    return lot.expires_at is None, lot.expires_at
 
 
 def _repay(debt: int, to_allowance: int, to_credits: tuple[LotTokens, ...]) -> Charge:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from contracts.events import RateLimits, UsageRecorded
+from contracts.events import Actor, RateLimits, UsageRecorded
 from msgspec import Struct
 
 
@@ -12,6 +12,7 @@ class OpenAccount(Struct, frozen=True, kw_only=True):
     account_id: str
     plan: str | None = None
     anchor_day: int | None = None
+    actor: Actor = Actor.SYSTEM
 
 
 class ReserveTokens(Struct, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ class GrantCredits(Struct, frozen=True, kw_only=True):
     reference: str
     expires_at: datetime | None = None
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class RevokeCredits(Struct, frozen=True, kw_only=True):
@@ -72,33 +74,54 @@ class RevokeCredits(Struct, frozen=True, kw_only=True):
     tokens: int
     reference: str
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class ChangePlan(Struct, frozen=True, kw_only=True):
+    """The same plan again takes over what the catalog says of it now, and keeps another limit unless `reset_limit`."""
+
     account_id: str
     plan: str
+    reset_limit: bool = False
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class ChangeLimit(Struct, frozen=True, kw_only=True):
     account_id: str
     monthly_limit: int
     reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class ChangeThresholds(Struct, frozen=True, kw_only=True):
     account_id: str
     thresholds: tuple[int, ...]
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class ChangeRateLimits(Struct, frozen=True, kw_only=True):
     account_id: str
     rate_limits: RateLimits
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 class ChangeStatus(Struct, frozen=True, kw_only=True):
     account_id: str
     status: str
     reason_id: str | None = None
+    actor: Actor | None = None
+
+
+class CorrectCycle(Struct, frozen=True, kw_only=True):
+    """Undo the start of a cycle whose time has not come; `used_before` is what its rightful cycle had used by then."""
+
+    account_id: str
+    used_before: int
+    reason_id: str | None = None
+    actor: Actor | None = None
 
 
 Command = (
@@ -114,4 +137,5 @@ Command = (
     | ChangeThresholds
     | ChangeRateLimits
     | ChangeStatus
+    | CorrectCycle
 )

@@ -1,6 +1,7 @@
 """When a month of allowance starts and ends."""
 
 from calendar import monthrange
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -22,8 +23,15 @@ def cycle_at(moment: datetime, anchor_day: int, time_zone: str) -> Cycle:
 
 
 def cycle_after(cycle: Cycle, anchor_day: int, time_zone: str) -> Cycle:
-    """The cycle that starts when `cycle` ends."""
-    return cycle_at(cycle.ends_at, anchor_day, time_zone)
+    """The cycle that starts when `cycle` ends.
+
+    Where the time zone's law was changed meanwhile, that is no local midnight any more: the month that has just ended
+    is not started again, and no moment is left out.
+    """
+    following = cycle_at(cycle.ends_at, anchor_day, time_zone)
+    if following.id <= cycle.id:
+        following = cycle_at(following.ends_at, anchor_day, time_zone)
+    return replace(following, starts_at=cycle.ends_at)
 
 
 def local_day(moment: datetime, time_zone: str) -> int:

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from ledger.domain.account import Account
 from ledger.domain.administering import (
+    decide_cycle_correction,
     decide_grant,
     decide_limit,
     decide_plan,
@@ -22,6 +23,7 @@ from ledger.domain.commands import (
     ChangeStatus,
     ChangeThresholds,
     Command,
+    CorrectCycle,
     ExpireReservation,
     GrantCredits,
     OpenAccount,
@@ -31,24 +33,36 @@ from ledger.domain.commands import (
 )
 from ledger.domain.decision import Decision, Draft, advance
 from ledger.domain.holds import Hold
+from ledger.domain.lots import LotRecord
 from ledger.domain.policy import Policy
 from ledger.domain.reserving import decide_reserve
 from ledger.domain.settling import decide_expire, decide_settle
 
 
-def decide(account: Account, hold: Hold | None, command: Command, now: datetime, policy: Policy) -> Decision:
-    """Decide `command` at `now`; `hold` is the record of the reservation that it names, if there is one.
+def decide(
+    account: Account,
+    hold: Hold | None,
+    command: Command,
+    now: datetime,
+    policy: Policy,
+    *,
+    lot: LotRecord | None = None,
+) -> Decision:
+    """Decide `command` at `now`; `hold` and `lot` are the records of the reservation or lot that it names, if any.
 
     Time never runs backwards for an account: the decision is made at max(now, its last event). An account that was
     never opened is opened first. The events are the whole effect: folding them over `account` gives the result.
 
     Raises:
         InvalidError: the command breaks a rule that its sender could have known.
-        ConflictError: a reservation ended already by another figure.
+        ConflictError: a reservation ended already by another figure, or a lot of that id was granted before.
     """
+    if isinstance(command, CorrectCycle):
+        return decide_cycle_correction(Draft(account, now), command)
+    clock = now
     if account.last_event_at is not None and account.last_event_at > now:
         now = account.last_event_at
-    draft = Draft(account, now, hold)
+    draft = Draft(account, now, hold, lot, clock=clock)
     if account.is_open:
         advance(draft, policy)
     elif not isinstance(command, OpenAccount):
@@ -64,7 +78,7 @@ def decide(account: Account, hold: Hold | None, command: Command, now: datetime,
             return draft.balance_answer()
         case OpenAccount():
             if not draft.account.is_open:
-                open_account(draft, policy, command.plan, command.anchor_day)
+                open_account(draft, policy, command.plan, command.anchor_day, actor=command.actor)
             return draft.balance_answer()
         case GrantCredits():
             return decide_grant(draft, command, policy)

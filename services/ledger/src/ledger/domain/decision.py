@@ -14,6 +14,7 @@ from ledger.domain.alerts import exhaustion, restoration, usage_alerts
 from ledger.domain.cycles import cycle_after
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
+from ledger.domain.lots import LotRecord, evolve_lot
 from ledger.domain.policy import Policy
 
 
@@ -34,23 +35,38 @@ class Decision(Struct, frozen=True):
     events: tuple[LedgerEvent, ...]
     answer: Answer
     hold: Hold | None = None
+    lot: LotRecord | None = None
 
 
 class Draft:
-    """Collects the events of one decision and keeps the account folded along with them."""
+    """Collects the events of one decision and keeps the account folded along with them.
 
-    __slots__ = ("account", "events", "hold", "now")
+    `clock` is the database's time, by which holds live; `now` is the account's, which never runs backwards.
+    """
 
-    def __init__(self, account: Account, now: datetime, hold: Hold | None = None) -> None:
+    __slots__ = ("account", "clock", "events", "hold", "lot", "now")
+
+    def __init__(
+        self,
+        account: Account,
+        now: datetime,
+        hold: Hold | None = None,
+        lot: LotRecord | None = None,
+        *,
+        clock: datetime | None = None,
+    ) -> None:
         self.account = account
         self.now = now
+        self.clock = now if clock is None else clock
         self.hold = hold
+        self.lot = lot
         self.events: list[LedgerEvent] = []
 
     def emit(self, event: LedgerEvent) -> None:
         self.events.append(event)
         self.account = evolve(self.account, event, self.now)
         self.hold = evolve_hold(self.hold, event, self.now)
+        self.lot = evolve_lot(self.lot, event, self.now)
 
     def emit_usage_alerts(self, before: Account) -> None:
         for alert in usage_alerts(before, self.account):
@@ -78,10 +94,17 @@ class Draft:
             InvalidError: it would leave a figure that not every JSON reader can read.
         """
         account = self.account
-        figures = (account.monthly_limit, account.monthly_used, account.credits, account.debt, account.held)
+        figures = (
+            account.monthly_limit,
+            account.monthly_used,
+            account.credits,
+            account.debt,
+            account.unowed,
+            account.held,
+        )
         if self.events and max(figures) > MAX_INTEGER:
             raise InvalidError("the account's figures would exceed 2^53")
-        return Decision(account, tuple(self.events), answer, self.hold)
+        return Decision(account, tuple(self.events), answer, self.hold, self.lot)
 
     def balance_answer(self) -> Decision:
         return self.decided(self.account.balance())
@@ -106,11 +129,11 @@ def advance(draft: Draft, policy: Policy) -> None:
         )
         if draft.account.running_cycle.ends_at > draft.now:
             draft.emit_usage_alerts(account)
-        draft.restore_from(policy.minimum_output_tokens)
+        draft.restore_from(policy.smallest_call_tokens)
     for lot in draft.account.lots:
         if lot.expires_at is None or lot.expires_at > draft.now:
             continue
         tokens = min(lot.tokens, max(0, draft.account.credits - draft.account.credits_needed_by_holds))
         if tokens:
             draft.emit(CreditsExpired(lot_id=lot.id, tokens=tokens))
-            draft.exhaust_below(policy.minimum_output_tokens)
+            draft.exhaust_below(policy.smallest_call_tokens)

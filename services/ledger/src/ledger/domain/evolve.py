@@ -11,6 +11,7 @@ from contracts.events import (
     CreditsExpired,
     CreditsGranted,
     CreditsRevoked,
+    CycleCorrected,
     CycleStarted,
     GiveBack,
     LedgerEvent,
@@ -31,6 +32,7 @@ from contracts.events import (
 from msgspec.structs import replace
 
 from ledger.domain.account import Account, ClosedCycle, Lot
+from ledger.domain.windows import moved
 
 
 def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
@@ -44,15 +46,18 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
                 last_event_at=at,
                 held=account.held + event.tokens,
                 open_holds=account.open_holds + 1,
+                windows=moved(account.windows, event.windows, at, held=event.tokens),
                 requests_allowed_at=event.requests_allowed_at,
                 tokens_allowed_at=event.tokens_allowed_at,
             )
         case UsageSettled():
             settled = _settled(account, event)
+            used = event.billable_tokens - (event.corrects_billable_tokens or 0)
             return replace(
                 settled,
                 version=version,
                 last_event_at=at,
+                windows=moved(account.windows, event.windows, at, used=used, held=-(event.hold_tokens or 0)),
                 tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
             )
         case ReservationReleased():
@@ -61,11 +66,13 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
                 freed,
                 version=version,
                 last_event_at=at,
+                windows=moved(account.windows, event.windows, at, held=-(event.tokens or 0)),
                 tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
             )
         case ReservationExpired():
             charged = _charged(account, event.charge, event.cycle_id, event.tokens)
-            return replace(charged, version=version, last_event_at=at)
+            windows = moved(account.windows, event.windows, at, used=event.billable_tokens, held=-event.tokens)
+            return replace(charged, version=version, last_event_at=at, windows=windows)
         case ThresholdCrossed():
             crossed = tuple(sorted({*account.crossed, event.percent}))
             return replace(account, version=version, last_event_at=at, crossed=crossed)
@@ -88,6 +95,7 @@ def _administered(
     | RateLimitsChanged
     | StatusChanged
     | CycleStarted
+    | CycleCorrected
     | CreditsGranted
     | CreditsRevoked
     | CreditsExpired,
@@ -98,6 +106,7 @@ def _administered(
                 account,
                 plan=event.plan,
                 status=event.status,
+                plan_tokens=event.monthly_limit,
                 monthly_limit=event.monthly_limit,
                 rate_limits=event.rate_limits,
                 thresholds=event.thresholds,
@@ -107,7 +116,8 @@ def _administered(
             )
         case PlanChanged():
             limited = _limited(account, event.monthly_limit, event.debt_repaid)
-            return replace(_paced(limited, event.rate_limits), plan=event.plan)
+            plan_tokens = event.monthly_limit if event.plan_tokens is None else event.plan_tokens
+            return replace(_paced(limited, event.rate_limits), plan=event.plan, plan_tokens=plan_tokens)
         case LimitChanged():
             return _limited(account, event.monthly_limit, event.debt_repaid)
         case ThresholdsChanged():
@@ -118,9 +128,19 @@ def _administered(
             return replace(account, status=event.status)
         case CycleStarted():
             return _cycle_started(account, event)
+        case CycleCorrected():
+            # What was paced by a time that has not come says nothing.
+            return replace(
+                account,
+                cycle=event.cycle,
+                monthly_used=event.monthly_used,
+                requests_allowed_at=None,
+                tokens_allowed_at=None,
+            )
         case CreditsGranted():
             kept = event.tokens - event.debt_repaid
-            lots = (*account.lots, Lot(event.lot_id, kept, event.expires_at)) if kept else account.lots
+            lot = Lot(event.lot_id, kept, event.expires_at, account.version + 1)
+            lots = (*account.lots, lot) if kept else account.lots
             return replace(account, lots=lots, debt=account.debt - event.debt_repaid)
         case CreditsRevoked():
             taken = (LotTokens(lot_id=event.lot_id, tokens=event.from_lot),)
@@ -175,15 +195,25 @@ def _settled(account: Account, event: UsageSettled) -> Account:
         return _given_back(account, event.give_back)
     charge = event.charged
     if charge is None:
-        charge = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
+        charge = Charge(
+            from_allowance=event.from_allowance,
+            from_credits=event.from_credits,
+            to_debt=event.to_debt,
+            to_unowed=event.to_unowed,
+        )
     return _charged(account, charge, event.cycle_id, event.hold_tokens)
 
 
 def _charged(account: Account, charge: Charge, cycle_id: str, hold_tokens: int | None) -> Account:
     freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance)
-    if not charge.from_credits and not charge.to_debt:
+    if not charge.from_credits and not charge.to_debt and not charge.to_unowed:
         return freed
-    return replace(freed, lots=_taken(account.lots, charge.from_credits), debt=account.debt + charge.to_debt)
+    return replace(
+        freed,
+        lots=_taken(account.lots, charge.from_credits),
+        debt=account.debt + charge.to_debt,
+        unowed=account.unowed + charge.to_unowed,
+    )
 
 
 def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowance: int) -> Account:
@@ -216,7 +246,7 @@ def _given_back(account: Account, back: GiveBack) -> Account:
     for part in back.to_credits:
         lots = _returned(lots, part)
     if back.correction_lot is not None:
-        lots = (*lots, Lot(back.correction_lot.lot_id, back.correction_lot.tokens))
+        lots = (*lots, Lot(back.correction_lot.lot_id, back.correction_lot.tokens, None, account.version + 1))
     repayment = back.debt_repayment
     repaid = repayment.from_allowance + sum(part.tokens for part in repayment.from_credits)
     return replace(
@@ -224,18 +254,19 @@ def _given_back(account: Account, back: GiveBack) -> Account:
         monthly_used=account.monthly_used - back.to_allowance + repayment.from_allowance,
         lots=_taken(lots, repayment.from_credits),
         debt=account.debt - back.debt_cancelled - repaid,
+        unowed=account.unowed - back.unowed_cancelled,
     )
 
 
 def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...]) -> tuple[Lot, ...]:
-    """Reduce the lots; an empty one goes. Charges take the oldest first, so the search mostly ends where it starts."""
+    """Reduce the lots; an empty one goes."""
     left = list(lots)
     for part in parts:
         for index, lot in enumerate(left):
             if lot.id != part.lot_id:
                 continue
             if lot.tokens > part.tokens:
-                left[index] = Lot(lot.id, lot.tokens - part.tokens, lot.expires_at)
+                left[index] = Lot(lot.id, lot.tokens - part.tokens, lot.expires_at, lot.ordinal)
             else:
                 del left[index]
             break
@@ -243,7 +274,11 @@ def _taken(lots: tuple[Lot, ...], parts: tuple[LotTokens, ...]) -> tuple[Lot, ..
 
 
 def _returned(lots: tuple[Lot, ...], part: LotTokens) -> tuple[Lot, ...]:
-    """Give tokens back to a lot. One that was used up is older than all that are left, so it returns to the front."""
+    """Give tokens back to a lot; one that was used up returns to its place among the account's grants.
+
+    Where an older ledger did not tell that place, it is the first: lots were taken in the order of their grants then.
+    """
     if any(lot.id == part.lot_id for lot in lots):
         return tuple(replace(lot, tokens=lot.tokens + part.tokens) if lot.id == part.lot_id else lot for lot in lots)
-    return (Lot(part.lot_id, part.tokens, part.expires_at), *lots)
+    returned = Lot(part.lot_id, part.tokens, part.expires_at, part.ordinal or 0)
+    return tuple(sorted((returned, *lots), key=lambda lot: lot.ordinal))

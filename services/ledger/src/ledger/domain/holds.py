@@ -11,6 +11,7 @@ from contracts.events import (
     ReservationReleased,
     TokensReserved,
     UsageSettled,
+    WindowRef,
 )
 from msgspec import Struct
 from msgspec.structs import replace
@@ -48,6 +49,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     usage_hash: str = ""
     billable_tokens: int = 0
     charge: Charge = Charge()
+    windows: tuple[WindowRef, ...] = ()
 
 
 def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | None:
@@ -69,6 +71,7 @@ def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | N
                 available_after=event.available_after,
                 model=event.model,
                 endpoint=event.endpoint,
+                windows=event.windows,
             )
         case ReservationReleased():
             known = hold or _unreserved(event.reservation_id, event.cycle_id, event.model, event.endpoint, at)
@@ -84,7 +87,10 @@ def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | N
                 usage_hash=event.content_hash,
                 billable_tokens=event.billable_tokens,
                 charge=Charge(
-                    from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt
+                    from_allowance=event.from_allowance,
+                    from_credits=event.from_credits,
+                    to_debt=event.to_debt,
+                    to_unowed=event.to_unowed,
                 ),
             )
         case _:

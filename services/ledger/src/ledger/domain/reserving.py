@@ -1,9 +1,10 @@
 """The hold rule: what a call may cost at worst, and how much output is granted."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from contracts.errors import RefusalCode
-from contracts.events import TokensReserved
+from contracts.events import TokensReserved, WindowRef
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, RefusalFigures, Refused
 from msgspec import Struct
@@ -16,6 +17,7 @@ from ledger.domain.holds import Hold, HoldState
 from ledger.domain.pace import Pace, pace
 from ledger.domain.policy import Policy
 from ledger.domain.rates import MILLION, highest_prompt_weight
+from ledger.domain.windows import Cap, left_in, windows_of
 
 STATUS_REFUSALS = {
     "suspended": RefusalCode.ACCOUNT_SUSPENDED,
@@ -36,17 +38,21 @@ class Offer(Struct, frozen=True):
 def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Decision:
     """Make a hold, or refuse without one. A repetition gets the stored answer as long as its hold is open."""
     if draft.hold is not None:
-        return draft.decided(_stored_answer(draft.hold, command))
+        return draft.decided(_stored_answer(draft.hold, command, draft.clock))
     account = draft.account
     if code := _standing_refusal(account, command, policy):
         return draft.decided(Refused(reservation_id=command.reservation_id, code=code))
     if account.all_open_holds >= policy.max_open_holds:
         return draft.decided(_rate_limited(command, timedelta(seconds=1)))
     model = policy.catalog.model(command.model)
-    offer = offer_for(account.available, command, model, policy)
+    plan = policy.plan_of(account.plan)
+    capped = windows_of(plan.caps if plan else (), command.model, account.running_cycle, draft.now, account.time_zone)
+    available, resets_at = _least_left(account, capped)
+    offer = offer_for(available, command, model, policy)
     if offer.tokens is None:
-        draft.exhaust_below(offer.needed)
-        return draft.decided(_insufficient(draft.account, command, offer.needed))
+        # Only what the smallest call would need tells whether people are out; this one may just be too large.
+        draft.exhaust_below(policy.smallest_call_tokens)
+        return draft.decided(_insufficient(draft.account, command, offer.needed, available, resets_at))
     requests = pace(account.requests_allowed_at, account.rate_limits.requests_per_minute, 1, draft.now)
     tokens = pace(account.tokens_allowed_at, account.rate_limits.tokens_per_minute, offer.tokens, draft.now)
     if wait := _longest_wait(requests, tokens):
@@ -62,15 +68,16 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
         model=command.model,
         endpoint=command.endpoint,
         cycle_id=account.running_cycle.id,
-        expires_at=draft.now + policy.hold_ttl,
+        expires_at=draft.clock + policy.hold_ttl,
         rates=model.rates,
         catalog_version=policy.catalog.version,
         content_hash=command.content_hash,
         requests_allowed_at=requests.allowed_at,
         tokens_allowed_at=tokens.allowed_at,
+        windows=tuple(ref for _, ref in capped),
     )
     draft.emit(reserved)
-    return draft.decided(_granted(reserved))
+    return draft.decided(_granted(reserved, policy))
 
 
 def offer_for(available: int, command: ReserveTokens, model: Model, policy: Policy) -> Offer:
@@ -105,7 +112,7 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
     return Offer(held(least), held(granted), granted, write_maximum=True)
 
 
-def _stored_answer(hold: Hold, command: ReserveTokens) -> Granted | Refused:
+def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Granted | Refused:
     reservation_id = command.reservation_id
     if hold.reserve_hash and hold.reserve_hash != command.content_hash:
         return Refused(reservation_id=reservation_id, code=RefusalCode.CONFLICT)
@@ -117,13 +124,24 @@ def _stored_answer(hold: Hold, command: ReserveTokens) -> Granted | Refused:
         output_tokens=hold.output_tokens,
         write_maximum=hold.write_maximum,
         available=hold.available_after,
+        expires_in_seconds=max(0, int((hold.expires_at - clock).total_seconds())) if hold.expires_at else None,
     )
+
+
+def _least_left(account: Account, capped: Sequence[tuple[Cap, WindowRef]]) -> tuple[int, datetime]:
+    """The least that the balance and the capped windows leave, and when that is renewed."""
+    available, resets_at = account.available, account.running_cycle.ends_at
+    for cap, ref in capped:
+        left = left_in(account.windows, cap, ref)
+        if left < available:
+            available, resets_at = left, ref.ends_at
+    return available, resets_at
 
 
 def _standing_refusal(account: Account, command: ReserveTokens, policy: Policy) -> RefusalCode | None:
     if refusal := STATUS_REFUSALS.get(account.status):
         return refusal
-    plan = policy.catalog.plans.get(account.plan)
+    plan = policy.plan_of(account.plan)
     if plan is not None and not plan.allows(command.model):
         return RefusalCode.MODEL_NOT_ALLOWED
     return None
@@ -141,26 +159,30 @@ def _rate_limited(command: ReserveTokens, wait: timedelta) -> Refused:
     )
 
 
-def _insufficient(account: Account, command: ReserveTokens, needed: int) -> Refused:
+def _insufficient(
+    account: Account, command: ReserveTokens, needed: int, available: int, resets_at: datetime
+) -> Refused:
     return Refused(
         reservation_id=command.reservation_id,
         code=RefusalCode.INSUFFICIENT_TOKENS,
         figures=RefusalFigures(
-            available=account.available,
+            available=available,
             needed=min(needed, MAX_INTEGER),
             monthly_limit=account.monthly_limit,
             monthly_used=account.monthly_used,
             credits=account.credits,
-            resets_at=account.running_cycle.ends_at,
+            resets_at=resets_at,
+            exhausted=account.exhausted,
         ),
     )
 
 
-def _granted(reserved: TokensReserved) -> Granted:
+def _granted(reserved: TokensReserved, policy: Policy) -> Granted:
     return Granted(
         reservation_id=reserved.reservation_id,
         held_tokens=reserved.tokens,
         output_tokens=reserved.output_tokens,
         write_maximum=reserved.write_maximum,
         available=reserved.available_after,
+        expires_in_seconds=int(policy.hold_ttl.total_seconds()),
     )

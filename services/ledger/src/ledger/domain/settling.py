@@ -3,7 +3,15 @@
 from datetime import datetime
 
 from contracts.errors import ConflictError, InvalidError
-from contracts.events import Charge, GiveBack, Rates, ReservationExpired, ReservationReleased, UsageSettled
+from contracts.events import (
+    Charge,
+    GiveBack,
+    Rates,
+    ReservationExpired,
+    ReservationReleased,
+    UsageSettled,
+    WindowRef,
+)
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 
@@ -14,6 +22,7 @@ from ledger.domain.holds import Hold, HoldState
 from ledger.domain.pace import give_back_pace
 from ledger.domain.policy import Policy
 from ledger.domain.rates import billable_tokens, cost_usd_micros
+from ledger.domain.windows import windows_of
 
 FREE_OUTCOMES = frozenset({Outcome.NOT_FORWARDED, Outcome.UPSTREAM_ERROR})
 """Ends that cost nothing, whatever figures came with them."""
@@ -46,7 +55,7 @@ def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decisio
 def decide_expire(draft: Draft, command: ExpireReservation, policy: Policy) -> Decision:
     """Charge the whole hold: what happened is unknown, and a hold is never forgiven silently."""
     hold = draft.hold
-    if hold is None or hold.state is not HoldState.OPEN or hold.expires_at is None or draft.now < hold.expires_at:
+    if hold is None or hold.state is not HoldState.OPEN or hold.expires_at is None or draft.clock < hold.expires_at:
         return draft.decided(Ended(command.reservation_id, changed=False))
     before = draft.account
     tokens = hold.tokens or 0
@@ -58,10 +67,13 @@ def decide_expire(draft: Draft, command: ExpireReservation, policy: Policy) -> D
             charge=charge_for(before, tokens, hold.cycle_id),
             cycle_id=hold.cycle_id,
             model=hold.model,
+            reserved_at=hold.reserved_at,
+            endpoint=hold.endpoint,
+            windows=hold.windows,
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
     return draft.decided(Ended(command.reservation_id, changed=True))
 
 
@@ -69,7 +81,7 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
     before, usage = draft.account, command.usage
     if usage.outcome in FREE_OUTCOMES:
         allowed_at = give_back_pace(before.tokens_allowed_at, before.rate_limits.tokens_per_minute, hold.tokens or 0)
-        draft.emit(_released(command, hold.tokens, hold.cycle_id, allowed_at))
+        draft.emit(_released(command, hold.tokens, hold.cycle_id, allowed_at, hold.windows))
         return
     billable = billable_tokens(usage.usage, hold.rates)
     charge = charge_for(before, billable, hold.cycle_id)
@@ -82,12 +94,13 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
             hold_tokens=hold.tokens,
             cycle_id=hold.cycle_id,
             catalog_version=hold.catalog_version,
-            cost=cost_usd_micros(usage.usage, hold.rates),
+            rates=hold.rates,
+            windows=hold.windows,
             tokens_allowed_at=give_back_pace(before.tokens_allowed_at, before.rate_limits.tokens_per_minute, unused),
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
 
 
 def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> None:
@@ -98,20 +111,23 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
         return
     rates = policy.catalog.model(usage.model).rates
     billable = billable_tokens(usage.usage, rates)
+    plan = policy.plan_of(before.plan)
+    capped = windows_of(plan.caps if plan else (), usage.model, before.running_cycle, draft.now, before.time_zone)
     draft.emit(
         _settled(
             command,
-            charge_for(before, billable, cycle_id),
+            charge_for(before, billable, cycle_id, let_through=usage.forwarded_without_hold),
             billable,
             hold_tokens=None,
             cycle_id=cycle_id,
             catalog_version=policy.catalog.version,
-            cost=cost_usd_micros(usage.usage, rates),
-            unreserved_rates=rates,
+            rates=rates,
+            unreserved=True,
+            windows=tuple(ref for _, ref in capped),
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
 
 
 def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> None:
@@ -119,7 +135,6 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
     before, usage = draft.account, command.usage
     free = usage.outcome in FREE_OUTCOMES
     billable = 0 if free else billable_tokens(usage.usage, hold.rates)
-    cost = 0 if free else cost_usd_micros(usage.usage, hold.rates)
     difference = billable - hold.billable_tokens
     give_back, charged = None, None
     if difference > 0:
@@ -135,19 +150,24 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
             hold_tokens=None,
             cycle_id=hold.cycle_id,
             catalog_version=hold.catalog_version,
-            cost=cost,
+            rates=hold.rates,
+            windows=hold.windows,
             corrects_billable_tokens=hold.billable_tokens,
             charged=charged,
             give_back=give_back,
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.minimum_output_tokens)
-    draft.restore_if_raised(before, policy.minimum_output_tokens)
+    draft.exhaust_below(policy.smallest_call_tokens)
+    draft.restore_if_raised(before, policy.smallest_call_tokens)
 
 
 def _released(
-    command: SettleUsage, tokens: int | None, cycle_id: str, tokens_allowed_at: datetime | None = None
+    command: SettleUsage,
+    tokens: int | None,
+    cycle_id: str,
+    tokens_allowed_at: datetime | None = None,
+    windows: tuple[WindowRef, ...] = (),
 ) -> ReservationReleased:
     usage = command.usage
     return ReservationReleased(
@@ -162,8 +182,8 @@ def _released(
         started_at=usage.started_at,
         duration_ms=usage.duration_ms,
         estimated_prompt_tokens=usage.estimated_prompt_tokens,
-        conversation_id=usage.conversation_id,
         tokens_allowed_at=tokens_allowed_at,
+        windows=windows,
     )
 
 
@@ -175,14 +195,16 @@ def _settled(
     hold_tokens: int | None,
     cycle_id: str,
     catalog_version: str,
-    cost: int,
-    unreserved_rates: Rates | None = None,
+    rates: Rates,
+    windows: tuple[WindowRef, ...],
+    unreserved: bool = False,
     corrects_billable_tokens: int | None = None,
     charged: Charge | None = None,
     give_back: GiveBack | None = None,
     tokens_allowed_at: datetime | None = None,
 ) -> UsageSettled:
     usage = command.usage
+    cost = 0 if usage.outcome in FREE_OUTCOMES else cost_usd_micros(usage.usage, rates)
     if max(billable, cost) > MAX_INTEGER:
         raise InvalidError(f"usage of reservation {usage.reservation_id} is beyond any real call")
     return UsageSettled(
@@ -197,6 +219,7 @@ def _settled(
         from_allowance=split.from_allowance,
         from_credits=split.from_credits,
         to_debt=split.to_debt,
+        to_unowed=split.to_unowed,
         hold_tokens=hold_tokens,
         cost_usd_micros=cost,
         cycle_id=cycle_id,
@@ -206,9 +229,10 @@ def _settled(
         duration_ms=usage.duration_ms,
         first_token_ms=usage.first_token_ms,
         estimated_prompt_tokens=usage.estimated_prompt_tokens,
-        conversation_id=usage.conversation_id,
-        unreserved=unreserved_rates is not None,
-        unreserved_rates=unreserved_rates,
+        unreserved=unreserved,
+        unreserved_rates=rates if unreserved else None,
+        price_known=rates.has_price,
+        windows=windows,
         corrects_billable_tokens=corrects_billable_tokens,
         charged=charged,
         give_back=give_back,

@@ -10,10 +10,11 @@ from typing import Final
 
 from contracts.envelope import cloud_event_type
 from contracts.events import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
-from msgspec import Struct, json
+from msgspec import Struct, ValidationError, json
 
-from ledger.domain.account import Account
+from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.holds import Hold
+from ledger.domain.lots import LotRecord
 
 GENESIS: Final = bytes(32)
 """The previous hash of an account's first event."""
@@ -41,8 +42,46 @@ _DECODERS: Final[dict[str, Callable[[bytes], StoredEvent[LedgerEvent]]]] = {
     for name, event_type in LEDGER_EVENTS.items()
 }
 encode: Final = json.Encoder().encode
-decode_account: Final = json.Decoder(Account).decode
 decode_hold: Final = json.Decoder(Hold).decode
+decode_lot: Final = json.Decoder(LotRecord).decode
+_decode_account: Final = json.Decoder(Account).decode
+
+
+class _Header(Struct, frozen=True):
+    """States of the first format say nothing of it."""
+
+    format: int = 1
+
+
+_decode_header: Final = json.Decoder(_Header).decode
+
+
+class NewerStateError(Exception):
+    """A stored state is of a later format than this version knows: to read it would be to lose what it can't name."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"its format is {found}, this version knows {STATE_FORMAT}: a newer process has written it")
+        self.found = found
+
+
+def format_of(document: str | bytes) -> int:
+    """The format of a stored state; below `STATE_FORMAT`, it is to be folded anew from the log."""
+    return _decode_header(document).format
+
+
+def decode_account(document: str | bytes) -> Account:
+    """Read a stored state; of an earlier format, what that did not have is as in an account that was never opened.
+
+    Raises:
+        NewerStateError: it was written by a later version.
+        msgspec.DecodeError: it is no state.
+    """
+    try:
+        return _decode_account(document)
+    except ValidationError:
+        if (found := format_of(document)) > STATE_FORMAT:
+            raise NewerStateError(found) from None
+        raise
 
 
 class UnknownEventTypeError(Exception):

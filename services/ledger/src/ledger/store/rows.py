@@ -8,9 +8,10 @@ from prometheus_client import Counter
 
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
+from ledger.domain.lots import LotRecord
 
 type Key = tuple[str, str]
-"""An account id with a reservation id or a command id of that account."""
+"""An account id with the id of a reservation, a lot or a command of that account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,18 @@ class StoredCommand:
 class BatchState:
     """What a batch is decided on, changed in place by each decision in turn.
 
-    Holds and commands that are not here do not exist, but for `unseen`: reservations that were taken to be new without
-    looking. `unreadable` accounts have a state or a hold that this version can't read, and why.
+    Holds, lots and commands that are not here do not exist, but for `unseen`: reservations that were taken to be new
+    without looking. `unreadable` accounts have a state or a record that this version can't read, and why; `outdated` ones a
+    state of an earlier format, to be folded anew before anything is decided on it.
     """
 
     accounts: dict[str, ChainedAccount]
     holds: dict[Key, Hold]
     commands: dict[Key, StoredCommand]
     clock: datetime
+    lots: dict[Key, LotRecord] = field(default_factory=dict)
     unseen: set[Key] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
     def premises(self, *, confirm_time: bool = True) -> "Premises":
@@ -92,6 +96,7 @@ class Changes:
     events: list[EventRow] = field(default_factory=list)
     accounts: dict[str, ChainedAccount] = field(default_factory=dict)
     holds: dict[Key, Hold] = field(default_factory=dict)
+    lots: dict[Key, LotRecord] = field(default_factory=dict)
     commands: dict[Key, StoredCommand] = field(default_factory=dict)
     audit: list[tuple[str, AuditEntry]] = field(default_factory=list)
     counts: list[tuple[str, Counter, int]] = field(default_factory=list)

@@ -15,12 +15,21 @@ UNION ALL
 SELECT 3, command.account_id, command.command_id, NULL, command.answer::text, command.content_hash, NULL
 FROM unnest($4::text[], $5::text[]) AS wanted (account_id, command_id)
 JOIN ledger.commands AS command USING (account_id, command_id)
+UNION ALL
+SELECT 4, lot.account_id, lot.lot_id, NULL, lot.record::text, NULL, NULL
+FROM unnest($6::text[], $7::text[]) AS wanted (account_id, lot_id)
+JOIN ledger.lots AS lot USING (account_id, lot_id)
 """
 """Of one snapshot, so that an account and its holds belong together: kind, account, id, head, document, hash, clock."""
 
 APPEND_CURRENT: Final = """
 SELECT clock, stale FROM ledger.append_current(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40
+    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43
 )
+"""
+
+FACTS_OF_ACCOUNT: Final = """
+SELECT version, type, data FROM ledger.events
+WHERE account_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4
 """

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from ledger.domain.account import Account
+from ledger.domain.account import STATE_FORMAT, Account
+from ledger.domain.evolve import evolve
 from ledger.store import schema
-from ledger.store.codec import GENESIS, decode_account, decode_hold, encode
+from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, encode, format_of
+from ledger.store.facts import decode_fact
 from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises, StoredCommand
+
+FOLD_PAGE: Final = 2_000
 
 type Columns = tuple[list[Any] | None, ...]
 """One list a column; without rows NULLs, which cost less than empty arrays."""
@@ -27,13 +31,15 @@ async def read_batch(
     account_ids: Sequence[str],
     hold_keys: Sequence[Key],
     command_keys: Sequence[Key],
+    lot_keys: Sequence[Key] = (),
 ) -> BatchState:
-    """Accounts, holds, commands and the clock, of one moment and without a lock.
+    """Accounts, holds, commands, lots and the clock, of one moment and without a lock.
 
     An account without a row, or never opened, is one of version 0. What can't be decoded stands in `unreadable`.
     """
     rows = await connection.fetch(
-        schema.READ_BATCH, list(account_ids), *_columns(hold_keys, width=2), *_columns(command_keys, width=2)
+        schema.READ_BATCH, list(account_ids), *_columns(hold_keys, width=2), *_columns(command_keys, width=2),
+        *_columns(lot_keys, width=2),
     )
     clock: datetime = rows[0][6]
     state = BatchState({}, {}, {}, clock)
@@ -41,16 +47,33 @@ async def read_batch(
         try:
             if kind == 1:
                 state.accounts[account_id] = ChainedAccount(decode_account(document), head)
+                if format_of(document) < STATE_FORMAT:
+                    state.outdated.add(account_id)
             elif kind == 2:
                 state.holds[account_id, name] = decode_hold(document)
             elif kind == 3:
                 state.commands[account_id, name] = StoredCommand(content_hash, document)
+            elif kind == 4:
+                state.lots[account_id, name] = decode_lot(document)
         except Exception as error:
             state.unreadable[account_id] = error
     for account_id in account_ids:
         if account_id not in state.unreadable:
             state.accounts.setdefault(account_id, ChainedAccount(Account(account_id=account_id), GENESIS))
     return state
+
+
+async def fold_anew(connection: asyncpg.Connection, account_id: str, version: int) -> Account:
+    """The account as its events up to `version` make it, for a state of an earlier format."""
+    account = Account(account_id=account_id)
+    while account.version < version:
+        rows = await connection.fetch(schema.FACTS_OF_ACCOUNT, account_id, account.version, version, FOLD_PAGE)
+        if not rows:
+            raise LookupError(f"the log of account {account_id} ends at version {account.version} of {version}")
+        for _, event_type, data in rows:
+            fact = decode_fact(event_type, data)
+            account = evolve(account, fact.data, fact.time)
+    return account
 
 
 async def append_current(
@@ -89,6 +112,7 @@ async def append_current(
         *_columns([key for key in premises.unseen if key not in holds], width=2),
         *_columns([(*_hold_row(key, changes), holds[key].reserved_at) for key in new], width=6),
         *_columns([_hold_row(key, changes) for key in holds if key in premises.known_holds], width=5),
+        *_columns([(*key, encode(lot).decode()) for key, lot in changes.lots.items()], width=3),
         *_columns([(*key, command.content_hash, command.answer) for key, command in changes.commands.items()], width=4),
         *_columns(
             [

@@ -44,6 +44,7 @@ STATEMENTS = (
         new_reserved_ats timestamptz[],
         changed_accounts text[], changed_ids text[], changed_states text[], changed_expires_ats timestamptz[],
         changed_records json[],
+        lot_accounts text[], lot_ids text[], lot_records json[],
         command_accounts text[], command_ids text[], command_hashes text[], command_answers json[],
         audit_accounts text[], audit_ids uuid[], audit_actors text[], audit_actions text[], audit_reasons text[],
         audit_details json[],
@@ -121,6 +122,12 @@ STATEMENTS = (
                 AS changed (account_id, reservation_id, state, expires_at, record)
             WHERE hold.account_id = changed.account_id AND hold.reservation_id = changed.reservation_id
                 AND changed.account_id <> ALL (stale);
+        END IF;
+        IF cardinality(lot_ids) > 0 THEN
+            INSERT INTO ledger.lots (account_id, lot_id, record)
+            SELECT * FROM unnest(lot_accounts, lot_ids, lot_records) AS lot (account_id)
+            WHERE lot.account_id <> ALL (stale)
+            ON CONFLICT (account_id, lot_id) DO UPDATE SET record = excluded.record;
         END IF;
         IF cardinality(command_ids) > 0 THEN
             INSERT INTO ledger.commands (account_id, command_id, content_hash, answer)

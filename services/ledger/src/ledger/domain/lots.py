@@ -1,0 +1,42 @@
+"""What was granted and revoked of one lot, for good: the account's state forgets a lot that is used up."""
+
+from datetime import datetime
+
+from contracts.events import CreditsGranted, CreditsRevoked, LedgerEvent
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class LotRecord(Struct, frozen=True, kw_only=True):
+    """One grant; tokens are billable tokens."""
+
+    lot_id: str
+    granted_at: datetime
+    granted: int
+    revoked: int = 0
+    source: str = ""
+    reference: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def revocable(self) -> int:
+        """What a refund may still take back, spent or not."""
+        return self.granted - self.revoked
+
+
+def evolve_lot(lot: LotRecord | None, event: LedgerEvent, at: datetime) -> LotRecord | None:
+    """The record after one event; events that are not a grant or a revocation leave it as it is."""
+    match event:
+        case CreditsGranted():
+            return LotRecord(
+                lot_id=event.lot_id,
+                granted_at=at,
+                granted=event.tokens,
+                source=event.source,
+                reference=event.reference,
+                expires_at=event.expires_at,
+            )
+        case CreditsRevoked() if lot is not None:
+            return replace(lot, revoked=lot.revoked + event.tokens)
+        case _:
+            return lot
