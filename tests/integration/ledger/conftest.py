@@ -21,6 +21,7 @@ from contracts.reads import BalanceAnswer, ReadyAnswer
 from contracts.reservations import ReserveAnswer, ReserveTokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.migrate import migrate_ledger
+from local_run.ports import any_free
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import TypeAdapter
@@ -165,7 +166,7 @@ async def ledger(database_url: str, nats_url: str, tmp_path_factory: object) -> 
         {
             "SOLARIS_DATABASE_URL": database_url,
             "SOLARIS_NATS_URL": nats_url,
-            "SOLARIS_LEDGER_PORT": "0",
+            "SOLARIS_LEDGER_PORT": str(any_free()),
             "SOLARIS_SWEEP_SECONDS": "0.2",
         },
         client,

@@ -1,6 +1,7 @@
 """Group commit on real Postgres: poison, conflicts, deadlines, overload."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -16,7 +17,8 @@ from ledger.application.executor import BusyError, Executor
 from ledger.application.queues import CAPACITY
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
-from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens
+from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits
+from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
 from ledger.store.codec import encode
 from ledger.store.rows import AuditEntry
@@ -183,3 +185,40 @@ async def test_a_defect_met_outside_a_decision_fails_its_own_command_alone(
         await executor.submit(reserve("defect", "defect-1"), Kind.RESERVE)
     assert all(isinstance(answer, Granted) for answer in await asyncio.gather(*healthy))
     assert isinstance(await executor.submit(reserve("beside-0", "later"), Kind.RESERVE), Granted)
+
+
+async def test_a_state_of_a_newer_format_is_decided_on_by_nobody_who_can_t_read_it(
+    executor: Executor, migrated: str, database: asyncpg.Connection
+) -> None:
+    assert isinstance(await executor.submit(reserve("newer", "newer-1"), Kind.RESERVE), Granted)
+    await database.execute(
+        """
+        UPDATE ledger.accounts SET version = version + 1, state =
+            jsonb_set(jsonb_set(state::jsonb, '{format}', '99'), '{version}', to_jsonb(version + 1))::json
+        WHERE account_id = 'newer'
+        """
+    )
+    before = await database.fetchval("SELECT state::text FROM ledger.accounts WHERE account_id = 'newer'")
+    with pytest.raises(UnreadableStateError, match="99"):
+        await executor.submit(reserve("newer", "newer-2"), Kind.RESERVE)
+    assert await database.fetchval("SELECT state::text FROM ledger.accounts WHERE account_id = 'newer'") == before
+    assert isinstance(await executor.submit(reserve("beside-newer", "newer-3"), Kind.RESERVE), Granted)
+
+
+async def test_a_lot_that_is_used_up_is_remembered_for_good(executor: Executor, database: asyncpg.Connection) -> None:
+    async def admin(command: GrantCredits | RevokeCredits) -> Answer:
+        return await executor.submit(command, Kind.ADMIN)
+
+    lot = GrantCredits(account_id="lots", lot_id="lot", tokens=100, source="admin", reference="r")
+    await admin(lot)
+    with pytest.raises(ConflictError):
+        await admin(lot)
+    with pytest.raises(InvalidError, match="no lot"):
+        await admin(RevokeCredits(account_id="lots", lot_id="other", tokens=1, reference="r"))
+    await admin(RevokeCredits(account_id="lots", lot_id="lot", tokens=100, reference="r"))
+    with pytest.raises(ConflictError):
+        await admin(lot)
+    with pytest.raises(InvalidError, match="100 revoked"):
+        await admin(RevokeCredits(account_id="lots", lot_id="lot", tokens=1, reference="r"))
+    record = json.loads(await database.fetchval("SELECT record FROM ledger.lots WHERE account_id = 'lots'"))
+    assert (record["granted"], record["revoked"]) == (100, 100)

@@ -63,8 +63,8 @@ RECURRING = {
     "waiting letters": (dead_letters.WAITING, (), {"dead_letters_waiting"}),
     "batch": (
         schema.READ_BATCH,
-        (["a-1"], ["a-1"], ["r-1"], ["a-1"], ["c-1"]),
-        {"accounts_pkey", "holds_pkey", "commands_pkey"},
+        (["a-1"], ["a-1"], ["r-1"], ["a-1"], ["c-1"], ["a-1"], ["l-1"]),
+        {"accounts_pkey", "holds_pkey", "commands_pkey", "lots_pkey"},
     ),
 }
 

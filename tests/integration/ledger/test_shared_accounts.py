@@ -1,6 +1,7 @@
 """Several ledger processes on the same accounts: what one remembers never outlives what another committed."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -205,3 +206,25 @@ async def test_mixed_work_of_two_processes_leaves_a_log_that_folds_to_the_states
     )
     await connection.close()
     assert charged == used == 15_000
+
+
+async def test_a_state_of_an_earlier_format_is_folded_anew_before_it_is_decided_on(
+    migrated: str, database: asyncpg.Connection
+) -> None:
+    lot = GrantCredits(account_id="earlier", lot_id="lot", tokens=500, source="admin", reference="r")
+    async with Executor(migrated, POLICY) as executor:
+        await do(executor, lot, Kind.ADMIN)
+    # As 0.1 left it: without a format, the plan's own tokens and the lots' places.
+    await database.execute(
+        """
+        UPDATE ledger.accounts SET state = (
+            (state::jsonb - '{format,plan_tokens,unowed,windows}'::text[]) #- '{lots,0,ordinal}'
+        )::json WHERE account_id = 'earlier'
+        """
+    )
+    assert isinstance(await verify(migrated), Verified)
+    async with Executor(migrated, POLICY) as executor:
+        assert isinstance(await do(executor, reserve("earlier", "earlier-1")), Granted)
+    state = json.loads(await database.fetchval("SELECT state FROM ledger.accounts WHERE account_id = 'earlier'"))
+    assert (state["format"], state["plan_tokens"], state["lots"][0]["ordinal"]) == (2, 10_000, 2)
+    assert isinstance(await verify(migrated), Verified)

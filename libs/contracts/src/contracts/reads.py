@@ -32,7 +32,8 @@ class ProfileAnswer:
 class ReadyAnswer:
     """Whether a reservation would be answered now; `error` names the failing part.
 
-    `time` is the ledger's when it answers, by which deadlines are judged; None: an older ledger, which does not say.
+    `time` is what the ledger takes the time to be, by which it judges deadlines; None: an older ledger, which does not
+    say.
     """
 
     ready: bool

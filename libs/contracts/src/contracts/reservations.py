@@ -53,7 +53,8 @@ class ReserveTokens:
 class Granted:
     """The hold stands. `output_tokens` per choice; write it into the request only if `write_maximum`.
 
-    `expires_in_seconds` is the life that the hold has left; None: an older ledger, which does not say.
+    `expires_in_seconds` is the hold's life from the first time that it was asked for; None: an older ledger, which does
+    not say.
     """
 
     reservation_id: str

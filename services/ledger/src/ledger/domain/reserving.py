@@ -38,7 +38,7 @@ class Offer(Struct, frozen=True):
 def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Decision:
     """Make a hold, or refuse without one. A repetition gets the stored answer as long as its hold is open."""
     if draft.hold is not None:
-        return draft.decided(_stored_answer(draft.hold, command, draft.clock))
+        return draft.decided(_stored_answer(draft.hold, command, policy))
     account = draft.account
     if code := _standing_refusal(account, command, policy):
         return draft.decided(Refused(reservation_id=command.reservation_id, code=code))
@@ -112,7 +112,7 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
     return Offer(held(least), held(granted), granted, write_maximum=True)
 
 
-def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Granted | Refused:
+def _stored_answer(hold: Hold, command: ReserveTokens, policy: Policy) -> Granted | Refused:
     reservation_id = command.reservation_id
     if hold.reserve_hash and hold.reserve_hash != command.content_hash:
         return Refused(reservation_id=reservation_id, code=RefusalCode.CONFLICT)
@@ -124,7 +124,7 @@ def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Grant
         output_tokens=hold.output_tokens,
         write_maximum=hold.write_maximum,
         available=hold.available_after,
-        expires_in_seconds=max(0, int((hold.expires_at - clock).total_seconds())) if hold.expires_at else None,
+        expires_in_seconds=int(policy.hold_ttl.total_seconds()),
     )
 
 

@@ -98,7 +98,7 @@ class ReadResponder:
     async def ready(self, _: str = "") -> ReadyAnswer:
         """Whether the store would take a write now, and what waits for one is not stuck."""
         reason = await self._unready()
-        return ReadyAnswer(ready=reason is None, error=reason, time=datetime.now(UTC))
+        return ReadyAnswer(ready=reason is None, error=reason, time=self._executor.clock.now() or datetime.now(UTC))
 
     async def _unready(self) -> str | None:
         waited = self._executor.oldest_uncommitted_seconds()

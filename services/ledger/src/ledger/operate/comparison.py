@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from ledger.domain.account import Account
+from msgspec.structs import replace
+
+from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.holds import Hold, HoldState
 from ledger.operate.folding import Folded
-from ledger.store.codec import GENESIS, decode_account, decode_hold, encode
+from ledger.store.codec import GENESIS, decode_account, decode_hold, encode, format_of
 from ledger.store.projections import AccountRow, HoldRow
 
 
@@ -23,7 +25,7 @@ def account_difference(folded: Folded, row: AccountRow | None) -> str | None:
     if row.head != folded.head:
         return "the head is not the last event's hash"
     difference = _state_difference(folded.account, row.state)
-    if difference is None and row.due_at != folded.account.due_at:
+    if difference is None and not _is_earlier(row.state) and row.due_at != folded.account.due_at:
         return "the due time is not the state's"
     return difference
 
@@ -91,8 +93,20 @@ def _state_difference(folded: Account, state: str | None) -> str | None:
         decoded = decode_account(state or "")
     except Exception as error:  # whatever stands there is told, and ends nothing
         return f"the state can't be decoded: {error}"
+    if _is_earlier(state):
+        folded = _as_first_told(folded)
     fields = [name for name in Account.__struct_fields__ if getattr(decoded, name) != getattr(folded, name)]
     return f"the state differs from the fold in {', '.join(fields)}" if fields else None
+
+
+def _is_earlier(state: str | None) -> bool:
+    """Whether a state that can be decoded is of an earlier format."""
+    return format_of(state or "") < STATE_FORMAT
+
+
+def _as_first_told(folded: Account) -> Account:
+    """The fold without what the first format did not have: such a state is folded anew when it is next decided on."""
+    return replace(folded, plan_tokens=0, lots=tuple(replace(lot, ordinal=0) for lot in folded.lots))
 
 
 def _decoded_state(state: str | None) -> Account | None:

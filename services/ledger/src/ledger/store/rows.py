@@ -56,8 +56,8 @@ class BatchState:
     """What a batch is decided on, changed in place by each decision in turn.
 
     Holds, lots and commands that are not here do not exist, but for `unseen`: reservations that were taken to be new
-    without looking. `unreadable` accounts have a state or a record that this version can't read, and why; `outdated` ones a
-    state of an earlier format, to be folded anew before anything is decided on it.
+    without looking. `unreadable` accounts have a state or a record that this version can't read, and why; `outdated`
+    ones a state of an earlier format, to be folded anew before anything is decided on it.
     """
 
     accounts: dict[str, ChainedAccount]

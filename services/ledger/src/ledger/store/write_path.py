@@ -38,7 +38,10 @@ async def read_batch(
     An account without a row, or never opened, is one of version 0. What can't be decoded stands in `unreadable`.
     """
     rows = await connection.fetch(
-        schema.READ_BATCH, list(account_ids), *_columns(hold_keys, width=2), *_columns(command_keys, width=2),
+        schema.READ_BATCH,
+        list(account_ids),
+        *_columns(hold_keys, width=2),
+        *_columns(command_keys, width=2),
         *_columns(lot_keys, width=2),
     )
     clock: datetime = rows[0][6]
