@@ -5,7 +5,9 @@ import pytest
 from chassis.postgres import create_engine
 from notifier.store.retention import BATCH, RULES, Rule, prune_batch
 
-from tests.integration.notifier.stage import Database
+from tests.integration.notifier.mailbox import Mailbox
+from tests.integration.notifier.stage import Database, Ledger, running, settings_for
+from tests.support.eventually import eventually
 
 FILL = {
     "messages": """
@@ -51,6 +53,19 @@ async def test_old_rows_go_in_batches_and_young_ones_stay(rule: Rule, migrated_u
     assert left[0][0] >= 20
     waiting = await database.rows("SELECT 1 FROM notifier.messages WHERE account_id = 'waits' AND cycle_id = $1", name)
     assert len(waiting) == 1
+
+
+async def test_a_running_notifier_deletes_what_is_old(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    rule = next(rule for rule in RULES if rule.table.name == "inbox")
+    await database.rows(FILL["inbox"], "service-", rule.keep * 1.01, BATCH + 7)
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await eventually(lambda: _none_left(database))
+
+
+async def _none_left(database: Database) -> bool:
+    return await database.rows("SELECT 1 FROM notifier.inbox WHERE message_id LIKE 'service-%' LIMIT 1") == []
 
 
 async def test_the_service_s_role_may_delete_what_is_old(database: Database) -> None:
