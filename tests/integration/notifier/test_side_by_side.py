@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from local_run.ports import any_free
 from notifier.domain.retries import RetryPolicy
-from notifier.sending import LEASE, MAX_AT_ONCE
+from notifier.sending import LEASE
+from notifier.settings import NotifierSettings
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
@@ -22,6 +23,8 @@ from tests.integration.notifier.stage import (
     threshold,
 )
 from tests.support.eventually import eventually
+
+MAX_AT_ONCE = int(NotifierSettings.model_fields["smtp_connections"].default)
 
 
 async def test_slow_recipients_hold_up_nobody_else(

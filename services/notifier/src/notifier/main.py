@@ -142,7 +142,9 @@ def _sender(
         ledger=ledger,
         policy=policy,
     )
-    return Sender(engine=engine, courier=courier, outages=(mail_server, ledger), lease=lease)
+    return Sender(
+        engine=engine, courier=courier, at_once=settings.smtp_connections, outages=(mail_server, ledger), lease=lease
+    )
 
 
 def _style(settings: NotifierSettings) -> MailStyle:

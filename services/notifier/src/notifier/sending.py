@@ -14,8 +14,6 @@ from notifier.courier import Courier
 from notifier.domain.outage import Outage
 from notifier.store import mails
 
-MAX_AT_ONCE: Final = 16
-"""Accounts that are written to at the same time, each over a connection of its own."""
 LEASE: Final = timedelta(seconds=30)
 """How long a process that is not heard of keeps others from sending to an account."""
 POLL_SECONDS: Final = 1.0
@@ -28,11 +26,13 @@ class Sender:
     """Sends due mails until stopped; several may run, in one process or in many.
 
     Accounts are independent of each other: a recipient whose server is slow keeps one place busy, and nobody waits for
-    it but that account's next mails. `outages` are of the parts that every mail needs.
+    it but that account's next mails. `at_once` accounts are written to at the same time, each over a connection of its
+    own; `outages` are of the parts that every mail needs.
     """
 
     engine: AsyncEngine
     courier: Courier
+    at_once: int
     outages: tuple[Outage, ...]
     lease: timedelta = LEASE
 
@@ -43,7 +43,7 @@ class Sender:
             while not stop.is_set():
                 due.clear()
                 begun = await self._begin(running)
-                if len(running) >= MAX_AT_ONCE:
+                if len(running) >= self.at_once:
                     await _first_of([stop.wait()], running, POLL_SECONDS)
                 elif not begun:
                     await _first_of([stop.wait(), due.wait()], (), POLL_SECONDS)
@@ -54,7 +54,7 @@ class Sender:
 
     async def _begin(self, running: dict[asyncio.Task[None], str]) -> int:
         """Start on accounts with due mails, as many as may be; returns how many."""
-        free = MAX_AT_ONCE - len(running)
+        free = self.at_once - len(running)
         now = asyncio.get_running_loop().time()
         for outage in self.outages:
             free = outage.admit(free, now)

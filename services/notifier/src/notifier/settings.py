@@ -17,6 +17,8 @@ class NotifierSettings(ServiceSettings):
     nats_url: NatsUrl
     smtp_url: str = Field(repr=False, description="set it to smtp://user:password@host:587?starttls=1")
     mail_from: str = Field(description="set it to the address that mails come from")
+    smtp_connections: int = Field(default=16, ge=1, le=200)
+    """Mails that are on their way at the same time; some servers take few connections of one sender."""
     alert_window_seconds: float = Field(default=10.0, ge=0, le=3600)
     """What becomes due for one account within this time is one mail."""
 
