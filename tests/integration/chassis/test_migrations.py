@@ -179,3 +179,10 @@ async def test_an_older_version_refuses_what_a_newer_one_migrated(url: str, revi
     with pytest.raises(NewerSchemaError, match=r"schema shelf has revision 0002.*newer") as refused:
         await _migrate(url, revisions)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("database", ["nobody:wrong@127.0.0.1:1/x", "nowhere"])
+async def test_a_database_that_does_not_answer_is_told(url: str, revisions: Revisions, database: str) -> None:
+    wrong = f"postgresql://{database}" if "@" in database else url.rpartition("/")[0] + "/" + database
+    with pytest.raises(MigrationError, match="does not answer"):
+        await _migrate(wrong, revisions)

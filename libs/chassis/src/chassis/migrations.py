@@ -1,7 +1,8 @@
 """Brings one service's schema up to date beside running services: its role, its schema, its Alembic revisions."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +15,15 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.postgres import CONNECT_TIMEOUT_SECONDS, sqlalchemy_url
+from chassis.postgres import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS, sqlalchemy_url
 
 log = structlog.get_logger()
 
-STATEMENT_TIMEOUT_SECONDS: Final = 600.0
+STATEMENT_TIMEOUT_SECONDS: Final = 4 * 3600.0
+"""For work, such as an index of a table of years; waiting for others is bounded by the session's settings."""
 SESSION_SETTINGS: Final = {
     # Whoever comes after a revision that waits for a table's lock waits too: it lets go, and tries again.
     "lock_timeout": "1s",
@@ -57,7 +59,7 @@ async def migrate(
 
     Raises:
         NewerSchemaError: the database has a revision that is not among these.
-        MigrationError: others hold locks for longer than `patience_seconds`.
+        MigrationError: the database does not answer, or others hold locks for longer than `patience_seconds`.
     """
     engine = create_async_engine(
         sqlalchemy_url(database_url),
@@ -69,7 +71,7 @@ async def migrate(
         },
     )
     try:
-        async with engine.connect() as connection:
+        async with _connected(engine) as connection:
             await _take_turn(connection, schema, patience_seconds)
             steps = _Steps(connection, schema, patience_seconds)
             await steps.run(lambda sync: _prepare(sync, schema, role))
@@ -99,16 +101,29 @@ def build_index(name: str, on: str) -> None:
             op.execute(f"SET lock_timeout = '{SESSION_SETTINGS['lock_timeout']}'")
 
 
+@contextlib.asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
+    try:
+        await connection.start()
+    except DATABASE_ERRORS as error:
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        raise MigrationError(f"the database does not answer: {reason}") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _take_turn(connection: AsyncConnection, schema: str, patience_seconds: float) -> None:
     """Ask again and again: whoever waited inside of a statement would hold up the index that another run builds."""
     loop = asyncio.get_running_loop()
-    ends_at, pause = loop.time() + patience_seconds, FIRST_PAUSE_SECONDS
+    ends_at = loop.time() + patience_seconds
     while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
         await connection.rollback()
-        if loop.time() + pause > ends_at:
+        if loop.time() + FIRST_PAUSE_SECONDS > ends_at:
             raise MigrationError(f"{schema}: another migration has been running for {patience_seconds:g} s")
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(FIRST_PAUSE_SECONDS)
     await connection.commit()
 
 

@@ -6,7 +6,6 @@ from itertools import batched
 from typing import Final
 
 import asyncpg
-from chassis.postgres import DATABASE_ERRORS
 
 from ledger.domain.holds import Hold
 from ledger.operate.comparison import account_difference, is_tail_missing
@@ -23,6 +22,14 @@ from ledger.store.projections import (
 
 ATTEMPTS: Final = 5
 PAUSE_SECONDS: Final = 0.3
+# As `chassis.postgres` has them, but that brings SQLAlchemy along: 20 MB in each process of a walk.
+_DATABASE_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _NOT_DONE: Final = "not repaired, for others held the account: run it again"
 
 
@@ -107,7 +114,7 @@ class Repairs:
         for number in range(1, ATTEMPTS + 1):
             try:
                 found = await attempt()
-            except DATABASE_ERRORS as error:
+            except _DATABASE_ERRORS as error:
                 if not _is_transient(error):
                     raise
                 self.close()
