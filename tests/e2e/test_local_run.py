@@ -432,6 +432,23 @@ def test_a_wrong_setting_ends_the_run_at_once_in_one_line(
     assert not (stack.directory / "processes.json").exists()
 
 
+async def test_an_older_version_on_newer_data_says_so_in_one_line_and_changes_nothing(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    connection = await asyncpg.connect(stack.owner_database_url())
+    try:
+        await connection.execute("UPDATE ledger.alembic_version SET version_num = '9999_of_a_newer_version'")
+    finally:
+        await connection.close()
+    assert stack.stop() < 10
+    assert stack.launch().wait(60) == 1
+    line = stack.output().splitlines()[-1]
+    assert line.startswith("cannot start: the ledger migrations failed")
+    assert "9999_of_a_newer_version" in line
+    assert "Run the newer version" in line
+    assert "Traceback" not in stack.output()
+    assert _processes_below(stack.directory) == []
+
+
 def test_a_setting_that_is_misspelt_is_told(new_stack: NewStack) -> None:
     stack = new_stack({"SOLARIS_ENFORCMENT": "observe", "SOLARIS_STRIPE_API_KEY": "of a service to come"}).start()
     assert "SOLARIS_ENFORCMENT is read by nothing; did you mean SOLARIS_ENFORCEMENT?" in stack.output()
