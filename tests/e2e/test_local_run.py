@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -145,6 +146,7 @@ def test_a_stop_with_an_open_stream_is_in_time_and_charges_what_was_produced(new
     os.kill(stack.supervisor_pid, signal.SIGINT)
     eventually_blocking(lambda: "stopping" in stack.output(), 5)
     assert stack.stop(signal.SIGINT) < 2  # asked twice: at once
+    assert "starts again" not in stack.output()
     assert _processes_below(stack.directory) == []
 
 
@@ -166,6 +168,24 @@ def test_killing_make_stops_the_stack(new_stack: NewStack) -> None:
         make.kill()
         make.wait()
     eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
+
+
+def test_closing_the_terminal_stops_the_stack(new_stack: NewStack) -> None:
+    stack = new_stack()
+    ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in stack.ports.items()}
+    environment = {**os.environ, **ports, "SOLARIS_DATA_DIR": str(stack.directory)}
+    make, terminal = pty.fork()  # make leads the session, as in a window that was opened for it
+    if make == 0:
+        os.chdir(REPOSITORY)
+        os.execvpe("make", ["make", "-s", "run"], environment)
+    try:
+        shown = b""
+        while b"ready in" not in shown:
+            shown += os.read(terminal, 65536)
+    finally:
+        os.close(terminal)
+    eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
+    os.waitpid(make, 0)
 
 
 def test_a_second_run_on_the_same_folder_says_so_in_one_line(stack: Stack) -> None:

@@ -171,6 +171,8 @@ class Stack:
     def kill(self) -> None:
         """End everything at once; what is durable stays durable."""
         for supervised in self._running.values():
+            supervised.let_go()
+        for supervised in self._running.values():
             if supervised.pid is not None:
                 number = signal.SIGQUIT if supervised.program.name == "postgres" else signal.SIGKILL
                 with contextlib.suppress(ProcessLookupError):

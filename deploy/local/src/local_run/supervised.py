@@ -50,10 +50,15 @@ class Supervised:
         self._task = asyncio.create_task(self._keep_running(first), name=f"keep-{self.program.name}")
         return first
 
-    async def stop(self, timeout_seconds: float) -> None:
-        """End the program and don't start it again; it is killed when it takes longer."""
+    def let_go(self) -> None:
+        """Don't start it again from now on."""
         if self._task is not None:
             self._task.cancel()
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """End the program and don't start it again; it is killed when it takes longer."""
+        self.let_go()
+        if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)  # however it ended, the process must end too
         if self._process is not None:
             await process.stop(self._process, self.program, timeout_seconds)

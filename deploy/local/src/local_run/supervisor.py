@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from local_run.stack import Stack, StackError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAX_LOST_PORTS: Final = 10
+_TERMINAL_POLL_SECONDS: Final = 0.5
 
 
 def run(*, stop_with_parent: bool) -> int:
@@ -143,8 +145,24 @@ async def _stop(stack: Stack, stop: "asyncio.Queue[None]") -> None:
 
 
 def _stop_requests() -> "asyncio.Queue[None]":
+    """Each signal that asks for a stop, and the end of the terminal; `nohup` has SIGHUP ignored, and stays right."""
     requests: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
+    survives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     for number in _SIGNALS:
-        loop.add_signal_handler(number, requests.put_nowait, None)
+        if number is not signal.SIGHUP or not survives_terminal:
+            loop.add_signal_handler(number, requests.put_nowait, None)
+    # A terminal that closes tells the leader of its session. That is `make` where a terminal was opened for it alone,
+    # which then waits for us and passes nothing on.
+    if not survives_terminal and os.isatty(0) and os.getsid(0) == os.getppid():
+        loop.call_later(_TERMINAL_POLL_SECONDS, _look_at_terminal, loop, requests)
     return requests
+
+
+def _look_at_terminal(loop: asyncio.AbstractEventLoop, requests: "asyncio.Queue[None]") -> None:
+    terminal = select.poll()
+    terminal.register(0, 0)  # no event is asked for: a hang-up is told all the same
+    if terminal.poll(0):
+        requests.put_nowait(None)
+    else:
+        loop.call_later(_TERMINAL_POLL_SECONDS, _look_at_terminal, loop, requests)
