@@ -49,6 +49,7 @@ class AccountModel:
         self.cycle = 0
         self.ends_at = datetime(now.year, now.month + 1, 10, tzinfo=UTC)
         self.remainders: dict[int, int] = {}
+        self.closings: list[int] = []  # what each ended cycle had used
         self.reservations: dict[str, ReservationModel] = {}
         self.crossed: set[int] = set()
         self.out = False
@@ -86,6 +87,7 @@ class AccountModel:
     def advance(self, now: datetime) -> None:
         while self.ends_at <= now:
             self.remainders[self.cycle] = self.remaining
+            self.closings.append(self.used)
             self.cycle += 1
             month = self.ends_at.month
             self.ends_at = self.ends_at.replace(year=self.ends_at.year + month // 12, month=month % 12 + 1)
@@ -181,7 +183,25 @@ class AccountModel:
         if self.worth > worth:
             self._tell_back()
 
+    def put_back(self, before: "AccountModel") -> None:
+        """Into the cycle of `before`, from a time that has not come."""
+        used_before = sum(self.closings[len(before.closings) :])
+        used = used_before + self.used
+        self.used = min(used, max(self.limit, used_before))
+        self.debt += used - self.used
+        self.cycle, self.ends_at = before.cycle, before.ends_at
+        self.closings = before.closings
+        now_used, self.used = self.used, used_before
+        had_allowance = self.remaining > 0
+        self.crossed = {percent for percent in THRESHOLDS if self._reached(percent)}
+        self.used = now_used
+        self._tell_usage(had_allowance=had_allowance)
+        self._tell_out(SMALLEST_CALL)
+
     def _charge(self, reservation: ReservationModel, tokens: int, *, let_through: bool = False) -> None:
+        # What others hold stays theirs.
+        unowed = max(0, tokens - max(0, self.available)) if let_through else 0
+        tokens -= unowed
         running = reservation.cycle == self.cycle
         room = self.remaining if running else self.remainders.get(reservation.cycle, 0)
         from_allowance = min(room, tokens)
@@ -197,9 +217,9 @@ class AccountModel:
             lot.tokens -= taken
             tokens -= taken
             reservation.parts.append(PartModel(taken, lot=lot))
-        reservation.parts.append(PartModel(tokens, debt=not let_through, unowed=let_through))
+        reservation.parts.append(PartModel(tokens + unowed, debt=not let_through, unowed=let_through))
         if let_through:
-            self.unowed += tokens
+            self.unowed += tokens + unowed
         else:
             self.debt += tokens
 

@@ -8,6 +8,7 @@ from contracts.events import (
     CreditsExpired,
     CreditsGranted,
     CreditsRevoked,
+    CycleCorrected,
     CycleStarted,
     GiveBack,
     LedgerEvent,
@@ -33,6 +34,11 @@ def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict
                 running = event.cycle.id
                 used = event.debt_repaid
                 debt -= event.debt_repaid
+            case CycleCorrected():
+                running = event.cycle.id
+                assert event.previous_monthly_used == used
+                used = event.monthly_used
+                debt += event.to_debt
             case PlanChanged() | LimitChanged():
                 used += event.debt_repaid
                 debt -= event.debt_repaid

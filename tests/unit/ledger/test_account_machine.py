@@ -9,6 +9,7 @@ from contracts.reservations import Refused
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from ledger.domain.account import Account
+from ledger.domain.commands import CorrectCycle
 from ledger.domain.decide import as_of
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
@@ -206,6 +207,24 @@ class AccountMachine(AccountDriver):
         assert isinstance(answer, Refused)
         assert answer.code == f"account_{name}"
         self.command(status("active"))
+
+    @precondition(lambda self: not self.open_holds())
+    @rule(share=st.integers(1, 100), debt=st.none() | st.integers(1, 3_000))
+    def jump_a_month_ahead_and_be_put_back(self, share: int, debt: int | None) -> None:
+        if debt is not None:
+            self.settle_unknown(debt)
+        self.go_to(self.story.now, act=True)
+        before, start = deepcopy(self.model), self.story.now
+        self.go_to(start + timedelta(days=31), act=True)
+        reservation = self.hold_share(share)
+        if reservation is not None:
+            self.end_hold(reservation, 100, 0)
+        self.story.now = start
+        self.model.told.clear()
+        used_before = sum(self.model.closings[len(before.closings) :])
+        self.may_be_negative = True
+        self.model.put_back(before)
+        self.command(CorrectCycle(account_id=ACCOUNT_ID, used_before=used_before))
 
     @rule(duration=durations, act=st.booleans())
     def let_time_pass(self, duration: timedelta, act: bool) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from contracts.balance import Cycle
 from contracts.errors import InvalidError
-from contracts.events import CycleStarted
+from contracts.events import CycleStarted, ThresholdCrossed, TokensExhausted
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from ledger.domain.commands import CorrectCycle
@@ -14,7 +14,7 @@ from ledger.domain.cycles import cycle_after, cycle_at, local_day
 from ledger.domain.holds import HoldState
 from msgspec.structs import replace
 
-from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, granted, opened, reserve, used
+from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, granted, opened, reserve, settle, used
 
 SAO_PAULO = "America/Sao_Paulo"
 ZONES = (SAO_PAULO, "UTC", "Europe/Lisbon", "America/Asuncion", "Asia/Beirut", "Africa/Cairo", "America/Havana")
@@ -194,6 +194,36 @@ def test_a_cycle_started_by_a_wrong_clock_is_put_back_with_all_that_was_used() -
     assert story.account.last_event_at == story.now
     story.at(datetime(2026, 2, 10, tzinfo=UTC))
     assert (story.balance.cycle.id, story.balance.monthly_used) == ("2026-02-10", 0)
+
+
+def test_what_a_cycle_that_was_none_gave_beyond_the_one_allowance_is_owed() -> None:
+    """8,000 and 9,000 of a limit of 10,000, and credits that were never touched."""
+    story = Story().given(opened(), *used("r1", 8_000)).after(days=40).given(*used("r2", 9_000)).at(START)
+    story.given(CorrectCycle(account_id=ACCOUNT_ID, used_before=8_000))
+    assert (story.balance.monthly_used, story.balance.debt) == (10_000, 7_000)
+
+
+def test_debt_that_a_cycle_that_was_none_repaid_is_debt_again() -> None:
+    story = Story().given(opened(), settle("r1", prompt=12_000)).after(days=40).given(*used("r2", 500))
+    assert (story.balance.monthly_used, story.balance.debt) == (2_500, 0)
+    story.at(START).given(CorrectCycle(account_id=ACCOUNT_ID, used_before=10_000))
+    assert (story.balance.monthly_used, story.balance.debt) == (10_000, 2_500)
+
+
+def test_a_cycle_put_back_tells_who_is_out_again_and_no_threshold_twice() -> None:
+    story = Story().given(opened(), *used("r1", 8_500)).after(days=40).given(*used("r2", 1_400)).at(START)
+    story.given(CorrectCycle(account_id=ACCOUNT_ID, used_before=8_500))
+    assert [event.percent for event in story.happened(ThresholdCrossed)] == [90, 95]
+    assert len(story.happened(TokensExhausted)) == 1
+
+
+def test_a_cycle_is_not_put_back_under_calls_in_flight() -> None:
+    """Their holds name the cycle that admitted them: they would never be freed in another."""
+    story = jumped().given(reserve("r3", prompt=1))
+    with pytest.raises(InvalidError, match="in flight"):
+        story.when(CorrectCycle(account_id=ACCOUNT_ID, used_before=4_000))
+    story.given(settle("r3", prompt=1), CorrectCycle(account_id=ACCOUNT_ID, used_before=4_000))
+    assert (story.balance.held, story.balance.monthly_used) == (0, 4_501)
 
 
 def test_a_cycle_whose_time_has_come_is_not_corrected() -> None:

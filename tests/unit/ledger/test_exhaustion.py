@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from contracts.events import AccessRestored, TokensExhausted
+from contracts.events import AccessRestored, TokensExhausted, TokensReserved
+from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
     START,
@@ -126,3 +127,13 @@ def test_both_are_told_after_what_caused_them() -> None:
     assert names == ["UsageSettled", *["ThresholdCrossed"] * 4, "AllowanceExhausted", "TokensExhausted"]
     names = [type(event).__name__ for event in story.given(grant("lot", 1_000)).events]
     assert names == ["CreditsGranted", "AccessRestored"]
+
+
+def test_who_was_told_to_be_out_by_an_earlier_rule_hears_that_it_is_no_longer_so() -> None:
+    """Once a prompt that was too large said so, though thousands of tokens were left."""
+    story = Story().given(opened())
+    story.account = replace(story.account, exhausted=True)
+    story.given(reserve("r1", prompt=100, maximum=50))
+    assert [type(event) for event in story.events] == [AccessRestored, TokensReserved]
+    story.given(reserve("r2", prompt=100, maximum=50))
+    assert [type(event) for event in story.events] == [TokensReserved]

@@ -198,6 +198,25 @@ def test_use_that_a_mode_let_through_beyond_the_balance_is_not_owed() -> None:
     assert (story.balance.available, story.balance.debt, story.balance.unowed) == (1_000, 0, 4_800)
 
 
+def test_use_that_a_mode_let_through_leaves_others_what_they_hold() -> None:
+    """Else a call that was granted would end in debt for one that was not."""
+    story = Story().given(limit(1_000), reserve("granted", prompt=700, output_free=True))
+    story.given(settle("through", prompt=900, forwarded_without_hold=True), settle("granted", prompt=700))
+    assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (1_000, 0, 600)
+
+
+def test_use_that_a_mode_let_through_is_not_owed_where_a_hold_was_made_after_all() -> None:
+    story = Story().given(limit(1_000), reserve("r1", prompt=700, output_free=True))
+    story.given(settle("r1", prompt=1_500, forwarded_without_hold=True))
+    assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (1_000, 0, 500)
+
+
+def test_use_that_a_mode_let_through_is_not_owed_where_a_hold_had_expired() -> None:
+    story = Story().given(limit(1_000), reserve("r1", prompt=700, output_free=True)).after(minutes=16)
+    story.given(expire("r1"), settle("r1", prompt=1_500, forwarded_without_hold=True))
+    assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (1_000, 0, 500)
+
+
 def test_what_was_used_without_a_mode_is_owed() -> None:
     story = Story().given(limit(1_000), settle("r1", prompt=6_000))
     assert (story.balance.debt, story.balance.unowed) == (5_000, 0)

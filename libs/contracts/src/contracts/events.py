@@ -226,6 +226,8 @@ class CycleCorrected:
     """A cycle was started by a clock that was wrong: `cycle` is the one that runs, with all that was used in it.
 
     The account's time goes back to when this was decided: what was told before is of a time that has not come.
+    `monthly_used` reaches to the limit at most; what was used beyond it, of an allowance that had not come, is
+    `to_debt`.
     """
 
     cycle: Cycle
@@ -234,6 +236,7 @@ class CycleCorrected:
     previous_monthly_used: Tokens
     reason_id: str | None = None
     actor: Actor | None = None
+    to_debt: Tokens = 0
 
 
 # --- ledger: reservations ----------------------------------------------------------------------------------------

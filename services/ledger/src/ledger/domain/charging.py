@@ -10,18 +10,26 @@ from ledger.domain.account import Account, Lot
 from ledger.domain.holds import Hold
 
 
-def charge_for(account: Account, tokens: int, cycle_id: str, *, let_through: bool = False) -> Charge:
+def charge_for(account: Account, tokens: int, cycle_id: str) -> Charge:
     """Split a charge: the allowance of the cycle that admitted the call, the lots, then debt.
 
-    A call of an ended cycle takes that cycle's kept remainder and never the new allowance. What a mode has let through
-    without a hold is not owed where it goes beyond the balance.
+    A call of an ended cycle takes that cycle's kept remainder and never the new allowance.
     """
     from_allowance = min(tokens, _allowance_left(account, cycle_id))
     from_credits = take_from_lots(_lots_left(account), tokens - from_allowance)
     beyond = tokens - from_allowance - _sum(from_credits)
-    if let_through:
-        return Charge(from_allowance=from_allowance, from_credits=from_credits, to_unowed=beyond)
     return Charge(from_allowance=from_allowance, from_credits=from_credits, to_debt=beyond)
+
+
+def charge_let_through(account: Account, tokens: int, cycle_id: str, held_tokens: int = 0) -> Charge:
+    """Split a charge of what a mode has let through: what the balance does not cover is unowed.
+
+    The balance is what other calls do not hold, else those that were granted would end in debt for it; `held_tokens`
+    is the call's own hold, if it got one after all.
+    """
+    covered = charge_for(account, min(tokens, max(0, held_tokens + account.available)), cycle_id)
+    taken = covered.from_allowance + _sum(covered.from_credits)
+    return replace(covered, to_debt=0, to_unowed=tokens - taken)
 
 
 def give_back_for(account: Account, hold: Hold, tokens: int, now: datetime) -> tuple[GiveBack, Charge]:

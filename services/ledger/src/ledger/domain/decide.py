@@ -58,7 +58,7 @@ def decide(
         ConflictError: a reservation ended already by another figure, or a lot of that id was granted before.
     """
     if isinstance(command, CorrectCycle):
-        return decide_cycle_correction(Draft(account, now), command)
+        return decide_cycle_correction(Draft(account, now), command, policy)
     clock = now
     if account.last_event_at is not None and account.last_event_at > now:
         now = account.last_event_at

@@ -129,14 +129,7 @@ def _administered(
         case CycleStarted():
             return _cycle_started(account, event)
         case CycleCorrected():
-            # What was paced by a time that has not come says nothing.
-            return replace(
-                account,
-                cycle=event.cycle,
-                monthly_used=event.monthly_used,
-                requests_allowed_at=None,
-                tokens_allowed_at=None,
-            )
+            return _cycle_corrected(account, event)
         case CreditsGranted():
             kept = event.tokens - event.debt_repaid
             lot = Lot(event.lot_id, kept, event.expires_at, account.version + 1)
@@ -187,6 +180,21 @@ def _cycle_started(account: Account, event: CycleStarted) -> Account:
         open_holds=0,
         closed_cycles=closed,
         crossed=(),
+    )
+
+
+def _cycle_corrected(account: Account, event: CycleCorrected) -> Account:
+    """Thresholds that the rightful cycle had reached by itself stay told; what a wrong time has paced says nothing."""
+    used_before = event.monthly_used + event.to_debt - event.previous_monthly_used
+    limit = account.monthly_limit
+    return replace(
+        account,
+        cycle=event.cycle,
+        monthly_used=event.monthly_used,
+        debt=account.debt + event.to_debt,
+        crossed=tuple(percent for percent in account.thresholds if limit and used_before * 100 >= limit * percent),
+        requests_allowed_at=None,
+        tokens_allowed_at=None,
     )
 
 

@@ -27,6 +27,9 @@ class LotRecord(Struct, frozen=True, kw_only=True):
 def evolve_lot(lot: LotRecord | None, event: LedgerEvent, at: datetime) -> LotRecord | None:
     """The record after one event; events that are not a grant or a revocation leave it as it is."""
     match event:
+        case CreditsGranted() if lot is not None:
+            # Once the same lot could be granted again; what may be revoked of it is the sum.
+            return replace(lot, granted=lot.granted + event.tokens)
         case CreditsGranted():
             return LotRecord(
                 lot_id=event.lot_id,

@@ -38,7 +38,9 @@ class Offer(Struct, frozen=True):
 def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Decision:
     """Make a hold, or refuse without one. A repetition gets the stored answer as long as its hold is open."""
     if draft.hold is not None:
-        return draft.decided(_stored_answer(draft.hold, command, policy))
+        return draft.decided(_stored_answer(draft.hold, command, draft.clock))
+    # Whoever was told to be out by an earlier rule, or under a larger minimum, hears that it is no longer so.
+    draft.restore_from(policy.smallest_call_tokens)
     account = draft.account
     if code := _standing_refusal(account, command, policy):
         return draft.decided(Refused(reservation_id=command.reservation_id, code=code))
@@ -77,7 +79,7 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
         windows=tuple(ref for _, ref in capped),
     )
     draft.emit(reserved)
-    return draft.decided(_granted(reserved, policy))
+    return draft.decided(_granted(reserved, draft.clock))
 
 
 def offer_for(available: int, command: ReserveTokens, model: Model, policy: Policy) -> Offer:
@@ -112,7 +114,7 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
     return Offer(held(least), held(granted), granted, write_maximum=True)
 
 
-def _stored_answer(hold: Hold, command: ReserveTokens, policy: Policy) -> Granted | Refused:
+def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Granted | Refused:
     reservation_id = command.reservation_id
     if hold.reserve_hash and hold.reserve_hash != command.content_hash:
         return Refused(reservation_id=reservation_id, code=RefusalCode.CONFLICT)
@@ -124,7 +126,7 @@ def _stored_answer(hold: Hold, command: ReserveTokens, policy: Policy) -> Grante
         output_tokens=hold.output_tokens,
         write_maximum=hold.write_maximum,
         available=hold.available_after,
-        expires_in_seconds=int(policy.hold_ttl.total_seconds()),
+        expires_in_seconds=_seconds_left(hold.expires_at, clock),
     )
 
 
@@ -177,12 +179,16 @@ def _insufficient(
     )
 
 
-def _granted(reserved: TokensReserved, policy: Policy) -> Granted:
+def _seconds_left(expires_at: datetime | None, clock: datetime) -> int | None:
+    return None if expires_at is None else max(0, int((expires_at - clock).total_seconds()))
+
+
+def _granted(reserved: TokensReserved, clock: datetime) -> Granted:
     return Granted(
         reservation_id=reserved.reservation_id,
         held_tokens=reserved.tokens,
         output_tokens=reserved.output_tokens,
         write_maximum=reserved.write_maximum,
         available=reserved.available_after,
-        expires_in_seconds=int(policy.hold_ttl.total_seconds()),
+        expires_in_seconds=_seconds_left(reserved.expires_at, clock),
     )

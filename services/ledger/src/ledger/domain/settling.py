@@ -15,7 +15,7 @@ from contracts.events import (
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 
-from ledger.domain.charging import add_charges, charge_for, give_back_for
+from ledger.domain.charging import add_charges, charge_for, charge_let_through, give_back_for
 from ledger.domain.commands import ExpireReservation, SettleUsage
 from ledger.domain.decision import Decision, Draft, Ended
 from ledger.domain.holds import Hold, HoldState
@@ -84,7 +84,10 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
         draft.emit(_released(command, hold.tokens, hold.cycle_id, allowed_at, hold.windows))
         return
     billable = billable_tokens(usage.usage, hold.rates)
-    charge = charge_for(before, billable, hold.cycle_id)
+    if usage.forwarded_without_hold:
+        charge = charge_let_through(before, billable, hold.cycle_id, hold.tokens or 0)
+    else:
+        charge = charge_for(before, billable, hold.cycle_id)
     unused = (hold.tokens or 0) - billable
     draft.emit(
         _settled(
@@ -113,10 +116,11 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
     billable = billable_tokens(usage.usage, rates)
     plan = policy.plan_of(before.plan)
     capped = windows_of(plan.caps if plan else (), usage.model, before.running_cycle, draft.now, before.time_zone)
+    charge = charge_let_through if usage.forwarded_without_hold else charge_for
     draft.emit(
         _settled(
             command,
-            charge_for(before, billable, cycle_id, let_through=usage.forwarded_without_hold),
+            charge(before, billable, cycle_id),
             billable,
             hold_tokens=None,
             cycle_id=cycle_id,
@@ -138,7 +142,8 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
     difference = billable - hold.billable_tokens
     give_back, charged = None, None
     if difference > 0:
-        charged = charge_for(before, difference, hold.cycle_id)
+        charge = charge_let_through if usage.forwarded_without_hold else charge_for
+        charged = charge(before, difference, hold.cycle_id)
         final = add_charges(hold.charge, charged)
     else:
         give_back, final = give_back_for(before, hold, -difference, draft.now)
