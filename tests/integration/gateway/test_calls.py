@@ -50,12 +50,48 @@ async def test_call_is_reserved_forwarded_and_recorded(
     assert not record.forwarded_without_hold
 
 
-async def test_valid_body_is_forwarded_byte_for_byte(
+async def test_every_value_of_a_body_is_forwarded_as_it_came(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
     body = b'{ "model":"gpt-4o",  "seed": 12345678901234567890, "messages":[{"role":"user","content":"\\u00e9"}]}\n'
     assert (await ask(gateway.port, body)).status == 200
-    assert upstream.requests[0].body == body
+    assert upstream.requests[0].json == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [
+        (b'{"model":"gpt-4o","messages":[{"role":"user","content":"page\\u00001"}]}', "page\x001"),
+        (b'{"model":"gpt-4o","messages":[{"role":"user","content":"cut \\ud83d"}]}', "cut \ufffd"),
+        (b'{"model":"gpt-4o","user":12345,"messages":[{"role":"user","content":"a"}]}', "a"),
+    ],
+)
+async def test_bodies_that_work_without_us_work_with_us(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, body: bytes, content: str
+) -> None:
+    assert (await ask(gateway.port, body, {"x-user-id": "ana"})).status == 200
+    assert upstream.requests[0].json["messages"][0]["content"] == content
+
+
+@pytest.mark.parametrize(
+    "maxima", [{"max_tokens": 1, "max_completion_tokens": 50_000}, {"max_tokens": 50_000, "max_completion_tokens": 1}]
+)
+async def test_the_hold_is_for_the_larger_of_two_maxima(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, maxima: dict[str, int]
+) -> None:
+    assert (await ask(gateway.port, chat() | maxima)).status == 200
+    assert ledger.reserves[0].maximum_output_tokens == 50_000
+
+
+async def test_what_the_prompt_may_grow_by_is_held(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    """A top-level system prompt, and a field that no list knows: both are forwarded, so both may be read."""
+    words = "palavra " * 5_000
+    for more in ({"system": words}, {"brand_new": words}):
+        assert (await ask(gateway.port, chat() | more)).status == 200
+        assert upstream.requests[-1].json == chat() | more
+        assert ledger.reserves[-1].prompt_tokens > 5_000
 
 
 async def test_upstream_gets_its_own_key_and_the_join_keys_and_nothing_of_the_person(
@@ -217,7 +253,7 @@ async def test_clamp_is_written_as_the_client_or_the_model_names_it(
     reply = await ask(gateway.port, chat(model=model) | asked)
     assert reply.status == 200
     assert upstream.requests[0].json == chat(model=model) | forwarded
-    assert ledger.reserves[0].maximum_output_tokens == (min(asked.values()) if asked else None)
+    assert ledger.reserves[0].maximum_output_tokens == (max(asked.values()) if asked else None)
 
 
 async def test_call_without_usage_is_estimated(

@@ -60,8 +60,109 @@ def test_nulls_are_absent() -> None:
     assert (request.choices, request.maximum_output_tokens, request.stream, request.user) == (1, None, False, None)
 
 
-def test_smaller_of_two_maxima_counts() -> None:
-    assert parse_chat_request(encoded(max_tokens=9, max_completion_tokens=7)).maximum_output_tokens == 7
+def test_the_larger_of_two_maxima_counts_whichever_way_round() -> None:
+    assert parse_chat_request(encoded(max_tokens=9, max_completion_tokens=7)).maximum_output_tokens == 9
+    assert parse_chat_request(encoded(max_tokens=7, max_completion_tokens=9)).maximum_output_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("fields", "largest", "choices"),
+    [
+        ({"max_tokens": 1, "options": {"num_predict": 4_000}}, 4_000, 1),
+        ({"max_tokens": 1, "generationConfig": {"maxOutputTokens": 4_000, "candidateCount": 3}}, 4_000, 3),
+        ({"max_tokens": 100, "thinking": {"type": "enabled", "budget_tokens": 2_000}}, 2_100, 1),
+        ({"max_tokens": 100, "thinking_budget": 2_000}, 2_100, 1),
+        ({"max_tokens": 100, "reasoning": {"max_tokens": 2_000}}, 2_100, 1),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_000}}, None, 1),
+        ({"max_tokens": 10, "n": 2, "best_of": 5}, 10, 5),
+    ],
+)
+def test_every_maximum_budget_and_number_of_choices_counts(
+    fields: dict[str, Any], largest: int | None, choices: int
+) -> None:
+    request = parse_chat_request(encoded(**fields))
+    assert (request.maximum_output_tokens, request.choices) == (largest, choices)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": "50000"},
+        {"max_output_tokens": 1.5},
+        {"options": {"num_predict": -1}},
+        {"options": {"num_predict": "9"}},
+        {"best_of": 17},
+        {"thinking": {"budget_tokens": -5}},
+    ],
+)
+def test_a_maximum_that_is_no_number_of_tokens_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError):
+        parse_chat_request(encoded(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"fallbacks": ["opus"]}, "fallbacks"),
+        ({"additional_drop_params": ["max_tokens"]}, "additional_drop_params"),
+        ({"drop_params": True}, "drop_params"),
+        ({"allowed_openai_params": ["x"]}, "allowed_openai_params"),
+        ({"extra_body": {"max_tokens": 64_000, "n": 9}}, "extra_body"),
+        ({"extra_headers": {"x": "y"}}, "extra_headers"),
+        ({"api_base": "http://elsewhere"}, "api_base"),
+        ({"api_key": "sk"}, "api_key"),
+        ({"model_list": []}, "model_list"),
+        ({"mock_response": "free"}, "mock_response"),
+        ({"num_retries": 9}, "num_retries"),
+        ({"litellm_anything_new": 1}, "litellm_anything_new"),
+        ({"cache": {"no-cache": True}}, "cache"),
+        ({"no-log": True}, "no-log"),
+        ({"models": ["dear"]}, "models"),
+        ({"input_cost_per_token": 0}, "input_cost_per_token"),
+        ({"aws_bedrock_runtime_endpoint": "x"}, "aws_bedrock_runtime_endpoint"),
+        ({"metadata": {"tags": ["paid"]}}, "metadata.tags"),
+        ({"parameters": {"fallbacks": ["opus"]}}, "parameters.fallbacks"),
+        ({"fallbacks": None}, "fallbacks"),
+    ],
+)
+def test_what_would_move_the_call_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_chat_request(encoded(**fields))
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning_effort": "high"},
+        {"thinking": {"type": "enabled", "budget_tokens": 1_024}, "max_tokens": 2_000},
+        {"provider": {"order": ["a"], "allow_fallbacks": False}},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"safety_settings": [{"category": "x"}]},
+        {"guided_json": {"type": "object"}},
+        {"metadata": {"session": "s-1"}},
+        {"service_tier": "auto"},
+        {"user": 12345},
+    ],
+)
+def test_what_people_use_is_forwarded_as_it_came(fields: dict[str, Any]) -> None:
+    request = parse_chat_request(encoded(**fields), refuse_unknown=True)
+    assert request.unknown_fields == ()
+    assert json.loads(forwarded(encoded(**fields))) == json.loads(encoded(**fields))
+
+
+def test_a_field_that_no_list_knows_is_named_and_refused_where_that_is_wanted() -> None:
+    body = encoded(brand_new=1)
+    assert parse_chat_request(body).unknown_fields == ("brand_new",)
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_chat_request(body, refuse_unknown=True)
+    assert refused.value.param == "brand_new"
+
+
+def test_half_of_a_cut_character_is_mended_and_whole_ones_stay() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"cut \\ud83d, whole \\ud83d\\ude00, text \\\\ud83d"}]}'
+    (message,) = parse_chat_request(body).messages
+    assert message["content"] == "cut \ufffd, whole \U0001f600, text \\ud83d"
 
 
 def test_nesting_up_to_the_limit_is_fine_and_one_more_is_not() -> None:
@@ -74,29 +175,56 @@ def test_nesting_up_to_the_limit_is_fine_and_one_more_is_not() -> None:
         parse_chat_request(nested(MAX_DEPTH))
 
 
-def test_escaped_backslash_before_u0000_is_no_nul() -> None:
-    content = [{"role": "user", "content": "the text \\u0000 in code"}]
-    assert parse_chat_request(encoded(messages=content)).messages == content
-    for fields in ({"messages": [{"role": "user", "content": "a\0"}]}, {"tools": [{"a\0": 1}]}, {"user": "\0"}):
-        with pytest.raises(InvalidRequestError, match="NUL"):
-            parse_chat_request(encoded(**fields))
+def test_a_zero_byte_in_a_prompt_is_forwarded_and_in_a_model_s_name_refused() -> None:
+    content = [{"role": "user", "content": "page\x001"}]
+    body = encoded(messages=content)
+    assert json.loads(forwarded(body))["messages"] == content
+    with pytest.raises(InvalidRequestError, match="plain"):
+        parse_chat_request(encoded(model="a\0"))
 
 
-def forwarded(body: bytes, maximum: int | None = None, *, changed: bool = False) -> bytes:
-    request = parse_chat_request(body)
-    return forwarded_body(request, messages_changed=changed, maximum_output_tokens=maximum, maximum_name="max_tokens")
+def forwarded(body: bytes, maximum: int | None = None) -> bytes:
+    return forwarded_body(parse_chat_request(body), maximum_output_tokens=maximum, maximum_name="max_tokens")
 
 
-def test_untouched_body_keeps_its_bytes() -> None:
+def test_untouched_values_and_their_order_stay() -> None:
     body = b' {"model" : "gpt-4o","messages":[{"role":"user","content":"\\u00e9"}], "x":1e5}\n'
-    assert forwarded(body) == body
+    assert json.loads(forwarded(body)) == json.loads(body)
+    assert list(json.loads(forwarded(body))) == ["model", "messages", "x"]
 
 
-def test_new_fields_are_written_behind_the_clients_own_bytes() -> None:
-    body = b'{"model" : "gpt-4o","messages":[{"role":"user","content":"\\u00e9}"}], "stream":true }\r\n'
-    written = forwarded(body, 50)
-    assert written.startswith(body.rstrip()[:-1])
-    assert json.loads(written) == json.loads(body) | {"max_tokens": 50, "stream_options": {"include_usage": True}}
+def test_new_fields_are_written_behind_the_client_s_own() -> None:
+    body = encoded(stream=True)
+    assert json.loads(forwarded(body, 50)) == json.loads(body) | {
+        "max_tokens": 50,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_a_name_that_stands_twice_means_to_the_upstream_what_it_meant_here() -> None:
+    for body in (
+        encoded()[:-1] + b',"max_tokens":50000,"max_tokens":9}',
+        encoded()[:-1] + b',"max\\u005ftokens":50000,"max_tokens":9}',
+    ):
+        assert parse_chat_request(body).maximum_output_tokens == 9
+        assert forwarded(body).count(b"50000") == 0
+
+
+def test_a_clamp_leaves_no_larger_maximum_and_no_budget_anywhere() -> None:
+    fields = {
+        "max_tokens": 1,
+        "max_completion_tokens": 900,
+        "options": {"num_predict": 900, "num_ctx": 4_096},
+        "generationConfig": {"maxOutputTokens": 20, "thinkingConfig": {"thinkingBudget": 800}},
+        "thinking": {"type": "enabled", "budget_tokens": 700},
+    }
+    written = json.loads(forwarded(encoded(**fields), 50))
+    assert {name: written[name] for name in fields if name in written} == {
+        "max_tokens": 50,
+        "max_completion_tokens": 50,
+        "options": {"num_predict": 50, "num_ctx": 4_096},
+        "generationConfig": {"maxOutputTokens": 20, "thinkingConfig": {}},
+    }
 
 
 def test_given_fields_are_replaced_and_all_others_keep_their_values() -> None:
@@ -120,9 +248,8 @@ def test_null_fields_are_replaced_not_repeated() -> None:
     assert json.loads(written)["max_tokens"] == 50
 
 
-def test_numbers_of_any_length_are_written_as_they_came() -> None:
+def test_numbers_of_any_length_keep_their_value() -> None:
     body = encoded()[:-1] + b',"max_tokens":9,"seed":123456789012345678901234567890}'
-    assert forwarded(body) == body
     assert json.loads(forwarded(body, 5))["seed"] == 123456789012345678901234567890
 
 

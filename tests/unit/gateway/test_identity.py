@@ -50,6 +50,21 @@ def test_header_goes_before_the_body_and_an_empty_one_is_absent() -> None:
         identify({}, None, KEY)
 
 
+def test_a_placeholder_that_nobody_filled_in_names_nobody_wherever_it_stands() -> None:
+    for unfilled in (b"librechat-{{LIBRECHAT_USER_ID}}", b"{{LIBRECHAT_USER_ID}}@example.com", b64("x{{Y}}")):
+        with pytest.raises(MissingUserError):
+            identify({b"x-user-id": unfilled}, None, KEY)
+
+
+def test_nobody_can_name_another_s_pseudonym() -> None:
+    odd = identify({b"x-user-id": b64("ana@example.com")}, None, KEY).account_id
+    assert odd.startswith("p-")
+    taken = identify({b"x-user-id": odd.encode()}, None, KEY).account_id
+    assert taken.startswith("p-")
+    assert taken != odd
+    assert identify({b"x-user-id": b"p-1"}, None, KEY).account_id == "p-1"
+
+
 def test_values_are_latin_1_or_marked_base64() -> None:
     caller = identify(
         {b"x-user-id": b"u", b"x-user-name": "José".encode("latin-1"), b"x-user-email": b64("a@é.br")}, None, KEY

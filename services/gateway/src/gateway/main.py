@@ -27,7 +27,7 @@ from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
 from gateway.messaging.drainer import Drainer
 from gateway.messaging.reservations import Reserver
-from gateway.settings import Enforcement, GatewaySettings, LedgerFailure
+from gateway.settings import Enforcement, GatewaySettings, LedgerFailure, UnknownFields
 from gateway.tokenizers import token_counter
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.models import ModelLists, ModelMaxima
@@ -108,6 +108,7 @@ def _chat_route(
                 pseudonym_key=_derived_key(settings.secret, "pseudonyms"),
                 notice_key=notice_key,
                 silence_seconds=settings.silence_seconds,
+                refuse_unknown_fields=settings.unknown_fields is UnknownFields.REFUSE,
             ),
             reserver=metering.reserver,
             upstream=upstream,

@@ -1,5 +1,6 @@
 """What the gateway counts and measures."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -37,3 +38,19 @@ JOURNAL_LOST: Final = Gauge(
 )
 PUBLISHED: Final = Counter("solaris_gateway_usage_published", "Usage records that JetStream has acknowledged")
 RESENT: Final = Counter("solaris_gateway_usage_resent", "Usage records published again because their stream was lost")
+
+
+UNKNOWN_FIELDS: Final = Counter(
+    "solaris_gateway_unknown_fields_total", "Fields of bodies that no list knows", ["field"]
+)
+MAX_FIELD_LABELS: Final = 100
+_field_labels: set[str] = set()
+
+
+def count_unknown_fields(names: Sequence[str]) -> None:
+    """Count by name the first hundred names, which clients choose, and all others together."""
+    for name in names:
+        if name not in _field_labels and (len(_field_labels) >= MAX_FIELD_LABELS or len(name) > 64):
+            name = "(other)"  # noqa: PLW2901  a label instead of the name
+        _field_labels.add(name)
+        UNKNOWN_FIELDS.labels(name).inc()

@@ -31,6 +31,13 @@ class LedgerFailure(StrEnum):
     OPEN = "open"
 
 
+class UnknownFields(StrEnum):
+    """Fields of a body that no list knows: `forward` counts them, `refuse` answers 400."""
+
+    FORWARD = "forward"
+    REFUSE = "refuse"
+
+
 class GatewaySettings(ServiceSettings):
     """`GATEWAY_SECRET` keys pseudonyms and notice marks: the same on every gateway, and never changed."""
 
@@ -42,6 +49,7 @@ class GatewaySettings(ServiceSettings):
     gateway_secret: SecretStr = SecretStr("")
 
     enforcement: Enforcement = Enforcement.ENFORCE
+    unknown_fields: UnknownFields = UnknownFields.FORWARD
     ledger_failure: LedgerFailure = LedgerFailure.CLOSED
 
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)

@@ -51,6 +51,7 @@ class Rules:
     pseudonym_key: bytes
     notice_key: bytes
     silence_seconds: float
+    refuse_unknown_fields: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +61,6 @@ class Prepared:
     request: ChatRequest
     caller: Caller
     family: ModelFamily
-    messages_changed: bool
 
 
 class ChatService:
@@ -112,7 +112,8 @@ class ChatService:
         Raises:
             InvalidRequestError, MissingUserError: the request can't be served.
         """
-        request = parse_chat_request(body)
+        request = parse_chat_request(body, refuse_unknown=self._rules.refuse_unknown_fields)
+        metrics.count_unknown_fields(request.unknown_fields)
         caller = identify(headers, request.user, self._rules.pseudonym_key)
         kept = without_notices(request.messages, self._rules.notice_key) if NOTICE_SIGN in body else None
         if kept is not None:
@@ -126,7 +127,7 @@ class ChatService:
         call.model = request.model
         call.conversation_id = caller.conversation_id
         call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
-        return Prepared(request=request, caller=caller, family=family, messages_changed=kept is not None)
+        return Prepared(request=request, caller=caller, family=family)
 
     async def _hold(self, call: Call, prepared: Prepared, key_id: str) -> Granted | None:
         """The hold, or None where the rules let the call go on without one."""
@@ -159,17 +160,20 @@ class ChatService:
             prompt_tokens=with_margin(call.estimated_prompt_tokens, prepared.family),
             deadline=self._reserver.deadline(),
             maximum_output_tokens=prepared.request.maximum_output_tokens,
-            model_output_tokens=self._model_output_tokens(call.model),
+            model_output_tokens=self._model_maximum(call.model, prepared.request.thinking_tokens),
             choices=prepared.request.choices,
             key_id=key_id,
             profile=prepared.caller.profile,
         )
 
+    def _model_maximum(self, model: str, thinking_tokens: int) -> int | None:
+        maximum = self._model_output_tokens(model)
+        return None if maximum is None else maximum + thinking_tokens
+
     def _body(self, prepared: Prepared, granted: Granted | None) -> bytes:
         clamp = granted is not None and granted.write_maximum and not self._rules.observe
         return forwarded_body(
             prepared.request,
-            messages_changed=prepared.messages_changed,
             maximum_output_tokens=granted.output_tokens if granted is not None and clamp else None,
             maximum_name=prepared.family.maximum_name,
         )

@@ -1,5 +1,7 @@
 """What a chat request asks for, read from its body and checked before anything is held."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -7,21 +9,35 @@ import msgspec
 from contracts.limits import MAX_CHOICES, MAX_TEXT_LENGTH, is_clean_text
 
 from gateway.domain.errors import InvalidRequestError
+from gateway.domain.request_fields import (
+    BUDGETS,
+    CHOICES,
+    MAXIMA,
+    MOVING_METADATA,
+    OPTION_BAGS,
+    FieldClass,
+    class_of,
+)
 
 MAX_MESSAGES: Final = 10_000
 MAX_DEPTH: Final = 64
 MAX_OUTPUT_TOKENS: Final = 10_000_000
 """Above any model's output; a larger maximum is a mistake."""
-MAXIMUM_NAMES: Final = ("max_completion_tokens", "max_tokens")
 
 _decode = msgspec.json.Decoder().decode
+_ESCAPE: Final = re.compile(
+    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 @dataclass(slots=True, kw_only=True)
 class ChatRequest:
-    """`fields` is the decoded body; `maximum_output_tokens` the smallest maximum that the client gave, per choice."""
+    """`fields` is the decoded body, a name that stood twice once.
 
-    body: bytes
+    `maximum_output_tokens` is the largest output of one choice that any field allows, thinking beside it included; None
+    where none names a maximum. `thinking_tokens` is that thinking. `unknown_fields` are on no list.
+    """
+
     fields: dict[str, Any]  # Any: a client's JSON, of which only what is named here is checked
     model: str
     stream: bool
@@ -29,6 +45,8 @@ class ChatRequest:
     choices: int
     maximum_output_tokens: int | None
     user: str | None
+    thinking_tokens: int = 0
+    unknown_fields: tuple[str, ...] = ()
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -36,13 +54,14 @@ class ChatRequest:
         return messages
 
 
-def parse_chat_request(body: bytes) -> ChatRequest:
+def parse_chat_request(body: bytes, *, refuse_unknown: bool = False) -> ChatRequest:
     """Read and check a body.
 
     Raises:
-        InvalidRequestError: it is not JSON, not a chat request, or absurd.
+        InvalidRequestError: it is not JSON, not a chat request, absurd, or would move the call elsewhere.
     """
     fields = decode_object(body)
+    unknown = _check_fields(fields, refuse_unknown=refuse_unknown)
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequestError("you must provide a model", "model")
@@ -54,28 +73,90 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if options is not None and not isinstance(options, dict):
         raise InvalidRequestError("stream_options must be an object", "stream_options")
     wants_usage_chunk = options is not None and _boolean(options, "include_usage")
-    maxima = [
-        value
-        for name in MAXIMUM_NAMES
-        if (value := _whole_number(fields, name, smallest=1, largest=MAX_OUTPUT_TOKENS)) is not None
-    ]
     user = fields.get("user")
-    if user is not None and not isinstance(user, str):
-        raise InvalidRequestError("user must be a string", "user")
+    thinking_tokens = _largest_budget(fields)
+    choices = [_whole_number(value, name, smallest=1, largest=MAX_CHOICES) for name, value in _named(fields, CHOICES)]
     return ChatRequest(
-        body=body,
         fields=fields,
         model=model,
         stream=stream,
         wants_usage_chunk=wants_usage_chunk,
-        choices=_whole_number(fields, "n", smallest=1, largest=MAX_CHOICES) or 1,
-        maximum_output_tokens=min(maxima) if maxima else None,
-        user=user or None,
+        choices=max(choices, default=1),
+        maximum_output_tokens=_largest_output(fields, thinking_tokens),
+        thinking_tokens=thinking_tokens,
+        # A number there is no name of a person, and none of our business beside a header that names one.
+        user=user if isinstance(user, str) and user else None,
+        unknown_fields=unknown,
     )
 
 
+def _check_fields(fields: dict[str, Any], *, refuse_unknown: bool) -> tuple[str, ...]:
+    unknown = []
+    for name in fields:
+        match class_of(name):
+            case FieldClass.MOVING:
+                raise InvalidRequestError(f"{name[:64]} is not for clients to set", name[:64])
+            case FieldClass.UNKNOWN:
+                unknown.append(name)
+            case _:
+                pass
+    if refuse_unknown and unknown:
+        raise InvalidRequestError(f"{unknown[0][:64]} is not known here", unknown[0][:64])
+    metadata = fields.get("metadata")
+    if isinstance(metadata, dict):
+        for name in metadata:
+            if name in MOVING_METADATA or class_of(name) is FieldClass.MOVING:
+                raise InvalidRequestError(f"metadata.{name[:64]} is not for clients to set", f"metadata.{name[:64]}")
+    for bag, inner, _ in _inside_bags(fields):
+        if class_of(inner) is FieldClass.MOVING and bag != "chat_template_kwargs":
+            raise InvalidRequestError(f"{bag}.{inner[:64]} is not for clients to set", f"{bag}.{inner[:64]}")
+    return tuple(unknown)
+
+
+def _largest_output(fields: dict[str, Any], thinking_tokens: int) -> int | None:
+    """The largest maximum named anywhere, and the thinking that a provider may do beside it."""
+    maxima = [
+        _whole_number(value, name, smallest=1, largest=MAX_OUTPUT_TOKENS)
+        for name, value in _named(fields, MAXIMA)
+        if name != "reasoning.max_tokens"
+    ]
+    return max(maxima) + thinking_tokens if maxima else None
+
+
+def _largest_budget(fields: dict[str, Any]) -> int:
+    budgets = [
+        _whole_number(value, name, smallest=0, largest=MAX_OUTPUT_TOKENS)
+        for name, value in _named(fields, (*BUDGETS, "max_tokens"))
+        if name == "reasoning.max_tokens" or name.rpartition(".")[2] in BUDGETS
+    ]
+    return max(budgets, default=0)
+
+
+def _named(fields: dict[str, Any], names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The values, but null, that fields of these names have at the top and inside of option bags."""
+    for name in names:
+        if (value := fields.get(name)) is not None and not isinstance(value, dict):
+            yield name, value
+    for bag, name, value in _inside_bags(fields):
+        if name in names and value is not None and not isinstance(value, dict):
+            yield f"{bag}.{name}", value
+
+
+def _inside_bags(fields: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(bag, name, value) of everything inside of option bags, those inside of bags too."""
+    for bag in OPTION_BAGS:
+        content = fields.get(bag)
+        level = [content] if isinstance(content, dict) else []
+        while level:
+            inner = level.pop()
+            for name, value in inner.items():
+                yield bag, name, value
+                if isinstance(value, dict):
+                    level.append(value)
+
+
 def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a JSON object whose nesting and characters are storable everywhere.
+    """Decode a JSON object that is not nested absurdly; half of a character that JavaScript cut becomes U+FFFD.
 
     Raises:
         InvalidRequestError: it isn't one.
@@ -83,25 +164,36 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if not body:
         raise InvalidRequestError("the body is empty")
     try:
-        fields = _decode(body)
+        fields = _decode_mended(body)
     except RecursionError:
         raise InvalidRequestError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8, or an integer of absurd length
         raise InvalidRequestError(f"the body is not valid JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
         raise InvalidRequestError("the body must be a JSON object")
-    may_be_deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
-    may_hold_nul = b"\\u0000" in body
-    if may_be_deep or may_hold_nul:
-        _check_values(fields, look_for_nul=may_hold_nul)
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _check_depth(fields)
     return fields
 
 
-def _check_values(fields: dict[str, Any], *, look_for_nul: bool) -> None:
+def _decode_mended(body: bytes) -> Any:
+    try:
+        return _decode(body)
+    except msgspec.MsgspecError:
+        mended = _ESCAPE.sub(_mend_escape, body) if b"\\u" in body else body
+        if mended == body:
+            raise
+        return _decode(mended)
+
+
+def _mend_escape(escape: re.Match[bytes]) -> bytes:
+    """A surrogate without its other half, as the replacement character; any other escape as it is."""
+    return b"\\ufffd" if escape[2] is not None else escape[0]
+
+
+def _check_depth(fields: dict[str, Any]) -> None:
     level: list[Any] = [fields]
     for _ in range(MAX_DEPTH):
-        if look_for_nul and any(_holds_nul(value) for value in level):
-            raise InvalidRequestError("the body holds a NUL character")
         level = [
             child
             for value in level
@@ -111,11 +203,6 @@ def _check_values(fields: dict[str, Any], *, look_for_nul: bool) -> None:
         if not level:
             return
     raise InvalidRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
-
-
-def _holds_nul(value: dict[str, Any] | list[Any]) -> bool:
-    texts = [*value, *value.values()] if isinstance(value, dict) else value
-    return any(isinstance(text, str) and "\x00" in text for text in texts)
 
 
 def _check_messages(messages: object) -> None:
@@ -142,10 +229,7 @@ def _boolean(fields: dict[str, Any], name: str) -> bool:
     return bool(value)
 
 
-def _whole_number(fields: dict[str, Any], name: str, *, smallest: int, largest: int) -> int | None:
-    value = fields.get(name)
-    if value is None:
-        return None
+def _whole_number(value: Any, name: str, *, smallest: int, largest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequestError(f"{name} must be a whole number", name)
     if not smallest <= value <= largest:

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.domain.images import image_tokens
 from gateway.domain.model_families import ModelFamily
+from gateway.domain.request_fields import BUDGETS, CHOICES, MAXIMA, FieldClass, class_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -17,8 +18,8 @@ _FILE_TOKENS: Final = 1_600
 _MOST_FILE_TOKENS: Final = 250_000
 """A hundred pages, each as picture and as text, which is the most that providers take."""
 
-# Fields of a request, beside its messages, that become part of the prompt.
-_PROMPT_FIELDS: Final = ("functions", "response_format", "prediction", "web_search_options")
+# Counted for what they allow of output, or by themselves.
+_NOT_PROMPT: Final = frozenset((*MAXIMA, *BUDGETS, *CHOICES, "messages", "tools"))
 
 
 @dataclass(slots=True)
@@ -43,9 +44,9 @@ def prompt_of(fields: dict[str, Any], family: ModelFamily) -> Prompt:
         prompt.add_json(tools)
         prompt.fixed_tokens += family.tools_tokens
         prompt.fixed_tokens += family.tool_tokens * (len(tools) if isinstance(tools, list) else 1)
-    for name in _PROMPT_FIELDS:
-        value = fields.get(name)
-        if value:
+    for name, value in fields.items():
+        # What is on no list is forwarded, so it may be shown to the model.
+        if value and name not in _NOT_PROMPT and class_of(name) is not FieldClass.HARMLESS:
             prompt.add_json(value)
             prompt.fixed_tokens += family.tools_tokens
     return prompt

@@ -1,32 +1,50 @@
-"""The body that goes to the upstream: the client's own bytes, with only what must be written changed."""
+"""The body that goes to the upstream: what the client asked, with only what must be written changed."""
 
 from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.chat_request import MAXIMUM_NAMES, ChatRequest
+from gateway.domain.chat_request import ChatRequest
+from gateway.domain.request_fields import BUDGETS, MAXIMA, OPTION_BAGS
 
 _encode = msgspec.json.Encoder().encode
 _ASK_FOR_USAGE: Final = "stream_options"
 
 
-def forwarded_body(
-    request: ChatRequest, *, messages_changed: bool, maximum_output_tokens: int | None, maximum_name: str
-) -> bytes:
-    """The client's bytes as they came, unless something must be written.
+def forwarded_body(request: ChatRequest, *, maximum_output_tokens: int | None, maximum_name: str) -> bytes:
+    """The same values in the same order, encoded anew: a name that stood twice means there what it meant here.
 
-    `maximum_output_tokens`, where given, replaces the maxima that the client named, else stands as `maximum_name`.
-    A stream always asks the provider for its usage. Fields that the client did not send are written behind its own
-    bytes; a changed field makes a new encoding of the same values in the same order.
+    `maximum_output_tokens`, where given, replaces every maximum that the client named, else stands as `maximum_name`;
+    budgets of thinking that would come beside it go. A stream always asks the provider for its usage.
     """
-    changes: dict[str, Any] = {}
+    fields = request.fields
     if maximum_output_tokens is not None:
-        given = [name for name in MAXIMUM_NAMES if request.fields.get(name) is not None]
-        changes |= dict.fromkeys(given or [maximum_name], maximum_output_tokens)
+        fields = _clamped(fields, maximum_output_tokens, maximum_name)
     if request.stream and not request.wants_usage_chunk:
-        changes[_ASK_FOR_USAGE] = (request.fields.get(_ASK_FOR_USAGE) or {}) | {"include_usage": True}
-    if not messages_changed and not changes:
-        return request.body
-    if not messages_changed and not any(name in request.fields for name in changes):
-        return request.body.rstrip()[:-1] + b"," + _encode(changes)[1:]
-    return _encode(request.fields | changes)
+        fields = fields | {_ASK_FOR_USAGE: (fields.get(_ASK_FOR_USAGE) or {}) | {"include_usage": True}}
+    return _encode(fields)
+
+
+def _clamped(fields: dict[str, Any], maximum: int, maximum_name: str) -> dict[str, Any]:
+    clamped = {name: value for name, value in fields.items() if name not in BUDGETS}
+    for bag in OPTION_BAGS:
+        if isinstance(content := clamped.get(bag), dict):
+            clamped[bag] = _clamped_bag(content, maximum)
+    thinking = fields.get("thinking")
+    if isinstance(thinking, dict) and any(name in thinking for name in BUDGETS):
+        # Thinking without its budget is refused by those who take one.
+        del clamped["thinking"]
+    given = [name for name in MAXIMA if fields.get(name) is not None]
+    return clamped | dict.fromkeys(given or [maximum_name], maximum)
+
+
+def _clamped_bag(content: dict[str, Any], maximum: int) -> dict[str, Any]:
+    return {
+        name: _clamped_bag(value, maximum)
+        if isinstance(value, dict)
+        else min(value, maximum)
+        if name in MAXIMA and isinstance(value, int)
+        else value
+        for name, value in content.items()
+        if name not in BUDGETS
+    }

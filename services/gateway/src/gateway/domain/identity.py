@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ from gateway.domain.errors import InvalidRequestError, MissingUserError
 
 _BASE64_PREFIX: Final = "b64:"
 _PSEUDONYM_PREFIX: Final = "p-"
+_PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{32}")
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
 _MAX_EMAIL_LENGTH: Final = 320
 _MAX_NAME_LENGTH: Final = 200
 
@@ -47,8 +50,11 @@ def identify(headers: Mapping[bytes, bytes], body_user: str | None, pseudonym_ke
 
 
 def account_id_of(user: str, pseudonym_key: bytes) -> str:
-    """The user's id itself where it is legal, else a keyed pseudonym that is always the same for it."""
-    if is_account_id(user):
+    """The user's id itself where it is legal, else a keyed pseudonym that is always the same for it.
+
+    An id that looks like a pseudonym gets one of its own: else one person could name another's account.
+    """
+    if is_account_id(user) and not _PSEUDONYM.fullmatch(user):
         return user
     digest = hmac.digest(pseudonym_key, user.encode("utf-8", "surrogatepass"), "sha256")
     return _PSEUDONYM_PREFIX + digest[:16].hex()
@@ -70,7 +76,7 @@ def header_text(value: bytes | None, *, strict: bool = False) -> str | None:
             if strict:
                 raise InvalidRequestError("X-User-Id is marked as base64 and can't be decoded") from None
             return None
-    if text.startswith("{{") and text.endswith("}}"):
+    if _PLACEHOLDER.search(text):
         return None
     return text or None
 
