@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
+import asyncpg
 from local_run.ports import any_free
 from notifier.domain.retries import RetryPolicy
 from notifier.sending import LEASE
@@ -104,6 +105,27 @@ async def test_a_mail_server_that_is_away_is_asked_by_one_mail_at_a_time_and_cos
     assert sum(row["failures"] for row in rows) == 0
     assert sum(row["attempts"] for row in rows) <= asked + MAX_AT_ONCE
     await database.rows("DELETE FROM notifier.messages WHERE account_id LIKE 'away-%'")
+
+
+async def test_a_locked_row_of_one_account_holds_up_no_other(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    await database.rows("INSERT INTO notifier.claims VALUES ('locked', gen_random_uuid(), now() - interval '1 minute')")
+    connection = await asyncpg.connect(migrated_url, timeout=10)
+    try:
+        async with connection.transaction():
+            # As a process would that froze in the middle of a transaction.
+            await connection.execute("SELECT 1 FROM notifier.claims WHERE account_id = 'locked' FOR UPDATE")
+            async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+                await ledger.publish(event("locked", threshold(80)))
+                for number in range(3):
+                    await ledger.publish(event(f"free-{number}", threshold(80)))
+                await eventually(lambda: len(mailbox.mails) == 3)
+                assert "locked@example.com" not in mailbox.recipients
+    finally:
+        await connection.close()
+    async with running(settings_for(migrated_url, nats_url, mailbox.url)):
+        await eventually(lambda: "locked@example.com" in mailbox.recipients)
 
 
 async def test_a_moment_without_mail_server_does_not_make_all_wait_for_a_slow_recipient(

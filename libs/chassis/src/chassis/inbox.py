@@ -1,8 +1,6 @@
 """A consumer's memory: which messages it has handled, and which it gave up on."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, String, Table, Text, func
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def inbox_table(metadata: MetaData) -> Table:
@@ -30,9 +28,3 @@ def dead_letters_table(metadata: MetaData) -> Table:
         Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("retried_at", DateTime(timezone=True)),
     )
-
-
-async def claim(connection: AsyncConnection, inbox: Table, consumer: str, message_id: str) -> bool:
-    """Note the message as handled inside the caller's transaction; False when it was handled before."""
-    statement = insert(inbox).values(consumer=consumer, message_id=message_id).on_conflict_do_nothing()
-    return (await connection.execute(statement)).rowcount == 1

@@ -70,8 +70,7 @@ class LedgerEvents:
 
     async def _accept(self, payload: bytes) -> None:
         event = read_event(payload)
-        async with self._engine.begin() as connection:
-            queued = await accept_notice(connection, event.id, notice_of(event), window=self._window)
+        queued = await accept_notice(self._engine, event.id, notice_of(event), window=self._window)
         metrics.EVENTS.labels("queued" if queued else "nothing_new").inc()
         if queued:
             self._on_queued()

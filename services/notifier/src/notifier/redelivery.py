@@ -15,7 +15,7 @@ from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, read_event
 from notifier.store.dead_letters import letter_id, load_dead_letters, lock_dead_letter, mark_retried
 from notifier.store.mails import requeue_mail
-from notifier.store.notices import accept_notice
+from notifier.store.notices import accept_notice_within
 from notifier.store.tables import MAIL_CONSUMER, SERVICE
 
 _letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
@@ -71,7 +71,7 @@ async def _redeliver(connection: AsyncConnection, letter: Row[Any]) -> Retried:
             event = read_event(letter.payload)
         except UnreadableEventError as error:
             return Retried(id=name, redelivered=False, reason=str(error))
-        await accept_notice(connection, event.id, notice_of(event), window=timedelta(0))
+        await accept_notice_within(connection, event.id, notice_of(event), window=timedelta(0))
     await mark_retried(connection, letter.id)
     return Retried(id=name, redelivered=True)
 

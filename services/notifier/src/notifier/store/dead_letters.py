@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.inbox import claim
-from sqlalchemy import Row, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Exists, Row, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningInsert
 
-from notifier.store.tables import SERVICE, dead_letters, inbox
+from notifier.store.tables import SERVICE, dead_letters, first_seen, statements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +29,22 @@ def letter_id(number: int) -> str:
 
 async def give_up_message(engine: AsyncEngine, letter: GivenUp) -> int | None:
     """Write the dead letter of a consumed message; None when it is there from an earlier delivery."""
-    async with engine.begin() as connection:
-        if not await claim(connection, inbox, letter.consumer, letter.message_id):
-            return None
-        return await add_dead_letter(connection, letter)
+    seen = first_seen(letter.consumer, letter.message_id)
+    async with statements(engine) as connection:
+        return (await connection.execute(dead_letter_where(letter, exists(seen.select())))).scalar_one_or_none()
 
 
-async def add_dead_letter(connection: AsyncConnection, letter: GivenUp) -> int:
-    """Insert the row; returns its id."""
-    statement = (
-        insert(dead_letters)
-        .values(
-            consumer=letter.consumer,
-            message_id=letter.message_id,
-            subject=letter.subject,
-            payload=letter.payload,
-            reason=letter.reason,
-        )
-        .returning(dead_letters.c.id)
-    )
-    return int((await connection.execute(statement)).scalar_one())
+def dead_letter_where(letter: GivenUp, condition: Exists) -> ReturningInsert[int]:
+    """Inserts the row where the condition holds; returns its id."""
+    columns = {
+        dead_letters.c.consumer: letter.consumer,
+        dead_letters.c.message_id: letter.message_id,
+        dead_letters.c.subject: letter.subject,
+        dead_letters.c.payload: letter.payload,
+        dead_letters.c.reason: letter.reason,
+    }
+    values = select(*(literal(value, column.type) for column, value in columns.items())).where(condition)
+    return insert(dead_letters).from_select(list(columns), values).returning(dead_letters.c.id)
 
 
 async def load_dead_letters(connection: AsyncConnection, number: int | None = None) -> Sequence[Row[Any]]:

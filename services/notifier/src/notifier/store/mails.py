@@ -1,28 +1,59 @@
 """Mails: one process at a time claims an account and sends what waits for it, oldest first.
 
 A claim is a row that lapses by itself, so no lock is held while a mail is on its way, and a process that died or froze
-holds nobody up for longer than its lease. Whoever lost a claim changes nothing any more.
+holds nobody up for longer than its lease. Whoever lost a claim changes nothing any more. Every change is one statement
+that commits itself: a process that freezes between two statements holds no lock.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, delete, exists, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Exists, Row, Update, case, delete, exists, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
 from notifier.domain.notices import Notice
-from notifier.store.dead_letters import GivenUp, add_dead_letter
-from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, figures_adapter, messages
+from notifier.store.dead_letters import GivenUp, dead_letter_where
+from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, figures_adapter, messages, statements
 
 MAX_WAITING: Final = 100
 """Messages of one account that are looked at in one go."""
 
+
+_WAITS_FOR_NO_DISK: Final = func.set_config("synchronous_commit", "off", True)
+"""Returned by statements whose effect need not outlive a crash of the database: the ledger's commits need the disk."""
+_CLAIM: Final = text("""
+    WITH oldest AS (
+        SELECT account_id FROM notifier.messages AS waiting
+        WHERE status = 'pending' AND due_at <= now() AND account_id <> ALL (CAST(:but_not AS varchar[]))
+          AND NOT EXISTS (
+              SELECT FROM notifier.claims WHERE claims.account_id = waiting.account_id AND claims.until > now()
+          )
+        ORDER BY due_at
+        LIMIT :at_most
+    ), lapsed AS (
+        -- Skipped where somebody holds the row: nobody may keep all others waiting for one account.
+        SELECT account_id FROM notifier.claims
+        WHERE account_id IN (SELECT account_id FROM oldest) AND until <= now()
+        FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE notifier.claims SET holder = CAST(:holder AS uuid), until = now() + CAST(:lease AS interval)
+        FROM lapsed WHERE claims.account_id = lapsed.account_id
+        RETURNING claims.account_id
+    ), begun AS (
+        INSERT INTO notifier.claims (account_id, holder, until)
+        SELECT DISTINCT account_id, CAST(:holder AS uuid), now() + CAST(:lease AS interval) FROM oldest
+        WHERE NOT EXISTS (SELECT FROM notifier.claims WHERE claims.account_id = oldest.account_id)
+        ORDER BY account_id
+        ON CONFLICT (account_id) DO NOTHING
+        RETURNING account_id
+    )
+    SELECT account_id, set_config('synchronous_commit', 'off', true)
+    FROM (SELECT account_id FROM taken UNION ALL SELECT account_id FROM begun) AS claimed
+""")
 
 type _Row = Row[*tuple[Any, ...]]  # SQLAlchemy types a row by its columns, up to ten of them
 
@@ -56,46 +87,18 @@ async def claim_due(
     engine: AsyncEngine, *, at_most: int, lease: timedelta, but_not: Collection[str] = ()
 ) -> list[Claim]:
     """Claim accounts with due messages that nobody else is sending to; `but_not` are this process's own."""
-    held = exists().where(claims.c.account_id == messages.c.account_id, claims.c.until > func.now())
-    oldest = (
-        select(messages.c.account_id)
-        .where(messages.c.status == PENDING, messages.c.due_at <= func.now(), ~held)
-        .where(messages.c.account_id.not_in(but_not))
-        .order_by(messages.c.due_at)
-        .limit(at_most)
-        .cte("oldest")
-    )
     holder = uuid4()
-    # Sorted: two processes that claim the same accounts wait for each other in one order.
-    due = select(oldest.c.account_id, literal(holder), func.now() + lease).distinct().order_by(oldest.c.account_id)
-    claiming = insert(claims).from_select(["account_id", "holder", "until"], due)
-    statement = claiming.on_conflict_do_update(
-        index_elements=["account_id"],
-        set_={"holder": claiming.excluded.holder, "until": claiming.excluded.until},
-        where=claims.c.until <= func.now(),
-    ).returning(claims.c.account_id)
-    async with _fleeting(engine) as connection:
-        claimed = (await connection.execute(statement)).scalars().all()
+    values = {"at_most": at_most, "but_not": list(but_not), "holder": holder, "lease": lease}
+    async with statements(engine) as connection:
+        claimed = (await connection.execute(_CLAIM, values)).scalars().all()
     return [Claim(account_id=account_id, holder=holder) for account_id in claimed]
-
-
-@asynccontextmanager
-async def _fleeting(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction that need not outlive a crash of the database: it waits for no disk, and keeps no call waiting."""
-    async with engine.begin() as connection:
-        await connection.execute(text("SET LOCAL synchronous_commit = off"))
-        yield connection
 
 
 async def extend(engine: AsyncEngine, claim: Claim, lease: timedelta) -> bool:
     """Whether the claim still holds; then the lease begins anew."""
-    async with _fleeting(engine) as connection:
-        return await _extend(connection, claim, lease)
-
-
-async def _extend(connection: AsyncConnection, claim: Claim, lease: timedelta) -> bool:
-    statement = update(claims).where(*_is_held(claim)).values(until=func.now() + lease)
-    return (await connection.execute(statement)).rowcount == 1
+    statement = update(claims).where(*_is_held(claim)).values(until=func.now() + lease).returning(_WAITS_FOR_NO_DISK)
+    async with statements(engine) as connection:
+        return (await connection.execute(statement)).one_or_none() is not None
 
 
 def _is_held(claim: Claim) -> tuple[Any, ...]:  # SQLAlchemy's comparisons
@@ -104,8 +107,9 @@ def _is_held(claim: Claim) -> tuple[Any, ...]:  # SQLAlchemy's comparisons
 
 async def release(engine: AsyncEngine, claim: Claim) -> None:
     """Let others send to the account."""
-    async with _fleeting(engine) as connection:
-        await connection.execute(delete(claims).where(*_is_held(claim)))
+    statement = delete(claims).where(*_is_held(claim)).returning(_WAITS_FOR_NO_DISK)
+    async with statements(engine) as connection:
+        await connection.execute(statement)
 
 
 async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease: timedelta) -> Mail | None:
@@ -116,32 +120,36 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
     at once.
     """
     ours = messages.c.account_id == claim.account_id, messages.c.status == PENDING
-    due = select(exists().where(*ours, messages.c.due_at <= func.now()))
-    waiting = select(messages).where(*ours).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
-    async with _fleeting(engine) as connection:
-        if not await _extend(connection, claim, lease):
-            return None
-        if not (await connection.execute(due)).scalar_one():
-            return None
+    due = exists().where(*ours, messages.c.due_at <= func.now())
+    waiting = select(messages).where(*ours, due).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
+    async with statements(engine) as connection:
         rows = (await connection.execute(waiting)).all()
+        if not rows:
+            return None
         members = _first_mail(rows, window)
+        number = members[0].mail_id or members[0].id
         told = select(messages).where(
             messages.c.account_id == claim.account_id,
             messages.c.cycle_id.in_({row.cycle_id for row in members}),
             messages.c.status.in_((SENT, TOLD)),
         )
         told_rows = (await connection.execute(told)).all()
-        number = members[0].mail_id or members[0].id
         attempt = (
             update(messages)
-            .where(messages.c.id.in_(row.id for row in members))
+            .where(messages.c.id.in_(row.id for row in members), messages.c.status == PENDING, _holds(claim))
             .values(mail_id=number, attempts=messages.c.attempts + 1, due_at=func.now() + lease)
+            .returning(_WAITS_FOR_NO_DISK)
         )
-        await connection.execute(attempt)
+        if len((await connection.execute(attempt)).all()) != len(members):
+            return None
     context = Context(
         told=[_notice(row) for row in told_rows], later=[_notice(row) for row in rows if row not in members]
     )
     return _mail(number, claim, members, context)
+
+
+def _holds(claim: Claim) -> Exists:
+    return exists().where(*_is_held(claim))
 
 
 def _first_mail(rows: Sequence[_Row], window: timedelta) -> list[_Row]:
@@ -178,29 +186,17 @@ def _notice(row: _Row) -> Notice:
 
 async def finish(engine: AsyncEngine, mail: Mail, statuses: Mapping[int, str]) -> bool:
     """End messages of the mail, each with its status; False when the claim was lost meanwhile."""
-    async with engine.begin() as connection:
-        if not await _lock_claim(connection, mail.claim):
-            return False
-        await _finish(connection, statuses)
-        return True
+    async with statements(engine) as connection:
+        ended = await connection.execute(_finishing(mail, statuses))
+        return ended.rowcount > 0
 
 
-async def _lock_claim(connection: AsyncConnection, claim: Claim) -> bool:
-    """Whether the claim holds; then nobody takes it before the transaction ends."""
-    statement = select(claims.c.account_id).where(*_is_held(claim)).with_for_update()
-    return (await connection.execute(statement)).one_or_none() is not None
-
-
-async def _finish(connection: AsyncConnection, statuses: Mapping[int, str]) -> None:
-    if not statuses:
-        return
-    statement = (
+def _finishing(mail: Mail, statuses: Mapping[int, str]) -> Update:
+    return (
         update(messages)
-        .where(messages.c.id == bindparam("message"), messages.c.status == PENDING)
-        .values(status=bindparam("outcome"), finished_at=func.now())
+        .where(messages.c.id.in_(statuses), messages.c.status == PENDING, _holds(mail.claim))
+        .values(status=case(dict(statuses), value=messages.c.id), finished_at=func.now())
     )
-    rows = [{"message": number, "outcome": status} for number, status in statuses.items()]
-    await connection.execute(statement, rows)
 
 
 async def postpone(engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: str, counter: str | None) -> bool:
@@ -208,28 +204,28 @@ async def postpone(engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: 
 
     `counter` names the column that counts this failure; None: it was not the mail's.
     """
-    counted = {} if counter is None else {counter: messages.c[counter] + 1}
-    ours = messages.c.account_id == mail.claim.account_id, messages.c.status == PENDING
-    again = func.now() + delay
-    async with engine.begin() as connection:
-        if not await _lock_claim(connection, mail.claim):
-            return False
-        postponed = update(messages).where(*ours, messages.c.mail_id == mail.id)
-        await connection.execute(postponed.values(last_error=error, due_at=again, **counted))
-        behind = update(messages).where(*ours, messages.c.due_at <= func.now())
-        await connection.execute(behind.values(due_at=again))
-        return True
+    is_this = messages.c.mail_id == mail.id
+    counted = {} if counter is None else {counter: messages.c[counter] + case((is_this, 1), else_=0)}
+    statement = (
+        update(messages)
+        .where(
+            messages.c.account_id == mail.claim.account_id,
+            messages.c.status == PENDING,
+            or_(is_this, messages.c.due_at <= func.now()),
+            _holds(mail.claim),
+        )
+        .values(last_error=case((is_this, error), else_=messages.c.last_error), due_at=func.now() + delay, **counted)
+    )
+    async with statements(engine) as connection:
+        return (await connection.execute(statement)).rowcount > 0
 
 
 async def give_up_mail(engine: AsyncEngine, mail: Mail, letter: GivenUp) -> int | None:
     """End the mail as failed with its dead letter; returns the letter's id, None when the claim was lost."""
-    async with engine.begin() as connection:
-        if not await _lock_claim(connection, mail.claim):
-            return None
-        reason = update(messages).where(messages.c.id.in_(mail.notices)).values(last_error=letter.reason)
-        await connection.execute(reason)
-        await _finish(connection, dict.fromkeys(mail.notices, FAILED))
-        return await add_dead_letter(connection, letter)
+    failing = _finishing(mail, dict.fromkeys(mail.notices, FAILED)).values(last_error=letter.reason)
+    failed = failing.returning(messages.c.id).cte("failed")
+    async with statements(engine) as connection:
+        return (await connection.execute(dead_letter_where(letter, exists(failed.select())))).scalar_one_or_none()
 
 
 async def requeue_mail(connection: AsyncConnection, number: int) -> bool:

@@ -2,37 +2,39 @@
 
 from datetime import timedelta
 
-from chassis.inbox import claim
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
-from sqlalchemy import func
+from sqlalchemy import exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.notices import Notice
-from notifier.store.tables import figures_adapter, inbox, messages
+from notifier.store.tables import figures_adapter, first_seen, messages, statements
 
 
-async def accept_notice(
+async def accept_notice(engine: AsyncEngine, event_id: str, notice: Notice | None, *, window: timedelta) -> bool:
+    """Note the event and queue its notice, due when the window is over; False where either was there before."""
+    async with statements(engine) as connection:
+        return await accept_notice_within(connection, event_id, notice, window=window)
+
+
+async def accept_notice_within(
     connection: AsyncConnection, event_id: str, notice: Notice | None, *, window: timedelta
 ) -> bool:
-    """Claim the event and queue its notice, due when the window is over; False where either was there before."""
-    if not await claim(connection, inbox, NOTIFIER_LEDGER_CONSUMER, event_id):
+    """As `accept_notice`, in a transaction of the caller's."""
+    seen = first_seen(NOTIFIER_LEDGER_CONSUMER, event_id)
+    if notice is None:
+        await connection.execute(seen.select())
         return False
-    return notice is not None and await _queue_notice(connection, notice, window)
-
-
-async def _queue_notice(connection: AsyncConnection, notice: Notice, window: timedelta) -> bool:
-    statement = (
-        insert(messages)
-        .values(
-            account_id=notice.account_id,
-            cycle_id=notice.cycle_id,
-            kind=notice.kind,
-            cause=notice.cause,
-            figures=figures_adapter.dump_python(notice.figures, mode="json"),
-            occurred_at=notice.occurred_at,
-            due_at=func.now() + window,
-        )
-        .on_conflict_do_nothing()
+    columns = {
+        messages.c.account_id: notice.account_id,
+        messages.c.cycle_id: notice.cycle_id,
+        messages.c.kind: notice.kind,
+        messages.c.cause: notice.cause,
+        messages.c.figures: figures_adapter.dump_python(notice.figures, mode="json"),
+        messages.c.occurred_at: notice.occurred_at,
+    }
+    values = select(*(literal(value, column.type) for column, value in columns.items()), func.now() + window).where(
+        exists(seen.select())
     )
-    return (await connection.execute(statement)).rowcount == 1
+    queueing = insert(messages).from_select([*columns, messages.c.due_at], values).on_conflict_do_nothing()
+    return (await connection.execute(queueing)).rowcount == 1

@@ -4,8 +4,9 @@ from typing import Final
 
 from chassis.inbox import dead_letters_table, inbox_table
 from pydantic import TypeAdapter
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CTE, BigInteger, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.notices import Figures
 
@@ -57,3 +58,14 @@ messages = Table(
 )
 """One row per notice. What counts attempts is the same in all rows of a mail."""
 figures_adapter: TypeAdapter[Figures] = TypeAdapter(Figures)
+
+
+def statements(engine: AsyncEngine) -> AsyncConnection:
+    """A connection on which every statement commits itself: no lock is held over a round trip."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+
+def first_seen(consumer: str, message_id: str) -> CTE:
+    """Notes the message as handled; one row where it was not before."""
+    noting = insert(inbox).values(consumer=consumer, message_id=message_id).on_conflict_do_nothing()
+    return noting.returning(inbox.c.message_id).cte("first_seen")
