@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nats
@@ -63,9 +63,12 @@ class ScriptedLedger:
         self.reserves: list[ReserveTokens] = []
         self.usage: list[CloudEvent[UsageRecorded]] = []
         self.ready = True
+        self.ahead = timedelta(0)
+        """Of every other clock."""
 
     def reset(self) -> None:
         self.decide = grant
+        self.ahead = timedelta(0)
         self.reserves.clear()
         self.usage.clear()
 
@@ -84,7 +87,9 @@ class ScriptedLedger:
             await message.respond(_ANSWER.dump_json(answer))
 
     async def _ready(self, message: Msg) -> None:
-        await message.respond(json.dumps({"ready": self.ready, "error": None if self.ready else "postgres"}).encode())
+        time = (datetime.now(UTC) + self.ahead).isoformat()
+        answer = {"ready": self.ready, "error": None if self.ready else "postgres", "time": time}
+        await message.respond(json.dumps(answer).encode())
 
     async def _usage(self, message: Msg) -> None:
         self.usage.append(event_adapter(UsageRecorded).validate_json(message.data))

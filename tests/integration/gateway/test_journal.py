@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -262,3 +263,60 @@ def journal_ids(journal: Path) -> list[str]:
 
 def journal_lines(journal: Path) -> list[str]:
     return [line for path in sorted(journal.glob("*.jsonl")) for line in path.read_text().splitlines()]
+
+
+async def test_a_stream_created_anew_is_known_though_others_have_written_more_to_it(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    await recreate_usage_stream(nats_url)
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url) as gateway:
+        before = [request_id(await ask(gateway.port, chat())) for _ in range(3)]
+
+        async def stored(ids: list[str]) -> bool:
+            return set(ids) <= set(await stored_ids(nats_url))
+
+        await eventually(lambda: stored(before))
+        await recreate_usage_stream(nats_url)
+        client = await nats.connect(nats_url, connect_timeout=5)
+        for number in range(10):
+            other = json.dumps({"data": {"reservation_id": f"another-gateway-{number}"}}).encode()
+            await client.jetstream().publish("solaris.usage.recorded.other", other)
+        await client.close()
+        after = request_id(await ask(gateway.port, chat()))
+        await eventually(lambda: stored([*before, after]))
+
+
+async def test_without_a_stream_for_usage_a_gateway_is_not_ready(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    await recreate_usage_stream(nats_url)
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url) as gateway:
+        client = await nats.connect(nats_url, connect_timeout=5)
+        await client.jetstream().delete_stream(USAGE_STREAM)
+
+        async def told() -> bool:
+            ready = await ask(gateway.port, path="/health/ready", method="GET")
+            return ready.status == 503 and "usage" in ready.json["failing"]
+
+        await eventually(told)
+        await provision(client.jetstream(), STREAMS, ())
+        await client.close()
+        await gateway.wait_until_ready()
+
+
+async def test_the_journal_s_keeper_outlives_any_error_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal", keep_seconds=3600, keep_bytes=10**9)
+    journal.open()
+    real = os.fdatasync
+
+    def defect(file: int) -> None:
+        raise RuntimeError("no OSError")
+
+    monkeypatch.setattr("gateway.journal.journal.os.fdatasync", defect)
+    journal.append(b"{}")
+    await eventually(lambda: journal.failure is not None and "no OSError" in journal.failure)
+    monkeypatch.setattr("gateway.journal.journal.os.fdatasync", real)
+    await eventually(lambda: journal.failure is None)
+    await journal.close()

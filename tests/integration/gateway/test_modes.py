@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nats
@@ -11,6 +13,7 @@ import pytest
 import pytest_asyncio
 from contracts import subjects
 from contracts.errors import RefusalCode
+from contracts.reservations import ReserveAnswer, ReserveTokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from nats.aio.msg import Msg
 
@@ -189,3 +192,27 @@ async def test_a_ledger_that_does_not_answer_delays_a_call_and_fails_none(
     assert {reply.status for reply in replies} == {200}
     assert len(frozen) > 0
     assert len(ledger.reserves) == 40
+
+
+async def test_a_clock_behind_the_ledger_s_is_told_and_refuses_no_call(
+    gateway: GatewayProcess, ledger: ScriptedLedger
+) -> None:
+    """Behind by more than a reserve's deadline, which the ledger judges by its own clock."""
+    ledger.ahead = timedelta(seconds=4)
+
+    def late(command: ReserveTokens) -> ReserveAnswer | None:
+        if command.deadline < datetime.now(UTC) + ledger.ahead:
+            return refuse(RefusalCode.LATE)(command)
+        return grant(command)
+
+    ledger.decide = late
+    try:
+        assert [(await ask(gateway.port, chat())).status for _ in range(3)] == [200, 200, 200]
+        ready = await ask(gateway.port, path="/health/ready", method="GET")
+        assert ready.status == 503
+        assert "clock" in ready.json["failing"]["ledger"]
+        scraped = (await ask(gateway.port, path="/metrics", method="GET")).body.decode()
+        assert re.search(r"^solaris_gateway_clock_skew_seconds -[34]\.", scraped, re.MULTILINE)
+    finally:
+        ledger.ahead = timedelta(0)
+        await gateway.wait_until_ready()

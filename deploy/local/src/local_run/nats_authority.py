@@ -61,6 +61,8 @@ USERS: Final = (
             f"{subjects.RESERVE_PREFIX}.*",
             f"{subjects.RESERVE_AGAIN_PREFIX}.*",
             subjects.READ_READY,
+            # Whether the stream of usage is still the one that it was.
+            f"$JS.API.STREAM.INFO.{subjects.USAGE_STREAM}",
         ),
         subscribe=(_inbox("gateway"),),
     ),

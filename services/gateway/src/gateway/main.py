@@ -156,6 +156,7 @@ async def _metering(settings: GatewaySettings) -> AsyncIterator[Metering]:
         deadline_seconds=settings.reserve_deadline_seconds,
         attempt_seconds=settings.reserve_attempt_seconds,
     )
+    metrics.CLOCK_SKEW.set_function(lambda: reserver.skew_seconds)
     async with _background(drainer.run):
         yield Metering(journal=journal, drainer=drainer, reserver=reserver)
         if not await drainer.drain(DRAIN_SECONDS):
@@ -192,7 +193,10 @@ def _checks(metering: Metering | None) -> dict[str, Check]:
     async def journal() -> str | None:
         return metering.journal.failure
 
-    return {"ledger": metering.reserver.why_not_ready, "journal": journal}
+    async def usage() -> str | None:
+        return metering.drainer.failure
+
+    return {"ledger": metering.reserver.why_not_ready, "journal": journal, "usage": usage}
 
 
 def _authorization(settings: GatewaySettings) -> bytes | None:

@@ -15,6 +15,9 @@ ENDED: Final = Counter(
 REFUSED: Final = Counter("solaris_gateway_refused", "Calls that were answered without being forwarded", ["code"])
 UNMETERED: Final = Counter("solaris_gateway_unmetered", "Calls forwarded without being recorded", ["reason"])
 OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being served")
+CLOCK_SKEW: Final = Gauge(
+    "solaris_gateway_clock_skew_seconds", "By how much our clock is ahead of the ledger's, as far as that was heard"
+)
 OPEN_STREAMS: Final = Gauge("solaris_gateway_open_streams", "Answers that are being streamed")
 RESERVE_SECONDS: Final = Histogram(
     "solaris_gateway_reserve_seconds", "From asking for a hold to its answer", buckets=_FAST_SECONDS

@@ -111,10 +111,10 @@ class Journal:
         self._fail(error)
         self._put_aside(line)
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         if self.failure is None:
-            log.error("journal_failed", error=str(error))
-        self.failure = error.strerror or str(error)
+            log.error("journal_failed", error=repr(error))
+        self.failure = (error.strerror if isinstance(error, OSError) else None) or repr(error)
 
     def _put_aside(self, line: bytes) -> None:
         if len(self._unwritten) >= MAX_UNWRITTEN:
@@ -139,8 +139,9 @@ class Journal:
                 if time.monotonic() - cleaned_at > CLEANING_SECONDS:
                     cleaned_at = time.monotonic()
                     await asyncio.to_thread(self._delete_old)
-            except OSError as error:
-                log.warning("journal_not_kept", error=str(error))
+            except Exception as error:  # whatever it is, the journal is synced and rotated again
+                self._torn = True
+                self._fail(error)
             await asyncio.sleep(SYNC_INTERVAL_SECONDS)
 
     async def _make_durable(self) -> None:

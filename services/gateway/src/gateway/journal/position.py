@@ -12,13 +12,15 @@ log = structlog.get_logger()
 
 
 class Position(msgspec.Struct):
-    """`published`: all before it is in JetStream, the last of it as `sequence`. `resend` walks up to `resend_until`
-    when a stream was lost and everything kept is published anew."""
+    """`published`: all before it is in JetStream, the last of it as `sequence` of the stream that was created at
+    `stream_created`. `resend` walks up to `resend_until` when a stream was lost and everything kept is published anew.
+    """
 
     published: Cursor = BEGINNING
     sequence: int = 0
     resend: Cursor | None = None
     resend_until: Cursor | None = None
+    stream_created: str | None = None
 
 
 class PositionFile:

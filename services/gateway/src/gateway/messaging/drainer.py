@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 import structlog
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from chassis.jetstream import PUBLISH_TIMEOUT_SECONDS, Message, PublishRejectedError, publish_in_order
 from contracts.accounts import subject_token
 from contracts.events import USAGE_RECORDED
-from contracts.subjects import event_subject
+from contracts.subjects import USAGE_STREAM, event_subject
 from nats.errors import Error
 
 from gateway import metrics
@@ -27,6 +27,7 @@ BATCH_INTERVAL_SECONDS: Final = 0.2
 Behind a full batch the next follows at once: usage is never held back more slowly than it is made.
 """
 SAVE_INTERVAL_SECONDS: Final = 0.2
+IDENTIFY_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -40,7 +41,20 @@ class _Head(msgspec.Struct):
     subject: str
 
 
+class _StreamInfo(msgspec.Struct):
+    """What is needed of JetStream's answer: an error has no `created`."""
+
+    created: str | None = None
+
+
+class StreamMissingError(Exception):
+    """The stream of usage does not exist: the ledger makes it."""
+
+
 _decode_head = msgspec.json.Decoder(_Head).decode
+_decode_info = msgspec.json.Decoder(_StreamInfo).decode
+_FAILURES: Final = (Error, TimeoutError, OSError, msgspec.MsgspecError, PublishRejectedError, StreamMissingError)
+_STREAM_INFO: Final = f"$JS.API.STREAM.INFO.{USAGE_STREAM}"
 
 
 class Drainer:
@@ -53,6 +67,9 @@ class Drainer:
         self._position = position_file.load()
         self._saved_at = 0.0
         self._unsaved = False
+        self._identified_at = float("-inf")
+        self.failure: str | None = None
+        """What keeps usage from being published; None while all is well."""
         journal.released_before = min(self._position.published, self._position.resend or self._position.published)
 
     def backlog_bytes(self) -> int:
@@ -66,12 +83,14 @@ class Drainer:
             started = time.monotonic()
             try:
                 due_seconds = await self._publish_some()
-            except (Error, TimeoutError, OSError, PublishRejectedError) as error:
+            except _FAILURES as error:
+                self.failure = f"usage is not published: {type(error).__name__}"
                 log.warning("usage_not_published", error=repr(error))
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
                 continue
             pause = _FIRST_PAUSE_SECONDS
+            self.failure = None
             if due_seconds is None:
                 await self._wait_for_work()
             else:
@@ -96,6 +115,8 @@ class Drainer:
         """
         if not self._client.is_connected:
             return None
+        if time.monotonic() - self._identified_at > IDENTIFY_SECONDS:
+            await self._identify_stream()
         lines, end = self._journal.segments.read(self._position.published, MAX_BATCH)
         if lines:
             await self._publish_new(lines, end)
@@ -115,12 +136,32 @@ class Drainer:
         if messages:
             sequence = await publish_in_order(self._client, messages)
             if sequence < position.sequence:
+                # The same stream, but without its end: it was restored from a copy.
                 log.warning("usage_stream_lost", sequence=sequence, expected_above=position.sequence)
                 position.resend, position.resend_until = BEGINNING, start
             position.sequence = sequence
             metrics.PUBLISHED.inc(len(messages))
         position.published = end
         self._unsaved = True
+
+    async def _identify_stream(self) -> None:
+        """Notice a stream that was created anew: with others writing to it, its sequences tell nothing.
+
+        Raises:
+            StreamMissingError: there is none.
+        """
+        position = self._position
+        answer = await self._client.request(_STREAM_INFO, b"", seconds=PUBLISH_TIMEOUT_SECONDS)
+        created = _decode_info(answer).created
+        if created is None:
+            raise StreamMissingError(USAGE_STREAM)
+        if position.stream_created not in (None, created):
+            log.warning("usage_stream_created_anew", created=created, known=position.stream_created)
+            position.resend, position.resend_until, position.sequence = BEGINNING, position.published, 0
+        if position.stream_created != created:
+            position.stream_created = created
+            self._unsaved = True
+        self._identified_at = time.monotonic()
 
     async def _publish_again(self) -> bool:
         position = self._position

@@ -1,6 +1,7 @@
 """Asks the ledger for holds, again with the same id until an answer or the deadline comes."""
 
 import asyncio
+import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 log = structlog.get_logger()
 
 READY_SECONDS: Final = 1.0
+MAX_SKEW: Final = timedelta(seconds=1)
 AGAIN_SECONDS: Final = 0.3
 """A ledger that has not answered by then may be frozen: all of them are asked."""
 _FIRST_PAUSE_SECONDS: Final = 0.05
@@ -54,10 +56,16 @@ class Reserver:
         self._client = client
         self._deadline_seconds = deadline_seconds
         self._attempt_seconds = attempt_seconds
+        self._skew = timedelta(0)
+
+    @property
+    def skew_seconds(self) -> float:
+        """By how much our clock is ahead of the ledger's, as far as that was heard."""
+        return self._skew.total_seconds()
 
     def deadline(self) -> datetime:
-        """The deadline of a reserve that starts now."""
-        return datetime.now(UTC) + timedelta(seconds=self._deadline_seconds)
+        """The deadline of a reserve that starts now, by the clock of the ledger, which judges it."""
+        return datetime.now(UTC) - self._skew + timedelta(seconds=self._deadline_seconds)
 
     async def reserve(self, command: ReserveTokens, *, patient: bool) -> Reservation:
         """The answer to one reserve; while disconnected nothing is sent.
@@ -97,6 +105,10 @@ class Reserver:
                 if answer.refused is not None and answer.refused.code not in _UNAVAILABLE:
                     return Reservation(answer.refused, doubtful)
                 reason = answer.refused.code if answer.refused is not None else "empty answer"
+                if reason is RefusalCode.LATE and await self._hear_skew():
+                    command = dataclasses.replace(command, deadline=self.deadline())
+                    payload = _encode(command)
+                    continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
             await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
@@ -109,9 +121,33 @@ class Reserver:
         if not self._client.is_connected:
             return "not connected to NATS"
         try:
-            answer = _decode_ready(await self._client.request(subjects.READ_READY, b"", seconds=READY_SECONDS))
+            answer = await self._ask_ready()
         except NoRespondersError:
             return "no ledger is listening"
         except (Error, TimeoutError, msgspec.MsgspecError) as error:
             return f"no answer from the ledger: {type(error).__name__}"
-        return None if answer.ready else answer.error or "the ledger is not ready"
+        if not answer.ready:
+            return answer.error or "the ledger is not ready"
+        if abs(self._skew) > MAX_SKEW:
+            return f"our clock is {self.skew_seconds:+.1f} s from the ledger's"
+        return None
+
+    async def _ask_ready(self) -> ReadyAnswer:
+        asked_at, started = datetime.now(UTC), time.monotonic()
+        answer = _decode_ready(await self._client.request(subjects.READ_READY, b"", seconds=READY_SECONDS))
+        if answer.time is not None:
+            halfway = asked_at + timedelta(seconds=(time.monotonic() - started) / 2)
+            skew = halfway - answer.time
+            if abs(skew) > MAX_SKEW and abs(self._skew) <= MAX_SKEW:
+                log.error("clock_skewed", seconds=skew.total_seconds())
+            self._skew = skew
+        return answer
+
+    async def _hear_skew(self) -> bool:
+        """Whether the ledger's clock was heard to be another than was thought."""
+        before = self._skew
+        try:
+            await self._ask_ready()
+        except (Error, TimeoutError, msgspec.MsgspecError):
+            return False
+        return abs(self._skew - before) > MAX_SKEW
