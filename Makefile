@@ -60,7 +60,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-.PHONY: balance credit revoke lots plan limit suspend activate block apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry seed
+.PHONY: balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry seed
 balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
 	@$(OPERATE) balance
 
@@ -87,6 +87,9 @@ activate: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: makes the account active a
 
 block: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
 	@$(OPERATE) block
+
+correct-cycle: $(STAMP) ## ACCOUNT=id REASON=text: puts back the cycle that runs, where a wrong clock started a later one
+	@$(OPERATE) correct-cycle
 
 apply-catalog: $(STAMP) ## [PLAN=name] [SHOW=1] [CUSTOM=1]: the catalog's limits for existing accounts; shows whom, then does it
 	@$(OPERATE) apply-catalog

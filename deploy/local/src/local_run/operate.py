@@ -35,6 +35,7 @@ VERBS: Final = {
     "suspend": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
     "activate": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
     "block": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
+    "correct-cycle": Verb(required=("ACCOUNT", "REASON")),
     "apply-catalog": Verb(optional=("PLAN", "REASON", "SHOW", "CUSTOM")),
     "find": Verb(required=("WHO",)),
     "export": Verb(required=("ACCOUNT",)),

@@ -9,11 +9,13 @@ from datetime import timedelta
 import asyncpg
 import nats
 import pytest
+from contracts.events import UsageRecorded
 from contracts.reads import ReadyAnswer
 from contracts.subjects import READ_READY
+from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
-from ledger.domain.commands import ReserveTokens
+from ledger.domain.commands import ExpireReservation, ReserveTokens, SettleUsage
 from ledger.operate.__main__ import run
 from ledger.operate.executing import open_executor
 from ledger.settings import LedgerSettings
@@ -289,3 +291,62 @@ async def test_after_a_rest_of_months_a_command_alone_is_of_now(own_ledger: str,
     assert (ran.code, ran.err) == (0, "")
     recorded = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = 'account-00001'"
     assert await damaged.fetchval(recorded) > told
+
+
+async def test_a_cycle_that_a_wrong_clock_started_is_put_back_with_all_that_was_used(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    operate = operate_on(own_ledger)
+    await operate("limit", account="early", new=1, tokens=10_000)
+    before = (await operate("balance", account="early")).json
+    now = await damaged.fetchval("SELECT clock_timestamp()")
+
+    def command(reservation_id: str, prompt: int) -> ReserveTokens:
+        return ReserveTokens(
+            account_id="early",
+            reservation_id=reservation_id,
+            model="m",
+            endpoint="e",
+            prompt_tokens=prompt,
+            maximum_output_tokens=0,
+            content_hash="h",
+        )
+
+    def settle(reservation_id: str, prompt: int) -> SettleUsage:
+        usage = UsageRecorded(
+            reservation_id=reservation_id,
+            model="m",
+            endpoint="e",
+            usage=TokenUsage(prompt_tokens=prompt),
+            usage_source=UsageSource.PROVIDER,
+            outcome=Outcome.COMPLETED,
+            status=200,
+            started_at=now,
+            duration_ms=1,
+        )
+        return SettleUsage(account_id="early", usage=usage, content_hash="h")
+
+    async with Executor(own_ledger, roomy_policy()) as executor:
+        executor.clock.observe(now)
+        for reservation_id in ("e-1", "e-2"):
+            await executor.submit(command(reservation_id, 1_000), Kind.RESERVE)
+        await executor.submit(settle("e-1", 1_000), Kind.USAGE)
+    async with Executor(own_ledger, roomy_policy()) as jumped:
+        jumped.clock.observe(now + timedelta(days=40))
+        await jumped.submit(ExpireReservation(account_id="early", reservation_id="e-2"), Kind.SWEEPER)
+        await jumped.submit(command("e-3", 300), Kind.RESERVE)
+        await jumped.submit(command("e-4", 20), Kind.RESERVE)
+        await jumped.submit(settle("e-3", 300), Kind.USAGE)
+        in_flight = await operate("correct-cycle", account="early", reason="too early")
+        in_flight.assert_refused(2)
+        await jumped.submit(settle("e-4", 20), Kind.USAGE)
+    state = "SELECT state -> 'cycle' ->> 'id' FROM ledger.accounts WHERE account_id = 'early'"
+    assert await damaged.fetchval(state) != before["cycle"]["id"]
+    ran = await operate("correct-cycle", account="early", reason="the clock was 40 days ahead")
+    assert (ran.code, ran.err) == (0, "")
+    assert (ran.json["cycle"], ran.json["monthly_used"]) == (before["cycle"], 2_320)
+    assert (ran.json["held"], ran.json["available"]) == (0, 10_000 - 2_320)
+    assert (await operate("balance", account="early")).json == ran.json
+    (await operate("correct-cycle", account="early", reason="again")).assert_refused(2)
+    (await operate("correct-cycle", account="nobody", reason="r")).assert_refused(1)
+    assert (await operate("verify")).code == 0

@@ -1,5 +1,6 @@
 """What a walk over the log notices without any database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -91,6 +92,13 @@ def test_a_sound_account_has_no_problem_and_its_sums_hold() -> None:
     assert list(sum_problems(walk.accounts["a"])) == []
     assert walk.accounts["a"].account.monthly_used == 25
     assert (walk.accounts["a"].version, walk.accounts["a"].position) == (3, 30)
+
+
+def test_a_share_that_is_not_owed_is_part_of_the_whole() -> None:
+    _, problems = _checked(_rows(OPENED, RESERVED, replace(_settled(25, 20), to_unowed=5)))
+    assert problems == []
+    _, problems = _checked(_rows(OPENED, RESERVED, replace(_settled(25, 20), to_unowed=4)))
+    assert len(problems) == 1
 
 
 def test_folding_alone_gives_the_same_account_and_the_same_sums_of_holds() -> None:

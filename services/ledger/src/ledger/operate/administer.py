@@ -7,12 +7,21 @@ from typing import Final
 
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
+from contracts.events import Actor
 from msgspec import Struct
 
 from ledger.application.content import content_hash
 from ledger.application.executor import Executor
 from ledger.application.submission import Idempotency, Kind
-from ledger.domain.commands import ChangeLimit, ChangePlan, ChangeStatus, Command, GrantCredits, RevokeCredits
+from ledger.domain.commands import (
+    ChangeLimit,
+    ChangePlan,
+    ChangeStatus,
+    Command,
+    CorrectCycle,
+    GrantCredits,
+    RevokeCredits,
+)
 from ledger.store.rows import AuditEntry
 
 ANSWER_SECONDS: Final = 10.0
@@ -67,6 +76,7 @@ def command_of(order: Order, command_id: str, reason_id: str) -> Command:
                 source="admin",
                 reference=order.key or reason_id,
                 reason_id=reason_id,
+                actor=Actor.OPERATOR,
             )
         case "revoke":
             assert order.lot_id is not None, "a revocation names the lot"
@@ -76,14 +86,32 @@ def command_of(order: Order, command_id: str, reason_id: str) -> Command:
                 tokens=_given(order.tokens),
                 reference=order.key or reason_id,
                 reason_id=reason_id,
+                actor=Actor.OPERATOR,
             )
         case "plan":
             assert order.plan is not None, "a plan order names the plan"
-            return ChangePlan(account_id=account_id, plan=order.plan)
+            return ChangePlan(account_id=account_id, plan=order.plan, reason_id=reason_id, actor=Actor.OPERATOR)
         case "limit":
-            return ChangeLimit(account_id=account_id, monthly_limit=_given(order.tokens), reason_id=reason_id)
+            return ChangeLimit(
+                account_id=account_id,
+                monthly_limit=_given(order.tokens),
+                reason_id=reason_id,
+                actor=Actor.OPERATOR,
+            )
+        case "correct-cycle":
+            return CorrectCycle(
+                account_id=account_id,
+                used_before=_given(order.tokens),
+                reason_id=reason_id,
+                actor=Actor.OPERATOR,
+            )
         case _:
-            return ChangeStatus(account_id=account_id, status=STATUS_OF[order.action], reason_id=reason_id)
+            return ChangeStatus(
+                account_id=account_id,
+                status=STATUS_OF[order.action],
+                reason_id=reason_id,
+                actor=Actor.OPERATOR,
+            )
 
 
 def operator() -> str:

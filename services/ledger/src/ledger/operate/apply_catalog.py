@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from chassis.ids import new_uuid7
 from contracts.errors import SolarisError
-from contracts.events import AccountOpened, LimitChanged, PlanChanged, RateLimits
+from contracts.events import AccountOpened, Actor, LimitChanged, PlanChanged, RateLimits
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from ledger.application.executor import BusyError, Executor
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.account import Account
 from ledger.domain.catalog import Catalog, Plan
-from ledger.domain.commands import ChangePlan, ChangeRateLimits, Command
+from ledger.domain.commands import ChangePlan
 from ledger.operate.administer import ANSWER_SECONDS, operator
 from ledger.store.log import last_type_of
 from ledger.store.read_path import open_accounts
@@ -98,11 +98,7 @@ async def apply_changes(
 
 
 async def _change(connection: asyncpg.Connection, account: Account, wanted: Plan, *, custom: bool) -> Change:
-    kept = (
-        not custom
-        and account.monthly_limit != wanted.monthly_tokens
-        and await last_type_of(connection, account.account_id, LIMITING) is LimitChanged
-    )
+    kept = not custom and account.monthly_limit != wanted.monthly_tokens and await _is_own_limit(connection, account)
     return Change(
         account_id=account.account_id,
         plan=account.plan,
@@ -112,6 +108,13 @@ async def _change(connection: asyncpg.Connection, account: Account, wanted: Plan
         new_rate_limits=wanted.rate_limits,
         limit_kept=kept,
     )
+
+
+async def _is_own_limit(connection: asyncpg.Connection, account: Account) -> bool:
+    """Whether somebody set the account's limit beside its plan's; a state of the first format does not know."""
+    if account.plan_tokens:
+        return account.monthly_limit != account.plan_tokens
+    return await last_type_of(connection, account.account_id, LIMITING) is LimitChanged
 
 
 async def _execute(executor: Executor, changes: Sequence[Change], reason: str, tally: Applied) -> list[Change]:
@@ -134,7 +137,13 @@ async def _execute_one(executor: Executor, change: Change, reason: str) -> str |
     content = content_hash((change.account_id, change.plan, change.new_monthly_limit, reason))
     try:
         await executor.submit(
-            _command(change),
+            ChangePlan(
+                account_id=change.account_id,
+                plan=change.plan,
+                reset_limit=not change.limit_kept,
+                reason_id=audit_id,
+                actor=Actor.OPERATOR,
+            ),
             Kind.ADMIN,
             deadline_seconds=ANSWER_SECONDS,
             idempotency=Idempotency(command_id=f"operator:{audit_id}", content_hash=content),
@@ -143,9 +152,3 @@ async def _execute_one(executor: Executor, change: Change, reason: str) -> str |
     except (SolarisError, BusyError) as error:
         return str(error) or type(error).__name__
     return None
-
-
-def _command(change: Change) -> Command:
-    if change.limit_kept:
-        return ChangeRateLimits(account_id=change.account_id, rate_limits=change.new_rate_limits)
-    return ChangePlan(account_id=change.account_id, plan=change.plan)

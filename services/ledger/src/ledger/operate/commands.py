@@ -130,6 +130,14 @@ def block(account: Account = None, reason: Reason = None, key: Key = None, new: 
     return _run(verbs_administer.status("block", account, reason, key, new))
 
 
+@app.command("correct-cycle")
+def correct_cycle(account: Account = None, reason: Reason = None) -> int | None:
+    """Puts back the cycle that runs, where a clock that was wrong started a later one."""
+    from ledger.operate import verbs_administer  # noqa: PLC0415
+
+    return _run(verbs_administer.correct_cycle(account, reason))
+
+
 @app.command("apply-catalog")
 def apply_catalog(plan: Plan = None, reason: Reason = None, show: Show = None, custom: Custom = None) -> int | None:
     """Gives existing accounts what the catalog says of their plan now: shows whom it changes, then does it."""

@@ -63,6 +63,7 @@ def sum_problems(folded: Folded) -> Iterator[str]:
     counted = {
         "monthly used": account.monthly_used,
         "debt": account.debt,
+        "unowed": account.unowed,
         "held": account.held,
         **{f"lot {lot.id}": lot.tokens for lot in account.lots},
         **{f"closed cycle {closed.id}": closed.remaining for closed in account.closed_cycles},

@@ -1,15 +1,14 @@
 """The verbs that change one account."""
 
-import asyncpg
 from contracts.errors import NotFoundError
 
 from ledger.domain.administering import find_plan
 from ledger.operate import database
 from ledger.operate.administer import Order, administer
 from ledger.operate.apply_catalog import Applied, apply_changes, find_changes
+from ledger.operate.cycle_correction import used_before
 from ledger.operate.executing import open_executor
 from ledger.operate.inputs import account_id_of, is_asked, key_of, lot_of, plan_of, reason_of, tokens_of
-from ledger.operate.lots import lots_of
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
 from ledger.store.read_path import is_account_open
@@ -67,6 +66,23 @@ async def status(action: str, account: str | None, reason: str | None, key: str 
     await _carry_out(order, opening=is_asked(new, "NEW"))
 
 
+async def correct_cycle(account: str | None, reason: str | None) -> None:
+    account_id, given = account_id_of(account), reason_of(reason)
+    settings, policy = load_settings()
+    connection = await database.connect(settings.database_url)
+    try:
+        if not await is_account_open(connection, account_id):
+            raise NotFoundError(f"no account {account_id}")
+        async with open_executor(settings, policy, connection) as executor:
+            now = executor.clock.now() or await connection.fetchval("SELECT clock_timestamp()")
+            used = await used_before(connection, account_id, now)
+            order = Order(action="correct-cycle", account_id=account_id, tokens=used, reason=given)
+            balance = await administer(executor, order)
+    finally:
+        connection.terminate()
+    write_line(balance)
+
+
 async def apply_catalog(plan_name: str | None, reason: str | None, show: str | None, custom: str | None) -> int:
     shows_only, customs = is_asked(show, "SHOW"), is_asked(custom, "CUSTOM")
     plan = plan_of(plan_name) if plan_name else None
@@ -99,18 +115,11 @@ async def _carry_out(order: Order, *, opening: bool) -> None:
         if not opening and not await is_account_open(connection, order.account_id):
             hint = "" if order.action == "revoke" else "; NEW=1 opens it"
             raise NotFoundError(f"no account {order.account_id}{hint}")
-        if order.lot_id is not None:
-            await _find_lot(connection, order.account_id, order.lot_id)
         async with open_executor(settings, policy, connection) as executor:
             balance = await administer(executor, order)
     finally:
         connection.terminate()
     write_line(balance)
-
-
-async def _find_lot(connection: asyncpg.Connection, account_id: str, lot_id: str) -> None:
-    if lot_id not in {lot.lot_id for lot in await lots_of(connection, account_id)}:
-        raise NotFoundError(f"account {account_id} has no lot {lot_id}; see lots")
 
 
 def _optional(reason: str | None) -> str:

@@ -115,12 +115,18 @@ def _wrong_sum(event: LedgerEvent) -> str | None:
     """A charge whose parts are not the whole."""
     match event:
         case UsageSettled():
-            charge = Charge(from_allowance=event.from_allowance, from_credits=event.from_credits, to_debt=event.to_debt)
+            charge = Charge(
+                from_allowance=event.from_allowance,
+                from_credits=event.from_credits,
+                to_debt=event.to_debt,
+                to_unowed=event.to_unowed,
+            )
         case ReservationExpired():
             charge = event.charge
         case _:
             return None
-    parts = charge.from_allowance + sum(part.tokens for part in charge.from_credits) + charge.to_debt
+    from_credits = sum(part.tokens for part in charge.from_credits)
+    parts = charge.from_allowance + from_credits + charge.to_debt + charge.to_unowed
     if parts == event.billable_tokens:
         return None
     return f"its charge sums to {parts}, but {event.billable_tokens} tokens are billable"

@@ -64,6 +64,7 @@ WHERE account_id = $1 AND version > $2 AND type = ANY ($3::text[]) ORDER BY vers
 _LAST_OF_TYPES: Final = """
 SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY ($2::text[]) ORDER BY version DESC LIMIT 1
 """
+_NEWEST_OF_ACCOUNT: Final = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = $1"
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
 _SAMPLE: Final = """
@@ -222,6 +223,14 @@ async def facts_until(
     ):
         yield rows
         version = rows[-1][2]
+
+
+async def newest_time_of(connection: asyncpg.Connection, account_id: str) -> datetime:
+    """The latest time that stands with any of an account's events, which a wrong clock may have told."""
+    newest: datetime | None = await connection.fetchval(
+        _NEWEST_OF_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS
+    )
+    return newest or EPOCH
 
 
 async def facts_of_types(
