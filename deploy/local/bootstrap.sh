@@ -17,7 +17,7 @@ find_python() {
         fi
     done
     for minor in 15 14 13 12; do
-        for found in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python3; do
+        for found in "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3."$minor".*/bin/python3; do
             if [ -x "$found" ] && suits "$found"; then
                 echo "$found"
                 return
@@ -27,6 +27,11 @@ find_python() {
     echo "Solaris needs Python 3.12 or newer, and this machine has none on PATH or in pyenv" >&2
     exit 1
 }
+
+# Where no home can be written to (a service's user, a container's), downloads are kept here.
+if ! { mkdir -p "${XDG_CACHE_HOME:-${HOME:-}/.cache}/uv" && [ -w "${XDG_CACHE_HOME:-${HOME:-}/.cache}/uv" ]; } 2>/dev/null; then
+    export UV_CACHE_DIR="${UV_CACHE_DIR:-$PWD/.uv/cache}" PIP_NO_CACHE_DIR=1
+fi
 
 python=$(find_python)
 # The program itself, not a shim whose answer depends on the folder.

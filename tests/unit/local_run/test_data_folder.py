@@ -1,9 +1,12 @@
 """The data folder: one supervisor, private files, nothing lost."""
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from local_run import postgres
 from local_run.data_folder import DataFolder, DataFolderError
 from local_run.log_file import LogFile
 
@@ -39,10 +42,29 @@ def test_a_new_versions_secret_is_added_to_those_that_stand(folder: DataFolder) 
     assert second.keys() == first.keys()
 
 
-def test_a_damaged_file_is_named(folder: DataFolder) -> None:
-    (folder.path / "ports.json").write_text("{")
-    with pytest.raises(DataFolderError, match=r"cannot read .*ports\.json"):
+@pytest.mark.parametrize("content", ["{", "[]", '{"gateway": "http"}', '{"gateway": 0}', '{"gateway": [1]}', "\0"])
+def test_a_damaged_file_is_named(folder: DataFolder, content: str) -> None:
+    (folder.path / "ports.json").write_text(content)
+    with pytest.raises(DataFolderError, match=r"^cannot read .*ports\.json: "):
         folder.load_ports()
+    (folder.path / "processes.json").write_text(content)
+    with pytest.raises(DataFolderError, match=r"^cannot read .*processes\.json: "):
+        folder.load_processes()
+
+
+def test_a_disk_without_room_for_a_new_folder_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=30 * 2**20))
+    with pytest.raises(DataFolderError, match="has 30 MB left, and a new data folder needs 128; make room"):
+        DataFolder(tmp_path / "data").create()
+    (tmp_path / "data" / "secrets.json").write_text("{}")
+    DataFolder(tmp_path / "data").create()  # what is there already is tried
+
+
+def test_the_line_that_says_why_initdb_failed_is_told() -> None:
+    output = "creating directory … ok\ninitdb: error: could not write: No space left on device\ninitdb: removing data\n"
+    assert postgres._reason(output) == "initdb: error: could not write: No space left on device"
 
 
 def test_operator_rights_end_with_the_supervisor(folder: DataFolder) -> None:

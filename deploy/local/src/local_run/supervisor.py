@@ -49,7 +49,10 @@ async def _run() -> int:
     check_host(settings.host)
     folder = DataFolder(settings.data_dir)
     folder.create()
-    lock = folder.lock()
+    try:
+        lock = folder.lock()
+    except OSError as error:
+        raise DataFolderError(f"cannot use the data folder {folder.path}: {error.strerror}") from error
     try:
         end_leftovers(folder.load_processes())  # before ports are chosen: they may still hold them
         with PortClaims(settings.host) as claims:
@@ -130,7 +133,7 @@ def _failure(starting: "asyncio.Task[None]") -> str | None:
 
 
 def _system_reason(error: OSError) -> str:
-    return f"{error.filename or 'the system'}: {error.strerror or error}"
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 
 async def _stop(stack: Stack, stop: "asyncio.Queue[None]") -> None:
