@@ -13,7 +13,7 @@ from ledger.operate import partition, repair, survey
 from ledger.operate.differences import Projection
 from ledger.operate.executing import open_executor
 from ledger.operate.replay import Replayed, replay
-from ledger.operate.verify import Verified, verify
+from ledger.operate.verify import Broken, Verified, verify
 from ledger.settings import LedgerSettings
 from ledger.store import log
 from ledger.store.projections import connect_for_repair, lock_account
@@ -284,3 +284,40 @@ async def test_the_command_prints_figures_and_exits_1_on_a_difference(
         }
     ]
     assert (await operate("replay")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("TRUNCATE ledger.lots", "has no record"),
+        ("UPDATE ledger.lots SET record = '{}'", "can't be decoded"),
+        (
+            "UPDATE ledger.lots SET record = replace(record::text, '\"granted\":700', '\"granted\":7000')::json",
+            "granted",
+        ),
+    ],
+)
+async def test_a_lot_that_is_not_what_was_granted_is_told_and_repaired(
+    own_ledger: str, damaged: asyncpg.Connection, damage: str, told: str
+) -> None:
+    """Else more could be taken back than was ever given, or nothing of what was."""
+    operate = operate_on(own_ledger)
+    await operate("credit", account=ACCOUNT, tokens=700, reason="r", key="gift")
+    lots = "SELECT account_id, lot_id, record::text FROM ledger.lots ORDER BY 1, 2"
+    before = await damaged.fetch(lots)
+    assert isinstance(await verify(own_ledger), Verified)
+    await damaged.execute(damage)
+    broken = await verify(own_ledger)
+    assert isinstance(broken, Broken)
+    assert (broken.account_id, told in broken.reason) == (ACCOUNT, True)
+    result = await _replayed(own_ledger)
+    assert (result.difference_count, result.repaired) == (1, 1)
+    assert await damaged.fetch(lots) == before
+    assert isinstance(await verify(own_ledger), Verified)
+
+
+async def test_a_lot_without_a_grant_is_told_and_left(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    await damaged.execute("INSERT INTO ledger.lots VALUES ($1, 'forged', '{}'), ('ghost', 'forged', '{}')", ACCOUNT)
+    result = await _replayed(own_ledger)
+    assert {(each.account_id, each.repaired) for each in result.differences} == {(ACCOUNT, False), ("ghost", False)}
+    assert await damaged.fetchval("SELECT count(*) FROM ledger.lots") == 2

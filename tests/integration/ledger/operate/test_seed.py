@@ -64,3 +64,12 @@ async def test_a_plan_that_the_catalog_lacks_falls_back_to_the_default(operate: 
     ran = await operate("seed", environment={"SOLARIS_CATALOG": str(catalog)})
     assert (ran.code, ran.err) == (0, "")
     assert (await operate("balance", account="demo-elisa")).json["plan"] == "basic"
+
+
+async def test_a_grant_of_the_demo_can_be_taken_back(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    operate = operate_on(own_ledger)
+    await operate("seed")
+    lot = await damaged.fetchrow("SELECT account_id, lot_id FROM ledger.lots LIMIT 1")
+    assert lot is not None
+    ran = await operate("revoke", account=lot["account_id"], lot=lot["lot_id"], tokens=1, reason="r")
+    assert ran.code == 0, ran

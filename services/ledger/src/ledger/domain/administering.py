@@ -214,7 +214,7 @@ def decide_cycle_correction(draft: Draft, command: CorrectCycle, policy: Policy)
         raise InvalidError("what was used is zero or more")
     if account.all_open_holds:
         raise InvalidError(
-            f"{account.all_open_holds} calls of account {account.account_id} are in flight; suspend it, and correct it "
+            f"account {account.account_id} has calls in flight ({account.all_open_holds}); suspend it, and correct it "
             f"when they have ended"
         )
     cycle = cycle_at(draft.now, account.anchor_day, account.time_zone)

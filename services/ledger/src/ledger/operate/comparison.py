@@ -1,13 +1,14 @@
 """Compares folded accounts with the rows that the live path keeps; no I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.holds import Hold, HoldState
+from ledger.domain.lots import LotRecord
 from ledger.operate.folding import Folded
-from ledger.store.codec import GENESIS, decode_account, decode_hold, encode, format_of
+from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, encode, format_of
 from ledger.store.projections import AccountRow, HoldRow
 
 
@@ -28,6 +29,22 @@ def account_difference(folded: Folded, row: AccountRow | None) -> str | None:
     if difference is None and not _is_earlier(row.state) and row.due_at != folded.account.due_at:
         return "the due time is not the state's"
     return difference
+
+
+def lots_difference(lots: Mapping[str, LotRecord], rows: Mapping[str, str]) -> str | None:
+    """What distinguishes the stored records of an account's lots from the fold, None if nothing does."""
+    for lot_id, lot in lots.items():
+        if lot_id not in rows:
+            return f"lot {lot_id} has no record"
+        try:
+            decoded = decode_lot(rows[lot_id])
+        except Exception as error:  # whatever stands there is told, and ends nothing
+            return f"the record of lot {lot_id} can't be decoded: {error}"
+        fields = [name for name in LotRecord.__struct_fields__ if getattr(decoded, name) != getattr(lot, name)]
+        if fields:
+            return f"lot {lot_id} differs from the fold in {', '.join(fields)}"
+    surplus = sorted(rows.keys() - lots.keys())
+    return f"lot {surplus[0]} stands in no event" if surplus else None
 
 
 def is_tail_missing(folded: Folded, row: AccountRow | None) -> bool:

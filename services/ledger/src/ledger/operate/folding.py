@@ -6,11 +6,20 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from contracts.events import LedgerEvent, ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
+from contracts.events import (
+    CreditsGranted,
+    CreditsRevoked,
+    LedgerEvent,
+    ReservationExpired,
+    ReservationReleased,
+    TokensReserved,
+    UsageSettled,
+)
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
+from ledger.domain.lots import LotRecord, evolve_lot
 from ledger.operate.history import FINAL
 from ledger.store.codec import GENESIS, encode
 from ledger.store.log import EPOCH
@@ -38,6 +47,7 @@ class Folded:
         "account",
         "final_hold",
         "head",
+        "lots",
         "position",
         "sound",
         "unfinished",
@@ -51,6 +61,7 @@ class Folded:
         self.position = 0
         self.sound = True
         self.unfinished: dict[str, Hold] = {}
+        self.lots: dict[str, LotRecord] = {}
         self.final_hold = final_hold
         self._count = 0
         self._records = 0
@@ -59,6 +70,8 @@ class Folded:
         """Apply one event; raises whatever a log that was tampered with can make the fold raise."""
         self.account = evolve(self.account, event, at)
         if type(event) not in OF_RESERVATION:
+            if isinstance(event, CreditsGranted | CreditsRevoked):
+                self._fold_lot(event, at)
             return
         reservation_id: str = event.reservation_id  # type: ignore[union-attr]  # all of OF_RESERVATION have one
         hold = evolve_hold(self.unfinished.get(reservation_id), event, at)
@@ -71,6 +84,11 @@ class Folded:
         self._records += _sum_of(hold)
         if self.final_hold is not None:
             self.final_hold(hold)
+
+    def _fold_lot(self, event: CreditsGranted | CreditsRevoked, at: datetime) -> None:
+        lot = evolve_lot(self.lots.get(event.lot_id), event, at)
+        if lot is not None:  # once a lot that never was could be revoked
+            self.lots[event.lot_id] = lot
 
     def hold_sums(self) -> HoldSums:
         """Of all holds, the unfinished included."""

@@ -68,19 +68,21 @@ class History:
         return outcome
 
     def take(self) -> Changes:
-        """The rows decided since the last call; an account's and a hold's row is its newest."""
+        """The rows decided since the last call; an account's, a hold's and a lot's row is its newest."""
         taken, self._changes = self._changes, Changes()
         return taken
 
     def take_final(self) -> Changes:
-        """As `take`, but without accounts and open holds: what no later command can change."""
+        """As `take`, but without accounts, lots and open holds: what no later command can change."""
         taken = self.take()
         open_holds = {key: hold for key, hold in taken.holds.items() if hold.state not in FINAL}
         for key in open_holds:
             del taken.holds[key]
         self._changes.holds.update(open_holds)
         self._changes.accounts.update(taken.accounts)
+        self._changes.lots.update(taken.lots)
         taken.accounts = {}
+        taken.lots = {}
         return taken
 
     def _chained(self, account_id: str) -> ChainedAccount:
@@ -94,6 +96,7 @@ class History:
         kept.events.extend(changes.events)
         kept.accounts.update(changes.accounts)
         kept.holds.update(changes.holds)
+        kept.lots.update(changes.lots)
         kept.commands.update(changes.commands)
         kept.audit.extend(changes.audit)
         self._forget_final(changes.holds)

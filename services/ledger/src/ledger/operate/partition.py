@@ -14,7 +14,7 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.operate.closer_look import look_closer
-from ledger.operate.comparison import account_difference, is_tail_missing, sum_problems
+from ledger.operate.comparison import account_difference, is_tail_missing, lots_difference, sum_problems
 from ledger.operate.differences import Difference, Differences, Projection
 from ledger.operate.extent import Extent, Tally
 from ledger.operate.folding import Folded
@@ -32,7 +32,7 @@ from ledger.store.log import (
     folds_of_accounts,
     rows_of_accounts,
 )
-from ledger.store.projections import AccountRow, HoldSums, account_rows, hold_sums, prefer_scans
+from ledger.store.projections import AccountRow, HoldSums, account_rows, hold_sums, lot_records, prefer_scans
 
 NO_HOLDS: Final = HoldSums()
 
@@ -217,6 +217,28 @@ class _Partition:
         for account_id in unseen:
             if (difference := self._account_difference(folded[account_id], None)) is not None:
                 different[account_id] = difference
+        for account_id, difference in await self._different_lots(accounts, folded):
+            different.setdefault(account_id, difference)
+        return different
+
+    async def _different_lots(self, accounts: AccountRange, folded: dict[str, Folded]) -> list[tuple[str, str]]:
+        different: list[tuple[str, str]] = []
+        unseen = {account_id for account_id, each in folded.items() if each.lots}
+        async for account_id, records in lot_records(self._connection, accounts):
+            unseen.discard(account_id)
+            if (each := folded.get(account_id)) is None:
+                reason = f"{len(records)} lots of an account without events"
+                self._eventless(account_id, Projection.ACCOUNTS, reason)
+            elif each.sound and (difference := lots_difference(each.lots, records)) is not None:
+                different.append((account_id, difference))
+        different += [
+            (account_id, difference)
+            for account_id in sorted(unseen)
+            if folded[account_id].sound and (difference := lots_difference(folded[account_id].lots, {})) is not None
+        ]
+        for account_id, difference in different:
+            each = folded[account_id]
+            self._problems.add(Problem(each.position, account_id, each.version, difference))
         return different
 
     def _account_difference(self, folded: Folded, row: AccountRow | None) -> str | None:

@@ -8,16 +8,18 @@ from typing import Final
 import asyncpg
 
 from ledger.domain.holds import Hold
-from ledger.operate.comparison import account_difference, is_tail_missing
+from ledger.operate.comparison import account_difference, is_tail_missing, lots_difference
 from ledger.operate.differences import Difference, Differences, Projection
 from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 from ledger.store.projections import (
     AccountRow,
     connect_for_repair,
     load_account_row,
+    load_lot_records,
     lock_account,
     repair_account,
     repair_holds,
+    repair_lots,
 )
 
 ATTEMPTS: Final = 5
@@ -146,11 +148,17 @@ class Repairs:
         return found
 
     async def _repair_account(self, writer: asyncpg.Connection, rebuild: Rebuild, row: AccountRow) -> list[Difference]:
-        difference = account_difference(rebuild.folded, row)
-        if difference is None:
-            return []
-        await repair_account(writer, rebuild.folded.account, rebuild.folded.head)
-        return [_difference(rebuild, difference, Projection.ACCOUNTS, repaired=True)]
+        found: list[Difference] = []
+        if (difference := account_difference(rebuild.folded, row)) is not None:
+            await repair_account(writer, rebuild.folded.account, rebuild.folded.head)
+            found.append(_difference(rebuild, difference, Projection.ACCOUNTS, repaired=True))
+        lots = rebuild.folded.lots
+        records = await load_lot_records(writer, rebuild.account_id)
+        if (difference := lots_difference(lots, records)) is not None:
+            await repair_lots(writer, rebuild.account_id, list(lots.values()))
+            is_surplus = lots_difference(lots, {each: records[each] for each in records if each in lots}) is None
+            found.append(_difference(rebuild, difference, Projection.ACCOUNTS, repaired=not is_surplus))
+        return found
 
     async def _repair_holds(
         self, writer: asyncpg.Connection, rebuild: Rebuild, holds: Sequence[Hold]

@@ -9,7 +9,7 @@ SCHEMA = "ledger"
 
 
 async def copy_changes(connection: asyncpg.Connection, changes: Changes) -> None:
-    """Append events, then accounts and holds, of which none may exist; the caller has the transaction."""
+    """Append events, then holds, lots and accounts, of which none may exist; the caller has the transaction."""
     await connection.copy_records_to_table(
         "events",
         schema_name=SCHEMA,
@@ -27,6 +27,12 @@ async def copy_changes(connection: asyncpg.Connection, changes: Changes) -> None
             (*key, hold.state.value, hold.reserved_at, hold.expires_at, encode(hold).decode())
             for key, hold in changes.holds.items()
         ),
+    )
+    await connection.copy_records_to_table(
+        "lots",
+        schema_name=SCHEMA,
+        columns=("account_id", "lot_id", "record"),
+        records=((*key, encode(lot).decode()) for key, lot in changes.lots.items()),
     )
     await connection.copy_records_to_table(
         "accounts",

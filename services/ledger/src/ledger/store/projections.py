@@ -8,6 +8,7 @@ import asyncpg
 
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
+from ledger.domain.lots import LotRecord
 from ledger.store.codec import encode
 from ledger.store.log import (
     CONNECT_TIMEOUT_SECONDS,
@@ -61,6 +62,17 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestam
 ON CONFLICT (account_id, reservation_id) DO UPDATE
 SET state = excluded.state, reserved_at = excluded.reserved_at, expires_at = excluded.expires_at,
     record = excluded.record
+"""
+
+
+_LOTS: Final = """
+SELECT account_id, lot_id, record FROM ledger.lots WHERE account_id >= $1 AND account_id < $2
+ORDER BY account_id, lot_id
+"""
+_LOTS_OF_ACCOUNT: Final = "SELECT lot_id, record FROM ledger.lots WHERE account_id = $1"
+_REPAIR_LOTS: Final = """
+INSERT INTO ledger.lots (account_id, lot_id, record) SELECT $1, * FROM unnest($2::text[], $3::json[])
+ON CONFLICT (account_id, lot_id) DO UPDATE SET record = excluded.record
 """
 
 
@@ -119,6 +131,37 @@ async def hold_sums(connection: asyncpg.Connection, accounts: AccountRange) -> A
     """The sums of every account of a range that has holds, added up by the database; the caller has the transaction."""
     async for account_id, count, records, odd in _stream(connection, _HOLD_SUMS, *accounts):
         yield account_id, HoldSums(count, int(records), odd)
+
+
+async def lot_records(
+    connection: asyncpg.Connection, accounts: AccountRange
+) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """The records of every account of a range that has lots, by their ids; the caller has the transaction."""
+    current, records = "", dict[str, str]()
+    async for account_id, lot_id, record in _stream(connection, _LOTS, *accounts):
+        if account_id != current and records:
+            yield current, records
+            records = {}
+        current = account_id
+        records[lot_id] = record
+    if records:
+        yield current, records
+
+
+async def load_lot_records(connection: asyncpg.Connection, account_id: str) -> dict[str, str]:
+    rows = await connection.fetch(_LOTS_OF_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return {row[0]: row[1] for row in rows}
+
+
+async def repair_lots(connection: asyncpg.Connection, account_id: str, lots: Sequence[LotRecord]) -> None:
+    """Write folded records over those of a locked account, or beside them."""
+    await connection.execute(
+        _REPAIR_LOTS,
+        account_id,
+        [lot.lot_id for lot in lots],
+        [encode(lot).decode() for lot in lots],
+        timeout=REPAIR_TIMEOUT_SECONDS,
+    )
 
 
 async def prefer_scans(connection: asyncpg.Connection) -> None:
