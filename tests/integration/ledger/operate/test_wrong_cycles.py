@@ -43,7 +43,9 @@ def _settle(reservation_id: str, tokens: int, at: datetime) -> SettleUsage:
     return SettleUsage(account_id="jumped", usage=usage, content_hash=usage_hash(usage))
 
 
-async def test_what_was_used_in_every_wrongly_started_cycle_counts(own_ledger: str, damaged: asyncpg.Connection) -> None:
+async def test_what_was_used_in_every_wrongly_started_cycle_counts(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
     """1,000 in this cycle; two cycles ahead of time 300, of which 100 by a call of before, and 20."""
     operate = operate_on(own_ledger)
     now = datetime.now(UTC) - timedelta(minutes=1)
