@@ -51,9 +51,17 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running_gateway(
-    data_dir: Path, nats_url: str, upstream_url: str, *, ready: bool = True, **settings: str
+    data_dir: Path,
+    nats_url: str,
+    upstream_url: str,
+    *,
+    ready: bool = True,
+    **settings: str,
 ) -> AsyncIterator[GatewayProcess]:
-    """A gateway for the length of the block; settings by their names without `SOLARIS_`, in lower case."""
+    """A gateway for the length of the block; settings by their names without `SOLARIS_`, in lower case.
+
+    `descriptors` is none of them, but the most that the process may have open.
+    """
     port = free_port()
     data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  a test may block for that
     log_path = data_dir / "gateway.log"
@@ -70,11 +78,12 @@ async def running_gateway(
         "SOLARIS_RESERVE_DEADLINE_SECONDS": "1.5",
         "SOLARIS_RESERVE_ATTEMPT_SECONDS": "0.4",
     }
+    command = [sys.executable, "-m", "gateway"]
+    if (descriptors := settings.pop("descriptors", None)) is not None:
+        command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
     environment |= {f"SOLARIS_{name.upper()}": value for name, value in settings.items()}
     with log_path.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", env=environment, stdout=log, stderr=log, cwd=data_dir
-        )
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, cwd=data_dir)
     gateway = GatewayProcess(process, port, data_dir, log_path)
     try:
         await eventually(lambda: _listens(port, process), message="listening gateway")

@@ -155,7 +155,8 @@ async def test_usage_of_an_outage_of_nats_is_published_when_it_is_back(
         replies = await asyncio.gather(*(ask(gateway.port, chat()) for _ in range(5)))
         ids |= {request_id(reply) for reply in replies}
         ready = await ask(gateway.port, path="/health/ready", method="GET")
-        assert (ready.status, list(ready.json["failing"])) == (503, ["ledger"])
+        assert ready.status == 503
+        assert "ledger" in ready.json["failing"]
         async with own_nats(tmp_path / "nats", port) as url:
 
             async def all_published() -> bool:

@@ -377,3 +377,28 @@ async def test_endless_headers_are_refused(gateway: GatewayProcess) -> None:
     reply = await asyncio.wait_for(connection.read_reply(), 5)
     connection.leave()
     assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+
+
+async def test_a_body_of_endless_lists_is_refused_while_health_is_answered(gateway: GatewayProcess) -> None:
+    lists = b",".join([b"[]"] * 6_000_000)
+    body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"x":[' + lists + b"]}"
+    refused = asyncio.create_task(ask(gateway.port, body, timeout_seconds=60))
+    while not refused.done():
+        assert (await ask(gateway.port, path="/health/live", method="GET")).status == 200
+    reply = await refused
+    assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+
+
+async def test_hundreds_of_silent_connections_leave_room_for_those_who_speak(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    """At a limit of 256 descriptors, three hundred that send nothing: health and calls are answered all the same."""
+    async with running_gateway(tmp_path / "few", nats_url, upstream.url, descriptors="256") as gateway:
+        silent = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(300)]
+        try:
+            for _ in range(5):
+                assert (await ask(gateway.port, path="/health/live", method="GET")).status == 200
+                assert (await ask(gateway.port, chat())).status == 200
+        finally:
+            for _, writer in silent:
+                writer.close()

@@ -22,6 +22,7 @@ from gateway.domain.model_families import Encoding
 from gateway.domain.notices import Presentation
 from gateway.http.app import GatewayApp
 from gateway.http.chat_route import ChatRoute
+from gateway.http.descriptors import raise_limit, share_out
 from gateway.http.server import serve
 from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
@@ -56,6 +57,9 @@ async def main() -> None:
 
 async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then finish open calls, interrupt what takes too long, and drain the journal."""
+    descriptors = raise_limit()
+    shares = share_out(descriptors, settings.max_open_calls)
+    log.info("descriptors", limit=descriptors, max_open_calls=shares.calls, max_connections=shares.connections)
     async with contextlib.AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(
             UpstreamClient(
@@ -73,14 +77,20 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
         maxima = ModelMaxima(upstream, upstream_headers)
         await stack.enter_async_context(_background(lambda: maxima.refresh_for_ever(settings.model_info_seconds)))
         keys = ServiceKeys(settings.keys)
-        chat = _chat_route(settings, keys, upstream, maxima, metering)
+        chat = _chat_route(settings, keys, upstream, maxima, metering, max_open_calls=shares.calls)
         app = GatewayApp(
             keys=keys,
             chat=chat,
             models=ModelLists(upstream, upstream_headers, cache_seconds=settings.models_cache_seconds),
             operations=Starlette(routes=health_routes(_checks(metering), instance=settings.instance)),
         )
-        async with serve(app, settings.host, settings.gateway_port, finish_seconds=settings.shutdown_seconds):
+        async with serve(
+            app,
+            settings.host,
+            settings.gateway_port,
+            finish_seconds=settings.shutdown_seconds,
+            max_connections=shares.connections,
+        ):
             settle_memory()
             log.info("gateway_ready", port=settings.gateway_port, enforcement=settings.enforcement.value)
             await stop.wait()
@@ -95,6 +105,8 @@ def _chat_route(
     upstream: UpstreamClient,
     maxima: ModelMaxima,
     metering: Metering | None,
+    *,
+    max_open_calls: int,
 ) -> ChatRoute:
     authorization = _authorization(settings)
     notice_key = _derived_key(settings.secret, "notices")
@@ -127,7 +139,7 @@ def _chat_route(
         notice_key=notice_key,
         default_locale=settings.locale,
         max_body_bytes=settings.max_body_bytes,
-        max_open_calls=settings.max_open_calls,
+        max_open_calls=max_open_calls,
         request_seconds=settings.call_seconds,
     )
 

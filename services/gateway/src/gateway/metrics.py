@@ -18,6 +18,10 @@ OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being se
 CLOCK_SKEW: Final = Gauge(
     "solaris_gateway_clock_skew_seconds", "By how much our clock is ahead of the ledger's, as far as that was heard"
 )
+CONNECTIONS: Final = Gauge("solaris_gateway_connections", "Connections of clients, idle ones included")
+EVICTED: Final = Counter(
+    "solaris_gateway_evicted_connections", "Connections without a request that were closed to make room"
+)
 OPEN_STREAMS: Final = Gauge("solaris_gateway_open_streams", "Answers that are being streamed")
 RESERVE_SECONDS: Final = Histogram(
     "solaris_gateway_reserve_seconds", "From asking for a hold to its answer", buckets=_FAST_SECONDS

@@ -19,6 +19,7 @@ from gateway.application.call import ENDPOINT, Call
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.headers import call_headers, request_headers
 from gateway.application.relay import Relay
+from gateway.domain.body_structure import check_structure
 from gateway.domain.chat_request import ChatRequest, parse_chat_request
 from gateway.domain.errors import InvalidRequestError
 from gateway.domain.estimate import prompt_of, with_margin
@@ -112,6 +113,8 @@ class ChatService:
         Raises:
             InvalidRequestError, MissingUserError: the request can't be served.
         """
+        for _ in check_structure(body):
+            await asyncio.sleep(0)
         request = parse_chat_request(body, refuse_unknown=self._rules.refuse_unknown_fields)
         metrics.count_unknown_fields(request.unknown_fields)
         caller = identify(headers, request.user, self._rules.pseudonym_key)

@@ -15,6 +15,7 @@ type Send = Callable[[Message], Awaitable[None]]
 
 CLIENT_CONNECTION: Final = "solaris.client_connection"
 """ASGI extension of our server: its `connection` is a `ClientConnection`."""
+BODY_SILENCE_SECONDS: Final = 20.0
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
 
 
@@ -71,7 +72,7 @@ class Exchange:
             raise BodyTooLargeError(limit_bytes)
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise InvalidRequestError("compressed bodies are not accepted")
-        message = await self._receive()
+        message = await self._receive_body()
         if message["type"] != "http.request":
             raise ClientLeftError
         body: bytes = message["body"]
@@ -80,7 +81,7 @@ class Exchange:
         parts = [body]
         size = len(body)
         while message.get("more_body"):
-            message = await self._receive()
+            message = await self._receive_body()
             if message["type"] != "http.request":
                 raise ClientLeftError
             size += len(message["body"])
@@ -88,6 +89,13 @@ class Exchange:
                 raise BodyTooLargeError(limit_bytes)
             parts.append(message["body"])
         return b"".join(parts)
+
+    async def _receive_body(self) -> Message:
+        try:
+            async with asyncio.timeout(BODY_SILENCE_SECONDS):
+                return await self._receive()
+        except TimeoutError:
+            raise InvalidRequestError(f"the body did not go on for {BODY_SILENCE_SECONDS:g} s") from None
 
     def stop_when_client_leaves(self, interruption: Interruption) -> None:
         """From now on, until `stay`."""

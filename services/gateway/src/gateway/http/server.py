@@ -14,11 +14,46 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
 from gateway.http.exchange import CLIENT_CONNECTION
+from gateway.metrics import CONNECTIONS, EVICTED
 
 KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0
 """After the last call was told to end: how long its client may take to read what was sent."""
+HEAD_SECONDS = 10.0
+"""From a connection's start, or a request's first byte, to the end of its head."""
 MAX_HEAD_BYTES = 64 * 1024
+
+
+class Connections:
+    """The connections that have no request, the longest waiting first: they go when there are too many.
+
+    A client that has sent no key yet must not keep others, nor a health check, from being heard.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+        self._idle: dict[GatewayProtocol, None] = {}
+        CONNECTIONS.set_function(lambda: self._open)
+
+    def opened(self, connection: "GatewayProtocol") -> None:
+        self._open += 1
+        self._idle[connection] = None
+        if self._open > self._most:
+            longest = next(iter(self._idle))
+            del self._idle[longest]
+            EVICTED.inc()
+            longest.transport.abort()
+
+    def busy(self, connection: "GatewayProtocol") -> None:
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: "GatewayProtocol") -> None:
+        self._idle[connection] = None
+
+    def closed(self, connection: "GatewayProtocol") -> None:
+        self._open -= 1
+        self._idle.pop(connection, None)
 
 
 class JoiningTransport:
@@ -91,21 +126,30 @@ class GatewayProtocol(HttpToolsProtocol):
     Gives each exchange its connection (`CycleConnection`), which spares a call the task that would wait for its end.
     """
 
+    clients: Connections
+    """Of the server; set on the class that it is given."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, JoiningTransport(transport))
         self._lost: asyncio.Future[None] = self.loop.create_future()
         self._in_head = False
         self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+        self.clients.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._head_timer.cancel()
+        self.clients.closed(self)
         if not self._lost.done():
             self._lost.set_result(None)
 
     def on_message_begin(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -116,10 +160,20 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._head_timer.cancel()
+        self.clients.busy(self)
         super().on_headers_complete()
         # The task that serves the cycle has not begun to run yet.
         connection = CycleConnection(self.cycle, self.flow, self.transport, self._lost)
         self.scope["extensions"] = {CLIENT_CONNECTION: {"connection": connection}}
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.clients.idle(self)
+
+    def _head_is_late(self) -> None:
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -136,18 +190,21 @@ class GatewayProtocol(HttpToolsProtocol):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: GatewayApp, host: str, port: int, *, finish_seconds: float) -> AsyncIterator[uvicorn.Server]:
+async def serve(
+    app: GatewayApp, host: str, port: int, *, finish_seconds: float, max_connections: int
+) -> AsyncIterator[uvicorn.Server]:
     """Serve while the block runs, then take no new connections and wait for the open calls.
 
     Raises:
         OSError: the port is taken.
     """
+    protocol = type("BoundedProtocol", (GatewayProtocol,), {"clients": Connections(max_connections)})
     asgi: Any = app  # Any: uvicorn's own names for the same ASGI types
     config = uvicorn.Config(
         asgi,
         host=host,
         port=port,
-        http=GatewayProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
