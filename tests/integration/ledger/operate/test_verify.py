@@ -220,6 +220,32 @@ async def test_a_hold_that_is_not_the_fold_is_told(own_ledger: str, damaged: asy
     assert reservation_id in result.reason
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("DELETE FROM ledger.lots WHERE account_id = $1", "no record"),
+        ("UPDATE ledger.lots SET record = 'null' WHERE account_id = $1", "decoded"),
+        (
+            "UPDATE ledger.lots SET record = replace(record::text, '\"revoked\":', '\"revoked\":1')::json"
+            " WHERE account_id = $1",
+            "revoked",
+        ),
+        (
+            "INSERT INTO ledger.lots SELECT account_id, 'forged', record FROM ledger.lots WHERE account_id = $1",
+            "forged",
+        ),
+    ],
+)
+async def test_a_lot_that_is_not_the_fold_is_told(
+    own_ledger: str, damaged: asyncpg.Connection, change: str, told: str
+) -> None:
+    await operate_on(own_ledger)("credit", account=ACCOUNT, tokens=5, reason="r")
+    await damaged.execute(change, ACCOUNT)
+    result = await _broken(own_ledger)
+    assert (result.account_id, result.problems) == (ACCOUNT, 1)
+    assert told in result.reason
+
+
 async def test_a_hold_without_an_event_is_told(own_ledger: str, damaged: asyncpg.Connection) -> None:
     await damaged.execute(
         "INSERT INTO ledger.holds SELECT account_id, 'forged', state, reserved_at, expires_at, record "
