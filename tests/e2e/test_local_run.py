@@ -170,6 +170,35 @@ def test_killing_make_stops_the_stack(new_stack: NewStack) -> None:
     eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
 
 
+@pytest.mark.parametrize("stage", ["postgres/data.unfinished", "postgres/data/postmaster.pid", "operator.json"])
+def test_a_stop_in_the_middle_of_the_first_start_leaves_nothing_and_the_next_start_goes_on(
+    new_stack: NewStack, stage: str
+) -> None:
+    stack = new_stack()
+    stack.launch()
+    eventually_blocking((stack.directory / stage).exists, 30)
+    assert stack.stop() < 10
+    assert stack.exit_code == 0
+    eventually_blocking(lambda: _processes_below(stack.directory) == [], 2, message="no process left")
+    assert "Traceback" not in stack.output()
+    stack.start()
+
+
+def test_a_supervisor_killed_over_frozen_children_is_followed_by_one_that_works(new_stack: NewStack) -> None:
+    stack = new_stack().start()
+    granted = stack.credit("ana", 1_234)
+    for pid in stack.processes().values():
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(stack.supervisor_pid, signal.SIGKILL)
+    stack.stop()
+    stack.start()  # what was frozen could not follow the supervisor
+    assert stack.balance("ana") == granted
+    for pid in stack.processes().values():
+        os.kill(pid, signal.SIGSTOP)
+    assert stack.stop() < 10  # nor can it stop when it is asked
+    eventually_blocking(lambda: _processes_below(stack.directory) == [], 2, message="no process left")
+
+
 def test_closing_the_terminal_stops_the_stack(new_stack: NewStack) -> None:
     stack = new_stack()
     ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in stack.ports.items()}

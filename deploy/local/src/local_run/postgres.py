@@ -136,8 +136,7 @@ class PostgresServer:
         except TimeoutError:
             raise PostgresError(f"initdb did not end within {INITDB_TIMEOUT_SECONDS:g} s") from None
         finally:
-            if child.returncode is None:
-                child.kill()
+            await process.kill_group(child)
         if child.returncode != 0:
             raise PostgresError(f"initdb failed: {_reason(output.decode(errors='replace'))}")
 
@@ -189,9 +188,14 @@ class PostgresServer:
         return pid if works_in == self.data_directory.resolve() else None
 
     def remove_stale_lock(self) -> None:
-        """Remove a dead server's lock file, whose pid another process may have by now; only without a leftover."""
+        """Remove a dead server's lock files, whose pid another process may have by now; only without a leftover.
+
+        A server that was killed and that nobody has reaped counts as running to Postgres, for as long as it stays so.
+        """
         if Path("/proc/self").exists() and self.leftover_pid() is None:
             (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+            for left in self.socket_directory().glob(".s.PGSQL.*"):
+                left.unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager

@@ -39,7 +39,8 @@ async def fetch(port: int, path: str, host: str = LOOPBACK) -> Answer:
     except TimeoutError:
         return Answer(0, "no answer")
     except OSError as error:
-        return Answer(0, error.strerror or "no connection")
+        refused = isinstance(error, ConnectionRefusedError)
+        return Answer(0, "not listening yet" if refused else error.strerror or "no connection")
     head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
     words = head.split(" ", 2)
     if len(words) < 2 or not words[1].isdigit():

@@ -80,6 +80,14 @@ def launch_command(program: Program) -> Sequence[str]:
     )
 
 
+async def kill_group(process: Process) -> None:
+    """End the program at once with all that it started, and return when it is gone; nothing if it has ended."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its session is its own, see `start`
+        await process.wait()
+
+
 async def stop(process: Process, program: Program, timeout_seconds: float) -> None:
     """Ask the program to end; kill it when it has not within the time."""
     if process.returncode is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -221,8 +222,7 @@ class Stack:
         except TimeoutError:
             raise StackError(f"the {program.name} did not end within {MIGRATION_TIMEOUT_SECONDS:g} s") from None
         finally:
-            if child.returncode is None:
-                child.kill()
+            await process.kill_group(child)
         lines = output.splitlines()
         # What a failure comes to stands in its last line, and is told once.
         reason = lines.pop().decode(errors="replace") if child.returncode != 0 and lines else "no output"
@@ -263,7 +263,7 @@ class Stack:
             for one in PORTS_OF.get(name, (name,)):
                 if not is_free(self.addresses.ports[one], host):
                     raise PortLostError(one, self.addresses.ports[one])
-        return None if answer.status == 200 else answer.body or "no answer"
+        return None if answer.status == 200 else _told(answer.body)
 
     def _log(self, service: str, line: bytes) -> None:
         if service not in self._logs:
@@ -303,3 +303,12 @@ async def _together(*works: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _told(body: str) -> str:
+    """What a service says of its readiness, in a person's words."""
+    try:
+        failing = json.loads(body)["failing"]
+        return "; ".join(f"{part}: {reason}" for part, reason in failing.items())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return body or "no answer"
