@@ -44,6 +44,9 @@ RELAY_ERRORS: Final = Counter("solaris_ledger_relay_errors_total", "Interruption
 REFUSED: Final = Counter("solaris_ledger_refused_total", "Reserves refused", ["code"])
 UNRESERVED: Final = Counter("solaris_ledger_unreserved_usage_total", "Settlements of calls without a hold")
 CORRECTIONS: Final = Counter("solaris_ledger_corrections_total", "Settlements that corrected an expired hold")
+UNKNOWN_PLAN: Final = Counter(
+    "solaris_ledger_unknown_plan_reserves_total", "Reserves of accounts whose plan is not in the catalog"
+)
 UNPRICED: Final = Counter("solaris_ledger_unpriced_usage_total", "Settlements of models without a price")
 WAITING_DEAD_LETTERS: Final = Gauge("solaris_ledger_waiting_dead_letters", "Dead letters not redelivered yet")
 STREAM_PENDING: Final = Gauge("solaris_ledger_usage_pending", "Usage in the stream that is not decided yet")

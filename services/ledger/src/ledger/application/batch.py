@@ -17,7 +17,7 @@ from ledger.domain.commands import ReserveTokens
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
-from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNRESERVED
+from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNRESERVED
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
@@ -79,6 +79,8 @@ def _decide_one(
     lot_key = (account_id, submission.lot_id or "")
     lot = state.lots.get(lot_key)
     decision = decide(chained.account, hold, submission.command, state.clock, policy, lot=lot)
+    if isinstance(command, ReserveTokens) and decision.account.plan not in policy.catalog.plans:
+        changes.counts.append((account_id, UNKNOWN_PLAN, 1))
     if decision.events:
         _append(submission, chained, decision, changes)
     if decision.hold is not None and decision.hold is not hold:

@@ -85,11 +85,13 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
 
     @property
     def credits(self) -> int:
-        return sum(lot.tokens for lot in self.lots)
+        return sum(lot.tokens for lot in self.lots) if self.lots else 0  # asked several times a decision
 
     @property
     def held_against_balance(self) -> int:
         """Holds of the running cycle, and of ended cycles what their kept remainder does not cover."""
+        if not self.closed_cycles:
+            return self.held
         return self.held + sum(max(0, closed.held - closed.remaining) for closed in self.closed_cycles)
 
     @property

@@ -14,7 +14,7 @@ from ledger.domain.alerts import exhaustion, restoration, usage_alerts
 from ledger.domain.cycles import cycle_after
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
-from ledger.domain.lots import LotRecord, evolve_lot
+from ledger.domain.lots import ABOUT_LOTS, LotRecord, evolve_lot
 from ledger.domain.policy import Policy
 
 
@@ -66,7 +66,8 @@ class Draft:
         self.events.append(event)
         self.account = evolve(self.account, event, self.now)
         self.hold = evolve_hold(self.hold, event, self.now)
-        self.lot = evolve_lot(self.lot, event, self.now)
+        if isinstance(event, ABOUT_LOTS):
+            self.lot = evolve_lot(self.lot, event, self.now)
 
     def emit_usage_alerts(self, before: Account) -> None:
         for alert in usage_alerts(before, self.account):

@@ -28,6 +28,7 @@ from contracts.events import (
     TokensExhausted,
     TokensReserved,
     UsageSettled,
+    WindowRef,
 )
 from msgspec.structs import replace
 
@@ -40,39 +41,39 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
     version = account.version + 1
     match event:
         case TokensReserved():
-            return replace(
+            reserved = replace(
                 account,
                 version=version,
                 last_event_at=at,
                 held=account.held + event.tokens,
                 open_holds=account.open_holds + 1,
-                windows=moved(account.windows, event.windows, at, held=event.tokens),
                 requests_allowed_at=event.requests_allowed_at,
                 tokens_allowed_at=event.tokens_allowed_at,
             )
+            return _moved(reserved, event.windows, at, held=event.tokens)
         case UsageSettled():
             settled = _settled(account, event)
-            used = event.billable_tokens - (event.corrects_billable_tokens or 0)
-            return replace(
+            settled = replace(
                 settled,
                 version=version,
                 last_event_at=at,
-                windows=moved(account.windows, event.windows, at, used=used, held=-(event.hold_tokens or 0)),
                 tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
             )
+            used = event.billable_tokens - (event.corrects_billable_tokens or 0)
+            return _moved(settled, event.windows, at, used=used, held=-(event.hold_tokens or 0))
         case ReservationReleased():
             freed = _freed(account, event.cycle_id, event.tokens, 0)
-            return replace(
+            freed = replace(
                 freed,
                 version=version,
                 last_event_at=at,
-                windows=moved(account.windows, event.windows, at, held=-(event.tokens or 0)),
                 tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
             )
+            return _moved(freed, event.windows, at, held=-(event.tokens or 0))
         case ReservationExpired():
             charged = _charged(account, event.charge, event.cycle_id, event.tokens)
-            windows = moved(account.windows, event.windows, at, used=event.billable_tokens, held=-event.tokens)
-            return replace(charged, version=version, last_event_at=at, windows=windows)
+            charged = replace(charged, version=version, last_event_at=at)
+            return _moved(charged, event.windows, at, used=event.billable_tokens, held=-event.tokens)
         case ThresholdCrossed():
             crossed = tuple(sorted({*account.crossed, event.percent}))
             return replace(account, version=version, last_event_at=at, crossed=crossed)
@@ -84,6 +85,13 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
             return replace(account, version=version, last_event_at=at)
         case _:
             return replace(_administered(account, event), version=version, last_event_at=at)
+
+
+def _moved(account: Account, refs: tuple[WindowRef, ...], at: datetime, *, used: int = 0, held: int = 0) -> Account:
+    """What a call changes of capped windows, which few plans have."""
+    if not refs and not account.windows:
+        return account
+    return replace(account, windows=moved(account.windows, refs, at, used=used, held=held))
 
 
 def _administered(
@@ -203,16 +211,12 @@ def _settled(account: Account, event: UsageSettled) -> Account:
         return _given_back(account, event.give_back)
     charge = event.charged
     if charge is None:
-        charge = Charge(
-            from_allowance=event.from_allowance,
-            from_credits=event.from_credits,
-            to_debt=event.to_debt,
-            to_unowed=event.to_unowed,
-        )
+        # The event is its own charge, and has its fields.
+        return _charged(account, event, event.cycle_id, event.hold_tokens)
     return _charged(account, charge, event.cycle_id, event.hold_tokens)
 
 
-def _charged(account: Account, charge: Charge, cycle_id: str, hold_tokens: int | None) -> Account:
+def _charged(account: Account, charge: Charge | UsageSettled, cycle_id: str, hold_tokens: int | None) -> Account:
     freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance)
     if not charge.from_credits and not charge.to_debt and not charge.to_unowed:
         return freed

@@ -1,10 +1,13 @@
 """What was granted and revoked of one lot, for good: the account's state forgets a lot that is used up."""
 
 from datetime import datetime
+from typing import Final
 
 from contracts.events import CreditsGranted, CreditsRevoked, LedgerEvent
 from msgspec import Struct
 from msgspec.structs import replace
+
+ABOUT_LOTS: Final = (CreditsGranted, CreditsRevoked)
 
 
 class LotRecord(Struct, frozen=True, kw_only=True):

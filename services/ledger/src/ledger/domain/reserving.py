@@ -40,7 +40,8 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
     if draft.hold is not None:
         return draft.decided(_stored_answer(draft.hold, command, draft.clock))
     # Whoever was told to be out by an earlier rule, or under a larger minimum, hears that it is no longer so.
-    draft.restore_from(policy.smallest_call_tokens)
+    if draft.account.exhausted:
+        draft.restore_from(policy.smallest_call_tokens)
     account = draft.account
     if code := _standing_refusal(account, command, policy):
         return draft.decided(Refused(reservation_id=command.reservation_id, code=code))
@@ -144,7 +145,7 @@ def _standing_refusal(account: Account, command: ReserveTokens, policy: Policy) 
     if refusal := STATUS_REFUSALS.get(account.status):
         return refusal
     plan = policy.plan_of(account.plan)
-    if plan is not None and not plan.allows(command.model):
+    if plan is None or not plan.allows(command.model):
         return RefusalCode.MODEL_NOT_ALLOWED
     return None
 

@@ -56,6 +56,8 @@ def windows_of(
     caps: Sequence[Cap], model: str, cycle: Cycle, now: datetime, time_zone: str
 ) -> tuple[tuple[Cap, WindowRef], ...]:
     """The windows beside the plan's month that a call of `model` at `now` stands in, one a cap that covers it."""
+    if not caps:
+        return ()
     return tuple((cap, _window_of(cap, cycle, now, time_zone)) for cap in caps if cap.covers(model))
 
 
@@ -69,8 +71,6 @@ def moved(
     windows: tuple[Window, ...], refs: Sequence[WindowRef], at: datetime, *, used: int = 0, held: int = 0
 ) -> tuple[Window, ...]:
     """The windows after what a call changed of those that it stands in; what has ended with nothing held goes."""
-    if not refs and not windows:
-        return windows
     known = {window.id: window for window in windows}
     for ref in refs:
         window = known.get(ref.id) or Window(ref.id, ref.ends_at)
