@@ -8,10 +8,21 @@ from contracts.reservations import Granted, RefusalFigures, Refused
 from hypothesis.stateful import RuleBasedStateMachine
 from ledger.domain.commands import AdvanceAccount, Command, ReserveTokens, SettleUsage
 from ledger.domain.holds import HoldState
+from ledger.domain.windows import Cap, Scope
+from msgspec.structs import replace
 
 from tests.unit.ledger.account_model import AccountModel, ReservationModel
 from tests.unit.ledger.messages import told
 from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, opened, reserve, settle
+
+CAPS = (Cap(Scope.DAY, 10**9), Cap(Scope.WEEK, 10**9, "known"), Cap(Scope.MONTH, 10**9, "other-*"))
+CAPPED = replace(
+    POLICY,
+    catalog=replace(
+        POLICY.catalog, plans={name: replace(plan, caps=CAPS) for name, plan in POLICY.catalog.plans.items()}
+    ),
+)
+"""Windows that are counted and never bind: what they do to a call has tests of its own."""
 
 
 class AccountDriver(RuleBasedStateMachine):
@@ -19,7 +30,7 @@ class AccountDriver(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = Story().given(opened())
+        self.story = Story(CAPPED).given(opened())
         self.model = AccountModel(limit=10_000, now=START)
         self.ends: list[SettleUsage] = []
         self.number = 0

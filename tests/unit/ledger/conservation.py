@@ -73,6 +73,33 @@ def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict
     assert all(lot.tokens > 0 for lot in account.lots)
     assert len({lot.id for lot in account.lots}) == len(account.lots)
     _check_holds(account, holds)
+    _check_windows(account, log, holds)
+
+
+def _check_windows(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict[str, Hold]) -> None:
+    """Each window holds what its open holds do, and has used what was charged in it, corrections included."""
+    held: dict[str, int] = {}
+    for hold in holds.values():
+        if hold.state is HoldState.OPEN:
+            for ref in hold.windows:
+                held[ref.id] = held.get(ref.id, 0) + (hold.tokens or 0)
+    seen = {window.id: window for window in account.windows}
+    assert {each for each, tokens in held.items() if tokens} <= seen.keys()
+    assert all(window.held == held.get(window.id, 0) for window in account.windows)
+    used: dict[str, int] = {}
+    for _, event in log:
+        match event:
+            case CycleCorrected():
+                return  # a window of the time that was none is counted anew
+            case ReservationExpired():
+                charged = event.billable_tokens
+            case UsageSettled():
+                charged = event.billable_tokens - (event.corrects_billable_tokens or 0)
+            case _:
+                continue
+        for ref in event.windows:
+            used[ref.id] = used.get(ref.id, 0) + charged
+    assert all(window.used == used.get(window.id, 0) for window in account.windows)
 
 
 def _check_holds(account: Account, holds: dict[str, Hold]) -> None:

@@ -21,7 +21,6 @@ from tests.unit.ledger.round_trip import assert_state_survives_json, assert_surv
 from tests.unit.ledger.story import (
     ACCOUNT_ID,
     CATALOG,
-    POLICY,
     grant,
     limit,
     not_forwarded,
@@ -253,7 +252,7 @@ class AccountMachine(AccountDriver):
             == balance.monthly_remaining + balance.credits - model.held - (model.debt)
         )
         assert self.story.account.all_open_holds == model.open_holds
-        lots = as_of(self.story.account, self.story.now, POLICY).lots
+        lots = as_of(self.story.account, self.story.now, self.story.policy).lots
         assert [(lot.id, lot.tokens, lot.expires_at) for lot in lots] == [
             (lot.id, lot.tokens, lot.expires_at) for lot in model.lots
         ]
@@ -261,6 +260,13 @@ class AccountMachine(AccountDriver):
     @invariant()
     def nothing_is_lost_or_made(self) -> None:
         conservation.check(self.story.account, self.story.log, self.story.holds)
+
+    @invariant()
+    def it_is_due_exactly_when_time_changes_it(self) -> None:
+        """Else whoever looks for what is due finds it again and again, or never."""
+        account, now = self.story.account, max(self.story.now, self.story.account.last_event_at or self.story.now)
+        assert account.due_at is not None
+        assert (account.due_at <= now) == (as_of(account, now, self.story.policy).version != account.version)
 
     @invariant()
     def only_what_may_overdraw_overdraws(self) -> None:

@@ -201,3 +201,19 @@ class TestPromotionalLots:
         granted(story.when(reserve("r1", prompt=60, output_free=True)))
         story.at(DATE).given(not_forwarded("r1"))
         assert (story.balance.credits, story.balance.available) == (0, 0)
+
+
+def test_nobody_grants_a_lot_that_a_correction_may_make() -> None:
+    """Two lots of one id would be charged and given back as one."""
+    story = Story().given(opened())
+    with pytest.raises(InvalidError, match="own"):
+        story.when(grant("correction:r1", 5))
+
+
+def test_a_lot_kept_past_its_date_makes_nothing_due_before_its_hold_ends() -> None:
+    """Else the account would be found due again and again, and the ones behind it never."""
+    story = Story().given(limit(0), grant("lot", 300, expires_at=DATE)).at(DATE - timedelta(minutes=1))
+    story.given(reserve("r1", prompt=300, output_free=True)).at(DATE)
+    assert story.account.due_at == story.account.running_cycle.ends_at
+    story.given(not_forwarded("r1"))
+    assert story.account.due_at == DATE

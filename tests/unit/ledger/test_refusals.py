@@ -175,14 +175,6 @@ def test_time_never_runs_backwards() -> None:
     assert story.balance.cycle.id == "2026-02-10"
 
 
-def test_a_plan_that_left_the_catalog_allows_what_the_default_plan_does() -> None:
-    story = Story().given(opened("premium"))
-    plans = {"trial": CATALOG.plans["trial"]}
-    story.policy = replace(POLICY, catalog=replace(CATALOG, plans=plans), default_plan="trial")
-    assert refused(story.when(reserve("r1", prompt=1, maximum=1))).code is RefusalCode.MODEL_NOT_ALLOWED
-    assert granted(story.when(reserve("r2", prompt=1, maximum=1, model="small-1")))
-
-
 def test_without_a_default_plan_an_unknown_one_allows_nothing() -> None:
     story = Story().given(opened())
     story.policy = replace(POLICY, catalog=replace(CATALOG, plans={"trial": CATALOG.plans["trial"]}))

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ledger.domain.account import Account
 from ledger.domain.catalog import Plan
+from ledger.domain.charging import CORRECTION_PREFIX
 from ledger.domain.commands import (
     ChangeLimit,
     ChangePlan,
@@ -82,6 +83,8 @@ def decide_grant(draft: Draft, command: GrantCredits, policy: Policy) -> Decisio
         raise InvalidError("credits are granted in positive amounts")
     if command.expires_at is not None and command.expires_at.tzinfo is None:
         raise InvalidError("a lot's date needs an offset from UTC")
+    if command.lot_id.startswith(CORRECTION_PREFIX):
+        raise InvalidError(f"a lot id that begins with {CORRECTION_PREFIX} is the ledger's own")
     if draft.lot is not None or any(lot.id == command.lot_id for lot in draft.account.lots):
         raise ConflictError(f"lot {command.lot_id} was granted before")
     draft.emit(

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from contracts.events import Charge, GiveBack, LotTokens
 
 from ledger.domain.account import Account, Lot
 from ledger.domain.holds import Hold
+
+CORRECTION_PREFIX: Final = "correction:"
+"""Of lots in which repaid debt comes back; a reservation has at most one."""
 
 
 def charge_for(account: Account, tokens: int, cycle_id: str) -> Charge:
@@ -55,7 +59,7 @@ def give_back_for(account: Account, hold: Hold, tokens: int, now: datetime) -> t
     repayment = _repay(account.debt - debt_cancelled, usable_allowance, to_credits)
     give_back = GiveBack(
         debt_cancelled=debt_cancelled,
-        correction_lot=LotTokens(lot_id=f"correction:{hold.reservation_id}", tokens=repaid_meanwhile)
+        correction_lot=LotTokens(lot_id=f"{CORRECTION_PREFIX}{hold.reservation_id}", tokens=repaid_meanwhile)
         if repaid_meanwhile
         else None,
         to_credits=to_credits,
