@@ -236,8 +236,12 @@ async def test_full_disk_refuses_new_calls_clearly_and_keeps_what_has_ended(
             ids.append(request_id(reply))
             assert len(ids) < 20
         assert (reply.status, reply.error["code"]) == (503, "ledger_unavailable")
-        ready = await ask(gateway.port, path="/health/ready", method="GET")
-        assert (ready.status, list(ready.json["failing"])) == (503, ["journal"])
+
+        async def told() -> bool:
+            ready = await ask(gateway.port, path="/health/ready", method="GET")
+            return ready.status == 503 and list(ready.json["failing"]) == ["journal"]
+
+        await eventually(told)
 
         no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, no_limit)

@@ -1,6 +1,7 @@
 """Enforcement off, observing, and what happens without the ledger: the chat goes on as the operator chose."""
 
 import asyncio
+import dataclasses
 import json
 import re
 import time
@@ -20,7 +21,8 @@ from nats.aio.msg import Msg
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
 from tests.integration.gateway.raw_http import ask, chat
 from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, grant, refuse
-from tests.integration.gateway.scripted_upstream import ScriptedUpstream, chunk, completion
+from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, chunk, completion
+from tests.support.eventually import eventually
 
 METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
 
@@ -128,10 +130,15 @@ async def test_ready_when_a_reservation_would_be_answered(gateway: GatewayProces
     assert (await ask(gateway.port, path="/health/ready", method="GET")).status == 200
     ledger.ready = False
     try:
-        reply = await ask(gateway.port, path="/health/ready", method="GET")
-        assert (reply.status, reply.json["failing"]) == (503, {"ledger": "postgres"})
+
+        async def told() -> bool:
+            reply = await ask(gateway.port, path="/health/ready", method="GET")
+            return reply.status == 503 and reply.json["failing"] == {"ledger": "postgres"}
+
+        await eventually(told)  # an answer may be a second old
     finally:
         ledger.ready = True
+        await gateway.wait_until_ready()
 
 
 async def test_metrics_and_logs_tell_what_happened_and_no_secret(
@@ -208,11 +215,58 @@ async def test_a_clock_behind_the_ledger_s_is_told_and_refuses_no_call(
     ledger.decide = late
     try:
         assert [(await ask(gateway.port, chat())).status for _ in range(3)] == [200, 200, 200]
-        ready = await ask(gateway.port, path="/health/ready", method="GET")
-        assert ready.status == 503
-        assert "clock" in ready.json["failing"]["ledger"]
+
+        async def told() -> bool:
+            ready = await ask(gateway.port, path="/health/ready", method="GET")
+            return ready.status == 503 and "clock" in ready.json["failing"]["ledger"]
+
+        await eventually(told)
         scraped = (await ask(gateway.port, path="/metrics", method="GET")).body.decode()
         assert re.search(r"^solaris_gateway_clock_skew_seconds -[34]\.", scraped, re.MULTILINE)
     finally:
         ledger.ahead = timedelta(0)
         await gateway.wait_until_ready()
+
+
+async def test_observing_leaves_a_trace_of_what_it_would_have_refused(
+    observer: GatewayProcess, ledger: ScriptedLedger
+) -> None:
+    ledger.decide = refuse(RefusalCode.MODEL_NOT_ALLOWED)
+    assert (await ask(observer.port, chat())).status == 200
+
+    async def counted() -> bool:
+        scraped = (await ask(observer.port, path="/metrics", method="GET")).body.decode()
+        would = 'solaris_gateway_holds_total{outcome="would_refuse",reason="model_not_allowed"} 1.0'
+        return would in scraped and 'mode="observe"' in scraped and "solaris_gateway_loop_lag_seconds" in scraped
+
+    await eventually(counted)
+
+
+async def test_metrics_are_for_those_who_bear_the_token_where_one_is_set(
+    upstream: ScriptedUpstream, ledger: ScriptedLedger, nats_url: str, tmp_path: Path
+) -> None:
+    token = "a-token-for-the-metrics"
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url, metrics_token=token) as gateway:
+        assert (await ask(gateway.port, path="/metrics", method="GET")).status == 401
+        scraped = await ask(gateway.port, headers={"authorization": f"Bearer {token}"}, path="/metrics", method="GET")
+        assert scraped.status == 200
+        assert (await ask(gateway.port, path="/health/ready", method="GET")).status == 200
+
+
+async def test_a_call_ends_well_before_its_hold_does(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    """Whatever this gateway thinks of how long holds live."""
+
+    def short_lived(command: ReserveTokens) -> ReserveAnswer:
+        granted = grant(command).granted
+        assert granted is not None
+        return ReserveAnswer(granted=dataclasses.replace(granted, expires_in_seconds=2))
+
+    async def silent(request: Request, responder: Responder) -> None:
+        await responder.closed.wait()
+
+    ledger.decide = short_lived
+    upstream.handle = silent
+    reply = await ask(gateway.port, chat())
+    assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")

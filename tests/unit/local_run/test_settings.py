@@ -45,6 +45,7 @@ WRONG_TEXTS = {
     "smtp_url": ["mail.example", "smtp://u:hidden@mail.example:99999", "smtp://u:hidden@mail.example:25"],
     "mail_from": ["nobody", "Ana <a@b.example>", "a@b.example\r\nBcc: c@d.example"],
     "gateway_keys": ["short", "long-enough-key,short", "aaaaaaaaaaaaaaaaaaaa", " , "],
+    "metrics_token": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
     "gateway_secret": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
 }
 ANY_TEXT = {"instance", "data_dir", "catalog", "default_plan", "upstream_api_key"}

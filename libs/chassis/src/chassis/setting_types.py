@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 MIN_SECRET_LENGTH: Final = 16
 _MIN_DIFFERENT_CHARACTERS: Final = 5
@@ -116,3 +116,12 @@ NatsUrl = Annotated[
     str, AfterValidator(_nats_url), Field(repr=False, description="set it to nats://user:password@host:4222")
 ]
 """One server, or several with commas between. Empty where a part of the service can do without."""
+
+
+def _strong(value: SecretStr) -> SecretStr:
+    if weakness := check_strength(value.get_secret_value()):
+        raise ValueError(weakness)
+    return value
+
+
+StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]

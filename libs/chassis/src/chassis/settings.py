@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from chassis.setting_types import Brand, Host, Locale, LogLevel, TimeZoneName, WebUrl, did_you_mean
+from chassis.setting_types import Brand, Host, Locale, LogLevel, StrongSecret, TimeZoneName, WebUrl, did_you_mean
 
 PREFIX: Final = "SOLARIS_"
 _MAX_SHOWN_LENGTH: Final = 100
@@ -31,6 +31,8 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
+    metrics_token: StrongSecret | None = None
+    """Whoever reads the metrics bears it, where it is set."""
     instance: str = ""
     """Told with every answer about health: whoever started the service knows it by this from a stranger's."""
     host: Host = "127.0.0.1"

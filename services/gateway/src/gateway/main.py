@@ -5,12 +5,14 @@ import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.core_nats.client import CoreNats
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
+from chassis.loop_lag import LoopLag
 from chassis.server import settle_memory, stop_signal
 from starlette.applications import Starlette
 
@@ -82,8 +84,16 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             keys=keys,
             chat=chat,
             models=ModelLists(upstream, upstream_headers, cache_seconds=settings.models_cache_seconds),
-            operations=Starlette(routes=health_routes(_checks(metering), instance=settings.instance)),
+            operations=Starlette(
+                routes=health_routes(
+                    _checks(metering), instance=settings.instance, metrics_token=settings.metrics_token
+                )
+            ),
         )
+        lag = LoopLag()
+        metrics.LOOP_LAG_SECONDS.set_function(lambda: lag.seconds)
+        await stack.enter_async_context(_background(lag.watch))
+        metrics.MODE.info({"mode": settings.enforcement.value, "version": version("solaris-gateway")})
         async with serve(
             app,
             settings.host,
@@ -120,6 +130,7 @@ def _chat_route(
                 pseudonym_key=_derived_key(settings.secret, "pseudonyms"),
                 notice_key=notice_key,
                 silence_seconds=settings.silence_seconds,
+                call_seconds=settings.call_seconds,
                 refuse_unknown_fields=settings.unknown_fields is UnknownFields.REFUSE,
             ),
             reserver=metering.reserver,
@@ -168,6 +179,9 @@ async def _metering(settings: GatewaySettings) -> AsyncIterator[Metering]:
         deadline_seconds=settings.reserve_deadline_seconds,
         attempt_seconds=settings.reserve_attempt_seconds,
     )
+    metrics.UNPUBLISHED_SECONDS.set_function(drainer.oldest_unpublished_seconds)
+    metrics.NATS_CONNECTED.set_function(lambda: float(client.is_connected))
+    metrics.NATS_CONNECTS.set_function(lambda: client.connects)
     metrics.CLOCK_SKEW.set_function(lambda: reserver.skew_seconds)
     async with _background(drainer.run):
         yield Metering(journal=journal, drainer=drainer, reserver=reserver)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 _FAST_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3)
 _ANSWER_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
@@ -14,6 +14,26 @@ ENDED: Final = Counter(
 )
 REFUSED: Final = Counter("solaris_gateway_refused", "Calls that were answered without being forwarded", ["code"])
 UNMETERED: Final = Counter("solaris_gateway_unmetered", "Calls forwarded without being recorded", ["reason"])
+HOLDS: Final = Counter(
+    "solaris_gateway_holds",
+    "What became of asking for a hold: granted, refused, would_refuse (observing), unavailable",
+    ["outcome", "reason"],
+)
+FORWARDED_WITHOUT_HOLD: Final = Counter(
+    "solaris_gateway_forwarded_without_hold", "Calls that a mode let through without a hold"
+)
+CALL_SECONDS: Final = Histogram(
+    "solaris_gateway_call_seconds", "From a call's arrival to its end", buckets=_ANSWER_SECONDS
+)
+MODE: Final = Info("solaris_gateway", "Mode and version")
+NATS_CONNECTED: Final = Gauge("solaris_gateway_nats_connected", "1 while connected to NATS")
+NATS_CONNECTS: Final = Gauge("solaris_gateway_nats_connects", "Connections made to NATS since the start")
+LOOP_LAG_SECONDS: Final = Gauge("solaris_gateway_loop_lag_seconds", "The longest wait for the event loop lately")
+UNPUBLISHED_SECONDS: Final = Gauge(
+    "solaris_gateway_oldest_unpublished_seconds", "Since when usage waits that no stream has acknowledged"
+)
+UNREADABLE_LINES: Final = Counter("solaris_gateway_journal_unreadable_lines", "Lines of the journal that are no record")
+LEFT: Final = Counter("solaris_gateway_clients_left", "Clients that left before anything was sent to them")
 OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being served")
 CLOCK_SKEW: Final = Gauge(
     "solaris_gateway_clock_skew_seconds", "By how much our clock is ahead of the ledger's, as far as that was heard"

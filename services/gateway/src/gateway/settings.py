@@ -57,7 +57,6 @@ class GatewaySettings(ServiceSettings):
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
     reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)
     request_seconds: float | None = Field(default=None, gt=0)
-    hold_ttl_seconds: float = Field(default=900.0, gt=0)
     upstream_connect_seconds: float = Field(default=5.0, gt=0, le=60)
     upstream_idle_seconds: float = Field(default=4.0, gt=0)
     silence_seconds: float = Field(default=15.0, gt=0)
@@ -94,18 +93,12 @@ class GatewaySettings(ServiceSettings):
         weakness = check_strength(self.gateway_secret.get_secret_value())
         if weakness is not None and not local:
             raise ValueError(f"SOLARIS_GATEWAY_SECRET: {weakness}")
-        asked = self.request_seconds
-        if asked is not None and asked + self.reserve_deadline_seconds > self.hold_ttl_seconds * 0.9:
-            raise ValueError("SOLARIS_REQUEST_SECONDS: must end well before SOLARIS_HOLD_TTL_SECONDS")
         return self
 
     @property
     def call_seconds(self) -> float:
-        """How long a call may take from its start to its end: as set, else well before its hold expires."""
-        if self.request_seconds is not None:
-            return self.request_seconds
-        before_expiry = self.hold_ttl_seconds * 0.9 - self.reserve_deadline_seconds
-        return min(_LONGEST_CALL_SECONDS, max(before_expiry, self.hold_ttl_seconds / 2))
+        """How long a call may take from its start to its end, and never longer than most of its hold's life."""
+        return _LONGEST_CALL_SECONDS if self.request_seconds is None else self.request_seconds
 
     @property
     def keys(self) -> list[str]:

@@ -7,9 +7,12 @@ from starlette.applications import Starlette
 
 from ledger.application.executor import Executor
 from ledger.messaging.reads import ReadResponder
+from ledger.settings import LedgerSettings
 
 
-def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Executor, *, instance: str) -> Starlette:
+def build_app(
+    client: Client, core: CoreNats, reads: ReadResponder, executor: Executor, settings: LedgerSettings
+) -> Starlette:
     """Ready when the store takes writes, NATS is connected and the time is known."""
 
     async def database() -> str | None:
@@ -23,4 +26,4 @@ def build_app(client: Client, core: CoreNats, reads: ReadResponder, executor: Ex
         return f"the database's clock has jumped by {jump:.0f} s and is not believed yet" if jump else None
 
     checks: dict[str, Check] = {"postgres": database, "nats": nats, "clock": clock}
-    return Starlette(routes=health_routes(checks, instance=instance))
+    return Starlette(routes=health_routes(checks, instance=settings.instance, metrics_token=settings.metrics_token))

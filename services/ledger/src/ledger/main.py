@@ -40,9 +40,7 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
     reads = ReadResponder(client, pool, policy, profiles, executor)
-    async with serve(
-        build_app(client, core, reads, executor, instance=settings.instance), settings.host, settings.ledger_port
-    ):
+    async with serve(build_app(client, core, reads, executor, settings), settings.host, settings.ledger_port):
         usage = UsageConsumer(core, jetstream, executor, pool, replicas=replicas)
         sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
         announcer = DeadLetterAnnouncer(core, pool)

@@ -50,7 +50,7 @@ async def run_notifier(
         "nats": _not_connected,
         "consumer": _not_connected,
     }
-    app = Starlette(routes=health_routes(checks, instance=settings.instance))
+    app = Starlette(routes=health_routes(checks, instance=settings.instance, metrics_token=settings.metrics_token))
     try:
         async with serve(app, settings.host, settings.notifier_port):
             client = await _connect(settings.nats_url, stop)

@@ -65,6 +65,8 @@ class CoreNats:
         self._next_request = itertools.count(1)
         self._requests: dict[str, asyncio.Future[Message]] = {}
         self._error_logged_at = float("-inf")
+        self.connects = 0
+        """Connections made so far."""
         self.subscribe(self._inbox + "*", self._take_answer)
 
     @property
@@ -214,6 +216,7 @@ class CoreNats:
             connection.abort()
             raise
         self._connection = connection
+        self.connects += 1
         self._connected.set()
         return connection
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from contracts.limits import MAX_INTEGER
@@ -28,11 +28,16 @@ from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
 from gateway.domain.outages import Outage
-from gateway.messaging.reservations import Reserver
+from gateway.messaging.reservations import Reserver, Unavailable
 from gateway.tokenizers import count_tokens, token_counter
 from gateway.upstream.client import UpstreamClient
 
 log = structlog.get_logger()
+
+
+HOLD_SECONDS: Final = 900
+"""The life of a hold of a ledger that does not tell it."""
+HOLD_SHARE: Final = 0.9
 
 
 class UsageJournal(Protocol):
@@ -52,6 +57,7 @@ class Rules:
     pseudonym_key: bytes
     notice_key: bytes
     silence_seconds: float
+    call_seconds: float
     refuse_unknown_fields: bool = False
 
 
@@ -92,7 +98,7 @@ class ChatService:
         """
         relay: Relay | None = None
         try:
-            granted = await self._hold(call, prepared, client.key_id)
+            granted = await self._hold(call, prepared, client)
             body = self._body(prepared, granted)
             relay = self._relay(call, prepared, granted, client)
             headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
@@ -132,27 +138,44 @@ class ChatService:
         call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
         return Prepared(request=request, caller=caller, family=family)
 
-    async def _hold(self, call: Call, prepared: Prepared, key_id: str) -> Granted | None:
+    async def _hold(self, call: Call, prepared: Prepared, client: Client) -> Granted | None:
         """The hold, or None where the rules let the call go on without one."""
         needs_hold = not (self._rules.observe or self._rules.forward_without_ledger)
         if self._journal.failure is not None and needs_hold:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)
         call.reserving = True
         asked_at = time.perf_counter()
-        reservation = await self._reserver.reserve(self._command(call, prepared, key_id), patient=needs_hold)
+        reservation = await self._reserver.reserve(self._command(call, prepared, client.key_id), patient=needs_hold)
         metrics.RESERVE_SECONDS.observe(time.perf_counter() - asked_at)
         match reservation.answer:
             case Granted() as granted:
+                metrics.HOLDS.labels("granted", "").inc()
+                self._end_before_hold(granted, call, client)
                 return granted
             case Refused() as refused if not self._rules.observe:
+                metrics.HOLDS.labels("refused", refused.code.value).inc()
                 call.reserving = reservation.doubtful
                 raise _refused(refused, prepared, call)
-            case _ if not needs_hold:
+            case Refused() as refused:
+                metrics.HOLDS.labels("would_refuse", refused.code.value).inc()
+                log.info("would_refuse", request_id=call.id, account_id=call.account_id, code=refused.code.value)
                 call.forwarded_without_hold = True
                 return None
-            case _:
+            case Unavailable() as unavailable if not needs_hold:
+                metrics.HOLDS.labels("unavailable", unavailable.reason).inc()
+                call.forwarded_without_hold = True
+                return None
+            case Unavailable() as unavailable:
+                metrics.HOLDS.labels("unavailable", unavailable.reason).inc()
                 call.end_without_charge(Outcome.NOT_FORWARDED, 503)
                 raise OutageError(Outage.LEDGER_UNAVAILABLE)
+
+    def _end_before_hold(self, granted: Granted, call: Call, client: Client) -> None:
+        """A call ends well before its hold expires: what is charged unused would have to be corrected."""
+        lifetime = granted.expires_in_seconds or HOLD_SECONDS
+        left = lifetime * HOLD_SHARE - call.elapsed_ms() / 1000
+        if left < self._rules.call_seconds:
+            client.interruption.bound(max(0.0, left))
 
     def _command(self, call: Call, prepared: Prepared, key_id: str) -> ReserveTokens:
         return ReserveTokens(
@@ -223,6 +246,9 @@ def _ended(outcome: Outcome, source: UsageSource) -> Counter:
 def _measure(call: Call) -> None:
     assert call.outcome is not None
     _ended(call.outcome, call.usage_source).inc()
+    metrics.CALL_SECONDS.observe(call.elapsed_ms() / 1000)
+    if call.forwarded_without_hold:
+        metrics.FORWARDED_WITHOUT_HOLD.inc()
     if call.usage_source is UsageSource.PROVIDER and call.estimated_prompt_tokens:
         metrics.ESTIMATE_RATIO.observe(call.usage.prompt_tokens / call.estimated_prompt_tokens)
     if call.first_token_ms is not None:

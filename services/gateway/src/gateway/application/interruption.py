@@ -16,7 +16,14 @@ class Interruption:
     def __init__(self, task: asyncio.Task[object]) -> None:
         self._task = task
         self._finished = False
+        self._timer: asyncio.TimerHandle | None = None
         self.cause: Cause | None = None
+
+    def bound(self, seconds: float) -> None:
+        """Stop the call when this time is over, instead of at any time set before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.stop, Cause.TIMED_OUT)
 
     def stop(self, cause: Cause) -> None:
         """Cancel what the call is waiting for."""
@@ -26,6 +33,8 @@ class Interruption:
 
     def finish(self) -> None:
         self._finished = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def accept(self) -> Cause:
         """Take the cancellation as handled: the call goes on to its end.

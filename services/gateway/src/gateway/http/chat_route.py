@@ -74,6 +74,9 @@ class ChatRoute:
         except (InvalidRequestError, MissingUserError, InvalidKeyError, BodyTooLargeError) as error:
             await self._answer(exchange, call, request_error(error))
         except OutageError as error:
+            if exchange.client_left:
+                metrics.LEFT.inc()
+                return
             await self._answer(exchange, call, outage_error(error.outage, self._language(exchange)))
         except RefusedError as error:
             await self._refuse(exchange, call, error)
@@ -88,7 +91,7 @@ class ChatRoute:
         task = asyncio.current_task()
         assert task is not None, "an ASGI call runs in a task"
         interruption = Interruption(task)
-        timer = asyncio.get_running_loop().call_later(self._request_seconds, interruption.stop, Cause.TIMED_OUT)
+        interruption.bound(self._request_seconds)
         self._open.add(interruption)
         try:
             body = await exchange.read_body(self._max_body_bytes)
@@ -100,7 +103,6 @@ class ChatRoute:
         finally:
             interruption.finish()
             self._open.discard(interruption)
-            timer.cancel()
             exchange.stay()
 
     async def _meter(

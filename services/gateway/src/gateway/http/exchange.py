@@ -112,6 +112,10 @@ class Exchange:
             self._connection.lost.remove_done_callback(self._on_lost)
             self._on_lost = None
 
+    @property
+    def client_left(self) -> bool:
+        return self._connection.lost.done()
+
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

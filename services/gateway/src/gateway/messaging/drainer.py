@@ -68,6 +68,7 @@ class Drainer:
         self._saved_at = 0.0
         self._unsaved = False
         self._identified_at = float("-inf")
+        self._caught_up_at = time.monotonic()
         self.failure: str | None = None
         """What keeps usage from being published; None while all is well."""
         journal.released_before = min(self._position.published, self._position.resend or self._position.published)
@@ -75,6 +76,12 @@ class Drainer:
     def backlog_bytes(self) -> int:
         """Bytes of the journal that no stream has acknowledged."""
         return self._journal.segments.bytes_between(self._position.published, self._journal.end)
+
+    def oldest_unpublished_seconds(self) -> float:
+        """For how long something has been waiting to be published."""
+        if self.backlog_bytes() == 0:
+            self._caught_up_at = time.monotonic()
+        return time.monotonic() - self._caught_up_at
 
     async def run(self) -> None:
         """Publish until cancelled; every failure is tried again after a pause."""
@@ -142,6 +149,7 @@ class Drainer:
             position.sequence = sequence
             metrics.PUBLISHED.inc(len(messages))
         position.published = end
+        self._caught_up_at = time.monotonic()
         self._unsaved = True
 
     async def _identify_stream(self) -> None:
@@ -212,6 +220,7 @@ def _messages(lines: list[bytes]) -> list[Message]:
         try:
             head = _decode_head(line)
         except (msgspec.MsgspecError, ValueError):
+            metrics.UNREADABLE_LINES.inc()
             log.error("journal_line_unreadable", size=len(line))  # noqa: TRY400  the line itself is not for the log
             continue
         messages.append(Message(event_subject(USAGE_RECORDED, subject_token(head.subject)), line, head.id))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from contracts.errors import RefusalCode
 from contracts.events import TokensReserved, WindowRef
@@ -181,7 +182,8 @@ def _insufficient(
 
 
 def _seconds_left(expires_at: datetime | None, clock: datetime) -> int | None:
-    return None if expires_at is None else max(0, int((expires_at - clock).total_seconds()))
+    """Rounded up: a repetition at once gets the very same answer, and whoever is bound by it ends well before."""
+    return None if expires_at is None else max(0, ceil((expires_at - clock).total_seconds()))
 
 
 def _granted(reserved: TokensReserved, clock: datetime) -> Granted:
