@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import asyncpg
@@ -10,18 +11,22 @@ import pytest
 import pytest_asyncio
 from contracts.balance import Balance
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
+from contracts.events import UsageRecorded
 from contracts.reservations import Granted, Refused
+from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.batch import DecisionFailedError, UnreadableStateError
 from ledger.application.content import content_hash
 from ledger.application.executor import BusyError, Executor
 from ledger.application.queues import CAPACITY
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
-from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits
+from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits, SettleUsage
 from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
 from ledger.store.codec import encode
 from ledger.store.rows import AuditEntry
+from msgspec.structs import replace
+from prometheus_client import REGISTRY
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
 
@@ -222,3 +227,37 @@ async def test_a_lot_that_is_used_up_is_remembered_for_good(executor: Executor, 
         await admin(RevokeCredits(account_id="lots", lot_id="lot", tokens=1, reference="r"))
     record = json.loads(await database.fetchval("SELECT record FROM ledger.lots WHERE account_id = 'lots'"))
     assert (record["granted"], record["revoked"]) == (100, 100)
+
+
+async def test_what_is_not_owed_and_plans_that_left_the_catalog_are_counted_once(
+    executor: Executor, migrated: str
+) -> None:
+    def counted(name: str) -> float:
+        return REGISTRY.get_sample_value(f"solaris_ledger_{name}_total") or 0.0
+
+    names = ("unowed_tokens", "debt_tokens", "unknown_plan_reserves")
+    before = {name: counted(name) for name in names}
+    usage = UsageRecorded(
+        reservation_id="through",
+        model="gpt-4o",
+        endpoint="/v1/chat/completions",
+        usage=TokenUsage(prompt_tokens=12_500),
+        usage_source=UsageSource.PROVIDER,
+        outcome=Outcome.COMPLETED,
+        status=200,
+        started_at=datetime.now(UTC),
+        duration_ms=1,
+        forwarded_without_hold=True,
+    )
+    command = SettleUsage(account_id="observed", usage=usage, content_hash="h")
+    for _ in range(2):
+        await executor.submit(command, Kind.USAGE)
+    await executor.submit(reserve("on-a-plan-that-is", "planned"), Kind.RESERVE)
+    fewer = replace(POLICY, catalog=Catalog(version="2", plans={"new": Plan(name="new", monthly_tokens=1)}, models=()))
+    async with Executor(migrated, replace(fewer, default_plan="new")) as later:
+        await later.submit(reserve("on-a-plan-that-is", "unplanned"), Kind.RESERVE)
+    assert {name: counted(name) - before[name] for name in names} == {
+        "unowed_tokens": 2_500,
+        "debt_tokens": 0,
+        "unknown_plan_reserves": 1,
+    }

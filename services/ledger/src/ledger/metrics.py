@@ -29,6 +29,9 @@ UNREADABLE: Final = Counter(
 )
 DEBT_TOKENS: Final = Counter("solaris_ledger_debt_tokens_total", "Tokens charged beyond balance: estimate errors")
 RELAY_LAG: Final = Gauge("solaris_ledger_relay_lag_events", "Stored events not yet published")
+UNOWED_TOKENS: Final = Counter(
+    "solaris_ledger_unowed_tokens_total", "Tokens beyond balance that a mode without enforcement let through"
+)
 RELAYED: Final = Counter("solaris_ledger_relayed_events_total", "Events published")
 DEAD_LETTERS: Final = Counter("solaris_ledger_dead_letters_total", "Messages given up on")
 USAGE_PASSED: Final = Gauge("solaris_ledger_usage_passed_timestamp_seconds", "All usage up to this time is decided")

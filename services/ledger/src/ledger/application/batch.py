@@ -17,7 +17,7 @@ from ledger.domain.commands import ReserveTokens
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
-from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNRESERVED
+from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNOWED_TOKENS, UNRESERVED
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
@@ -131,6 +131,8 @@ def _append(submission: Submission, chained: ChainedAccount, decision: Decision,
         rows.append(EventRow(account_id, version, event_id, event_type, recorded_at, data, head))
     if (debt := decision.account.debt - chained.account.debt) > 0:
         changes.counts.append((account_id, DEBT_TOKENS, debt))
+    if (unowed := decision.account.unowed - chained.account.unowed) > 0:
+        changes.counts.append((account_id, UNOWED_TOKENS, unowed))
     for event in decision.events:
         if isinstance(event, UsageSettled):
             changes.counts.extend((account_id, counter, 1) for counter in _counters_of(event))
