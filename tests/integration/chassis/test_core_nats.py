@@ -1,12 +1,15 @@
 """The client of core NATS on a real server."""
 
 import asyncio
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.connection import MAX_UNSENT_BYTES
 from chassis.core_nats.wire import Message
+from chassis.nats import connect
 from local_run.nats_server import NatsServer
+from local_run.ports import any_free
 from nats.errors import Error, MaxPayloadError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeoutError
 from structlog.testing import capture_logs
@@ -214,3 +217,13 @@ async def test_without_a_connection_everything_fails_at_once() -> None:
     await client.writable()
     assert not await client.wait_connected(0.01)
     await client.close()
+
+
+async def test_of_several_servers_the_first_that_answers_is_taken(nats_url: str) -> None:
+    user = urlsplit(nats_url)._replace(netloc=urlsplit(nats_url).netloc.rpartition(":")[0] + f":{any_free()}")
+    several = f"{urlunsplit(user)}, {nats_url}"
+    async with CoreNats(several, service="t") as client:
+        assert await client.wait_connected(10)
+    reconnecting = await connect(several, service="t")
+    assert reconnecting.is_connected
+    await reconnecting.close()

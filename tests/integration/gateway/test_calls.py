@@ -431,3 +431,10 @@ async def test_five_hundred_streams_at_once(
     assert all(reply.status == 200 and reply.events[-1] == "[DONE]" for reply in replies)
     for reply in replies:
         assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+
+
+async def test_a_body_is_json_to_the_upstream_whatever_the_client_called_it(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    assert (await ask(gateway.port, chat(), {"content-type": "application/x-www-form-urlencoded"})).status == 200
+    assert upstream.requests[0].headers["content-type"] == "application/json"

@@ -7,6 +7,8 @@ import nats
 import structlog
 from nats.aio.client import Client
 
+from chassis.core_nats.wire import server_urls
+
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -39,7 +41,7 @@ async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awa
             log.warning("nats_error", error=repr(error))
 
     return await nats.connect(
-        nats_url,
+        server_urls(nats_url),
         name=service,
         inbox_prefix=f"_INBOX_{service}",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

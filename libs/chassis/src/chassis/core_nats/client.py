@@ -20,6 +20,7 @@ from chassis.core_nats.wire import (
     counted_bytes,
     publication,
     server_address,
+    server_urls,
     subscription,
     unsubscription,
 )
@@ -45,11 +46,11 @@ class CoreNats:
     """
 
     def __init__(self, url: str, *, service: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("nats", "tls"):
-            raise ValueError("the URL of a NATS server begins with nats:// or tls://")
-        self._first_server = server_address(url)
-        self._servers = [self._first_server]
+        """`url` names one server, or several with commas between: who connects is the first's, encrypted as it says."""
+        urls = server_urls(url)
+        parts = urlsplit(urls[0])
+        self._known_servers = [server_address(each) for each in urls]
+        self._servers = list(self._known_servers)
         self._tls = ssl.create_default_context() if parts.scheme == "tls" else None
         self._login = Login(
             name=service,
@@ -209,7 +210,8 @@ class CoreNats:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await loop.create_connection(lambda: connection, host, port)
                 # Addresses are announced before any encryption: each has to be certified by the name that we know.
-                await connection.greet(self._tls, self._first_server[0])
+                known = (host, port) in self._known_servers
+                await connection.greet(self._tls, host if known else self._known_servers[0][0])
                 for sid, (subject, queue, _) in self._subscriptions.items():
                     connection.send(subscription(subject, sid, queue))
         except BaseException:
@@ -223,7 +225,7 @@ class CoreNats:
     async def _disconnect(self, connection: Connection) -> None:
         self._connection = None
         self._connected.clear()
-        self._servers = list(dict.fromkeys([self._first_server, *connection.info.addresses]))
+        self._servers = list(dict.fromkeys([*self._known_servers, *connection.info.addresses]))
         connection.close()
         for answer in self._requests.values():
             if not answer.done():

@@ -169,6 +169,18 @@ def server_info(text: bytes) -> ServerInfo:
         raise ProtocolError from None
 
 
+def server_urls(text: str) -> list[str]:
+    """One server, or several with commas between.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    urls = [url.strip() for url in text.split(",")]
+    if any(urlsplit(url).scheme not in ("nats", "tls") for url in urls):
+        raise ValueError("the URL of a NATS server begins with nats:// or tls://")
+    return urls
+
+
 def server_address(url: str) -> tuple[str, int]:
     """Host and port.
 

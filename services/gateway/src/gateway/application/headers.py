@@ -11,7 +11,7 @@ _CALL_ID: Final = b"x-litellm-call-id"
 _END_USER: Final = b"x-litellm-end-user-id"
 
 _PASSED: Final = frozenset(
-    {b"accept", b"content-type", b"user-agent", b"traceparent", b"tracestate", b"anthropic-beta", b"anthropic-version"}
+    {b"accept", b"user-agent", b"traceparent", b"tracestate", b"anthropic-beta", b"anthropic-version"}
 )
 _PASSED_PREFIXES: Final = (b"openai-", b"x-stainless-")
 _STOPPED: Final = frozenset(
@@ -35,7 +35,8 @@ _STOPPED: Final = frozenset(
 def request_headers(client: Mapping[bytes, bytes], authorization: bytes | None) -> Headers:
     """The client's harmless headers; its key, the person's data and anything that commands LiteLLM stay behind."""
     headers = [(name, value) for name, value in client.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
-    headers.append((b"accept-encoding", b"identity"))
+    # What is forwarded is JSON, whatever the client called it: LiteLLM reads nothing else.
+    headers += [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
     if authorization is not None:
         headers.append((b"authorization", authorization))
     return headers
