@@ -32,6 +32,12 @@ class Reply:
         lines = [line[6:] for line in self.body.decode().splitlines() if line.startswith("data: ")]
         return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
+    @property
+    def text(self) -> str:
+        """What the chunks of a streamed answer say."""
+        chunks = [event for event in self.events if event != "[DONE]" and event.get("choices")]
+        return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
+
 
 class Connection:
     """One connection to the gateway."""

@@ -303,7 +303,6 @@ async def test_explicit_zero_usage_stays_zero(
     [
         {"prompt_tokens": -5, "completion_tokens": 9},
         {"prompt_tokens": 2**60, "completion_tokens": 9},
-        {"prompt_tokens": 10, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 11}},
         {"prompt_tokens": "many", "completion_tokens": 9},
         [],
     ],

@@ -297,17 +297,12 @@ async def test_notice_in_chat_is_an_assistants_message_that_used_nothing(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
-    reply = await ask(gateway.port, chat(), {"x-solaris-notices": "chat"})
-    assert reply.status == 200
-    text = reply.json["choices"][0]["message"]["content"]
+    streamed = await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})
+    assert (streamed.status, streamed.headers["content-type"]) == (200, "text/event-stream")
+    assert streamed.events[-1] == "[DONE]"
+    text = streamed.text
     assert "[Comprar créditos](http://127.0.0.1:8080/buy?account=ana)" in text
     assert "5.678" in text
-    assert set(reply.json["usage"].values()) == {0}
-
-    streamed = await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})
-    assert streamed.headers["content-type"] == "text/event-stream"
-    assert streamed.events[-1] == "[DONE]"
-    assert "".join(event["choices"][0]["delta"].get("content", "") for event in streamed.events[:-1]) == text
     asked = chat(stream=True, stream_options={"include_usage": True})
     with_usage = await ask(gateway.port, asked, {"x-solaris-notices": "chat"})
     assert with_usage.events[-2]["usage"]["total_tokens"] == 0
@@ -317,8 +312,7 @@ async def test_notice_is_removed_from_the_history_before_estimating_and_forwardi
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
-    told = await ask(gateway.port, chat("first"), {"x-solaris-notices": "chat"})
-    notice = told.json["choices"][0]["message"]["content"]
+    notice = (await ask(gateway.port, chat("first", stream=True), {"x-solaris-notices": "chat"})).text
     ledger.reset()
     plain = [{"role": "user", "content": "first"}, {"role": "user", "content": "again"}]
     await ask(gateway.port, chat() | {"messages": plain})

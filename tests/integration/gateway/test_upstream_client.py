@@ -1,12 +1,13 @@
 """The HTTP/1.1 client of the data path, against servers that split, chunk, close and break their answers."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from gateway.upstream.client import UpstreamClient, UpstreamUnreachableError
+from gateway.upstream.client import USER_TIMEOUT_SECONDS, UpstreamClient, UpstreamUnreachableError
 from gateway.upstream.connection import MAX_HEADER_BYTES, PAUSE_BYTES, UpstreamError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,6 +233,50 @@ async def test_endless_headers_and_too_long_answers_are_errors() -> None:
         with pytest.raises(UpstreamError, match="too large"):
             async with client.request(b"POST", b"/", []) as answer:
                 await answer.read_all(5)
+
+
+async def test_endless_trailers_are_an_error() -> None:
+    trailers = b"".join(b"t%d: x\r\n" % number for number in range(300_000))
+    endless = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n" + trailers + b"\r\n"
+    async with serving(answering(endless)) as server, client_of(server.url) as client:
+        with pytest.raises(UpstreamError, match="trailers"):
+            await fetch(client)
+
+
+async def test_host_that_vanishes_is_noticed_by_the_system() -> None:
+    async with serving(answering(WHOLE)) as server, client_of(server.url) as client:
+        connection = await client.connect()
+        assert connection.transport is not None
+        connected = connection.transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        seconds = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) + (
+            connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            * connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        )
+        assert seconds <= USER_TIMEOUT_SECONDS
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == USER_TIMEOUT_SECONDS * 1000
+
+
+@pytest.mark.parametrize(
+    ("answer_begun", "kept", "sent"), [(b"", True, 3), (b"HTTP/1.1 200", True, 2), (b"", False, 1)]
+)
+async def test_request_is_sent_once_more_only_where_a_kept_connection_was_closed_without_a_byte(
+    answer_begun: bytes, kept: bool, sent: int
+) -> None:
+    async def serve(request: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"closes" in request:
+            writer.write(answer_begun)
+            await writer.drain()
+            writer.transport.abort()
+        else:
+            writer.write(WHOLE)
+
+    async with serving(serve) as server, client_of(server.url) as client:
+        if kept:
+            await fetch(client)
+        with pytest.raises(UpstreamError):
+            await fetch(client, b"closes")
+        assert len(server.requests) == sent
 
 
 async def test_bytes_after_an_answer_are_never_the_next_answer() -> None:

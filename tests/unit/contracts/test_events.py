@@ -65,7 +65,7 @@ def test_usage_carries_what_others_rely_on() -> None:
         "estimated_prompt_tokens",
         "conversation_id",
     }
-    assert {str(source) for source in UsageSource} == {"provider", "estimated", "none"}
+    assert {str(source) for source in UsageSource} == {"provider", "provider_repaired", "estimated", "none"}
     assert {str(outcome) for outcome in Outcome} == {
         "completed",
         "client_disconnected",

@@ -3,13 +3,13 @@
 import json
 from itertools import pairwise
 
-from contracts.usage import TokenUsage
 from gateway.domain.event_stream import COMPACT_BYTES, MAX_EVENT_BYTES, EventStream
+from gateway.domain.usage_figures import Figures
 from hypothesis import given
 from hypothesis import strategies as st
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
-METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
+METERED = Figures(prompt=20, completion=9)
 
 
 def event(content: object, ending: str = "\n\n") -> bytes:
@@ -42,7 +42,7 @@ def test_every_split_of_the_bytes_relays_the_same_and_finds_the_usage() -> None:
         for pieces in split_everywhere(words("Olá 😀") + words(" there") + usage + DONE):
             stream = watcher()
             assert relayed(stream, pieces) == words("Olá 😀") + words(" there") + DONE
-            assert stream.usage == METERED
+            assert stream.figures == METERED
 
 
 def test_every_split_with_carriage_returns() -> None:
@@ -51,7 +51,7 @@ def test_every_split_with_carriage_returns() -> None:
     for pieces in split_everywhere(kept + hidden + b"data: [DONE]\r\n\r\n"):
         stream = watcher()
         assert relayed(stream, pieces) == kept + b"data: [DONE]\r\n\r\n"
-        assert stream.usage == METERED
+        assert stream.figures == METERED
 
 
 @given(st.data())
@@ -66,7 +66,7 @@ def test_any_split_of_any_events_relays_all_but_the_usage_chunk(data: st.DataObj
     cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)), max_size=12)) | {0, len(whole)})
     stream = watcher()
     assert relayed(stream, [whole[start:end] for start, end in pairwise(cuts)]) == kept + DONE
-    assert stream.usage == METERED
+    assert stream.figures == METERED
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
@@ -77,7 +77,7 @@ def test_arbitrary_bytes_are_relayed_as_they_are(pieces: list[bytes]) -> None:
 def test_usage_chunk_is_relayed_to_who_asked_for_it() -> None:
     stream = watcher(hide=False)
     assert relayed(stream, [words("a") + OPENAI_USAGE + DONE]) == words("a") + OPENAI_USAGE + DONE
-    assert stream.usage == METERED
+    assert stream.figures == METERED
 
 
 def test_usage_that_comes_with_text_or_an_end_is_never_hidden() -> None:
@@ -86,7 +86,7 @@ def test_usage_that_comes_with_text_or_an_end_is_never_hidden() -> None:
     for kept in (with_text, with_end):
         stream = watcher()
         assert relayed(stream, [kept + DONE]) == kept + DONE
-        assert stream.usage == METERED
+        assert stream.figures == METERED
 
 
 def test_last_of_several_usages_counts() -> None:
@@ -95,14 +95,14 @@ def test_last_of_several_usages_counts() -> None:
         stream,
         [event({"choices": [{"delta": {"content": "a"}}], "usage": USAGE | {"completion_tokens": 1}}), OPENAI_USAGE],
     )
-    assert stream.usage == METERED
+    assert stream.figures == METERED
 
 
 def test_text_that_looks_like_usage_is_text() -> None:
     trap = words('{"usage": {"prompt_tokens": 1}} and "error": {')
     stream = watcher()
     assert relayed(stream, [trap]) == trap
-    assert stream.usage is None
+    assert stream.figures is None
     assert not stream.failed
 
 
@@ -110,13 +110,13 @@ def test_usage_object_inside_of_something_else_is_not_the_usage() -> None:
     nested = event({"choices": [], "x_vendor": {"usage": USAGE}})
     stream = watcher()
     assert relayed(stream, [nested]) == nested
-    assert stream.usage is None
+    assert stream.figures is None
 
 
 def test_absurd_usage_is_hidden_but_not_believed() -> None:
     stream = watcher()
-    assert relayed(stream, [event({"choices": [], "usage": {"prompt_tokens": -1, "completion_tokens": 2}})]) == b""
-    assert stream.usage is None
+    assert relayed(stream, [event({"choices": [], "usage": {"prompt_tokens": -1, "completion_tokens": -2}})]) == b""
+    assert stream.figures is None
 
 
 def test_error_inside_the_stream_is_noticed() -> None:
@@ -160,7 +160,7 @@ def test_event_without_an_end_is_handed_on_when_it_grows_too_long() -> None:
     boundaries = [stream.at_boundary]
     assert stream.feed(b"\n\n" + OPENAI_USAGE) == b"\n\n"
     assert [*boundaries, stream.at_boundary] == [False, True]
-    assert stream.usage == METERED
+    assert stream.figures == METERED
 
 
 def test_half_an_event_is_kept_back_so_that_ours_may_be_written_before_it() -> None:
@@ -173,4 +173,4 @@ def test_half_an_event_is_kept_back_so_that_ours_may_be_written_before_it() -> N
 def test_unfinished_usage_at_the_end_is_read_and_hidden() -> None:
     stream = watcher()
     assert relayed(stream, [words("a"), OPENAI_USAGE.rstrip()]) == words("a")
-    assert stream.usage == METERED
+    assert stream.figures == METERED

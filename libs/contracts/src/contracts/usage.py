@@ -7,9 +7,11 @@ from contracts.limits import Tokens
 
 
 class UsageSource(StrEnum):
-    """`provider`: the provider's own figures; `estimated`: ours, for lack of those; `none`: nothing was used."""
+    """`provider`: the provider's own figures; `provider_repaired`: the same, read out of an unusual or damaged form;
+    `estimated`: ours, in part at least, for lack of those; `none`: nothing was used."""
 
     PROVIDER = "provider"
+    PROVIDER_REPAIRED = "provider_repaired"
     ESTIMATED = "estimated"
     NONE = "none"
 

@@ -149,6 +149,7 @@ def _chat_route(
         ),
         notice_key=notice_key,
         default_locale=settings.locale,
+        upstream_errors_in_chat=settings.upstream_errors_in_chat,
         max_body_bytes=settings.max_body_bytes,
         max_open_calls=max_open_calls,
         request_seconds=settings.call_seconds,
@@ -226,8 +227,8 @@ def _checks(metering: Metering | None) -> dict[str, Check]:
 
 
 def _authorization(settings: GatewaySettings) -> bytes | None:
-    key = settings.upstream_api_key
-    return None if key is None else b"Bearer " + key.get_secret_value().strip().encode()
+    key = settings.upstream_api_key.get_secret_value().strip() if settings.upstream_api_key is not None else ""
+    return b"Bearer " + key.encode() if key else None
 
 
 def _derived_key(secret: bytes, purpose: str) -> bytes:

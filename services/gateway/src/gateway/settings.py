@@ -52,6 +52,7 @@ class GatewaySettings(ServiceSettings):
     unknown_fields: UnknownFields = UnknownFields.FORWARD
     ledger_failure: LedgerFailure = LedgerFailure.CLOSED
 
+    upstream_errors_in_chat: bool = True
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_open_calls: int = Field(default=2_000, ge=1)
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)

@@ -1,10 +1,12 @@
 """What a call needs of the connection to its client."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.application.call import Call
 from gateway.application.interruption import Interruption
+from gateway.domain.outages import Outage
 from gateway.upstream.connection import Headers
 
 
@@ -35,10 +37,14 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Who asks: the request's headers, the key's id, the way back, and what an interrupted stream ends with."""
+    """Who asks: the request's headers, the key's id, the way back, and how a failure is told within a stream.
+
+    `upstream_errors_in_chat`: an upstream's 5xx is told as a message of the assistant.
+    """
 
     headers: Mapping[bytes, bytes]
     key_id: str
     answer: Answer
     interruption: Interruption
-    interrupted_event: bytes
+    tell_in_stream: Callable[[Call, Outage, str], bytes]
+    upstream_errors_in_chat: bool

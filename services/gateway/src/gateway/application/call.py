@@ -1,7 +1,8 @@
 """One metered call: what is known of it, and the one record of its end."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,6 +10,8 @@ from chassis.ids import new_uuid7
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
+
+from gateway.domain.usage_figures import Figures
 
 ENDPOINT = "/v1/chat/completions"
 SOURCE = "gateway"
@@ -22,7 +25,9 @@ _encode = msgspec.json.Encoder().encode
 class Call:
     """`reserving` from the first attempt to hold on: from there a record must end the call, exactly one.
 
-    `ended` by the first outcome told; later ones change nothing.
+    `ended` by the first outcome told; later ones change nothing. `most_output_tokens` is what the upstream was allowed
+    to produce, over all choices, where that is known: our own count never exceeds it. `stream` and `wants_usage_chunk`
+    are the form of the answer that was asked for.
     """
 
     id: str = field(default_factory=new_uuid7)
@@ -31,7 +36,10 @@ class Call:
     account_id: str = ""
     model: str = ""
     conversation_id: str | None = None
+    stream: bool = False
+    wants_usage_chunk: bool = False
     estimated_prompt_tokens: int = 0
+    most_output_tokens: int | None = None
     reserving: bool = False
     forwarded: bool = False
     forwarded_without_hold: bool = False
@@ -48,11 +56,25 @@ class Call:
         if self.first_token_ms is None:
             self.first_token_ms = self.elapsed_ms()
 
-    def end_metered(self, outcome: Outcome, status: int, usage: TokenUsage) -> None:
-        """End the call, charged by the provider's figures."""
+    def end_metered(
+        self,
+        outcome: Outcome,
+        status: int,
+        figures: Figures,
+        output_tokens: Callable[[], int],
+        at_least_tokens: int = 0,
+    ) -> None:
+        """End the call, charged by the provider's figures.
+
+        `output_tokens` is our own count, for figures that lack it; `at_least_tokens` is what we have seen produced
+        beside figures that were told too early to hold all of it.
+        """
         if self.outcome is None:
             self.outcome, self.status = outcome, status
-            self.usage, self.usage_source = usage, UsageSource.PROVIDER
+            usage, source = figures.usage(self.estimated_prompt_tokens, lambda: self._bounded(output_tokens()))
+            if (at_least := self._bounded(at_least_tokens)) > usage.completion_tokens:
+                usage, source = replace(usage, completion_tokens=at_least), UsageSource.ESTIMATED
+            self.usage, self.usage_source = usage, source
 
     def end_without_charge(self, outcome: Outcome, status: int) -> None:
         """End the call: nothing was used."""
@@ -63,8 +85,13 @@ class Call:
         """End the call, charged by our own count of its prompt and of what was produced."""
         if self.outcome is None:
             self.outcome, self.status = outcome, status
-            self.usage = TokenUsage(prompt_tokens=self.estimated_prompt_tokens, completion_tokens=output_tokens)
+            completion = self._bounded(output_tokens)
+            self.usage = TokenUsage(prompt_tokens=self.estimated_prompt_tokens, completion_tokens=completion)
             self.usage_source = UsageSource.ESTIMATED
+
+    def _bounded(self, output_tokens: int) -> int:
+        most = self.most_output_tokens
+        return output_tokens if most is None else min(output_tokens, most)
 
     def record(self) -> bytes:
         """The call's end as the event to publish."""

@@ -96,6 +96,8 @@ class ChatService:
         Raises:
             RefusedError, OutageError, InvalidRequestError: nothing was sent to the client yet.
         """
+        call.stream = prepared.request.stream
+        call.wants_usage_chunk = prepared.request.wants_usage_chunk
         relay: Relay | None = None
         try:
             granted = await self._hold(call, prepared, client)
@@ -155,7 +157,7 @@ class ChatService:
             case Refused() as refused if not self._rules.observe:
                 metrics.HOLDS.labels("refused", refused.code.value).inc()
                 call.reserving = reservation.doubtful
-                raise _refused(refused, prepared, call)
+                raise RefusedError(refused, call.account_id)
             case Refused() as refused:
                 metrics.HOLDS.labels("would_refuse", refused.code.value).inc()
                 log.info("would_refuse", request_id=call.id, account_id=call.account_id, code=refused.code.value)
@@ -205,15 +207,16 @@ class ChatService:
         )
 
     def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:
+        if granted is not None and not self._rules.observe:
+            call.most_output_tokens = granted.output_tokens * prepared.request.choices
         return Relay(
             call,
-            client.answer,
+            client,
             stream=prepared.request.stream,
             hide_usage_chunk=not prepared.request.wants_usage_chunk,
             available=granted.available if granted is not None else None,
             count_tokens=token_counter(prepared.family.encoding),
             silence_seconds=self._rules.silence_seconds,
-            interrupted_event=client.interrupted_event,
             on_end=lambda: self._close(call),
         )
 
@@ -225,17 +228,6 @@ class ChatService:
         call.end_without_charge(Outcome.NOT_FORWARDED, 499)  # unless it has ended otherwise
         self._journal.append(call.record())
         _measure(call)
-
-
-def _refused(refused: Refused, prepared: Prepared, call: Call) -> RefusedError:
-    request = prepared.request
-    return RefusedError(
-        refused,
-        call.account_id,
-        stream=request.stream,
-        wants_usage_chunk=request.wants_usage_chunk,
-        model=request.model,
-    )
 
 
 @cache

@@ -8,18 +8,16 @@ from gateway.domain.outages import Outage
 class RefusedError(Exception):
     """The ledger refused the hold."""
 
-    def __init__(self, refused: Refused, account_id: str, *, stream: bool, wants_usage_chunk: bool, model: str) -> None:
+    def __init__(self, refused: Refused, account_id: str) -> None:
         super().__init__(refused.code)
         self.refused = refused
         self.account_id = account_id
-        self.stream = stream
-        self.wants_usage_chunk = wants_usage_chunk
-        self.model = model
 
 
 class OutageError(Exception):
-    """A part behind the gateway does not work; nothing is charged."""
+    """A part behind the gateway does not work; `detail` says in a few words what it did instead."""
 
-    def __init__(self, outage: Outage) -> None:
+    def __init__(self, outage: Outage, detail: str = "") -> None:
         super().__init__(outage)
         self.outage = outage
+        self.detail = detail

@@ -28,8 +28,12 @@ _STOPPED: Final = frozenset(
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
+        b"x-litellm-key-spend",
+        b"x-litellm-model-api-base",
     }
 )
+_STOPPED_PREFIXES: Final = (b"x-litellm-response-cost", b"llm_provider-")
+"""What LiteLLM tells of its costs, its key and the provider's answer is for operators alone."""
 
 
 def request_headers(client: Mapping[bytes, bytes], authorization: bytes | None) -> Headers:
@@ -48,8 +52,10 @@ def call_headers(call_id: str, account_id: str) -> Headers:
 
 
 def response_headers(upstream: Headers, call_id: str, available: int | None) -> Headers:
-    """The upstream's headers without those of its connection, and our own."""
-    headers = [(name, value) for name, value in upstream if name not in _STOPPED]
+    """The upstream's headers without those of its connection and of its money, and our own."""
+    headers = [
+        (name, value) for name, value in upstream if name not in _STOPPED and not name.startswith(_STOPPED_PREFIXES)
+    ]
     headers.append((REQUEST_ID, call_id.encode()))
     if available is not None:
         headers.append((AVAILABLE, str(available).encode()))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -10,16 +10,19 @@ import structlog
 from contracts.usage import Outcome
 
 from gateway import metrics
-from gateway.application.answer import Answer
+from gateway.application.answer import Client
 from gateway.application.call import Call
 from gateway.application.errors import OutageError
 from gateway.application.headers import response_headers, value_of
 from gateway.application.heartbeat import Heartbeat
 from gateway.application.interruption import Cause
+from gateway.domain.answer_form import is_event_stream, what_came
+from gateway.domain.completion_chunk import completion_events, event_of
 from gateway.domain.event_stream import EventStream
 from gateway.domain.outages import Outage
-from gateway.domain.output_text import output_texts
-from gateway.domain.usage_figures import read_usage
+from gateway.domain.output_text import output_texts, produces_anything
+from gateway.domain.partial_answer import partial_figures, partial_texts
+from gateway.domain.usage_figures import answer_figures
 from gateway.upstream.client import UpstreamAnswer, UpstreamCall
 from gateway.upstream.connection import Headers, UpstreamError
 
@@ -27,16 +30,14 @@ log = structlog.get_logger()
 
 EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_FIRST_BYTES: Final = 256
+"""Enough to tell an event stream from everything else."""
+_LOGGED_BYTES: Final = 2_000
+"""Of an upstream's error, for those who look for its reason."""
 _LAST_WORD_SECONDS: Final = 1.0
 """For a client that does not read any more."""
-_DONE: Final = b"data: [DONE]\n\n"
-
-_NOT_JSON: Final = (
-    b'{"error":{"message":"the upstream answered something else than JSON","type":"api_error","code":null}}'
-)
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Relay:
@@ -45,26 +46,28 @@ class Relay:
     def __init__(
         self,
         call: Call,
-        answer: Answer,
+        client: Client,
         *,
         stream: bool,
         hide_usage_chunk: bool,
         available: int | None,
         count_tokens: Callable[[str], int],
         silence_seconds: float,
-        interrupted_event: bytes,
         on_end: Callable[[], None],
     ) -> None:
         self._call = call
-        self._answer = answer
+        self._client = client
+        self._answer = client.answer
         self._stream = stream
+        self._hide_usage_chunk = hide_usage_chunk
         self._available = available
         self._count_tokens = count_tokens
         self._silence_seconds = silence_seconds
-        self._interrupted_event = interrupted_event
         self._on_end = on_end
         self._upstream_call: UpstreamCall | None = None
         self._events = EventStream(hide_usage_chunk=hide_usage_chunk, count_tokens=count_tokens)
+        self._whole: list[bytes] = []
+        """What has come of an answer that is no event stream."""
 
     async def run(self, upstream_call: UpstreamCall) -> None:
         """Send the call and relay its answer.
@@ -86,30 +89,39 @@ class Relay:
 
     async def interrupted(self, cause: Cause) -> None:
         """The call was stopped from outside: end it by what has been produced, and tell a client who is there."""
+        outage = Outage.INTERRUPTED
         if self._upstream_call is None or not self._upstream_call.sent:
             self._end_without_charge(Outcome.NOT_FORWARDED, 499)
         elif cause is Cause.CLIENT_LEFT:
-            self._end_by_events(Outcome.CLIENT_DISCONNECTED, 499)
-        elif self._upstream_answers:
-            self._end_by_events(Outcome.INTERRUPTED, 200)
+            self._end_by_what_came(Outcome.CLIENT_DISCONNECTED, 499)
+        elif self._anything_came:
+            self._end_by_what_came(Outcome.INTERRUPTED, 200)
+            outage = self._charged_outage
         elif cause is Cause.TIMED_OUT:
             self._end_without_charge(Outcome.UPSTREAM_ERROR, 504)
+            outage = Outage.UPSTREAM_TIMEOUT
         else:
             self._end_without_charge(Outcome.INTERRUPTED, 503)
-        if self._answer.started:
-            await self._tell_interrupted()
-        elif cause is not Cause.CLIENT_LEFT:
-            raise OutageError(Outage.UPSTREAM_TIMEOUT if cause is Cause.TIMED_OUT else Outage.INTERRUPTED)
+        if self._answer.started or cause is not Cause.CLIENT_LEFT:
+            await self._tell(outage)
 
     @property
-    def _upstream_answers(self) -> bool:
-        """Whether anything of an answer has arrived; our own comments don't count."""
-        return self._call.first_token_ms is not None
+    def _anything_came(self) -> bool:
+        """Whether anything of a model's, or its figures, has arrived; comments and errors don't count."""
+        if self._whole:
+            body = b"".join(self._whole)
+            return bool(partial_texts(body)) or partial_figures(body) is not None
+        return self._events.figures is not None or self._events.produced
+
+    @property
+    def _charged_outage(self) -> Outage:
+        """A stream keeps what it has said; of a whole answer nothing is left, and asking again costs again."""
+        return Outage.ANSWER_CUT if self._whole else Outage.INTERRUPTED
 
     def end_by_what_came(self) -> None:
         """Whatever went wrong in between: a forwarded call ends by what has been produced, unless it has ended."""
         if self._call.outcome is None:
-            self._end_by_events(Outcome.INTERRUPTED, 500)
+            self._end_by_what_came(Outcome.INTERRUPTED, 500)
 
     def _heartbeat(self) -> Heartbeat:
         headers = [(b"content-type", EVENT_STREAM), (b"cache-control", b"no-cache")]
@@ -121,31 +133,84 @@ class Relay:
         )
 
     async def _relay(self, upstream: UpstreamAnswer, heartbeat: Heartbeat | None) -> None:
-        headers = response_headers(upstream.headers, self._call.id, self._available)
         served = 200 <= upstream.status < 300
-        if served and value_of(upstream.headers, b"content-encoding").lower() not in (b"", b"identity"):
-            raise UpstreamError("the answer is compressed, which was not asked for and can't be metered")
-        if served and value_of(upstream.headers, b"content-type").lower().startswith(EVENT_STREAM):
+        with contextlib.suppress(UpstreamError) if not served else contextlib.nullcontext():
+            upstream.decode()
+        headers = response_headers(upstream.headers, self._call.id, self._available)
+        if 300 <= upstream.status < 400:
+            await self._useless(upstream.status, f"redirect, status {upstream.status}")
+        elif not served:
+            await self._relay_error(upstream, headers)
+        elif await self._is_event_stream(upstream):
             await self._relay_stream(upstream, headers, heartbeat)
-            return
-        body = await upstream.read_all(MAX_ANSWER_BYTES)
-        self._call.note_first_token()
-        if served:
-            self._end_by_body(upstream.status, body)
         else:
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, upstream.status)
-        self._on_end()
-        if self._answer.started:
-            await self._answer.finish(_as_event(body))
+            await self._relay_whole(upstream, headers)
+
+    async def _is_event_stream(self, upstream: UpstreamAnswer) -> bool:
+        """Read until the answer's first bytes tell what it is; all that came stays in `_whole`."""
+        start = b""
+        size = 0
+        while data := await upstream.read():
+            self._whole.append(data)
+            size += len(data)
+            if size > MAX_ANSWER_BYTES:
+                raise UpstreamError("the answer is too large")
+            start = (start + data).lstrip()[:_FIRST_BYTES]
+            told = is_event_stream(start)
+            if told is not None:
+                return told
+        return False
+
+    async def _relay_error(self, upstream: UpstreamAnswer, headers: Headers) -> None:
+        status = upstream.status
+        self._call.note_first_token()
+        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        body = await upstream.read_all(MAX_ANSWER_BYTES)
+        said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
+        log.warning("upstream_error", request_id=self._call.id, model=self._call.model, status=status, body=said)
+        if status >= 500 and self._stream and self._client.upstream_errors_in_chat:
+            await self._tell(Outage.UPSTREAM_FAILED, str(status))
+        elif self._answer.started:
+            await self._answer.finish(event_of(body))
+        else:
+            await self._send_whole(status, headers, body)
+
+    async def _relay_whole(self, upstream: UpstreamAnswer, headers: Headers) -> None:
+        parts = self._whole
+        size = sum(map(len, parts))
+        while data := await upstream.read():
+            parts.append(data)
+            size += len(data)
+            if size > MAX_ANSWER_BYTES:
+                raise UpstreamError("the answer is too large")
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._call.note_first_token()
+        content = _json(body)
+        if not isinstance(content, dict):
+            await self._useless(upstream.status, f"{what_came(body)}, status {upstream.status}")
             return
+        self._end_by_content(upstream.status, content, body)
+        # An error that stands in an event stream without being an event would be read by nobody.
+        names_events = value_of(upstream.headers, b"content-type").lower().startswith(EVENT_STREAM)
+        if self._stream and names_events and not self._answer.started:
+            await self._answer.start(upstream.status, headers)
+        if self._answer.started:
+            await self._answer.finish(completion_events(content, with_usage=not self._hide_usage_chunk))
+            return
+        await self._send_whole(upstream.status, headers, body)
+
+    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
         headers.append((b"content-length", str(len(body)).encode()))
-        await self._answer.start(upstream.status, headers)
+        await self._answer.start(status, headers)
         await self._answer.finish(body)
 
     async def _relay_stream(self, upstream: UpstreamAnswer, headers: Headers, heartbeat: Heartbeat | None) -> None:
         events, answer = self._events, self._answer
         with metrics.OPEN_STREAMS.track_inprogress():
             if not answer.started:
+                if not value_of(headers, b"content-type").lower().startswith(EVENT_STREAM):
+                    headers = [(name, value) for name, value in headers if name != b"content-type"]
+                    headers.append((b"content-type", EVENT_STREAM))
                 await answer.start(upstream.status, headers)
 
             def pass_on(data: bytes) -> bool:
@@ -155,15 +220,19 @@ class Relay:
                     answer.write_now(complete)
                 return True
 
+            data, self._whole = b"".join(self._whole), []
             upstream.hand_to(pass_on)
-            while data := await upstream.read():
+            while data:
                 if complete := self._hear(data, heartbeat):
                     await answer.write(complete)
+                data = await upstream.read()
             rest = events.end()
-            if events.failed and events.usage is None:
-                self._end_failed_stream()
+            if events.figures is None and not events.produced:
+                self._end_without_charge(Outcome.UPSTREAM_ERROR, upstream.status)
+                rest += b"" if events.failed else events.gap + self._useless_event("empty event stream")
             else:
-                self._end_by_events(Outcome.COMPLETED, upstream.status)
+                failed = events.failed and events.figures is None
+                self._end_by_events(Outcome.INTERRUPTED if failed else Outcome.COMPLETED, upstream.status)
             await answer.finish(rest)
 
     def _hear(self, data: bytes, heartbeat: Heartbeat | None) -> bytes:
@@ -173,21 +242,35 @@ class Relay:
         self._call.note_first_token()
         return self._events.feed(data)
 
+    # --- how failures are told ----------------------------------------------------------------------------------
+
     async def _broke_off(self, error: UpstreamError) -> None:
         log.warning("upstream_failed", request_id=self._call.id, error=str(error))
-        if self._upstream_answers:
-            self._end_by_events(Outcome.INTERRUPTED, 200)
+        if self._anything_came:
+            self._end_by_what_came(Outcome.INTERRUPTED, 200)
+            await self._tell(self._charged_outage)
         else:
             self._end_without_charge(Outcome.UPSTREAM_ERROR, 502)
-        if not self._answer.started:
-            raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
-        await self._tell_interrupted()
+            await self._tell(Outage.UPSTREAM_UNREACHABLE)
 
-    async def _tell_interrupted(self) -> None:
-        gap = b"" if self._events.at_boundary else b"\n\n"
+    async def _useless(self, status: int, what: str) -> None:
+        """The upstream answered, but with nothing that a client could use: that is free."""
+        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        log.warning("upstream_answer_useless", request_id=self._call.id, model=self._call.model, what=what)
+        await self._tell(Outage.UPSTREAM_USELESS, what)
+
+    def _useless_event(self, what: str) -> bytes:
+        log.warning("upstream_answer_useless", request_id=self._call.id, model=self._call.model, what=what)
+        return self._client.tell_in_stream(self._call, Outage.UPSTREAM_USELESS, what)
+
+    async def _tell(self, outage: Outage, detail: str = "") -> None:
+        """In the stream that has begun, else by the answer that the edge makes of the error."""
+        if not self._answer.started:
+            raise OutageError(outage, detail)
+        last_word = self._client.tell_in_stream(self._call, outage, detail)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD_SECONDS):
-                await self._answer.finish(gap + self._interrupted_event if self._stream else b"")
+                await self._answer.finish(self._events.gap + last_word if self._stream else b"")
 
     # --- how the call ends --------------------------------------------------------------------------------------
 
@@ -195,42 +278,45 @@ class Relay:
         self._call.end_without_charge(outcome, status)
         self._on_end()
 
-    def _end_by_events(self, outcome: Outcome, status: int) -> None:
-        if self._events.usage is not None:
-            self._call.end_metered(outcome, status, self._events.usage)
+    def _end_by_content(self, status: int, content: dict[str, Any], body: bytes) -> None:
+        if (figures := answer_figures(content)) is not None:
+            self._call.end_metered(Outcome.COMPLETED, status, figures, lambda: self._count(output_texts(content)))
+        elif produces_anything(content):
+            self._call.end_estimated(Outcome.COMPLETED, status, self._count(output_texts(content)))
         else:
-            self._call.end_estimated(outcome, status, self._events.output_tokens())
-        self._on_end()
-
-    def _end_failed_stream(self) -> None:
-        """The upstream told of an error inside the stream: what came before it is charged, if anything did."""
-        produced = self._events.output_tokens()
-        if produced:
-            self._call.end_estimated(Outcome.INTERRUPTED, 200, produced)
-        else:
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, 200)
-        self._on_end()
-
-    def _end_by_body(self, status: int, body: bytes) -> None:
-        try:
-            content: Any = _decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            content = None
-        fields = content if isinstance(content, dict) else {}
-        usage = read_usage(fields.get("usage"))
-        if usage is not None:
-            self._call.end_metered(Outcome.COMPLETED, status, usage)
-        elif fields.get("error") and not fields.get("choices"):
+            said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
+            log.warning("upstream_answer_empty", request_id=self._call.id, model=self._call.model, body=said)
             self._call.end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._on_end()
+
+    def _end_by_events(self, outcome: Outcome, status: int, at_least: int = 0) -> None:
+        events = self._events
+        if events.figures is not None:
+            self._call.end_metered(outcome, status, events.figures, events.output_tokens, at_least)
         else:
-            texts = [body.decode("utf-8", "replace")] if content is None else output_texts(content)
-            self._call.end_estimated(Outcome.COMPLETED, status, sum(self._count_tokens(text) for text in texts))
+            self._call.end_estimated(outcome, status, events.output_tokens())
+        self._on_end()
+
+    def _end_by_what_came(self, outcome: Outcome, status: int) -> None:
+        """An answer that did not end: its figures if they were its last word, else no less than its text so far."""
+        if not self._whole:
+            at_least = self._events.output_tokens() if self._events.text_after_figures else 0
+            self._end_by_events(outcome, status, at_least)
+            return
+        body = b"".join(self._whole)
+        figures = partial_figures(body)
+        if figures is not None:
+            self._call.end_metered(outcome, status, figures, lambda: self._count(partial_texts(body)))
+        else:
+            self._call.end_estimated(outcome, status, self._count(partial_texts(body)))
+        self._on_end()
+
+    def _count(self, texts: Iterable[str]) -> int:
+        return sum(self._count_tokens(text) for text in texts)
 
 
-def _as_event(body: bytes) -> bytes:
-    """A whole answer inside a stream that has begun: an error or completion as one event."""
+def _json(body: bytes) -> Any:
     try:
-        content = _encode(_decode(body))
+        return _decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        content = _NOT_JSON
-    return b"data: " + content + b"\n\n" + _DONE
+        return None

@@ -75,6 +75,8 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
     )
     if figures is None:
         return [short, url]
+    if not figures.exhausted:
+        return [*_too_large_lines(figures, language, url), short, url]
     needed, available = number(figures.needed, language), number(max(0, figures.available), language)
     resets = date(figures.resets_at, presentation.time_zone, language)
     if portuguese:
@@ -88,12 +90,23 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
     return [long, middle, short, url]
 
 
+def _too_large_lines(figures: RefusalFigures, language: Language, url: str) -> list[str]:
+    needed, available = number(figures.needed, language), number(max(0, figures.available), language)
+    if language is Language.PORTUGUESE:
+        told = f"Esta conversa precisa de {needed} tokens e restam {available}."
+        return [f"{told} Comece uma conversa nova, mais curta, ou compre créditos: {url}", f"{told} {url}"]
+    told = f"This conversation needs {needed} tokens and you have {available} left."
+    return [f"{told} Start a new, shorter one or buy credits: {url}", f"{told} {url}"]
+
+
 def refusal_notice(refused: Refused, account_id: str, language: Language, presentation: Presentation) -> str:
     """A short message in markdown with a link to click, as the assistant would say it."""
     if refused.code is not RefusalCode.INSUFFICIENT_TOKENS:
         return _linked(refusal_line(refused, language, presentation), presentation.public_url)
     url = presentation.account_purchase_url(account_id)
     figures = refused.figures
+    if figures is not None and not figures.exhausted:
+        return _too_large_notice(figures, url, language)
     if language is Language.PORTUGUESE:
         lines = ["**Seus tokens não bastam para esta mensagem.**"]
         if figures is not None:
@@ -115,6 +128,21 @@ def refusal_notice(refused: Refused, account_id: str, language: Language, presen
             )
         lines.append(f"[Buy credits]({url}) to go on now.")
     return "\n\n".join(lines)
+
+
+def _too_large_notice(figures: RefusalFigures, url: str, language: Language) -> str:
+    needed, available = number(figures.needed, language), number(max(0, figures.available), language)
+    if language is Language.PORTUGUESE:
+        return (
+            "**Esta conversa ficou grande demais para os tokens que restam.**\n\n"
+            f"Ela precisa de {needed} tokens e restam {available}: uma mensagem leva consigo toda a conversa.\n\n"
+            f"Comece uma conversa nova ou [compre créditos]({url}) para continuar nesta."
+        )
+    return (
+        "**This conversation has grown too large for the tokens that you have left.**\n\n"
+        f"It needs {needed} tokens and you have {available} left: each message takes the whole conversation along.\n\n"
+        f"Start a new one or [buy credits]({url}) to go on in this one."
+    )
 
 
 def _linked(line: str, url: str) -> str:

@@ -1,19 +1,43 @@
-"""The text that a model produced, found in chunks and answers, for the case that no usage comes."""
+"""What a model produced, found in chunks and answers: its text, for the case that no usage comes, and whether any."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 _TEXT_FIELDS: Final = ("content", "reasoning_content", "reasoning", "refusal")
+TEXT_NAMES: Final = frozenset({*_TEXT_FIELDS, "text", "arguments"})
+"""The names under which text stands, wherever in an answer."""
+_NOT_PRODUCED: Final = frozenset({"role", "provider_specific_fields"})
+_EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 
 def output_texts(answer: Any) -> Iterator[str]:
     """The produced texts of one decoded chunk or whole answer; nothing for what has another shape."""
+    for choice in _choices(answer):
+        message = choice.get("delta") or choice.get("message")
+        if isinstance(message, dict):
+            yield from _message_texts(message)
+        elif isinstance(choice.get("text"), str):
+            yield choice["text"]
+
+
+def produces_anything(answer: Any) -> bool:
+    """Whether a chunk or answer holds anything of a model's: text, a tool's call, a picture, sound."""
+    for choice in _choices(answer):
+        message = choice.get("delta") or choice.get("message")
+        if choice.get("text"):
+            return True
+        if isinstance(message, dict) and any(
+            value not in _EMPTY for name, value in message.items() if name not in _NOT_PRODUCED
+        ):
+            return True
+    return False
+
+
+def _choices(answer: Any) -> Iterator[dict[str, Any]]:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict):
-            message = choice.get("delta") or choice.get("message")
-            if isinstance(message, dict):
-                yield from _message_texts(message)
+            yield choice
 
 
 def _message_texts(message: dict[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+from contracts.usage import UsageSource
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -17,10 +18,10 @@ from gateway.domain.keys import ServiceKeys
 from gateway.domain.language import Language, choose_language
 from gateway.domain.notice_marks import marked
 from gateway.domain.notices import Presentation, refusal_notice
-from gateway.domain.outages import Outage
+from gateway.domain.outages import OF_UPSTREAM, Outage, outage_notice
 from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
 from gateway.http.exchange import ClientLeftError, Exchange
-from gateway.http.notice_answer import send_notice
+from gateway.http.notice_answer import notice_stream, send_notice
 from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ class ChatRoute:
         presentation: Presentation,
         notice_key: bytes,
         default_locale: str,
+        upstream_errors_in_chat: bool,
         max_body_bytes: int,
         max_open_calls: int,
         request_seconds: float,
@@ -50,6 +52,7 @@ class ChatRoute:
         self._presentation = presentation
         self._notice_key = notice_key
         self._default_locale = default_locale
+        self._upstream_errors_in_chat = upstream_errors_in_chat
         self._max_body_bytes = max_body_bytes
         self._max_open_calls = max_open_calls
         self._request_seconds = request_seconds
@@ -77,7 +80,7 @@ class ChatRoute:
             if exchange.client_left:
                 metrics.LEFT.inc()
                 return
-            await self._answer(exchange, call, outage_error(error.outage, self._language(exchange)))
+            await self._tell_outage(exchange, call, error)
         except RefusedError as error:
             await self._refuse(exchange, call, error)
         except ClientLeftError:
@@ -124,7 +127,8 @@ class ChatRoute:
             key_id=key_id,
             answer=exchange,
             interruption=interruption,
-            interrupted_event=outage_event(Outage.INTERRUPTED, self._language(exchange)),
+            tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
+            upstream_errors_in_chat=self._upstream_errors_in_chat and _wants_notices(exchange),
         )
         await self._chat.serve(call, prepared, client)
 
@@ -138,9 +142,39 @@ class ChatRoute:
                 raise
             raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
 
+    def _told_in_chat(self, exchange: Exchange, call: Call, outage: Outage) -> bool:
+        """A request that does not stream may be a title: the notice would become the conversation's name."""
+        if not (call.stream and _wants_notices(exchange)):
+            return False
+        return self._upstream_errors_in_chat or outage not in OF_UPSTREAM
+
+    def _outage_notice(self, exchange: Exchange, outage: Outage, detail: str) -> str:
+        return marked(outage_notice(outage, self._language(exchange), detail), self._notice_key)
+
+    def _in_stream(self, exchange: Exchange, call: Call, outage: Outage, detail: str) -> bytes:
+        """What a stream that has begun ends with: after text of the model's an error, never a message."""
+        if call.usage_source is UsageSource.NONE and self._told_in_chat(exchange, call, outage):
+            text = self._outage_notice(exchange, outage, detail)
+            return notice_stream(text, call.id, call.model, wants_usage_chunk=call.wants_usage_chunk)
+        return outage_event(outage, self._language(exchange), detail)
+
+    async def _tell_outage(self, exchange: Exchange, call: Call, error: OutageError) -> None:
+        if not self._told_in_chat(exchange, call, error.outage):
+            await self._answer(exchange, call, outage_error(error.outage, self._language(exchange), error.detail))
+            return
+        metrics.REFUSED.labels(error.outage.value).inc()
+        log.info("call_refused", request_id=call.id, account_id=call.account_id, code=error.outage.value)
+        await send_notice(
+            exchange,
+            self._outage_notice(exchange, error.outage, error.detail),
+            call_id=call.id,
+            model=call.model,
+            wants_usage_chunk=call.wants_usage_chunk,
+        )
+
     async def _refuse(self, exchange: Exchange, call: Call, error: RefusedError) -> None:
         language = self._language(exchange, error.refused.locale)
-        in_chat = exchange.headers.get(b"x-solaris-notices", b"").strip().lower() == b"chat"
+        in_chat = call.stream and _wants_notices(exchange)
         if not in_chat or error.refused.code not in TOLD_IN_CHAT:
             await self._answer(exchange, call, refusal_error(error.refused, language, self._presentation))
             return
@@ -150,10 +184,8 @@ class ChatRoute:
             exchange,
             marked(text, self._notice_key),
             call_id=call.id,
-            model=error.model,
-            stream=error.stream,
-            wants_usage_chunk=error.wants_usage_chunk,
-            headers=[(REQUEST_ID, call.id.encode())],
+            model=call.model,
+            wants_usage_chunk=call.wants_usage_chunk,
         )
 
     async def _answer(self, exchange: Exchange, call: Call, answer: ErrorAnswer) -> None:
@@ -164,3 +196,8 @@ class ChatRoute:
     def _language(self, exchange: Exchange, person_locale: str | None = None) -> Language:
         accepted = exchange.headers.get(b"accept-language", b"").decode("latin-1")
         return choose_language(person_locale, accepted, self._default_locale)
+
+
+def _wants_notices(exchange: Exchange) -> bool:
+    wish: bytes = exchange.headers.get(b"x-solaris-notices", b"")
+    return wish.strip().lower() == b"chat"

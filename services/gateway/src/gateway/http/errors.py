@@ -1,7 +1,6 @@
 """Errors in OpenAI's shape: the one place that knows which kind of failure has which HTTP status."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -37,6 +36,10 @@ _OUTAGES: Final = {
     Outage.INTERRUPTED: 503,
     Outage.UPSTREAM_UNREACHABLE: 502,
     Outage.UPSTREAM_TIMEOUT: 504,
+    Outage.UPSTREAM_FAILED: 502,
+    Outage.UPSTREAM_USELESS: 502,
+    # Clients repeat a 5xx by themselves, and each repetition of a call that is charged would be charged too.
+    Outage.ANSWER_CUT: 424,
 }
 
 
@@ -72,15 +75,14 @@ def request_error(error: InvalidRequestError | MissingUserError | InvalidKeyErro
             assert_never(error)
 
 
-def outage_error(outage: Outage, language: Language) -> ErrorAnswer:
+def outage_error(outage: Outage, language: Language, detail: str = "") -> ErrorAnswer:
     """A part behind the gateway does not work."""
-    return error_answer(_OUTAGES[outage], outage.value, outage_line(outage, language), _API)
+    return error_answer(_OUTAGES[outage], outage.value, outage_line(outage, language, detail), _API)
 
 
-@cache
-def outage_event(outage: Outage, language: Language) -> bytes:
+def outage_event(outage: Outage, language: Language, detail: str = "") -> bytes:
     """The same as an event of a stream that has begun."""
-    return b"data: " + outage_error(outage, language).body + b"\n\n"
+    return b"data: " + outage_error(outage, language, detail).body + b"\n\n"
 
 
 def refusal_error(refused: Refused, language: Language, presentation: Presentation) -> ErrorAnswer:

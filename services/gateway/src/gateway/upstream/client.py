@@ -1,14 +1,28 @@
 """HTTP/1.1 to one upstream: keeps idle connections, and closes a call's connection when the call is left."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from gateway.upstream.connection import Headers, Taker, UpstreamConnection, UpstreamError
+from gateway.upstream.connection import (
+    ClosedWhileIdleError,
+    Headers,
+    Taker,
+    UpstreamConnection,
+    UpstreamError,
+)
+from gateway.upstream.decoding import Decoder, decoder_of
 
 MAX_IDLE_CONNECTIONS: Final = 128
+USER_TIMEOUT_SECONDS: Final = 30
+"""Bytes that the upstream's host does not acknowledge for that long end the connection."""
+_KEEPALIVE: Final = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+"""A host that vanished while a call waits for its answer is noticed after 30 s; a silent one stays welcome."""
 
 
 class UpstreamUnreachableError(UpstreamError):
@@ -22,14 +36,37 @@ class UpstreamAnswer:
         self._connection = connection
         self.status = connection.status
         self.headers = connection.headers
+        self._decoder: Decoder | None = None
+        self._decoded: Iterator[bytes] = iter(())
+
+    def decode(self) -> None:
+        """From now on read and hand out the body without its `content-encoding`.
+
+        Raises:
+            UpstreamError: nobody knows that encoding; `headers` still name it.
+        """
+        encoding = next((value for name, value in self.headers if name == b"content-encoding"), b"")
+        self._decoder = decoder_of(encoding)
+        self.headers = [(name, value) for name, value in self.headers if name != b"content-encoding"]
 
     def hand_to(self, taker: Taker) -> None:
         """Offer what arrives to `taker` at once, as long as somebody waits in `read`, which gets what it refuses."""
-        self._connection.hand_to(taker)
+        if self._decoder is None:
+            self._connection.hand_to(taker)
 
     async def read(self) -> bytes:
         """What has arrived since the last call; empty at the end. Raises UpstreamError where it breaks off."""
-        return await self._connection.read()
+        if self._decoder is None:
+            return await self._connection.read()
+        await asyncio.sleep(0)  # a small compressed answer can be long: others get their turns between its pieces
+        while not (piece := next(self._decoded, b"")):
+            data = await self._connection.read()
+            if not data:
+                if not self._decoder.at_end:
+                    raise UpstreamError("the compressed answer broke off")
+                return b""
+            self._decoded = self._decoder.decode(data)
+        return piece
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole rest of the body.
@@ -39,7 +76,7 @@ class UpstreamAnswer:
         """
         parts: list[bytes] = []
         size = 0
-        while data := await self._connection.read():
+        while data := await self.read():
             parts.append(data)
             size += len(data)
             if size > limit_bytes:
@@ -48,7 +85,11 @@ class UpstreamAnswer:
 
 
 class UpstreamCall:
-    """One request; `async with` sends it and waits for the answer's headers."""
+    """One request; `async with` sends it and waits for the answer's headers.
+
+    An upstream may close a kept connection just as the request is sent on it. Then, and only where no byte of an
+    answer had come, it is sent once more, on a new connection.
+    """
 
     def __init__(self, client: "UpstreamClient", request: bytes) -> None:
         self._client = client
@@ -58,7 +99,12 @@ class UpstreamCall:
         """Whether the upstream may have seen the request."""
 
     async def __aenter__(self) -> UpstreamAnswer:
-        connection = await self._client.acquire()
+        try:
+            return await self._send(await self._client.acquire())
+        except ClosedWhileIdleError:
+            return await self._send(await self._client.connect())
+
+    async def _send(self, connection: UpstreamConnection) -> UpstreamAnswer:
         self._connection = connection
         try:
             connection.send(self._request)
@@ -123,6 +169,14 @@ class UpstreamClient:
         if self._idle:
             connection, _ = self._idle.popitem()
             return connection
+        return await self.connect()
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection.
+
+        Raises:
+            UpstreamUnreachableError: none could be made in time.
+        """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
@@ -131,6 +185,7 @@ class UpstreamClient:
                 )
         except (OSError, ssl.SSLError, TimeoutError) as error:
             raise UpstreamUnreachableError(type(error).__name__) from error
+        _notice_a_vanished_host(connection)
         self._connections.add(connection)
         return connection
 
@@ -154,3 +209,14 @@ class UpstreamClient:
             self._idle.pop(connection, None)
             connection.abort()
         self._reaper = loop.call_later(self._idle_seconds / 2, self._reap) if self._idle else None
+
+
+def _notice_a_vanished_host(connection: UpstreamConnection) -> None:
+    if connection.transport is None:
+        return
+    connected = connection.transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):  # a host that is gone already is noticed anyway
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", USER_TIMEOUT_SECONDS * 1000)):
+            if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
+                connected.setsockopt(socket.IPPROTO_TCP, option, value)

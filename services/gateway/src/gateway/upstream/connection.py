@@ -11,6 +11,9 @@ from typing import Final, cast
 import httptools
 
 MAX_HEADER_BYTES: Final = 64 * 1024
+MAX_TRAILER_BYTES: Final = 16 * 1024
+IDLE_CLOSE_SECONDS: Final = 1.0
+"""A close that comes later after sending is no answer to an idle connection: the request may have been worked on."""
 PAUSE_BYTES: Final = 256 * 1024
 """Unread body bytes at which the upstream is no longer read, until the reader has caught up."""
 
@@ -22,6 +25,10 @@ class UpstreamError(Exception):
     """The upstream could not be reached, or broke off its answer."""
 
 
+class ClosedWhileIdleError(UpstreamError):
+    """A kept connection was closed just as a request was sent on it: nothing of an answer had come."""
+
+
 class UpstreamConnection(asyncio.Protocol):
     """Serves one exchange at a time; `on_idle` is told when it may serve the next one, `on_lost` when it can't."""
 
@@ -30,13 +37,17 @@ class UpstreamConnection(asyncio.Protocol):
     ) -> None:
         self._on_idle = on_idle
         self._on_lost = on_lost
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._failure: UpstreamError | None = None
         self._busy = False
         self._ended_by_close = False
         self._header_bytes = 0
+        self._trailer_bytes = 0
+        self._exchanges = 0
+        self._sent_at = 0.0
+        self._heard = False
         self._taker: Taker | None = None
         self._reset()
 
@@ -49,7 +60,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._paused = False
+        self._heard = False
         self._header_bytes = 0
+        self._trailer_bytes = 0
         self._taker = None
 
     # --- the exchange -------------------------------------------------------------------------------------------
@@ -57,11 +70,13 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, request: bytes) -> None:
         """Start an exchange with the request's bytes."""
         assert not self._busy, "one exchange at a time"
-        assert self._transport is not None
+        assert self.transport is not None
         self._reset()
         self._busy = True
+        self._exchanges += 1
+        self._sent_at = asyncio.get_running_loop().time()
         self._parser = httptools.HttpResponseParser(self)
-        self._transport.write(request)
+        self.transport.write(request)
 
     async def wait_for_headers(self) -> None:
         """Return when `status` and `headers` stand.
@@ -89,9 +104,9 @@ class UpstreamConnection(asyncio.Protocol):
         data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self._body_bytes = 0
-        if self._paused and self._transport is not None:
+        if self._paused and self.transport is not None:
             self._paused = False
-            self._transport.resume_reading()
+            self.transport.resume_reading()
         return data
 
     def release(self) -> None:
@@ -100,7 +115,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._busy = False
         self._taker = None
-        transport = self._transport
+        transport = self.transport
         reusable = self._complete and self._keep_alive and self._failure is None and not self._ended_by_close
         # With bytes still to be sent, the upstream answered without reading the whole body.
         if reusable and transport is not None and transport.get_write_buffer_size() == 0:
@@ -111,8 +126,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket without waiting for anything."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
         self._on_lost(self)
 
     async def _wait(self) -> None:
@@ -136,13 +151,14 @@ class UpstreamConnection(asyncio.Protocol):
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # create_connection always gives a Transport
+        self.transport = cast(asyncio.Transport, transport)  # create_connection always gives a Transport
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._complete:
             self._fail("bytes outside an answer")
             self.abort()
             return
+        self._heard = True
         if not self._headers_complete:
             self._header_bytes += len(data)
         try:
@@ -159,10 +175,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("headers too large")
             self.abort()
             return
+        if self._trailer_bytes > MAX_TRAILER_BYTES:
+            self._fail("trailers too large")
+            self.abort()
+            return
         taken = self._taken_at_once()
-        if self._body_bytes > PAUSE_BYTES and not self._paused and not self._complete and self._transport is not None:
+        if self._body_bytes > PAUSE_BYTES and not self._paused and not self._complete and self.transport is not None:
             self._paused = True
-            self._transport.pause_reading()
+            self.transport.pause_reading()
         if not taken or self._complete:
             self._wake()
 
@@ -174,8 +194,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete = True
             self._ended_by_close = True
             self._wake()
-        self._fail("the connection was closed" if error is None else f"{type(error).__name__}")
-        self._transport = None
+        reason = "the connection was closed" if error is None else type(error).__name__
+        if self._closed_while_idle():
+            self._failure = self._failure or ClosedWhileIdleError(reason)
+        self._fail(reason)
+        self.transport = None
         self._on_lost(self)
 
     def _taken_at_once(self) -> bool:
@@ -188,6 +211,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._body_bytes = 0
         return True
 
+    def _closed_while_idle(self) -> bool:
+        waited_seconds = asyncio.get_running_loop().time() - self._sent_at
+        return self._busy and self._exchanges > 1 and not self._heard and waited_seconds < IDLE_CLOSE_SECONDS
+
     def _reads_until_close(self) -> bool:
         """Whether the end of the connection is the end of the body (RFC 9112, 6.3, rule 8)."""
         names = {name for name, _ in self.headers}
@@ -196,7 +223,9 @@ class UpstreamConnection(asyncio.Protocol):
     # --- httptools callbacks: after a complete answer nothing more is taken, and the connection is not used again ---
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._complete:
+        if self._headers_complete:
+            self._trailer_bytes += len(name) + len(value)  # nobody reads trailers
+        elif not self._complete:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
