@@ -181,7 +181,7 @@ async def answered(gateway: GatewayProcess, upstream: ScriptedUpstream, case: Ca
         await responder.writer.drain()
 
     upstream.handle = answer
-    return await ask(gateway.port, chat(stream=case.stream, **fields))
+    return await ask(gateway.port, chat(stream=case.stream, **fields), {"accept-language": "en"})
 
 
 @pytest.mark.parametrize("case", FIGURES, ids=lambda case: case.name)

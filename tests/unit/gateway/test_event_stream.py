@@ -1,8 +1,10 @@
 """The stream's watcher: what is relayed, what is hidden, what is counted, for every way in which bytes can arrive."""
 
 import json
+import tracemalloc
 from itertools import pairwise
 
+import pytest
 from gateway.domain.event_stream import COMPACT_BYTES, MAX_EVENT_BYTES, EventStream
 from gateway.domain.usage_figures import Figures
 from hypothesis import given
@@ -174,3 +176,58 @@ def test_unfinished_usage_at_the_end_is_read_and_hidden() -> None:
     stream = watcher()
     assert relayed(stream, [words("a"), OPENAI_USAGE.rstrip()]) == words("a")
     assert stream.figures == METERED
+
+
+def test_data_lines_without_blank_lines_are_handed_on_line_by_line() -> None:
+    lines = [words("a").replace(b"\n\n", b"\n"), words(" b").replace(b"\n\n", b"\n")]
+    usage, done = OPENAI_USAGE.replace(b"\n\n", b"\n"), b"data: [DONE]\n"
+    for pieces in split_everywhere(b"".join(lines) + usage + done):
+        stream = watcher()
+        assert relayed(stream, pieces).replace(usage, b"") == b"".join(lines) + done
+        assert stream.figures == METERED
+        assert stream.output_tokens() == 2
+    stream = watcher()
+    assert stream.feed(lines[0]) + stream.feed(lines[1]) == b"".join(lines)
+
+
+def test_data_of_several_lines_is_one_event() -> None:
+    several = b'data: {"choices": [],\ndata: "usage":\ndata: {"prompt_tokens": 20, "completion_tokens": 9}}\n\n'
+    for pieces in split_everywhere(words("a") + several + DONE):
+        stream = watcher(hide=False)
+        assert relayed(stream, pieces) == words("a") + several + DONE
+        assert stream.figures == METERED
+
+
+@given(st.data())
+def test_long_event_is_read_like_any_other_however_it_is_split(data: st.DataObject) -> None:
+    text = 'wörd \\ "x" \n 😀 ' * data.draw(st.integers(6_000, 9_000))
+    ascii_only = data.draw(st.booleans())
+    content = {"choices": [{"delta": {"content": text, "picture": "A" * 90_000}}], "usage": USAGE}
+    whole = f"data: {json.dumps(content, ensure_ascii=ascii_only)}\n\n".encode() + DONE
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)), max_size=12)) | {0, len(whole)})
+    stream = watcher()
+    assert relayed(stream, [whole[start:end] for start, end in pairwise(cuts)]) == whole
+    assert stream.figures == METERED
+    assert stream.output_tokens() == pytest.approx(len(text.split()), abs=40)
+
+
+def test_memory_of_an_endless_event_is_bounded() -> None:
+    stream = watcher()
+    stream.feed(b'data: {"choices": [{"delta": {"content": "')
+    tracemalloc.start()
+    for _ in range(2_000):
+        stream.feed(b"word " * 2_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 2**20
+    stream.feed(b'"}}]}\n\n')
+    assert stream.output_tokens() == pytest.approx(4_000_000, rel=0.01)
+
+
+def test_stream_of_comments_or_empty_deltas_has_produced_nothing() -> None:
+    nothing = b": hi\n\n" + event({"choices": [{"delta": {"role": "assistant", "content": ""}}]}) + DONE
+    stream = watcher()
+    assert relayed(stream, [nothing]) == nothing
+    assert not stream.produced
+    stream.feed(event({"choices": [{"delta": {"images": [{"url": "x"}]}}]}))
+    assert stream.produced

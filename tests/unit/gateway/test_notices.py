@@ -1,6 +1,7 @@
 """What people read when a call is refused, and how their history is cleaned of it."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from contracts.errors import RefusalCode
 from contracts.reservations import RefusalFigures, Refused
-from gateway.domain.language import Language, choose_language
+from gateway.domain.language import Language, choose_language, number
 from gateway.domain.notice_marks import is_notice, marked, without_notices
 from gateway.domain.notices import MAX_LINE_LENGTH, Presentation, refusal_line, refusal_notice
-from gateway.domain.outages import Outage, outage_line
+from gateway.domain.outages import Outage, outage_line, outage_notice
 from gateway.http.errors import TOLD_IN_CHAT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,3 +120,26 @@ def test_notices_are_removed_from_assistants_messages_alone() -> None:
         messages[-1],
     ]
     assert without_notices([question, answer], KEY) is None
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_call_refused_for_its_size_is_told_to_start_anew_and_not_that_all_is_gone(language: Language) -> None:
+    figures = replace(FIGURES, available=5_000, needed=23_840, exhausted=False)
+    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
+    told = refusal_notice(refused, "ana", language, presentation()), refusal_line(refused, language, presentation())
+    start_anew = "Comece uma" if language is Language.PORTUGUESE else "Start a new"
+    for text in told:
+        assert start_anew in text
+        assert number(23_840, language) in text
+        assert number(5_000, language) in text
+        assert "http://127.0.0.1:8080/buy" in text
+    assert len(told[1]) <= MAX_LINE_LENGTH
+
+
+@pytest.mark.parametrize("outage", list(Outage))
+def test_nothing_was_charged_is_said_only_where_it_is_true(outage: Outage) -> None:
+    charged = outage in {Outage.INTERRUPTED, Outage.ANSWER_CUT}
+    for language, words in ((Language.PORTUGUESE, "Nada foi cobrado"), (Language.ENGLISH, "Nothing was charged")):
+        for text in (outage_line(outage, language, "x"), outage_notice(outage, language, "x")):
+            assert (words in text) is not charged
+            assert "{" not in text

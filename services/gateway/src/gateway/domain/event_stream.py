@@ -18,7 +18,7 @@ _LAST_WORDS: Final = len(b"data: [DONE]\r\n\r\n")
 """What may follow the final figures: bytes that hold no text."""
 
 # An object under one of these names; inside of texts the quotes are escaped, so that texts never match.
-_CANDIDATE: Final = re.compile(rb'"usage"\s*:\s*\{|"error"\s*:\s*[{"]').search
+_CANDIDATE: Final = re.compile(rb'"usage"\s*:\s*(?:data:\s*)?\{|"error"\s*:\s*[{"]').search
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _TWO_DATA_LINES: Final = re.compile(rb"(?:^|\n)data:([^\r\n]*)\r?\ndata:").search

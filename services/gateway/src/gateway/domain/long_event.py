@@ -1,10 +1,10 @@
 """An event too long to keep: a short copy of it without its long strings, whose text is counted as it passes."""
 
+import codecs
+import json
 import re
 from collections.abc import Callable
 from typing import Final
-
-import msgspec
 
 from gateway.domain.output_text import TEXT_NAMES
 
@@ -12,12 +12,13 @@ KEPT_STRING_BYTES: Final = 4 * 1024
 """Of each string; what follows is left out of the copy."""
 MAX_COPY_BYTES: Final = 256 * 1024
 """What is longer without its long strings is no chunk of a chat: its copy ends there, and can't be decoded."""
-_COUNTED_BYTES: Final = 48 * 1024
+_COUNTED_CHARACTERS: Final = 48 * 1024
 
 _TEXT_NAMES: Final = frozenset(name.encode() for name in TEXT_NAMES)
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL).match
-_WHOLE_ESCAPES: Final = re.compile(rb'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL).match
-_decode_text = msgspec.json.Decoder(str).decode
+_WHOLE_ESCAPES: Final = re.compile(r'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL).match
+_WHOLE_ESCAPE_BYTES: Final = re.compile(rb'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL).match
+_LONGEST_ESCAPE: Final = len(r"\u1234")
 
 
 class LongEvent:
@@ -32,8 +33,9 @@ class LongEvent:
         self._string_head = b""
         self._last_string = b""
         self._after_colon = False
-        self._text: list[bytes] = []
-        self._text_bytes = 0
+        self._text: list[str] = []
+        self._text_length = 0
+        self._characters = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> None:
         """Take in the next bytes of the event."""
@@ -74,15 +76,16 @@ class LongEvent:
 
     def _string(self, piece: bytes) -> None:
         kept = piece[: max(0, KEPT_STRING_BYTES - self._string_bytes)]
-        if len(kept) < len(piece) and (whole := _WHOLE_ESCAPES(kept)) is not None:
+        if len(kept) < len(piece) and (whole := _WHOLE_ESCAPE_BYTES(kept)) is not None:
             kept = whole[0]
         self._keep(kept)
         if self._string_bytes < KEPT_STRING_BYTES:
             self._string_head += kept
         if self._after_colon and self._last_string in _TEXT_NAMES:
-            self._text.append(piece[len(kept) :])
-            self._text_bytes += len(piece) - len(kept)
-            if self._text_bytes > _COUNTED_BYTES:
+            text = self._characters.decode(piece[len(kept) :])
+            self._text.append(text)
+            self._text_length += len(text)
+            if self._text_length > _COUNTED_CHARACTERS:
                 self._count()
         self._string_bytes += len(piece)
 
@@ -96,16 +99,20 @@ class LongEvent:
             self._copy += data
 
     def _count(self) -> None:
-        data = b"".join(self._text)
-        self._text.clear()
-        self._text_bytes = 0
-        for start in range(0, len(data), _COUNTED_BYTES):
-            self._count_text(string_text(data[start : start + _COUNTED_BYTES]))
+        text = "".join(self._text)
+        whole = _WHOLE_ESCAPES(text)
+        cut = 0 if whole is None else whole.end()
+        if len(text) - cut > _LONGEST_ESCAPE:
+            cut = len(text)
+        self._text = [text[cut:]]  # the beginning of an escape whose rest has not arrived
+        self._text_length = 0
+        self._count_text(string_text(text[:cut]))
 
 
-def string_text(escaped: bytes) -> str:
-    """The text of a JSON string's inside; as it stands where it was cut within an escape or a character."""
+def string_text(escaped: str) -> str:
+    """The text of a JSON string's inside; as it stands where it is no such thing."""
     try:
-        return _decode_text(b'"' + escaped + b'"')
-    except (msgspec.MsgspecError, ValueError):
-        return escaped.decode("utf-8", "replace")
+        text: str = json.loads(f'"{escaped}"', strict=False)  # unlike msgspec it reads half a surrogate pair
+    except ValueError:
+        return escaped
+    return text.encode("utf-8", "replace").decode()

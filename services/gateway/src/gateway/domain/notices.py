@@ -93,9 +93,9 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
 def _too_large_lines(figures: RefusalFigures, language: Language, url: str) -> list[str]:
     needed, available = number(figures.needed, language), number(max(0, figures.available), language)
     if language is Language.PORTUGUESE:
-        told = f"Esta conversa precisa de {needed} tokens e restam {available}."
+        told = f"Esta conversa precisa de {needed} tokens e há {available} livres."
         return [f"{told} Comece uma conversa nova, mais curta, ou compre créditos: {url}", f"{told} {url}"]
-    told = f"This conversation needs {needed} tokens and you have {available} left."
+    told = f"This conversation needs {needed} tokens and {available} are free."
     return [f"{told} Start a new, shorter one or buy credits: {url}", f"{told} {url}"]
 
 
@@ -134,13 +134,14 @@ def _too_large_notice(figures: RefusalFigures, url: str, language: Language) -> 
     needed, available = number(figures.needed, language), number(max(0, figures.available), language)
     if language is Language.PORTUGUESE:
         return (
-            "**Esta conversa ficou grande demais para os tokens que restam.**\n\n"
-            f"Ela precisa de {needed} tokens e restam {available}: uma mensagem leva consigo toda a conversa.\n\n"
-            f"Comece uma conversa nova ou [compre créditos]({url}) para continuar nesta."
+            "**Não há tokens suficientes para esta conversa.**\n\n"
+            f"Ela precisa de {needed} tokens e há {available} livres agora: "
+            "cada mensagem reenvia a conversa inteira.\n\n"
+            f"Comece uma nova ou [compre créditos]({url}) para continuar nesta."
         )
     return (
-        "**This conversation has grown too large for the tokens that you have left.**\n\n"
-        f"It needs {needed} tokens and you have {available} left: each message takes the whole conversation along.\n\n"
+        "**There are not enough tokens for this conversation.**\n\n"
+        f"It needs {needed} tokens and {available} are free now: each message sends the whole conversation again.\n\n"
         f"Start a new one or [buy credits]({url}) to go on in this one."
     )
 

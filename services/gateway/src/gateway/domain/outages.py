@@ -71,6 +71,13 @@ _ENGLISH: Final = {
         "Only what it had produced is charged; send it again if you need to.",
     ),
 }
+_DETAILS_IN_PORTUGUESE: Final = {
+    "HTML page": "página HTML",
+    "empty answer": "resposta vazia",
+    "empty event stream": "fluxo sem conteúdo",
+    "not JSON": "não é JSON",
+    "redirect": "redirecionamento",
+}
 _CHARGED: Final = frozenset({Outage.INTERRUPTED, Outage.ANSWER_CUT})
 _IN_A_MINUTE: Final = {
     Language.PORTUGUESE: "Nada foi cobrado. Tente de novo em um minuto.",
@@ -90,5 +97,7 @@ def outage_notice(outage: Outage, language: Language, detail: str = "") -> str:
 
 
 def _words(outage: Outage, language: Language, detail: str) -> tuple[str, str]:
+    if language is Language.PORTUGUESE:
+        detail = ", ".join(_DETAILS_IN_PORTUGUESE.get(part, part) for part in detail.split(", "))
     happened, costs = (_PORTUGUESE if language is Language.PORTUGUESE else _ENGLISH)[outage]
     return happened.format(detail=f" ({detail})" if detail else ""), costs

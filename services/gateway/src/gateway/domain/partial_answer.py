@@ -9,7 +9,7 @@ from gateway.domain.output_text import TEXT_NAMES
 from gateway.domain.usage_figures import Figures, read_usage
 
 _USAGE: Final = re.compile(r'"usage"\s*:\s*(?=\{)').finditer
-_TEXT: Final = re.compile(rb'"(?:' + "|".join(sorted(TEXT_NAMES)).encode() + rb')"\s*:\s*"((?:[^"\\]|\\.)*+)').finditer
+_TEXT: Final = re.compile(r'"(?:' + "|".join(sorted(TEXT_NAMES)) + r')"\s*:\s*"((?:[^"\\]|\\.)*+)', re.DOTALL).finditer
 _decode_from = json.JSONDecoder().raw_decode  # reads an object that other bytes follow
 
 
@@ -28,4 +28,4 @@ def partial_figures(body: bytes) -> Figures | None:
 
 def partial_texts(body: bytes) -> list[str]:
     """The texts so far, the last possibly unfinished."""
-    return [string_text(match[1]) for match in _TEXT(body) if match[1]]
+    return [string_text(match[1]) for match in _TEXT(body.decode("utf-8", "replace")) if match[1]]
