@@ -65,6 +65,8 @@ async def test_what_was_used_in_every_wrongly_started_cycle_counts(
     corrected = await operate("correct-cycle", account="jumped", reason="the clock was ahead")
     assert (corrected.code, corrected.err) == (0, "")
     assert (corrected.json["monthly_used"], corrected.json["held"], corrected.json["debt"]) == (1_320, 0, 0)
+    at = (await damaged.fetchval("SELECT clock_timestamp()")).isoformat()
+    assert (await operate("balance", account="jumped", at=at)).json == corrected.json
     told = await damaged.fetchrow(
         "SELECT convert_from(event.data, 'UTF8')::json -> 'data' ->> 'actor' AS actor, audit.reason "
         "FROM ledger.events AS event JOIN ledger.audit AS audit "

@@ -53,9 +53,12 @@ _ROWS_OF_ACCOUNT: Final = f"""
 SELECT {_ROW} FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND position BETWEEN $3 AND $4 ORDER BY version LIMIT $5
 """  # noqa: S608  constants
+_LAST_VERSION_UNTIL: Final = """
+SELECT version FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version DESC LIMIT 1
+"""
 _FACTS_UNTIL: Final = """
 SELECT type, data, version FROM ledger.events
-WHERE account_id = $1 AND version > $2 AND recorded_at <= $3 ORDER BY version LIMIT $4
+WHERE account_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4
 """
 _FACTS_OF_TYPES: Final = """
 SELECT type, data, version FROM ledger.events
@@ -216,10 +219,17 @@ async def rows_of_account(
 async def facts_until(
     connection: asyncpg.Connection, account_id: str, moment: datetime
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """(type, data, version) of one account's events recorded up to a moment; its time never runs backwards."""
+    """(type, data, version) of one account's events up to the last one that was recorded by a moment.
+
+    Those before it belong to it whatever their times: a cycle that was corrected stands behind ones of a time that has
+    not come.
+    """
+    last = await connection.fetchval(_LAST_VERSION_UNTIL, account_id, moment, timeout=STATEMENT_TIMEOUT_SECONDS)
     version = 0
-    while rows := await connection.fetch(
-        _FACTS_UNTIL, account_id, version, moment, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
+    while last is not None and (
+        rows := await connection.fetch(
+            _FACTS_UNTIL, account_id, version, last, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
+        )
     ):
         yield rows
         version = rows[-1][2]
