@@ -270,3 +270,33 @@ async def test_a_call_ends_well_before_its_hold_does(
     upstream.handle = silent
     reply = await ask(gateway.port, chat())
     assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
+
+
+async def test_pass_through_that_breaks_within_a_stream_ends_as_a_metered_one_does(
+    idle: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    async def breaks(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("one"))
+        responder.writer.close()
+
+    upstream.handle = breaks
+    reply = await ask(idle.port, chat(stream=True))
+    assert reply.events[0] == chunk("one")
+    assert reply.events[-1]["error"]["code"] == "interrupted"
+
+
+async def test_pass_through_that_is_interrupted_within_a_stream_ends_as_a_metered_one_does(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    async def stuck(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("one"))
+        await asyncio.wait_for(responder.closed.wait(), 20)
+
+    upstream.handle = stuck
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    async with running_gateway(tmp_path / "off", nowhere, upstream.url, enforcement="off", request_seconds="1") as off:
+        reply = await ask(off.port, chat(stream=True))
+        assert reply.events[-1]["error"]["code"] == "interrupted"
+        assert "RuntimeError" not in off.log

@@ -12,6 +12,7 @@ from tests.integration.gateway.gateway_process import GatewayProcess, running_ga
 from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, refuse
 from tests.integration.gateway.scripted_upstream import Handler, Request, Responder, ScriptedUpstream, chunk
+from tests.support.eventually import eventually
 
 IN_CHAT = {"x-solaris-notices": "chat"}
 PATH = "/v1/chat/completions"
@@ -148,3 +149,24 @@ async def test_upstreams_errors_stay_errors_where_the_operator_wants_it_and_an_e
         reply = await ask(plain.port, chat(stream=True), IN_CHAT)
         assert (reply.status, reply.json) == (500, BOOM)
         assert "authorization" not in upstream.requests[-1].headers
+
+
+async def test_upstreams_statuses_and_failures_are_counted(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    upstream.handle = fails
+    await ask(gateway.port, chat())
+    upstream.handle = hangs_up
+    await ask(gateway.port, chat())
+
+    async def counted() -> bool:
+        page = (await ask(gateway.port, path="/metrics", method="GET")).body
+        return all(
+            name in page
+            for name in (
+                b'solaris_gateway_upstream_answers_total{status_class="5xx"}',
+                b'solaris_gateway_upstream_failures_total{reason="broke_off"}',
+            )
+        )
+
+    await eventually(counted)

@@ -34,6 +34,14 @@ UNPUBLISHED_SECONDS: Final = Gauge(
 )
 UNREADABLE_LINES: Final = Counter("solaris_gateway_journal_unreadable_lines", "Lines of the journal that are no record")
 LEFT: Final = Counter("solaris_gateway_clients_left", "Clients that left before anything was sent to them")
+UPSTREAM_ANSWERS: Final = Counter(
+    "solaris_gateway_upstream_answers",
+    "The upstream's answers to calls, by the class of their status",
+    ["status_class"],
+)
+UPSTREAM_FAILURES: Final = Counter(
+    "solaris_gateway_upstream_failures", "Calls to which the upstream gave no answer, or not to its end", ["reason"]
+)
 OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being served")
 CLOCK_SKEW: Final = Gauge(
     "solaris_gateway_clock_skew_seconds", "By how much our clock is ahead of the ledger's, as far as that was heard"

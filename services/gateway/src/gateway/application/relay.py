@@ -23,7 +23,7 @@ from gateway.domain.outages import Outage
 from gateway.domain.output_text import output_texts, produces_anything
 from gateway.domain.partial_answer import partial_figures, partial_texts
 from gateway.domain.usage_figures import answer_figures
-from gateway.upstream.client import UpstreamAnswer, UpstreamCall
+from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
 from gateway.upstream.connection import Headers, UpstreamError
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ _FIRST_BYTES: Final = 256
 """Enough to tell an event stream from everything else."""
 _LOGGED_BYTES: Final = 2_000
 """Of an upstream's error, for those who look for its reason."""
-_LAST_WORD_SECONDS: Final = 1.0
+LAST_WORD_SECONDS: Final = 1.0
 """For a client that does not read any more."""
 
 _decode = msgspec.json.Decoder().decode
@@ -80,6 +80,7 @@ class Relay:
         heartbeat = self._heartbeat() if self._stream else None
         try:
             async with upstream_call as upstream:
+                metrics.UPSTREAM_ANSWERS.labels(f"{upstream.status // 100}xx").inc()
                 await self._relay(upstream, heartbeat)
         except UpstreamError as error:
             await self._broke_off(error)
@@ -245,7 +246,10 @@ class Relay:
     # --- how failures are told ----------------------------------------------------------------------------------
 
     async def _broke_off(self, error: UpstreamError) -> None:
-        log.warning("upstream_failed", request_id=self._call.id, error=str(error))
+        metrics.UPSTREAM_FAILURES.labels(
+            "unreachable" if isinstance(error, UpstreamUnreachableError) else "broke_off"
+        ).inc()
+        log.warning("upstream_failed", request_id=self._call.id, model=self._call.model, error=str(error))
         if self._anything_came:
             self._end_by_what_came(Outcome.INTERRUPTED, 200)
             await self._tell(self._charged_outage)
@@ -269,7 +273,7 @@ class Relay:
             raise OutageError(outage, detail)
         last_word = self._client.tell_in_stream(self._call, outage, detail)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORD_SECONDS):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
                 await self._answer.finish(self._events.gap + last_word if self._stream else b"")
 
     # --- how the call ends --------------------------------------------------------------------------------------

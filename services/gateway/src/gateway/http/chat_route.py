@@ -1,6 +1,7 @@
 """`POST /v1/chat/completions`: turns a request into a call and its outcome into an answer."""
 
 import asyncio
+import contextlib
 
 import structlog
 from contracts.usage import UsageSource
@@ -13,6 +14,7 @@ from gateway.application.errors import OutageError, RefusedError
 from gateway.application.headers import REQUEST_ID
 from gateway.application.interruption import Cause, Interruption
 from gateway.application.pass_through import PassThrough
+from gateway.application.relay import LAST_WORD_SECONDS
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.language import Language, choose_language
@@ -80,6 +82,9 @@ class ChatRoute:
             if exchange.client_left:
                 metrics.LEFT.inc()
                 return
+            if exchange.started:
+                await self._break_off(exchange)
+                return
             await self._tell_outage(exchange, call, error)
         except RefusedError as error:
             await self._refuse(exchange, call, error)
@@ -138,9 +143,14 @@ class ChatRoute:
             await self._pass_through.forward(call.id, exchange.headers, body, exchange)
         except UpstreamError as error:
             log.warning("upstream_failed", request_id=call.id, error=str(error))
-            if exchange.started:
-                raise
             raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
+
+    async def _break_off(self, exchange: Exchange) -> None:
+        """End an answer that was passed through and has begun, as a metered one ends."""
+        event = b"\n\n" + outage_event(Outage.INTERRUPTED, self._language(exchange))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await exchange.finish(event if exchange.streams_events else b"")
 
     def _told_in_chat(self, exchange: Exchange, call: Call, outage: Outage) -> bool:
         """A request that does not stream may be a title: the notice would become the conversation's name."""

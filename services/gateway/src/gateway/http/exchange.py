@@ -47,6 +47,7 @@ class Exchange:
         self._raw_headers: Headers = scope["headers"]
         self.headers = dict(reversed(self._raw_headers))
         self.started = False
+        self.streams_events = False
         self.writing = False
 
     def check_headers(self) -> None:
@@ -118,6 +119,9 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
+        self.streams_events = any(
+            name == b"content-type" and value.lower().startswith(b"text/event-stream") for name, value in headers
+        )
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     @property
