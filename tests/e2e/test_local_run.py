@@ -211,10 +211,11 @@ def test_closing_the_terminal_stops_the_stack(new_stack: NewStack) -> None:
         shown = b""
         while b"ready in" not in shown:
             shown += os.read(terminal, 65536)
-    finally:
         os.close(terminal)
-    eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
-    os.waitpid(make, 0)
+        eventually_blocking(lambda: _processes_below(stack.directory) == [], 12, message="no process left")
+    finally:
+        os.kill(make, signal.SIGKILL)
+        os.waitpid(make, 0)
 
 
 def test_a_second_run_on_the_same_folder_says_so_in_one_line(stack: Stack) -> None:
