@@ -75,6 +75,7 @@ async def running_gateway(
         "SOLARIS_GATEWAY_SECRET": "a-secret-for-the-tests-alone",
         "SOLARIS_DATA_DIR": str(data_dir),
         "SOLARIS_SHUTDOWN_SECONDS": "3",
+        "SOLARIS_STOP_NOTICE_SECONDS": "0",
         "SOLARIS_RESERVE_DEADLINE_SECONDS": "1.5",
         "SOLARIS_RESERVE_ATTEMPT_SECONDS": "0.4",
     }

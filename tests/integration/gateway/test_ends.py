@@ -335,6 +335,22 @@ async def test_shutdown_interrupts_what_takes_too_long_and_records_it(
     assert (record.outcome, record.usage.completion_tokens) == (Outcome.INTERRUPTED, 2)
 
 
+async def test_a_gateway_that_stops_says_so_first_and_still_serves_who_has_not_heard(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    async with running_gateway(tmp_path / "leaving", nats_url, upstream.url, stop_notice_seconds="4") as leaving:
+        leaving.terminate()
+        await eventually(lambda: "gateway_stopping" in leaving.log)
+        readiness = await ask(leaving.port, path="/health/ready", method="GET")
+        assert (readiness.status, readiness.json["failing"]) == (503, {"service": "is stopping"})
+        assert (await ask(leaving.port, chat(), path=PATH)).status == 200
+        waiting = await Connection.open(leaving.port)
+        await waiting.send(b"", path="/health/live", method="GET")
+        assert (await waiting.read_reply()).status == 200
+        assert await asyncio.wait_for(leaving.process.wait(), 10) == 0
+        assert await waiting.reader.read() == b""
+
+
 async def test_next_call_on_the_same_connections_is_served_after_a_left_one(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

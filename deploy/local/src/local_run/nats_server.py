@@ -107,6 +107,7 @@ class NatsServer:
         return self.directory.absolute() / "nats.conf"
 
     def _configuration(self) -> str:
+        # A frozen client is dropped after some 15 s: until then the server keeps what it would be told.
         # sync_interval is production's: JetStream acknowledges after the disk has it. The store's bound stands above
         # the sum of the streams' own bounds, which the server checks when a stream is created, whatever the disk has.
         return f"""\
@@ -114,6 +115,8 @@ server_name: {self.name}
 logtime: false
 listen: "{LOOPBACK}:{self.port}"
 max_payload: 4MB
+ping_interval: "5s"
+ping_max: 2
 jetstream {{
   store_dir: {json.dumps(str(self.directory.absolute()))}
   sync_interval: always

@@ -69,6 +69,7 @@ def service_environment(
     match service:
         case "gateway":
             known["SOLARIS_UPSTREAM_URL"] = addresses.upstream_url
+            known["SOLARIS_STOP_NOTICE_SECONDS"] = "0"
             unless_given = {"SOLARIS_GATEWAY_KEYS": DEVELOPMENT_KEY, "SOLARIS_GATEWAY_SECRET": secrets["gateway"]}
             given |= {name: value for name, value in environment.items() if name.upper() in _PROXIES}
         case "ledger":

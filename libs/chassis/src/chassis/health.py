@@ -57,11 +57,15 @@ class Remembered[Value]:
 
 
 def health_routes(
-    checks: Mapping[str, Check], *, instance: str = "", metrics_token: SecretStr | None = None
+    checks: Mapping[str, Check],
+    *,
+    instance: str = "",
+    metrics_token: SecretStr | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> list[Route]:
     """`GET /health/live`, `/health/ready` (503 with the failing part named) and `/metrics`.
 
-    With a `metrics_token`, metrics are for those who bear it.
+    With a `metrics_token`, metrics are for those who bear it. Once `stopping`, it is not ready, whatever is remembered.
     """
     readiness = Remembered(lambda: failing_parts(checks), lambda failing: FAILING_SECONDS if failing else READY_SECONDS)
     headers = {INSTANCE_HEADER: instance} if instance else {}
@@ -70,7 +74,7 @@ def health_routes(
         return JSONResponse({"status": "live"}, headers=headers)
 
     async def ready(_: Request) -> Response:
-        failing = await readiness.get()
+        failing = {"service": "is stopping"} if stopping() else await readiness.get()
         if failing:
             return JSONResponse({"status": "not ready", "failing": failing}, status_code=503, headers=headers)
         return JSONResponse({"status": "ready"}, headers=headers)

@@ -86,7 +86,10 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             models=ModelLists(upstream, upstream_headers, cache_seconds=settings.models_cache_seconds),
             operations=Starlette(
                 routes=health_routes(
-                    _checks(metering), instance=settings.instance, metrics_token=settings.metrics_token
+                    _checks(metering),
+                    instance=settings.instance,
+                    metrics_token=settings.metrics_token,
+                    stopping=stop.is_set,
                 )
             ),
         )
@@ -105,6 +108,8 @@ async def run_gateway(settings: GatewaySettings, stop: asyncio.Event) -> None:
             log.info("gateway_ready", port=settings.gateway_port, enforcement=settings.enforcement.value)
             await stop.wait()
             log.info("gateway_stopping", open_calls=chat.open_calls)
+            # Whoever shares calls out among gateways learns of it while calls are still served.
+            await asyncio.sleep(settings.stop_notice_seconds)
             asyncio.get_running_loop().call_later(settings.shutdown_seconds, chat.interrupt_all)
     log.info("gateway_stopped")
 

@@ -52,6 +52,8 @@ class GatewaySettings(ServiceSettings):
     unknown_fields: UnknownFields = UnknownFields.FORWARD
     ledger_failure: LedgerFailure = LedgerFailure.CLOSED
 
+    shutdown_seconds: float = Field(default=30.0, ge=0, le=3600)
+    stop_notice_seconds: float = Field(default=2.0, ge=0, le=60)
     upstream_errors_in_chat: bool = True
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_open_calls: int = Field(default=2_000, ge=1)
