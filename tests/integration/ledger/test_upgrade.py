@@ -108,3 +108,13 @@ async def test_the_same_key_is_the_same_command_across_the_upgrade(upgraded_url:
     assert granted.json["debt"] == 0
     assert granted.json["credits"] == 270
     assert (await operate("verify")).code == 0
+
+
+@pytest.mark.parametrize("function", ["open_batch", "append_batch", "append_if_current"])
+async def test_a_process_of_0_1_finds_nothing_to_write_with(upgraded_url: str, function: str) -> None:
+    connection = await asyncpg.connect(upgraded_url)
+    try:
+        named = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace AND proname = $1"
+        assert await connection.fetchval(named, function) == 0
+    finally:
+        await connection.close()

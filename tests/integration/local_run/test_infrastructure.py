@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import asyncpg
 import nats
+import pytest
 from chassis.jetstream import provision
-from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, USAGE_STREAM
 from contracts.topology import CONSUMERS, STREAMS
+from nats.js.errors import APIError
 
 
 async def test_postgres_is_durable_and_checks_its_pages(database_url: str) -> None:
@@ -54,5 +56,46 @@ async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lack
         await message.ack_sync(timeout=5)
         info = await jetstream.consumer_info(wanted.stream, wanted.durable)
         assert set(info.config.filter_subjects or []) == set(wanted.filter_subjects)
+    finally:
+        await client.close()
+
+
+async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_release_made_it(nats_url: str) -> None:
+    usage = next(each for each in STREAMS if each.name == USAGE_STREAM)
+    older = replace(usage, max_bytes=2_000, max_message_bytes=1_500, refuse_when_full=False)
+    client = await nats.connect(nats_url)
+    try:
+        jetstream = client.jetstream()
+        await jetstream.delete_stream(usage.name)
+        await provision(jetstream, [older], ())
+        assert await provision(jetstream, [usage], ()) == []
+        first = await jetstream.publish("solaris.usage.recorded.ana", b"x" * 1_400)
+        with pytest.raises(APIError, match="maximum bytes"):
+            await jetstream.publish("solaris.usage.recorded.ana", b"y" * 1_400)
+        kept = await jetstream.get_msg(usage.name, first.seq)
+        assert kept.data == b"x" * 1_400
+        limits = (await jetstream.stream_info(usage.name)).config
+        assert (limits.max_bytes, limits.deny_delete, limits.deny_purge, limits.allow_atomic) == (
+            2_000,
+            True,
+            True,
+            True,
+        )
+    finally:
+        await jetstream.delete_stream(usage.name)
+        await client.close()
+
+
+async def test_a_consumer_of_an_older_release_gets_its_times_and_bounds(nats_url: str) -> None:
+    wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
+    client = await nats.connect(nats_url)
+    try:
+        jetstream = client.jetstream()
+        await provision(jetstream, STREAMS, ())
+        await jetstream.delete_consumer(wanted.stream, wanted.durable)
+        await provision(jetstream, STREAMS, [replace(wanted, ack_wait_seconds=77, max_ack_pending=7)])
+        await provision(jetstream, STREAMS, CONSUMERS)
+        config = (await jetstream.consumer_info(wanted.stream, wanted.durable)).config
+        assert (config.ack_wait, config.max_ack_pending) == (wanted.ack_wait_seconds, wanted.max_ack_pending)
     finally:
         await client.close()

@@ -48,6 +48,8 @@ class StreamSpec(Protocol):
     def duplicate_window_seconds(self) -> int: ...
     @property
     def max_message_bytes(self) -> int: ...
+    @property
+    def refuse_when_full(self) -> bool: ...
 
 
 class ConsumerSpec(Protocol):
@@ -87,9 +89,9 @@ async def provision(
 ) -> list[str]:
     """Create what is missing and leave what exists as it is; returns the names created.
 
-    A drifted configuration is logged, never overwritten: an operator changed it on purpose or must be told. Only a
-    consumer that lacks subjects is given them, beside its own: a newer release reads more events than the one that
-    made it.
+    A stream's drifted limits are logged, never overwritten: an operator changed them on purpose or must be told. What
+    an older release made is brought up to what is relied on: a stream that drops what must be refused refuses it, a
+    consumer is given the subjects that it lacks beside its own, and the times and bounds of its deliveries.
     """
     created: list[str] = []
     for stream in streams:
@@ -97,7 +99,7 @@ async def provision(
             name=stream.name,
             subjects=list(stream.subjects),
             retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.OLD,
+            discard=DiscardPolicy.NEW if stream.refuse_when_full else DiscardPolicy.OLD,
             storage=StorageType.FILE,
             max_age=stream.max_age_seconds,
             max_bytes=stream.max_bytes,
@@ -115,6 +117,7 @@ async def provision(
             await jetstream.add_stream(wanted)
             created.append(stream.name)
         else:
+            await _refuse_when_full(jetstream, wanted, info.config)
             _report_drift(stream.name, wanted, info.config)
     for consumer in consumers:
         try:
@@ -123,22 +126,30 @@ async def provision(
             await jetstream.add_consumer(consumer.stream, consumer_config(consumer))
             created.append(f"{consumer.stream}/{consumer.durable}")
         else:
-            await _add_subjects(jetstream, consumer, existing.config)
+            await _update_consumer(jetstream, consumer, existing.config)
     if created:
         log.info("jetstream_provisioned", created=created)
     return created
 
 
-async def _add_subjects(jetstream: JetStreamContext, consumer: ConsumerSpec, actual: ConsumerConfig | None) -> None:
+async def _refuse_when_full(jetstream: JetStreamContext, wanted: StreamConfig, actual: StreamConfig) -> None:
+    if wanted.discard is DiscardPolicy.NEW and actual.discard != DiscardPolicy.NEW:
+        await jetstream.update_stream(actual.evolve(discard=DiscardPolicy.NEW))
+        log.info("stream_refuses_when_full", stream=wanted.name)
+
+
+async def _update_consumer(jetstream: JetStreamContext, consumer: ConsumerSpec, actual: ConsumerConfig | None) -> None:
     if actual is None:
         return
     present = actual.filter_subjects or ([actual.filter_subject] if actual.filter_subject else [])
-    missing = [subject for subject in consumer.filter_subjects if subject not in present]
     # Without any filter it reads all there is.
-    if present and missing:
-        widened = actual.evolve(filter_subject=None, filter_subjects=[*present, *missing])
-        await jetstream.add_consumer(consumer.stream, widened)
-        log.info("consumer_widened", consumer=consumer.durable, subjects=missing)
+    missing = [subject for subject in consumer.filter_subjects if subject not in present] if present else []
+    updated = actual.evolve(ack_wait=consumer.ack_wait_seconds, max_ack_pending=consumer.max_ack_pending)
+    if missing:
+        updated = updated.evolve(filter_subject=None, filter_subjects=[*present, *missing])
+    if updated != actual:
+        await jetstream.add_consumer(consumer.stream, updated)
+        log.info("consumer_updated", consumer=consumer.durable, subjects=missing)
 
 
 def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:

@@ -11,7 +11,11 @@ from contracts import subjects
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One stream; `max_age_seconds` and `max_bytes` bound it, old messages go first."""
+    """One stream; `max_age_seconds` and `max_bytes` bound it.
+
+    A full one drops its oldest messages, or refuses new ones where `refuse_when_full`: what reads it has no other
+    source, and who writes it keeps what is refused.
+    """
 
     name: str
     subjects: tuple[str, ...]
@@ -19,6 +23,7 @@ class Stream:
     max_bytes: int
     duplicate_window_seconds: int = 120
     max_message_bytes: int = 1024 * 1024
+    refuse_when_full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,13 @@ _DAY: Final = 24 * 3600
 _GIB: Final = 1024**3
 
 STREAMS: Final = (
-    Stream(name=subjects.USAGE_STREAM, subjects=("solaris.usage.>",), max_age_seconds=30 * _DAY, max_bytes=8 * _GIB),
+    Stream(
+        name=subjects.USAGE_STREAM,
+        subjects=("solaris.usage.>",),
+        max_age_seconds=30 * _DAY,
+        max_bytes=8 * _GIB,
+        refuse_when_full=True,
+    ),
     Stream(name=subjects.LEDGER_STREAM, subjects=("solaris.ledger.>",), max_age_seconds=30 * _DAY, max_bytes=16 * _GIB),
     Stream(name=subjects.BILLING_STREAM, subjects=("solaris.billing.>",), max_age_seconds=90 * _DAY, max_bytes=_GIB),
     Stream(
