@@ -156,6 +156,7 @@ def _chat_route(
         default_locale=settings.locale,
         upstream_errors_in_chat=settings.upstream_errors_in_chat,
         max_body_bytes=settings.max_body_bytes,
+        request_memory_bytes=settings.request_memory_bytes,
         max_open_calls=max_open_calls,
         request_seconds=settings.call_seconds,
     )

@@ -42,6 +42,9 @@ UPSTREAM_ANSWERS: Final = Counter(
 UPSTREAM_FAILURES: Final = Counter(
     "solaris_gateway_upstream_failures", "Calls to which the upstream gave no answer, or not to its end", ["reason"]
 )
+REQUEST_BYTES: Final = Gauge(
+    "solaris_gateway_request_bytes", "Bodies of requests that are being received, or are not sent on yet"
+)
 OPEN_CALLS: Final = Gauge("solaris_gateway_open_calls", "Calls that are being served")
 CLOCK_SKEW: Final = Gauge(
     "solaris_gateway_clock_skew_seconds", "By how much our clock is ahead of the ledger's, as far as that was heard"

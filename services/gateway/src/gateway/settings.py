@@ -56,6 +56,7 @@ class GatewaySettings(ServiceSettings):
     stop_notice_seconds: float = Field(default=2.0, ge=0, le=60)
     upstream_errors_in_chat: bool = True
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
+    request_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
     max_open_calls: int = Field(default=2_000, ge=1)
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
     reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)

@@ -18,7 +18,8 @@ from gateway.application.answer import Client
 from gateway.application.call import ENDPOINT, Call
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.headers import call_headers, request_headers
-from gateway.application.relay import Relay
+from gateway.application.quirks import KnownQuirks
+from gateway.application.relay import UNPROCESSED, RefusedAsWrittenError, Relay
 from gateway.domain.body_structure import check_structure
 from gateway.domain.chat_request import ChatRequest, parse_chat_request
 from gateway.domain.errors import InvalidRequestError
@@ -26,11 +27,13 @@ from gateway.domain.estimate import prompt_of, with_margin
 from gateway.domain.forwarded_body import forwarded_body
 from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
+from gateway.domain.model_quirks import Written
+from gateway.domain.model_quirks import learn as learn_from
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
 from gateway.domain.outages import Outage
 from gateway.messaging.reservations import Reserver, Unavailable
 from gateway.tokenizers import count_tokens, token_counter
-from gateway.upstream.client import UpstreamClient
+from gateway.upstream.client import UpstreamCall, UpstreamClient
 
 log = structlog.get_logger()
 
@@ -89,6 +92,7 @@ class ChatService:
         self._authorization = upstream_authorization
         self._model_output_tokens = model_output_tokens
         self._journal = journal
+        self._quirks = KnownQuirks()
 
     async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
         """Hold, forward, relay and record.
@@ -101,10 +105,8 @@ class ChatService:
         relay: Relay | None = None
         try:
             granted = await self._hold(call, prepared, client)
-            body = self._body(prepared, granted)
             relay = self._relay(call, prepared, granted, client)
-            headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
-            await relay.run(self._upstream.request(b"POST", ENDPOINT.encode(), headers, body))
+            await self._forward(call, prepared, granted, client, relay)
         except asyncio.CancelledError:
             cause = client.interruption.accept()
             if relay is None:
@@ -114,6 +116,53 @@ class ChatService:
             if relay is not None and call.forwarded:
                 relay.end_by_what_came()
             self._close(call)
+
+    async def _forward(
+        self, call: Call, prepared: Prepared, granted: Granted | None, client: Client, relay: Relay
+    ) -> None:
+        """Send the call; once more where the upstream refused, unprocessed, what we had written into it."""
+        headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
+
+        def request(written: Written) -> UpstreamCall:
+            return self._upstream.request(b"POST", ENDPOINT.encode(), headers, self._body(prepared, written))
+
+        written = self._written(call.model, prepared, granted)
+        first = request(written)
+
+        def answered(status: int) -> None:
+            if not written.anything or status not in UNPROCESSED:
+                prepared.request.forget()
+                client.on_sent()
+
+        first.on_answered = answered
+
+        def learn(refusal: str) -> bool:
+            learned_quirks = learn_from(self._quirks.of(call.model), refusal, written)
+            if learned_quirks is None:
+                return False
+            log.info("model_quirk_learned", model=call.model, quirks=str(learned_quirks))
+            self._quirks.note(call.model, learned_quirks)
+            return True
+
+        try:
+            await relay.run(first, learn if written.anything else None)
+        except RefusedAsWrittenError:
+            again = request(self._written(call.model, prepared, granted))
+            prepared.request.forget()
+            await relay.run(again)
+
+    def _written(self, model: str, prepared: Prepared, granted: Granted | None) -> Written:
+        """What is to be written into this call, by what is known of its model."""
+        request, quirks = prepared.request, self._quirks.of(model)
+        clamp = granted is not None and granted.write_maximum and not self._rules.observe
+        maximum = granted.output_tokens if granted is not None and clamp else None
+        if maximum is not None and quirks.largest_maximum is not None:
+            maximum = min(maximum, quirks.largest_maximum)
+        return Written(
+            maximum_name=quirks.maximum_name or prepared.family.maximum_name,
+            maximum=maximum,
+            stream_options=request.stream and not request.wants_usage_chunk and quirks.takes_stream_options,
+        )
 
     async def prepare(self, call: Call, headers: Mapping[bytes, bytes], body: bytes) -> Prepared:
         """Check the request, find its caller, drop our notices from its history, estimate its prompt.
@@ -195,15 +244,16 @@ class ChatService:
         )
 
     def _model_maximum(self, model: str, thinking_tokens: int) -> int | None:
-        maximum = self._model_output_tokens(model)
+        maximum = self._quirks.of(model).largest_maximum or self._model_output_tokens(model)
         return None if maximum is None else maximum + thinking_tokens
 
-    def _body(self, prepared: Prepared, granted: Granted | None) -> bytes:
-        clamp = granted is not None and granted.write_maximum and not self._rules.observe
+    def _body(self, prepared: Prepared, written: Written) -> bytes:
+        assert written.maximum_name is not None
         return forwarded_body(
             prepared.request,
-            maximum_output_tokens=granted.output_tokens if granted is not None and clamp else None,
-            maximum_name=prepared.family.maximum_name,
+            maximum_output_tokens=written.maximum,
+            maximum_name=written.maximum_name,
+            ask_for_usage=written.stream_options,
         )
 
     def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:

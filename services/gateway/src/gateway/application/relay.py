@@ -32,12 +32,18 @@ EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _FIRST_BYTES: Final = 256
 """Enough to tell an event stream from everything else."""
+UNPROCESSED: Final = frozenset({400, 422})
+_LEARNED_BYTES: Final = 4_096
 _LOGGED_BYTES: Final = 2_000
 """Of an upstream's error, for those who look for its reason."""
 LAST_WORD_SECONDS: Final = 1.0
 """For a client that does not read any more."""
 
 _decode = msgspec.json.Decoder().decode
+
+
+class RefusedAsWrittenError(Exception):
+    """The upstream refused, unprocessed, something that we wrote: the call can be sent once more without it."""
 
 
 class Relay:
@@ -66,17 +72,22 @@ class Relay:
         self._on_end = on_end
         self._upstream_call: UpstreamCall | None = None
         self._events = EventStream(hide_usage_chunk=hide_usage_chunk, count_tokens=count_tokens)
+        self._learn: Callable[[str], bool] | None = None
         self._whole: list[bytes] = []
         """What has come of an answer that is no event stream."""
 
-    async def run(self, upstream_call: UpstreamCall) -> None:
+    async def run(self, upstream_call: UpstreamCall, learn: Callable[[str], bool] | None = None) -> None:
         """Send the call and relay its answer.
 
+        `learn` is told the text of a refusal (400, 422); where it returns True, the call is to be sent once more.
+
         Raises:
+            RefusedAsWrittenError: `learn` returned True; the client has been sent nothing of it.
             OutageError: the upstream gave no answer, and the client has been sent nothing.
         """
         self._call.forwarded = True
         self._upstream_call = upstream_call
+        self._learn = learn
         heartbeat = self._heartbeat() if self._stream else None
         try:
             async with upstream_call as upstream:
@@ -164,9 +175,19 @@ class Relay:
 
     async def _relay_error(self, upstream: UpstreamAnswer, headers: Headers) -> None:
         status = upstream.status
+        if status in UNPROCESSED and self._learn is not None:
+            refusal = await upstream.read_all(MAX_ANSWER_BYTES)
+            if self._learn(refusal[:_LEARNED_BYTES].decode("utf-8", "replace")):
+                raise RefusedAsWrittenError
+            await self._hand_on_error(status, headers, refusal)
+            return
         self._call.note_first_token()
         self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
-        body = await upstream.read_all(MAX_ANSWER_BYTES)
+        await self._hand_on_error(status, headers, await upstream.read_all(MAX_ANSWER_BYTES))
+
+    async def _hand_on_error(self, status: int, headers: Headers, body: bytes) -> None:
+        self._call.note_first_token()
+        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
         said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
         log.warning("upstream_error", request_id=self._call.id, model=self._call.model, status=status, body=said)
         if status >= 500 and self._stream and self._client.upstream_errors_in_chat:

@@ -48,6 +48,10 @@ class ChatRequest:
     thinking_tokens: int = 0
     unknown_fields: tuple[str, ...] = ()
 
+    def forget(self) -> None:
+        """Let the body go, once it is on its way: a picture in it would stay in memory as long as the answer takes."""
+        self.fields = {}
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self.fields["messages"]

@@ -11,16 +11,18 @@ _encode = msgspec.json.Encoder().encode
 _ASK_FOR_USAGE: Final = "stream_options"
 
 
-def forwarded_body(request: ChatRequest, *, maximum_output_tokens: int | None, maximum_name: str) -> bytes:
+def forwarded_body(
+    request: ChatRequest, *, maximum_output_tokens: int | None, maximum_name: str, ask_for_usage: bool = True
+) -> bytes:
     """The same values in the same order, encoded anew: a name that stood twice means there what it meant here.
 
     `maximum_output_tokens`, where given, replaces every maximum that the client named, else stands as `maximum_name`;
-    budgets of thinking that would come beside it go. A stream always asks the provider for its usage.
+    budgets of thinking that would come beside it go. A stream asks the provider for its usage, unless that is refused.
     """
     fields = request.fields
     if maximum_output_tokens is not None:
         fields = _clamped(fields, maximum_output_tokens, maximum_name)
-    if request.stream and not request.wants_usage_chunk:
+    if request.stream and ask_for_usage and not request.wants_usage_chunk:
         fields = fields | {_ASK_FOR_USAGE: (fields.get(_ASK_FOR_USAGE) or {}) | {"include_usage": True}}
     return _encode(fields)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import structlog
 from contracts.usage import UsageSource
@@ -21,6 +22,7 @@ from gateway.domain.language import Language, choose_language
 from gateway.domain.notice_marks import marked
 from gateway.domain.notices import Presentation, refusal_notice
 from gateway.domain.outages import OF_UPSTREAM, Outage, outage_notice
+from gateway.http.byte_budget import ByteBudget
 from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
@@ -44,6 +46,7 @@ class ChatRoute:
         default_locale: str,
         upstream_errors_in_chat: bool,
         max_body_bytes: int,
+        request_memory_bytes: int,
         max_open_calls: int,
         request_seconds: float,
     ) -> None:
@@ -56,6 +59,7 @@ class ChatRoute:
         self._default_locale = default_locale
         self._upstream_errors_in_chat = upstream_errors_in_chat
         self._max_body_bytes = max_body_bytes
+        self._budget = ByteBudget(request_memory_bytes)
         self._max_open_calls = max_open_calls
         self._request_seconds = request_seconds
         self._open: set[Interruption] = set()
@@ -101,10 +105,14 @@ class ChatRoute:
         interruption = Interruption(task)
         interruption.bound(self._request_seconds)
         self._open.add(interruption)
+        lease = self._budget.take(exchange.announced_bytes(self._max_body_bytes))
         try:
-            body = await exchange.read_body(self._max_body_bytes)
+            if lease is None:
+                raise OutageError(Outage.OVERLOADED)
+            # Nobody but whoever reads it holds the body: it must be gone while the answer comes.
+            received = [await exchange.read_body(self._max_body_bytes)]
             exchange.stop_when_client_leaves(interruption)
-            await self._meter(call, exchange, body, key_id, interruption)
+            await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, on_sent=lease.release)
         except asyncio.CancelledError:
             interruption.accept()
             raise OutageError(Outage.INTERRUPTED) from None
@@ -112,21 +120,31 @@ class ChatRoute:
             interruption.finish()
             self._open.discard(interruption)
             exchange.stay()
+            if lease is not None:
+                lease.release()
 
     async def _meter(
-        self, call: Call, exchange: Exchange, body: bytes, key_id: str, interruption: Interruption
+        self,
+        call: Call,
+        exchange: Exchange,
+        received: list[bytes],
+        *,
+        key_id: str,
+        interruption: Interruption,
+        on_sent: Callable[[], None],
     ) -> None:
         if self._chat is None:
-            await self._pass(call, exchange, body, "enforcement_off")
+            await self._pass(call, exchange, received.pop(), "enforcement_off")
             return
         try:
-            prepared = await self._chat.prepare(call, exchange.headers, body)
+            prepared = await self._chat.prepare(call, exchange.headers, received[0])
         except (InvalidRequestError, MissingUserError) as error:
             if not self._observing:
                 raise
             log.warning("call_not_meterable", request_id=call.id, error=type(error).__name__)
-            await self._pass(call, exchange, body, "not_meterable")
+            await self._pass(call, exchange, received.pop(), "not_meterable")
             return
+        received.clear()
         client = Client(
             headers=exchange.headers,
             key_id=key_id,
@@ -134,6 +152,7 @@ class ChatRoute:
             interruption=interruption,
             tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
             upstream_errors_in_chat=self._upstream_errors_in_chat and _wants_notices(exchange),
+            on_sent=on_sent,
         )
         await self._chat.serve(call, prepared, client)
 

@@ -62,6 +62,13 @@ class Exchange:
             if len({value for key, value in self._raw_headers if key == name}) > 1:
                 raise InvalidRequestError(f"the header {name.decode()} stands twice with different values")
 
+    def announced_bytes(self, limit_bytes: int) -> int:
+        """How long the body may be: as announced, else the limit."""
+        announced = self.headers.get(b"content-length", b"")
+        if announced.isdigit():
+            return min(int(announced), limit_bytes)
+        return limit_bytes if b"transfer-encoding" in self.headers else 0
+
     async def read_body(self, limit_bytes: int) -> bytes:
         """The request's body; what goes over the limit is never kept.
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -95,6 +95,8 @@ class UpstreamCall:
         self._client = client
         self._request = request
         self._connection: UpstreamConnection | None = None
+        self.on_answered: Callable[[int], None] | None = None
+        """Called with the answer's status when that has come: the request is not needed here any more."""
         self.sent = False
         """Whether the upstream may have seen the request."""
 
@@ -113,6 +115,9 @@ class UpstreamCall:
         except BaseException:
             connection.release()
             raise
+        self._request = b""
+        if self.on_answered is not None:
+            self.on_answered(connection.status)
         return UpstreamAnswer(connection)
 
     async def __aexit__(

@@ -1,0 +1,117 @@
+"""What a model refuses of what we wrote is learned from its refusal, asked once more, and remembered."""
+
+import pytest
+
+from tests.integration.gateway.gateway_process import GatewayProcess
+from tests.integration.gateway.raw_http import ask, chat
+from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
+from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, polite
+
+
+def unbounded(ledger: ScriptedLedger) -> None:
+    """As the ledger grants a call of a model whose maximum nobody knows."""
+    ledger.decide = lambda command: grant(
+        command, output_tokens=16_384, write_maximum=command.model_output_tokens is None
+    )
+
+
+TOO_LARGE = "max_tokens is too large: 16384. This model supports at most 8192 completion tokens."
+OUT_OF_RANGE = "max_tokens: 16384 > 4096, which is the maximum allowed number of output tokens"
+OTHER_NAME = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
+
+
+@pytest.mark.parametrize(("status", "message", "largest"), [(400, TOO_LARGE, 8_192), (422, OUT_OF_RANGE, 4_096)])
+async def test_a_maximum_that_is_too_large_is_lowered_once_and_remembered(
+    gateway: GatewayProcess,
+    ledger: ScriptedLedger,
+    upstream: ScriptedUpstream,
+    *,
+    status: int,
+    message: str,
+    largest: int,
+) -> None:
+    unbounded(ledger)
+    model = f"model-{largest}"
+
+    async def strict(request: Request, responder: Responder) -> None:
+        if request.json.get("max_tokens", 0) > largest:
+            await responder.reply(status, {"error": {"message": message}})
+        else:
+            await polite(request, responder)
+
+    upstream.handle = strict
+    assert (await ask(gateway.port, chat(model=model))).status == 200
+    assert [request.json.get("max_tokens") for request in upstream.requests] == [16_384, largest]
+    assert (await ask(gateway.port, chat(model=model))).status == 200
+    assert len(upstream.requests) == 3
+    assert ledger.reserves[-1].model_output_tokens == largest
+
+
+async def test_the_other_name_of_the_maximum_is_learned(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    ledger.decide = lambda command: grant(command, output_tokens=500, write_maximum=True)
+
+    async def reasoning(request: Request, responder: Responder) -> None:
+        if "max_tokens" in request.json:
+            await responder.reply(400, {"error": {"message": OTHER_NAME}})
+        else:
+            await polite(request, responder)
+
+    upstream.handle = reasoning
+    for _ in range(2):
+        assert (await ask(gateway.port, chat(model="my-alias"))).status == 200
+    written = [
+        (request.json.get("max_tokens"), request.json.get("max_completion_tokens")) for request in upstream.requests
+    ]
+    assert written == [(500, None), (None, 500), (None, 500)]
+
+
+async def test_a_stream_whose_options_are_refused_is_asked_for_without_them(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def plain(request: Request, responder: Responder) -> None:
+        if "stream_options" in request.json:
+            await responder.reply(
+                422, {"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields not permitted"}]}
+            )
+        else:
+            await polite(request, responder)
+
+    upstream.handle = plain
+    for _ in range(2):
+        reply = await ask(gateway.port, chat(model="no-options", stream=True))
+        assert reply.status == 200
+        assert reply.events[-1] == "[DONE]"
+    assert ["stream_options" in request.json for request in upstream.requests] == [True, False, False]
+
+
+async def test_a_refusal_of_the_client_s_own_words_is_handed_on_and_not_asked_again(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def strict(request: Request, responder: Responder) -> None:
+        await responder.reply(
+            400, {"error": {"message": "max_tokens is too large: 50000. At most 8192 are supported."}}
+        )
+
+    upstream.handle = strict
+    assert (await ask(gateway.port, chat(max_tokens=50_000))).status == 400
+    assert len(upstream.requests) == 1
+
+
+async def test_one_call_is_repeated_once_at_most(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    unbounded(ledger)
+
+    async def never(request: Request, responder: Responder) -> None:
+        asked = request.json["max_tokens"]
+        await responder.reply(400, {"error": {"message": f"max_tokens is too large: {asked}, at most {asked // 2}"}})
+
+    upstream.handle = never
+    reply = await ask(gateway.port, chat(model="never-content"))
+    assert (reply.status, len(upstream.requests)) == (400, 2)
+    record = await ledger.only_record()
+    assert record.usage.completion_tokens == 0
