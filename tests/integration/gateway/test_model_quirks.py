@@ -115,3 +115,24 @@ async def test_one_call_is_repeated_once_at_most(
     assert (reply.status, len(upstream.requests)) == (400, 2)
     record = await ledger.only_record()
     assert record.usage.completion_tokens == 0
+
+
+async def test_words_of_a_client_s_in_a_refusal_change_nothing_for_others(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    async def echo(request: Request, responder: Responder) -> None:
+        role = request.json["messages"][0]["role"]
+        if role == "user":
+            await polite(request, responder)
+        else:
+            await responder.reply(400, {"error": {"message": f"bad role '{role}'"}})
+
+    unbounded(ledger)
+    upstream.handle = echo
+    for role in ("max_tokens 16384 maximum 300", "stream_options"):
+        hostile = chat(model="shared", stream=True) | {"messages": [{"role": role, "content": "x"}]}
+        assert (await ask(gateway.port, hostile)).status == 400
+    upstream.requests.clear()
+    assert (await ask(gateway.port, chat(model="shared", stream=True))).status == 200
+    assert upstream.requests[0].json["max_tokens"] == 16_384
+    assert "stream_options" in upstream.requests[0].json

@@ -27,7 +27,7 @@ from gateway.domain.estimate import prompt_of, with_margin
 from gateway.domain.forwarded_body import forwarded_body
 from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
-from gateway.domain.model_quirks import Written
+from gateway.domain.model_quirks import Quirks, Written
 from gateway.domain.model_quirks import learn as learn_from
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
 from gateway.domain.outages import Outage
@@ -126,7 +126,7 @@ class ChatService:
         def request(written: Written) -> UpstreamCall:
             return self._upstream.request(b"POST", ENDPOINT.encode(), headers, self._body(prepared, written))
 
-        written = self._written(call.model, prepared, granted)
+        written = self._written(self._quirks.of(call.model), prepared, granted)
         first = request(written)
 
         def answered(status: int) -> None:
@@ -136,24 +136,32 @@ class ChatService:
 
         first.on_answered = answered
 
-        def learn(refusal: str) -> bool:
-            learned_quirks = learn_from(self._quirks.of(call.model), refusal, written)
-            if learned_quirks is None:
-                return False
-            log.info("model_quirk_learned", model=call.model, quirks=str(learned_quirks))
-            self._quirks.note(call.model, learned_quirks)
-            return True
+        learned: list[Quirks] = []
+
+        def learn(refusal: bytes) -> bool:
+            quirks = learn_from(self._quirks.of(call.model), refusal, written)
+            learned.extend([quirks] if quirks is not None else [])
+            return quirks is not None
 
         try:
             await relay.run(first, learn if written.anything else None)
         except RefusedAsWrittenError:
-            again = request(self._written(call.model, prepared, granted))
+            (quirks,) = learned
+
+            def answered_again(status: int) -> None:
+                if 200 <= status < 300:
+                    log.info("model_quirk_learned", model=call.model, quirks=str(quirks))
+                    self._quirks.note(call.model, quirks)
+                client.on_sent()
+
+            again = request(self._written(quirks, prepared, granted))
+            again.on_answered = answered_again
             prepared.request.forget()
             await relay.run(again)
 
-    def _written(self, model: str, prepared: Prepared, granted: Granted | None) -> Written:
+    def _written(self, quirks: Quirks, prepared: Prepared, granted: Granted | None) -> Written:
         """What is to be written into this call, by what is known of its model."""
-        request, quirks = prepared.request, self._quirks.of(model)
+        request = prepared.request
         clamp = granted is not None and granted.write_maximum and not self._rules.observe
         maximum = granted.output_tokens if granted is not None and clamp else None
         if maximum is not None and quirks.largest_maximum is not None:

@@ -72,11 +72,11 @@ class Relay:
         self._on_end = on_end
         self._upstream_call: UpstreamCall | None = None
         self._events = EventStream(hide_usage_chunk=hide_usage_chunk, count_tokens=count_tokens)
-        self._learn: Callable[[str], bool] | None = None
+        self._learn: Callable[[bytes], bool] | None = None
         self._whole: list[bytes] = []
         """What has come of an answer that is no event stream."""
 
-    async def run(self, upstream_call: UpstreamCall, learn: Callable[[str], bool] | None = None) -> None:
+    async def run(self, upstream_call: UpstreamCall, learn: Callable[[bytes], bool] | None = None) -> None:
         """Send the call and relay its answer.
 
         `learn` is told the text of a refusal (400, 422); where it returns True, the call is to be sent once more.
@@ -177,7 +177,7 @@ class Relay:
         status = upstream.status
         if status in UNPROCESSED and self._learn is not None:
             refusal = await upstream.read_all(MAX_ANSWER_BYTES)
-            if self._learn(refusal[:_LEARNED_BYTES].decode("utf-8", "replace")):
+            if self._learn(refusal[:_LEARNED_BYTES]):
                 raise RefusedAsWrittenError
             await self._hand_on_error(status, headers, refusal)
             return

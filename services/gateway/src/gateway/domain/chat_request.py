@@ -25,8 +25,11 @@ MAX_OUTPUT_TOKENS: Final = 10_000_000
 """Above any model's output; a larger maximum is a mistake."""
 
 _decode = msgspec.json.Decoder().decode
-_ESCAPE: Final = re.compile(
-    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+MENDED_BYTES: Final = 4 * 1024 * 1024
+MAX_MENDED: Final = 1_000
+_LONE_SURROGATE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 
 
@@ -184,15 +187,23 @@ def _decode_mended(body: bytes) -> Any:
     try:
         return _decode(body)
     except msgspec.MsgspecError:
-        mended = _ESCAPE.sub(_mend_escape, body) if b"\\u" in body else body
-        if mended == body:
+        mended = _mended(body) if len(body) <= MENDED_BYTES else None
+        if mended is None:
             raise
         return _decode(mended)
 
 
-def _mend_escape(escape: re.Match[bytes]) -> bytes:
-    """A surrogate without its other half, as the replacement character; any other escape as it is."""
-    return b"\\ufffd" if escape[2] is not None else escape[0]
+def _mended(body: bytes) -> bytes | None:
+    """The body with the replacement character for each surrogate that lacks its half; None where that can't be it."""
+    parts, end = [], 0
+    for number, half in enumerate(_LONE_SURROGATE.finditer(body)):
+        if number == MAX_MENDED:
+            return None
+        before = body[end : half.start()]
+        escaped = (len(before) - len(before.rstrip(b"\\"))) % 2 == 1
+        parts += [before, half[0] if escaped else b"\\ufffd"]
+        end = half.end()
+    return b"".join([*parts, body[end:]]) if parts else None
 
 
 def _check_depth(fields: dict[str, Any]) -> None:

@@ -1,6 +1,11 @@
 """Bounds what request bodies take of memory, all calls together, from their first byte until they are sent on."""
 
+from typing import Final
+
 from gateway.metrics import REQUEST_BYTES
+
+SMALL_BYTES: Final = 64 * 1024
+"""Bodies up to this size always have room: as many as calls may be open take little together."""
 
 
 class ByteBudget:
@@ -10,8 +15,8 @@ class ByteBudget:
         REQUEST_BYTES.set_function(lambda: self._held_bytes)
 
     def take(self, size: int) -> "Lease | None":
-        """Room for a body of that size; None where there is too little. A body alone always has room."""
-        if self._held_bytes and self._held_bytes + size > self._limit_bytes:
+        """Room for a body of that size; None where there is too little. A small one always has room, and one alone."""
+        if size > SMALL_BYTES and self._held_bytes and self._held_bytes + size > self._limit_bytes:
             return None
         self._held_bytes += size
         return Lease(self, size)

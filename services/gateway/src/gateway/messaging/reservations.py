@@ -111,6 +111,7 @@ class Reserver:
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
+                subject = all_of_them  # another may be able to, where this one is not
             await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
         log.warning("reserve_unanswered", request_id=command.reservation_id, reason=reason)

@@ -17,7 +17,7 @@ from ledger.domain.commands import ReserveTokens
 from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
-from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNOWED_TOKENS, UNRESERVED
+from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNOWED_TOKENS, UNPRICED, UNRESERVED
 from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
@@ -145,6 +145,8 @@ def _counters_of(settled: UsageSettled) -> list[Counter]:
     counters = []
     if settled.unreserved:
         counters.append(UNRESERVED)
+    if settled.price_known is False:
+        counters.append(UNPRICED)
     if settled.corrects_billable_tokens is not None:
         counters.append(CORRECTIONS)
     return counters
