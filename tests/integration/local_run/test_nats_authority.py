@@ -17,6 +17,7 @@ from local_run.nats_authority import USERS
 from local_run.nats_server import NatsServer, running_nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.api import DiscardPolicy
 
 from tests.support.eventually import eventually
 
@@ -170,3 +171,99 @@ async def test_nobody_gets_in_without_a_password(server: NatsServer) -> None:
 
 def test_every_service_has_a_user() -> None:
     assert {user.name for user in USERS} == {"operator", *SERVICES}
+
+
+async def test_the_ledger_may_have_a_full_stream_of_usage_refuse_what_is_new_and_change_no_other(
+    server: NatsServer, clients: dict[str, Client]
+) -> None:
+    """As it finds the stream in a folder of an older release."""
+    operator = clients["operator"].jetstream()
+    made = (await operator.stream_info(subjects.USAGE_STREAM)).config
+    await operator.update_stream(made.evolve(discard=DiscardPolicy.OLD))
+    await provision(clients["ledger"].jetstream(), STREAMS, CONSUMERS)
+    assert (await operator.stream_info(subjects.USAGE_STREAM)).config.discard == DiscardPolicy.NEW
+
+
+async def test_who_may_not_change_a_stream_goes_on_with_it_as_it_is(
+    server: NatsServer, clients: dict[str, Client]
+) -> None:
+    operator = clients["operator"].jetstream()
+    made = (await operator.stream_info(subjects.USAGE_STREAM)).config
+    await operator.update_stream(made.evolve(discard=DiscardPolicy.OLD))
+    usage = [stream for stream in STREAMS if stream.name == subjects.USAGE_STREAM]
+    try:
+        assert await provision(clients["gateway"].jetstream(timeout=1), usage, ()) == []
+    finally:
+        await operator.update_stream(made)
+
+
+ASKED_OR_TOLD = (
+    f"{subjects.RESERVE_PREFIX}.ana",
+    f"{subjects.RESERVE_AGAIN_PREFIX}.ana",
+    f"{subjects.READ_BALANCE_PREFIX}.ana",
+    f"{subjects.READ_PROFILE_PREFIX}.ana",
+    subjects.READ_READY,
+    "solaris.rpc.ledger.read.events.ana",
+    "solaris.rpc.ledger.admin.ana",
+    "solaris.usage.recorded.ana",
+    "solaris.ledger.credits_granted.ana",
+    "solaris.billing.credits_purchased.ana",
+    "solaris.deadletter.ledger.x",
+    *(f"_INBOX_{service}.x" for service in ("operator", *SERVICES)),
+    *(
+        f"$JS.API.STREAM.{verb}.{stream.name}"
+        for verb in (
+            "DELETE",
+            "PURGE",
+            "UPDATE",
+            "MSG.DELETE",
+            "MSG.GET",
+            "INFO",
+            "CREATE",
+            "SNAPSHOT",
+            "LEADER.STEPDOWN",
+        )
+        for stream in STREAMS
+    ),
+    *(
+        f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable}"
+        for verb in ("DELETE", "INFO", "CREATE", "MSG.NEXT")
+        for consumer in CONSUMERS
+    ),
+    "$JS.API.ACCOUNT.PURGE.x",
+    "$SYS.REQ.SERVER.PING",
+)
+MAY = {
+    "gateway": {
+        f"{subjects.RESERVE_PREFIX}.ana",
+        f"{subjects.RESERVE_AGAIN_PREFIX}.ana",
+        subjects.READ_READY,
+        "solaris.usage.recorded.ana",
+        "$JS.API.STREAM.INFO.USAGE",
+    },
+    "notifier": {
+        f"{subjects.READ_BALANCE_PREFIX}.ana",
+        f"{subjects.READ_PROFILE_PREFIX}.ana",
+        subjects.READ_READY,
+        "solaris.deadletter.ledger.x",
+        "$JS.API.STREAM.INFO.LEDGER",
+        "$JS.API.CONSUMER.INFO.LEDGER.notifier-ledger",
+        "$JS.API.CONSUMER.MSG.NEXT.LEDGER.notifier-ledger",
+    },
+}
+
+
+@pytest.mark.parametrize("user", MAY)
+async def test_of_all_that_can_be_asked_or_told_a_service_may_what_it_needs(server: NatsServer, user: str) -> None:
+    refused: set[str] = set()
+
+    async def failed(error: Exception) -> None:
+        refused.update(subject for subject in ASKED_OR_TOLD if f'"{subject.lower()}"' in str(error).lower())
+
+    client = await nats.connect(server.url(user), error_cb=failed, inbox_prefix=f"_INBOX_{user}")
+    try:
+        for subject in ASKED_OR_TOLD:
+            await client.publish(subject, b"{}", reply=f"_INBOX_{user}.nobody")
+        await eventually(lambda: refused == set(ASKED_OR_TOLD) - MAY[user], 10)
+    finally:
+        await client.close()

@@ -39,6 +39,8 @@ USERS: Final = (
             # Streams and consumers are the ledger's to provision and to look at, not to delete or purge.
             "$JS.API.INFO",
             "$JS.API.STREAM.CREATE.*",
+            # What an older release made is to refuse usage when it is full, too.
+            f"$JS.API.STREAM.UPDATE.{subjects.USAGE_STREAM}",
             "$JS.API.STREAM.INFO.*",
             "$JS.API.STREAM.NAMES",
             "$JS.API.STREAM.LIST",
