@@ -33,7 +33,7 @@ class Report:
     def targets(self) -> list[TargetRow]:
         rows: list[TargetRow] = []
         if self.path is not None:
-            rows += path_targets(Summary(self.path), self.path.memory, self.sync_interval)
+            rows += path_targets(Summary(self.path), self.path.memory, self.sync_interval, self.path.picture_stream_kib)
         if self.ledger is not None:
             rows += ledger_targets(self.ledger_cases())
         if self.fold is not None:

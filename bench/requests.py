@@ -25,12 +25,19 @@ class Target:
     headers: tuple[tuple[str, str], ...]
 
 
-def body(*, stream: bool, pause_ms: int = 0) -> bytes:
-    """The JSON body; `pause_ms` is the upstream's pause between two chunks, named in a field that all forward."""
+def body(*, stream: bool, pause_ms: int = 0, picture_bytes: int = 0) -> bytes:
+    """The JSON body; `pause_ms` is the upstream's pause between two chunks, named in a field that all forward.
+
+    `picture_bytes`: a picture of that size, as base64 in the message, stands beside the question.
+    """
     value: dict[str, object] = {
         "model": MODEL,
         "messages": [{"role": "system", "content": _PROMPT[0]}, {"role": "user", "content": _PROMPT[1]}],
     }
+    if picture_bytes:
+        picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * picture_bytes}}
+        question = {"type": "text", "text": _PROMPT[1]}
+        value["messages"] = [{"role": "user", "content": [question, picture]}]
     if stream:
         value["stream"] = True
     if pause_ms:

@@ -12,12 +12,16 @@ from bench.requests import Target, body, whole_request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsPlan:
-    """`streams` connections, each started `spacing_ms` after the one before and used `repeats` times."""
+    """`streams` connections, each started `spacing_ms` after the one before and used `repeats` times.
+
+    `picture_bytes` of base64 stand in each request.
+    """
 
     streams: int
     pause_ms: int
     spacing_ms: float
     repeats: int = 1
+    picture_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class _Tally:
 async def run_streams(target: Target, plan: StreamsPlan) -> StreamsResult:
     """Run the plan; a failure is counted, not raised."""
     tally = _Tally()
-    payload = body(stream=True, pause_ms=plan.pause_ms)
+    payload = body(stream=True, pause_ms=plan.pause_ms, picture_bytes=plan.picture_bytes)
     started = time.perf_counter()
     await asyncio.gather(*(_work(target, plan, payload, number, tally) for number in range(plan.streams)))
     seconds = time.perf_counter() - started

@@ -41,7 +41,9 @@ class TargetRow:
         return f"{abs(self.measured - self.bound) / self.bound:.0%}"
 
 
-def path_targets(summary: Summary, memory: Mapping[str, Memory], sync_interval: str) -> list[TargetRow]:
+def path_targets(
+    summary: Summary, memory: Mapping[str, Memory], sync_interval: str, picture_stream_kib: float | None
+) -> list[TargetRow]:
     """The targets of the whole path."""
     rows = [
         *_throughput_targets(summary),
@@ -50,6 +52,15 @@ def path_targets(summary: Summary, memory: Mapping[str, Memory], sync_interval: 
         _row("all usage settled after the end of each run", AT_MOST, 5, "s", summary.slowest_settlement()),
         _row("JetStream syncs always (1: yes)", AT_LEAST, 1, "", float(sync_interval == "always")),
     ]
+    rows.append(
+        _row(
+            "gateway's memory per open stream whose request held a 10 MiB picture",
+            AT_MOST,
+            64,
+            "KiB",
+            picture_stream_kib,
+        )
+    )
     gateway = memory.get("gateway")
     rows.append(
         _row(

@@ -1,14 +1,15 @@
 """Measures all peers in turn, round after round, so that what disturbs one disturbs all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import asyncpg
 
 from bench import resources
-from bench.load import Load, run_load
+from bench.load import Load, LoadError, run_load
 from bench.peers import LITELLM, SOLARIS, UPSTREAM, CpuMeter, Peer, Peers, wait_until_idle
 from bench.plan import CONNECTIONS, Plan
 from bench.progress import say
@@ -18,6 +19,7 @@ from bench.streams import StreamsPlan, StreamsResult, run_streams
 
 WARM_UP_SECONDS: Final = 2
 PACED: Final = StreamsPlan(streams=64, pause_ms=10, spacing_ms=31)
+PICTURES: Final = StreamsPlan(streams=20, pause_ms=40, spacing_ms=150, picture_bytes=10 * 1024 * 1024)
 CROWD: Final = StreamsPlan(streams=500, pause_ms=30, spacing_ms=4)
 
 
@@ -55,6 +57,8 @@ class PathResults:
     loads: list[LoadRun]
     streams: list[StreamsRun]
     memory: dict[str, resources.Memory]
+    picture_stream_kib: float | None = None
+    """What an open stream whose request held a picture takes of the gateway's memory."""
 
 
 class WholePath:
@@ -83,6 +87,7 @@ class WholePath:
             await self._paced_round(number)
         if self._peers.stack is not None and (solaris := self._peers.find(SOLARIS)):
             await self._streams(solaris, "crowd", CROWD, 0)
+            self._results.picture_stream_kib = await self._picture_streams(solaris)
         self._read_memory()
         self._results.loads = [run for run in self._results.loads if run.round >= 0]
         self._results.streams = [run for run in self._results.streams if run.round >= 0]
@@ -153,6 +158,20 @@ class WholePath:
             settlement=settlement,
         )
         self._results.streams.append(run)
+
+    async def _picture_streams(self, peer: Peer) -> float:
+        """Memory that the gateway holds while all are open beyond what it held before, a stream."""
+        say(f"{peer.name}, streams with pictures")
+        gateway = peer.processes["gateway"]
+        await run_streams(peer.target, replace(PICTURES, streams=1))
+        before = resources.memory(gateway).rss_mb
+        running = asyncio.create_task(run_streams(peer.target, PICTURES))
+        await asyncio.sleep(PICTURES.streams * PICTURES.spacing_ms / 1_000 + 1.0)
+        held = resources.memory(gateway).rss_mb - before
+        result = await running
+        if result.failed:
+            raise LoadError(f"{result.failed} streams with pictures failed")
+        return held * 1024 / PICTURES.streams
 
     async def _position(self, peer: Peer) -> int:
         return await self._watch.position() if self._watch is not None and peer.name == SOLARIS else 0
