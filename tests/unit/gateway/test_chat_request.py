@@ -29,7 +29,8 @@ scalars = st.one_of(st.none(), st.booleans(), st.integers())
 json_values = values_of(st.one_of(scalars, st.floats(), st.text(max_size=8)), st.text(max_size=6))
 clean_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 finite = st.floats(allow_nan=False, allow_infinity=False)
-clean_values = values_of(st.one_of(scalars, finite, clean_text), clean_text)
+no_limits = clean_text.map("x-{}".format)
+clean_values = values_of(st.one_of(scalars, finite, clean_text), no_limits)
 named_values = st.dictionaries(
     st.sampled_from(["model", "messages", "stream", "stream_options", "n", "max_tokens", "user", "tools"]), json_values
 )
@@ -65,6 +66,12 @@ def test_the_larger_of_two_maxima_counts_whichever_way_round() -> None:
     assert parse_chat_request(encoded(max_tokens=7, max_completion_tokens=9)).maximum_output_tokens == 9
 
 
+ODD_MAXIMA = [
+    *("max_length", "max_decode_tokens", "MAX_TOKENS", "max-tokens", "maximum_tokens", "tokens_to_generate"),
+    *("maxGenLen", "max_response_output_tokens", "output_tokens", "token_limit", "maxlen", "nPredict"),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "largest", "choices"),
     [
@@ -75,6 +82,18 @@ def test_the_larger_of_two_maxima_counts_whichever_way_round() -> None:
         ({"max_tokens": 100, "reasoning": {"max_tokens": 2_000}}, 2_100, 1),
         ({"thinking": {"type": "enabled", "budget_tokens": 2_000}}, None, 1),
         ({"max_tokens": 10, "n": 2, "best_of": 5}, 10, 5),
+        ({"max_tokens": 1, "provider": {"max_tokens": 50_000}}, 50_000, 1),
+        ({"max_tokens": 1, "output_config": {"max_output_tokens": 50_000}}, 50_000, 1),
+        ({"max_tokens": 1, "brand_new": [{"deep": {"MaxTokens": 50_000, "best_of": 7}}]}, 50_000, 7),
+        ({"max_tokens": 1, "brand_new": {"reasoning": {"max_tokens": 50_000}}}, 50_001, 1),
+        ({"max_tokens": 1, "brand_new": {"a": {"thinking_budget": 5}, "b": {"budget_tokens": 6}}}, 12, 1),
+        *(({"max_tokens": 1, name: 50_000}, 50_000, 1) for name in ODD_MAXIMA),
+        *(({"max_tokens": 1, name: 50_000}, 50_001, 1) for name in ("thinking_tokens", "reasoning_tokens", "thinkMax")),
+        *(({"max_tokens": 1, name: 9}, 1, 9) for name in ("num_samples", "num_completions", "bestOf", "sampleCount")),
+        # Words of schemas and texts, and bounds of what is read.
+        ({"max_tokens": 1, "tools": [{"max_tokens": 9}], "guided_json": {"max_tokens": 9}}, 1, 1),
+        ({"max_tokens": 1, "response_format": {"maxLength": 9, "n": 9}, "metadata": {"max_tokens": 9}}, 1, 1),
+        ({"max_tokens": 1, "max_input_tokens": 9, "min_new_tokens": 9, "max_results": 9, "thinking": True}, 1, 1),
     ],
 )
 def test_every_maximum_budget_and_number_of_choices_counts(
@@ -93,6 +112,10 @@ def test_every_maximum_budget_and_number_of_choices_counts(
         {"options": {"num_predict": "9"}},
         {"best_of": 17},
         {"thinking": {"budget_tokens": -5}},
+        {"max_length": -1},
+        {"max_length": "50000"},
+        {"provider": {"max_tokens": 5e4}},
+        {"brand_new": {"n": 17}},
     ],
 )
 def test_a_maximum_that_is_no_number_of_tokens_is_refused(fields: dict[str, Any]) -> None:
@@ -227,6 +250,48 @@ def test_a_clamp_leaves_no_larger_maximum_and_no_budget_anywhere() -> None:
     }
 
 
+def test_a_clamp_reaches_what_lies_deep_and_what_only_looks_like_a_maximum() -> None:
+    fields = {
+        "max_length": 900,
+        "num_samples": 2,
+        "thinking_tokens": 700,
+        "provider": {"max_tokens": 900, "order": ["a", None]},
+        "brand_new": [{"maxTokens": 900}, {"reasoning": {"max_tokens": 900, "effort": "low"}}, None, 7],
+        "guided_json": {"max_tokens": 900},
+    }
+    written = json.loads(forwarded(encoded(**fields), 50))
+    assert written == json.loads(encoded()) | {
+        "max_length": 50,
+        "num_samples": 2,
+        "provider": {"max_tokens": 50, "order": ["a", None]},
+        "brand_new": [{"maxTokens": 50}, {"reasoning": {"effort": "low"}}, None, 7],
+        "guided_json": {"max_tokens": 900},
+        "max_tokens": 50,
+    }
+
+
+@pytest.mark.parametrize(
+    "fields", [{"n_predict": 5}, {"max_length": 5}, {"options": {"num_predict": 5}}, {"max_tokens": {}, "maxTokens": 5}]
+)
+def test_a_maximum_that_an_upstream_may_not_know_is_written_where_all_know_it(fields: dict[str, Any]) -> None:
+    assert json.loads(forwarded(encoded(**fields)))["max_tokens"] == 5
+    assert json.loads(forwarded(encoded(**fields), 3))["max_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"field-{number}": 1 for number in range(300)},
+        {"metadata": {f"field-{number}": 1 for number in range(300)}},
+        {"options": {f"field-{number}": 1 for number in range(5_000)}},
+        {"brand_new": [{f"field-{number}": 1} for number in range(5_000)]},
+    ],
+)
+def test_more_fields_than_any_client_sends_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"at most|too many"):
+        parse_chat_request(encoded(**fields))
+
+
 def test_given_fields_are_replaced_and_all_others_keep_their_values() -> None:
     fields = {
         "stream": True,
@@ -253,7 +318,7 @@ def test_numbers_of_any_length_keep_their_value() -> None:
     assert json.loads(forwarded(body, 5))["seed"] == 123456789012345678901234567890
 
 
-@given(st.dictionaries(clean_text.map("x-{}".format), clean_values, max_size=4))
+@given(st.dictionaries(no_limits, clean_values, max_size=4))
 def test_rewriting_changes_nothing_but_what_is_written(extra: dict[str, Any]) -> None:
     written = json.loads(forwarded(encoded(max_tokens=9, **extra), 5))
     assert written == json.loads(encoded(max_tokens=5, **extra))

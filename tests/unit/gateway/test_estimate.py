@@ -232,6 +232,92 @@ async def test_image_in_a_message_is_counted_by_its_size_not_its_bytes() -> None
     assert with_image - await estimated(user([])) == 765
 
 
+BASE64 = base64.b64encode(bytes(range(256)) * 5_600).decode()
+"""1.9 MB, which no tokenizer should see."""
+SOUND = "data:audio/mp3;base64," + BASE64
+FILM = "data:video/mp4;base64," + BASE64
+PICTURE = base64.b64encode(png(1024, 1024) + b"\0" * 1_400_000).decode()
+PICTURE_SOURCE = {"type": "base64", "media_type": "image/png", "data": PICTURE}
+
+
+@pytest.mark.parametrize(
+    ("part", "least", "most"),
+    [
+        ({"type": "video_url", "video_url": {"url": FILM}}, 25_000, 29_000),
+        ({"type": "video_url", "video_url": {"url": "https://example.com/film"}}, 1_048_576, 1_048_700),
+        ({"type": "image", "source": PICTURE_SOURCE}, 765, 850),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.com/cat"}}, 1_445, 1_500),
+        ({"type": "input_image", "image_url": f"data:image/png;base64,{PICTURE}"}, 765, 850),
+        ({"type": "input_image", "file_id": "file-1", "detail": "low"}, 85, 150),
+        ({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}, "x": "y"}, 765, 850),
+        ({"type": "audio_url", "audio_url": {"url": SOUND}}, 45_000, 47_000),
+        ({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}, 45_000, 47_000),
+        ({"type": "input_file", "file_data": f"data:application/pdf;base64,{BASE64}"}, 250_000, 250_100),
+        ({"type": "input_file", "file_id": "file-1"}, 250_000, 250_100),
+        ({"type": "file", "file": {"file_data": BASE64[:400_000], "filename": "a.pdf"}}, 76_600, 76_700),
+        ({"type": "document", "source": {"type": "base64", "data": BASE64}, "title": "t"}, 250_000, 250_100),
+        ({"type": "document", "source": {"type": "text", "data": "word " * 1_000}}, 1_000, 1_100),
+        ({"type": "document", "source": {"type": "content", "content": "word " * 1_000}}, 1_000, 252_000),
+        ({"type": "tool_result", "content": [{"type": "image", "source": PICTURE_SOURCE}]}, 765, 850),
+        ({"type": "tool_result", "content": [{"type": "text", "text": "word " * 1_000}]}, 1_000, 1_100),
+        ({"type": "hologram", "hologram": {"base64": BASE64}}, 250_000, 250_100),
+        ({"inline_data": {"mime_type": "video/mp4", "data": BASE64}}, 25_000, 252_000),
+        ({"type": "text", "text": "aGVsbG8" * 1_000}, 2_000, 7_000),
+    ],
+)
+async def test_media_cost_what_is_documented_or_a_bound_and_never_their_base64(
+    part: dict[str, Any], least: int, most: int
+) -> None:
+    tokens = await estimated(user([part])) - await estimated(user([]))
+    assert least <= tokens <= most
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:text/plain,"}},
+        {"type": "file", "file": {"file_data": "data:text/csv;base64,"}},
+        {"type": "document", "source": {"type": "base64", "data": "data:application/json;base64,"}},
+    ],
+)
+async def test_text_in_a_data_url_counts_as_text_without_a_bound(part: dict[str, Any]) -> None:
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(inner) for name, inner in value.items()}
+        return value + BASE64 if value.startswith("data:") else value
+
+    assert await estimated(user([filled(part)])) >= len(BASE64) * 3 // 4 // 3
+
+
+LONG = "some words of text that count " * 10
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        user([{"type": "text", "text": "hi", "more": LONG}]),
+        user([{"type": "image_url", "image_url": {"url": "https://x", "more": LONG}}]),
+        user([{"type": "image_url", "image_url": {"url": "https://x", "detail": LONG}}]),
+        user([{"type": "image_url", "image_url": {"url": "https://x"}, "more": LONG}]),
+        user([{"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AA"}, "more": LONG}]),
+        user([{"type": "input_audio", "input_audio": {"data": LONG * 40}}]),
+        {"messages": [{"role": LONG, "content": "hi"}]},
+        {"messages": [{"role": "user", "content": "hi", LONG: None}]},
+        user("hi") | {"tool_choice": {"type": "function", "function": {"name": LONG}}},
+        user("hi") | {"guided_json": {"description": LONG}},
+        user("hi") | {"guided_grammar": LONG},
+        user("hi") | {LONG: 1},
+    ],
+)
+async def test_whatever_is_forwarded_beside_the_prompt_counts_when_it_is_long(fields: dict[str, Any]) -> None:
+    assert await estimated(fields) >= await estimated(user("hi")) + 50
+
+
+async def test_what_people_send_beside_the_prompt_costs_nothing() -> None:
+    usual = {"temperature": 0.5, "tool_choice": "auto", "stream_options": {"include_usage": True}, "user": "u" * 64}
+    assert await estimated(user("hi") | usual) == await estimated(user("hi"))
+
+
 @pytest.mark.parametrize(
     ("model", "encoding", "margin", "maximum_name"),
     [

@@ -1,28 +1,20 @@
 """What a chat request asks for, read from its body and checked before anything is held."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from contracts.limits import MAX_CHOICES, MAX_TEXT_LENGTH, is_clean_text
+from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
 
 from gateway.domain.errors import InvalidRequestError
-from gateway.domain.request_fields import (
-    BUDGETS,
-    CHOICES,
-    MAXIMA,
-    MOVING_METADATA,
-    OPTION_BAGS,
-    FieldClass,
-    class_of,
-)
+from gateway.domain.output_limits import NestedOption, nested_options, output_limits
+from gateway.domain.request_fields import MOVING_METADATA, OPTION_BAGS, FieldClass, class_of
 
+MAX_FIELDS: Final = 256
+"""At the top, and in `metadata`: each is looked up, and all others wait meanwhile."""
 MAX_MESSAGES: Final = 10_000
 MAX_DEPTH: Final = 64
-MAX_OUTPUT_TOKENS: Final = 10_000_000
-"""Above any model's output; a larger maximum is a mistake."""
 
 _decode = msgspec.json.Decoder().decode
 MENDED_BYTES: Final = 4 * 1024 * 1024
@@ -38,7 +30,7 @@ class ChatRequest:
     """`fields` is the decoded body, a name that stood twice once.
 
     `maximum_output_tokens` is the largest output of one choice that any field allows, thinking beside it included; None
-    where none names a maximum. `thinking_tokens` is that thinking. `unknown_fields` are on no list.
+    where none names a maximum. `thinking_tokens` is all of that thinking. `unknown_fields` are on no list.
     """
 
     fields: dict[str, Any]  # Any: a client's JSON, of which only what is named here is checked
@@ -68,7 +60,10 @@ def parse_chat_request(body: bytes, *, refuse_unknown: bool = False) -> ChatRequ
         InvalidRequestError: it is not JSON, not a chat request, absurd, or would move the call elsewhere.
     """
     fields = decode_object(body)
-    unknown = _check_fields(fields, refuse_unknown=refuse_unknown)
+    if len(fields) > MAX_FIELDS:
+        raise InvalidRequestError(f"the body must hold at most {MAX_FIELDS} fields")
+    nested = list(nested_options(fields))
+    unknown = _check_fields(fields, nested, refuse_unknown=refuse_unknown)
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequestError("you must provide a model", "model")
@@ -81,23 +76,22 @@ def parse_chat_request(body: bytes, *, refuse_unknown: bool = False) -> ChatRequ
         raise InvalidRequestError("stream_options must be an object", "stream_options")
     wants_usage_chunk = options is not None and _boolean(options, "include_usage")
     user = fields.get("user")
-    thinking_tokens = _largest_budget(fields)
-    choices = [_whole_number(value, name, smallest=1, largest=MAX_CHOICES) for name, value in _named(fields, CHOICES)]
+    limits = output_limits(fields, nested)
     return ChatRequest(
         fields=fields,
         model=model,
         stream=stream,
         wants_usage_chunk=wants_usage_chunk,
-        choices=max(choices, default=1),
-        maximum_output_tokens=_largest_output(fields, thinking_tokens),
-        thinking_tokens=thinking_tokens,
+        choices=limits.choices,
+        maximum_output_tokens=None if limits.maximum is None else limits.maximum + limits.thinking_tokens,
+        thinking_tokens=limits.thinking_tokens,
         # A number there is no name of a person, and none of our business beside a header that names one.
         user=user if isinstance(user, str) and user else None,
         unknown_fields=unknown,
     )
 
 
-def _check_fields(fields: dict[str, Any], *, refuse_unknown: bool) -> tuple[str, ...]:
+def _check_fields(fields: dict[str, Any], nested: list[NestedOption], *, refuse_unknown: bool) -> tuple[str, ...]:
     unknown = []
     for name in fields:
         match class_of(name):
@@ -111,55 +105,15 @@ def _check_fields(fields: dict[str, Any], *, refuse_unknown: bool) -> tuple[str,
         raise InvalidRequestError(f"{unknown[0][:64]} is not known here", unknown[0][:64])
     metadata = fields.get("metadata")
     if isinstance(metadata, dict):
+        if len(metadata) > MAX_FIELDS:
+            raise InvalidRequestError(f"metadata must hold at most {MAX_FIELDS} fields", "metadata")
         for name in metadata:
             if name in MOVING_METADATA or class_of(name) is FieldClass.MOVING:
                 raise InvalidRequestError(f"metadata.{name[:64]} is not for clients to set", f"metadata.{name[:64]}")
-    for bag, inner, _ in _inside_bags(fields):
-        if class_of(inner) is FieldClass.MOVING and bag != "chat_template_kwargs":
+    for bag, inner, _, _ in nested:
+        if bag in OPTION_BAGS and bag != "chat_template_kwargs" and class_of(inner) is FieldClass.MOVING:
             raise InvalidRequestError(f"{bag}.{inner[:64]} is not for clients to set", f"{bag}.{inner[:64]}")
     return tuple(unknown)
-
-
-def _largest_output(fields: dict[str, Any], thinking_tokens: int) -> int | None:
-    """The largest maximum named anywhere, and the thinking that a provider may do beside it."""
-    maxima = [
-        _whole_number(value, name, smallest=1, largest=MAX_OUTPUT_TOKENS)
-        for name, value in _named(fields, MAXIMA)
-        if name != "reasoning.max_tokens"
-    ]
-    return max(maxima) + thinking_tokens if maxima else None
-
-
-def _largest_budget(fields: dict[str, Any]) -> int:
-    budgets = [
-        _whole_number(value, name, smallest=0, largest=MAX_OUTPUT_TOKENS)
-        for name, value in _named(fields, (*BUDGETS, "max_tokens"))
-        if name == "reasoning.max_tokens" or name.rpartition(".")[2] in BUDGETS
-    ]
-    return max(budgets, default=0)
-
-
-def _named(fields: dict[str, Any], names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """The values, but null, that fields of these names have at the top and inside of option bags."""
-    for name in names:
-        if (value := fields.get(name)) is not None and not isinstance(value, dict):
-            yield name, value
-    for bag, name, value in _inside_bags(fields):
-        if name in names and value is not None and not isinstance(value, dict):
-            yield f"{bag}.{name}", value
-
-
-def _inside_bags(fields: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """(bag, name, value) of everything inside of option bags, those inside of bags too."""
-    for bag in OPTION_BAGS:
-        content = fields.get(bag)
-        level = [content] if isinstance(content, dict) else []
-        while level:
-            inner = level.pop()
-            for name, value in inner.items():
-                yield bag, name, value
-                if isinstance(value, dict):
-                    level.append(value)
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -242,11 +196,3 @@ def _boolean(fields: dict[str, Any], name: str) -> bool:
     if value is not None and not isinstance(value, bool):
         raise InvalidRequestError(f"{name} must be true or false", name)
     return bool(value)
-
-
-def _whole_number(value: Any, name: str, *, smallest: int, largest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequestError(f"{name} must be a whole number", name)
-    if not smallest <= value <= largest:
-        raise InvalidRequestError(f"{name} must be from {smallest:,} to {largest:,}", name)
-    return value

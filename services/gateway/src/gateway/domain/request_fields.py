@@ -40,10 +40,32 @@ MAXIMA: Final = (
 )
 """Names under which one provider or another takes the largest output of a choice."""
 
+SURE_MAXIMA: Final = ("max_completion_tokens", "max_tokens")
+"""Those that LiteLLM translates for every provider; whoever does not know another name goes on without a maximum."""
+
 BUDGETS: Final = ("budget_tokens", "thinking_budget", "thinkingBudget", "reasoning_budget", "max_thinking_tokens")
 """Thinking that some providers do beside the maximum; inside `reasoning`, OpenRouter calls it `max_tokens`."""
 
 CHOICES: Final = ("n", "best_of", "num_return_sequences", "candidate_count", "candidateCount", "num_generations")
+
+FREE_FORM: Final = frozenset(
+    {
+        "messages",
+        "system",
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "response_format",
+        "guided_json",
+        "structured_outputs",
+        "documents",
+        "metadata",
+        "prediction",
+        "logit_bias",
+    }
+)
+"""Fields whose inner names are a client's own: a maximum there is a word of a schema or a text, not a parameter."""
 
 OPTION_BAGS: Final = (
     "options",
@@ -57,7 +79,7 @@ OPTION_BAGS: Final = (
     "chat_template_kwargs",
     "sampling_params",
 )
-"""Fields that hold parameters again: maxima, budgets and choices are looked for inside them."""
+"""Fields that hold parameters again: what is no number under a name of a maximum, budget or choice is refused there."""
 
 _HARMLESS: Final = _names(
     """
@@ -136,3 +158,72 @@ _CLASSES: Final[dict[str, FieldClass]] = {
 @lru_cache(maxsize=1024)
 def _class_by_pattern(name: str) -> FieldClass:
     return FieldClass.MOVING if _MOVING_PATTERN.fullmatch(name) else FieldClass.UNKNOWN
+
+
+class LimitKind(Enum):
+    """What a number means for the size of an answer."""
+
+    MAXIMUM = "maximum"
+    BUDGET = "budget"
+    CHOICES = "choices"
+
+
+_MINDED: Final = re.compile("think|reason|thought")
+_NOT_OUTPUT: Final = re.compile("^min|input|prompt|context|ctx")
+_MAXIMUM: Final = re.compile(
+    "(?=.*token).*(max|limit|num|generat|predict|output|complet|new|decod|respon|sampl)"
+    "|.*(max|output|generat|complet|respon).*len(gth)?$|n(um)?predict"
+)
+_BUDGET: Final = re.compile(".*(token|budget|max|limit)")
+_CHOICES: Final = re.compile(
+    "n(um(ber)?)?(of)?(return(ed)?)?(sequence|sample|completion|generation|choice|candidate|output|response)s"
+    "|(sequence|sample|completion|generation|choice|candidate|output|response)s?count"
+)
+_LONGEST_NAME: Final = 64
+
+
+def limit_kind(name: str) -> LimitKind | None:
+    """What a name limits, in whatever case and with whatever separators; None where it is none that is known."""
+    return _LIMITS.get(name) or (_limit_by_letters(name) if len(name) <= _LONGEST_NAME else None)
+
+
+def top_limit_kind(name: str) -> LimitKind | None:
+    """The same for a field at the top, where a name on no list counts by what it looks like."""
+    if class_of(name) is not FieldClass.UNKNOWN:
+        return _LIMITS.get(name)
+    return limit_kind(name) or (_limit_by_look(name) if len(name) <= _LONGEST_NAME else None)
+
+
+def is_about_thinking(name: str) -> bool:
+    """Whether a maximum inside of a field of this name is one of thinking."""
+    return _MINDED.search(name.lower()) is not None
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
+_LIMITS: Final[dict[str, LimitKind]] = {
+    **dict.fromkeys(MAXIMA, LimitKind.MAXIMUM),
+    **dict.fromkeys(BUDGETS, LimitKind.BUDGET),
+    **dict.fromkeys(CHOICES, LimitKind.CHOICES),
+}
+# A single letter in the other case is another name.
+_LIMITS_BY_LETTERS: Final = {_letters(name): kind for name, kind in _LIMITS.items() if len(name) > 1}
+
+
+@lru_cache(maxsize=1024)
+def _limit_by_letters(name: str) -> LimitKind | None:
+    return _LIMITS_BY_LETTERS.get(_letters(name))
+
+
+@lru_cache(maxsize=1024)
+def _limit_by_look(name: str) -> LimitKind | None:
+    letters = _letters(name)
+    if _CHOICES.fullmatch(letters):
+        return LimitKind.CHOICES
+    if _NOT_OUTPUT.search(letters):
+        return None
+    if _MINDED.search(letters):
+        return LimitKind.BUDGET if _BUDGET.match(letters) else None
+    return LimitKind.MAXIMUM if _MAXIMUM.match(letters) else None
