@@ -283,6 +283,8 @@ def test_a_maximum_that_an_upstream_may_not_know_is_written_where_all_know_it(fi
     [
         {f"field-{number}": 1 for number in range(300)},
         {"metadata": {f"field-{number}": 1 for number in range(300)}},
+        {"messages": [{"role": "user"} | {f"field-{number}": 1 for number in range(300)}]},
+        {"messages": [{"role": "user", "content": [{f"field-{number}": 1 for number in range(300)}]}]},
         {"options": {f"field-{number}": 1 for number in range(5_000)}},
         {"brand_new": [{f"field-{number}": 1} for number in range(5_000)]},
     ],

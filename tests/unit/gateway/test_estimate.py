@@ -250,6 +250,8 @@ PICTURE_SOURCE = {"type": "base64", "media_type": "image/png", "data": PICTURE}
         ({"type": "input_image", "image_url": f"data:image/png;base64,{PICTURE}"}, 765, 850),
         ({"type": "input_image", "file_id": "file-1", "detail": "low"}, 85, 150),
         ({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}, "x": "y"}, 765, 850),
+        ({"type": "image", "image": ["https://a", "https://b"]}, 2 * 1_445, 3_000),
+        ({"type": "image", "images": [{"url": "https://a"}, {"url": "https://b"}]}, 2 * 1_445, 3_000),
         ({"type": "audio_url", "audio_url": {"url": SOUND}}, 45_000, 47_000),
         ({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}, 45_000, 47_000),
         ({"type": "input_file", "file_data": f"data:application/pdf;base64,{BASE64}"}, 250_000, 250_100),

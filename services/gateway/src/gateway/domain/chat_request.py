@@ -12,7 +12,7 @@ from gateway.domain.output_limits import NestedOption, nested_options, output_li
 from gateway.domain.request_fields import MOVING_METADATA, OPTION_BAGS, FieldClass, class_of
 
 MAX_FIELDS: Final = 256
-"""At the top, and in `metadata`: each is looked up, and all others wait meanwhile."""
+"""At the top, in `metadata`, in a message and in a part of one: each is looked up, and all others wait meanwhile."""
 MAX_MESSAGES: Final = 10_000
 MAX_DEPTH: Final = 64
 
@@ -182,11 +182,17 @@ def _check_messages(messages: object) -> None:
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise InvalidRequestError("each message must be an object with a role", f"messages[{number}]")
+        if len(message) > MAX_FIELDS:
+            raise InvalidRequestError(f"a message must hold at most {MAX_FIELDS} fields", f"messages[{number}]")
         content = message.get("content")
         if isinstance(content, list):
             for part in content:
                 if not isinstance(part, dict):
                     raise InvalidRequestError("each content part must be an object", f"messages[{number}].content")
+                if len(part) > MAX_FIELDS:
+                    raise InvalidRequestError(
+                        f"a content part must hold at most {MAX_FIELDS} fields", f"messages[{number}].content"
+                    )
         elif content is not None and not isinstance(content, str):
             raise InvalidRequestError("content must be a string or a list of parts", f"messages[{number}].content")
 

@@ -174,21 +174,32 @@ def _without_media(value: Any, is_medium: bool, sources: list[str], contents: li
     if not isinstance(value, dict):
         return value
     is_text = value.get("type") == "text"
-    left = {}
+    left: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, list) and name == "content":
             contents.append(inner)
+        elif isinstance(inner, list) and is_medium and _is_source_name(name):
+            left[name] = [
+                _taken(item, sources)
+                if isinstance(item, str) and len(item) <= _LONGEST_SOURCE
+                else _without_media(item, is_medium, sources, contents)
+                for item in inner
+            ]
         elif not isinstance(inner, str):
             left[name] = _without_media(inner, is_medium, sources, contents)
         elif is_text and name == "data":
             contents.append(inner)
         elif name == "text":
             left[name] = inner
-        elif is_media_data(inner) or (is_medium and 0 < len(inner) <= _LONGEST_SOURCE and name in _SOURCES):
+        elif is_media_data(inner) or (is_medium and 0 < len(inner) <= _LONGEST_SOURCE and _is_source_name(name)):
             left[name] = _taken(inner, sources)
         else:
             left[name] = inner
     return left
+
+
+def _is_source_name(name: str) -> bool:
+    return name in _SOURCES or (name[-1:] == "s" and name[:-1] in _SOURCES)
 
 
 def _taken(source: str, sources: list[str]) -> str:

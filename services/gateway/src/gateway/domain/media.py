@@ -53,12 +53,13 @@ _MEDIA: Final = (
 
 @lru_cache(maxsize=1024)
 def _medium_named(name: str) -> Medium | None:
-    return next((medium for pattern, medium in _MEDIA if pattern.search(name)), None)
+    lower = name.lower()
+    return next((medium for pattern, medium in _MEDIA if pattern.search(lower)), None)
 
 
 def medium_of(name: str) -> Medium | None:
     """The medium that a type, a field or a MIME type names."""
-    return _medium_named(name.lower()) if len(name) <= 64 else None
+    return _medium_named(name) if len(name) <= 64 else None
 
 
 def is_media_data(text: str) -> bool:
