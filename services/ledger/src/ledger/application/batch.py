@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
-from contracts.errors import ConflictError, RefusalCode, SolarisError
+from contracts.errors import ConflictError, RefusalCode, SolarisError, UnavailableError
 from contracts.events import UsageSettled
 from contracts.reservations import Refused
 from msgspec import json
@@ -18,7 +18,7 @@ from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
 from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNOWED_TOKENS, UNPRICED, UNRESERVED
-from ledger.store.codec import TYPES, StoredEvent, chain_hash, encode
+from ledger.store.codec import TYPES, NewerStateError, StoredEvent, chain_hash, encode
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
 log = structlog.get_logger()
@@ -32,6 +32,10 @@ class DecisionFailedError(SolarisError):
 
 class UnreadableStateError(SolarisError):
     """What is stored of this account can't be read by this version: nothing is decided on it, and nothing changed."""
+
+
+class NewerAccountError(UnavailableError):
+    """A newer process beside this one has written this account: that one can decide, so it is to be asked again."""
 
 
 def decide_batch(
@@ -62,6 +66,8 @@ def _decide_one(
 ) -> Answer:
     account_id = submission.account_id
     if (unreadable := state.unreadable.get(account_id)) is not None:
+        if isinstance(unreadable, NewerStateError):
+            raise NewerAccountError(f"account {account_id}: {unreadable}") from unreadable
         raise UnreadableStateError(f"account {account_id}: {unreadable!r}") from unreadable
     if (repeated := _repeated(submission, state)) is not None:
         return repeated
@@ -71,9 +77,11 @@ def _decide_one(
         isinstance(command, ReserveTokens)
         and not chained.account.is_open
         and openings is not None
-        and not openings.allow(submission.key_id)
+        and not submission.may_open
     ):
-        return Refused(reservation_id=command.reservation_id, code=RefusalCode.RATE_LIMITED, retry_after_seconds=1)
+        if not openings.allow(submission.key_id):
+            return Refused(reservation_id=command.reservation_id, code=RefusalCode.RATE_LIMITED, retry_after_seconds=1)
+        submission.may_open = True
     hold_key = (account_id, submission.reservation_id or "")
     hold = state.holds.get(hold_key)
     lot_key = (account_id, submission.lot_id or "")

@@ -121,7 +121,9 @@ class Committer:
         connection = await self._connect()
         left = await self._commit_on_memory(connection, batch)
         if left:
-            left = await self._commit_on_read(connection, left)
+            # What was passed over as locked or moved on may be so again: it must not make the others wait.
+            careful = len(left) == len(batch) or any(submission.retries for submission in left)
+            left = await self._commit_on_read(connection, left, careful=careful)
         BATCH_SIZE.observe(len(batch))
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         for submission in left:
@@ -141,12 +143,17 @@ class Committer:
         except asyncpg.PostgresError as error:
             if not _is_data_error(error):
                 raise
+            left = None
+        if left is None:
             left = batch
         MEMORY_MISSES.inc(len(left))
         return left
 
-    async def _commit_on_read(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
-        """Read without locks, decide, and write what has not moved on meanwhile."""
+    async def _commit_on_read(self, connection: asyncpg.Connection, batch: list[Submission], *, careful: bool) -> Stale:
+        """Read without locks, decide, and write what has not moved on meanwhile.
+
+        Where that is refused as a whole, by halves: an account that conflicts each time must not keep others waiting.
+        """
         account_ids = sorted({submission.account_id for submission in batch})
         hold_keys = list({(each.account_id, each.reservation_id) for each in batch if each.reservation_id})
         command_keys = list(
@@ -159,20 +166,30 @@ class Committer:
             chained = state.accounts[account_id]
             chained.account = await write_path.fold_anew(connection, account_id, chained.account.version)
             OUTDATED.inc()
-        # What was passed over as locked or moved on once may be so again: it must not make the others wait.
-        careful = any(submission.retries for submission in batch)
-        return await self._decide_and_append(connection, batch, state, careful=careful)
+        if state.outdated and (now := self._clock.now()) is not None:
+            state.clock = now  # a long log takes longer to fold than the database confirms a time for
+        left = await self._decide_and_append(connection, batch, state, careful=careful)
+        if left is not None:
+            return left
+        if len(batch) == 1:
+            return batch
+        stale: Stale = []
+        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+            if waiting := self._drop_overdue(half):
+                stale += await self._commit_on_read(connection, waiting, careful=True)
+        return stale
 
     async def _decide_and_append(
         self, connection: asyncpg.Connection, batch: list[Submission], state: BatchState, *, careful: bool = False
-    ) -> Stale:
+    ) -> Stale | None:
+        """None: nothing was written, and the database does not say on whose account."""
         # While the database's clock is not believed, there is none to confirm the time of the decisions by.
         premises = state.premises(confirm_time=not self._clock.jump_seconds)
         outcomes, changes = await self._decide(batch, state)
         appended = await write_path.append_current(connection, premises, changes, careful=careful)
         if appended is None:
             self._recent.forget(batch)
-            return batch
+            return None
         self._clock.observe(appended.clock)
         self._recent.remember(state, premises, changes, appended.stale)
         for account_id, counter, amount in changes.counts:

@@ -40,10 +40,6 @@ class DatabaseClock:
         """By how much the database's clock is ahead of what is believed; 0 while it is believed."""
         return self._jump.total_seconds()
 
-    @property
-    def is_known(self) -> bool:
-        return self._reference is not None
-
     def now(self) -> datetime | None:
         """The time as of now; None before the database was heard."""
         if self._reference is None:

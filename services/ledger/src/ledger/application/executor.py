@@ -1,6 +1,7 @@
 """Group commit: takes batches from the queues, runs each in one transaction, answers every caller after the commit."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Self
@@ -153,14 +154,17 @@ class Executor:
     def _retry_later(self, stale: Sequence[Submission]) -> None:
         """They leave the batch: others need not wait for an account that was taken."""
         loop = asyncio.get_running_loop()
+        rounds: dict[int, list[Submission]] = defaultdict(list)
         for submission in stale:
-            self._returning += 1
-            delay = min(RETRY_SECONDS * 2 ** (submission.retries - 1), MAX_RETRY_SECONDS)
-            loop.call_later(delay, self._return, submission)
+            rounds[submission.retries].append(submission)
+        for retries, submissions in rounds.items():
+            self._returning += len(submissions)
+            delay = min(RETRY_SECONDS * 2 ** (retries - 1), MAX_RETRY_SECONDS)
+            loop.call_later(delay, self._return, submissions)
 
-    def _return(self, submission: Submission) -> None:
-        self._returning -= 1
-        self._queues.put_back(submission)
+    def _return(self, submissions: Sequence[Submission]) -> None:
+        self._returning -= len(submissions)
+        self._queues.put_back(submissions)
         self._wake_all()
 
     def _wake_all(self) -> None:

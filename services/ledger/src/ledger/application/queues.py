@@ -29,16 +29,18 @@ class Queues:
         waiting = self._waiting[submission.kind]
         if len(waiting) >= CAPACITY[submission.kind]:
             return False
-        if submission.kind is Kind.RESERVE and waiting:
-            oldest = submission.enqueued_at - waiting[0].enqueued_at
-            if oldest > MAX_RESERVE_WAIT_SECONDS:
+        if submission.kind is Kind.RESERVE:
+            # Those that wait for an account that was taken say nothing of how fast the others go.
+            oldest = next((each for each in waiting if not each.retries), submission)
+            if submission.enqueued_at - oldest.enqueued_at > MAX_RESERVE_WAIT_SECONDS:
                 return False
         waiting.append(submission)
         return True
 
-    def put_back(self, submission: Submission) -> None:
-        """Queue it again at the front: it was taken in before, so it counts against no capacity."""
-        self._waiting[submission.kind].appendleft(submission)
+    def put_back(self, submissions: Sequence[Submission]) -> None:
+        """Queue them again at the front, in their order: taken in before, they count against no capacity."""
+        for submission in reversed(submissions):
+            self._waiting[submission.kind].appendleft(submission)
 
     def oldest(self, kinds: Iterable[Kind]) -> float | None:
         """When the command that waits longest was queued, by the event loop's clock."""

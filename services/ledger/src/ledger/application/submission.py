@@ -38,8 +38,8 @@ class Submission:
     """A command, when it must be answered, and the future that its caller awaits.
 
     Times are of the event loop's clock. `deadline` None waits as long as it takes. `causation_id` is the message that
-    caused the command, `key_id` the service key that may open an unknown account, `retries` how often the account had
-    moved on, or was locked, when its decision was to be written.
+    caused the command, `key_id` the service key that may open an unknown account and `may_open` that it was counted
+    for that, `retries` how often the account had moved on, or was locked, when its decision was to be written.
     """
 
     command: Command
@@ -52,6 +52,7 @@ class Submission:
     causation_id: str | None = None
     key_id: str = ""
     retries: int = 0
+    may_open: bool = False
 
     @property
     def account_id(self) -> str:

@@ -78,6 +78,9 @@ class ReadResponder:
         except DATABASE_ERRORS as error:
             log.warning("balance_unreadable", error=repr(error))
             return BalanceAnswer(error="the ledger's store does not answer")
+        except Exception:  # what is stored can't be read by this version: whoever asks must be told
+            log.exception("balance_unreadable", account_id=account_id)
+            return BalanceAnswer(error="this ledger can't read what is stored of the account")
         if found is None:
             return BalanceAnswer()
         account, now = found
