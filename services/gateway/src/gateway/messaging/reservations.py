@@ -111,7 +111,8 @@ class Reserver:
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
-                subject = all_of_them  # another may be able to, where this one is not
+                # Another may be able to, where this one is not; but what is busy must not get all the others.
+                subject = one if reason is RefusalCode.BUSY else all_of_them
             await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
         log.warning("reserve_unanswered", request_id=command.reservation_id, reason=reason)
