@@ -1,11 +1,16 @@
 """What a model refuses of what we wrote is learned from its refusal, asked once more, and remembered."""
 
+import asyncio
+
 import pytest
+from contracts.usage import Outcome, TokenUsage
 
 from tests.integration.gateway.gateway_process import GatewayProcess
-from tests.integration.gateway.raw_http import ask, chat
+from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
 from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, polite
+
+PATH = "/v1/chat/completions"
 
 
 def unbounded(ledger: ScriptedLedger) -> None:
@@ -115,6 +120,53 @@ async def test_one_call_is_repeated_once_at_most(
     assert (reply.status, len(upstream.requests)) == (400, 2)
     record = await ledger.only_record()
     assert record.usage.completion_tokens == 0
+
+
+async def test_what_a_call_beside_has_learned_meanwhile_is_used(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    """As a chat's title is asked for beside its first answer."""
+    unbounded(ledger)
+    both, first_done = asyncio.Barrier(2), asyncio.Event()
+
+    async def strict(request: Request, responder: Responder) -> None:
+        if request.json["max_tokens"] <= 8_192:
+            await polite(request, responder)
+            first_done.set()
+            return
+        if await both.wait():
+            await asyncio.wait_for(first_done.wait(), 10)
+        await responder.reply(400, {"error": {"message": TOO_LARGE}})
+
+    upstream.handle = strict
+    replies = await asyncio.gather(*(ask(gateway.port, chat(model="asked-twice")) for _ in range(2)))
+    assert [reply.status for reply in replies] == [200, 200]
+    assert len(upstream.requests) == 4
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_leaves_while_a_refusal_is_read_is_charged_nothing(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, *, stream: bool
+) -> None:
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    async def half_a_refusal(request: Request, responder: Responder) -> None:
+        responder.writer.write(b"HTTP/1.1 400 X\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
+        await responder.writer.drain()
+        begun.set()
+        await asyncio.wait_for(responder.closed.wait(), 20)
+        left.set()
+
+    upstream.handle = half_a_refusal
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=stream), path=PATH)
+    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.sleep(0.3)  # the gateway reads the head
+    connection.leave()
+    await asyncio.wait_for(left.wait(), 5)
+    record = await ledger.only_record()
+    assert (record.outcome, record.status) == (Outcome.UPSTREAM_ERROR, 400)
+    assert record.usage == TokenUsage()
 
 
 async def test_words_of_a_client_s_in_a_refusal_change_nothing_for_others(

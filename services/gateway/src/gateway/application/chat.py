@@ -136,25 +136,27 @@ class ChatService:
 
         first.on_answered = answered
 
-        learned: list[Quirks] = []
+        lesson: Quirks | None = None
 
         def learn(refusal: bytes) -> bool:
-            quirks = learn_from(self._quirks.of(call.model), refusal, written)
-            learned.extend([quirks] if quirks is not None else [])
-            return quirks is not None
+            nonlocal lesson
+            known = self._quirks.of(call.model)
+            if self._written(known, prepared, granted) != written:
+                return True  # another call has learned it since this one was sent
+            lesson = learn_from(known, refusal, written)
+            return lesson is not None
 
         try:
             await relay.run(first, learn if written.anything else None)
         except RefusedAsWrittenError:
-            (quirks,) = learned
 
             def answered_again(status: int) -> None:
-                if 200 <= status < 300:
-                    log.info("model_quirk_learned", model=call.model, quirks=str(quirks))
-                    self._quirks.note(call.model, quirks)
+                if lesson is not None and 200 <= status < 300:
+                    log.info("model_quirk_learned", model=call.model, quirks=str(lesson))
+                    self._quirks.note(call.model, lesson)
                 client.on_sent()
 
-            again = request(self._written(quirks, prepared, granted))
+            again = request(self._written(lesson or self._quirks.of(call.model), prepared, granted))
             again.on_answered = answered_again
             prepared.request.forget()
             await relay.run(again)

@@ -73,6 +73,8 @@ class Relay:
         self._upstream_call: UpstreamCall | None = None
         self._events = EventStream(hide_usage_chunk=hide_usage_chunk, count_tokens=count_tokens)
         self._learn: Callable[[bytes], bool] | None = None
+        self._refused_status: int | None = None
+        """The upstream's status where it refused the call: then nothing was produced, whatever else happens."""
         self._whole: list[bytes] = []
         """What has come of an answer that is no event stream."""
 
@@ -87,6 +89,7 @@ class Relay:
         """
         self._call.forwarded = True
         self._upstream_call = upstream_call
+        self._refused_status = None
         self._learn = learn
         heartbeat = self._heartbeat() if self._stream else None
         try:
@@ -176,6 +179,7 @@ class Relay:
     async def _relay_error(self, upstream: UpstreamAnswer, headers: Headers) -> None:
         status = upstream.status
         if status in UNPROCESSED and self._learn is not None:
+            self._refused_status = status
             refusal = await upstream.read_all(MAX_ANSWER_BYTES)
             if self._learn(refusal[:_LEARNED_BYTES]):
                 raise RefusedAsWrittenError
@@ -324,6 +328,9 @@ class Relay:
 
     def _end_by_what_came(self, outcome: Outcome, status: int) -> None:
         """An answer that did not end: its figures if they were its last word, else no less than its text so far."""
+        if self._refused_status is not None:
+            self._end_without_charge(Outcome.UPSTREAM_ERROR, self._refused_status)
+            return
         if not self._whole:
             at_least = self._events.output_tokens() if self._events.text_after_figures else 0
             self._end_by_events(outcome, status, at_least)
