@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,8 @@ REPOSITORY = Path(__file__).parents[2]
 KEY = "sk-solaris-dev"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 15.0
+EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "upstream", "mailbox"}
+"""The processes of a stack."""
 
 
 class Stack:
@@ -305,3 +307,6 @@ class Stack:
 
 def email_of(account: str) -> str:
     return f"{account}@example.com"
+
+
+type NewStack = Callable[..., Stack]

@@ -7,7 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.usage import TokenUsage
+
 USAGE = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
+METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
+"""The same as the gateway records it."""
 
 
 @dataclass

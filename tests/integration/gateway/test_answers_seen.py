@@ -1,19 +1,29 @@
 """What providers and proxies were seen to answer (cases from public reports), each with what is right to charge."""
 
 import asyncio
-import gzip
 import json
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import brotli  # type: ignore[import-untyped]  # it has no type hints
 import pytest
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome, TokenUsage
 
+from tests.integration.gateway.answer_case import (
+    ESTIMATED,
+    JSON,
+    NONE,
+    PATH,
+    PROVIDER,
+    REPAIRED,
+    STREAM,
+    USAGE_30,
+    Case,
+    answered,
+    data,
+    spoken,
+    tokens,
+)
 from tests.integration.gateway.gateway_process import GatewayProcess
-from tests.integration.gateway.raw_http import Connection, Reply, ask, chat
+from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
 from tests.integration.gateway.scripted_upstream import (
     Request,
@@ -23,51 +33,6 @@ from tests.integration.gateway.scripted_upstream import (
     completion,
     usage_chunk,
 )
-
-PATH = "/v1/chat/completions"
-WORDS = ("one", " two", " three")
-REPAIRED, PROVIDER = UsageSource.PROVIDER_REPAIRED, UsageSource.PROVIDER
-ESTIMATED, NONE = UsageSource.ESTIMATED, UsageSource.NONE
-STREAM = "text/event-stream"
-
-
-def data(content: Any, ending: str = "\n\n") -> bytes:
-    return f"data: {content if isinstance(content, str) else json.dumps(content)}{ending}".encode()
-
-
-def spoken(*more: Any, ending: str = "\n\n") -> bytes:
-    return b"".join(data(one, ending) for one in (*map(chunk, WORDS), *more, "[DONE]"))
-
-
-def tokens(prompt: int, completion: int, cached: int = 0, reasoning: int = 0) -> TokenUsage:
-    return TokenUsage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cached_prompt_tokens=cached,
-        reasoning_tokens=reasoning,
-    )
-
-
-def raw_answer(body: bytes, content_type: str | None, *headers: str, status: int = 200) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", *headers, f"content-length: {len(body)}"]
-    lines += [f"content-type: {content_type}"] if content_type is not None else []
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """An answer, and what is charged; `usage` None stands for our own count of the prompt and of three words."""
-
-    name: str
-    body: bytes
-    source: UsageSource
-    usage: TokenUsage | None = None
-    stream: bool = True
-    content_type: str | None = STREAM
-    status: int = 200
-    headers: tuple[str, ...] = ()
-    told_status: int = 200
-    told: str = ""
 
 
 def whole(name: str, usage: Any, expected: TokenUsage) -> Case:
@@ -79,7 +44,6 @@ def free(name: str, body: bytes, **facts: Any) -> Case:
     return Case(name=name, body=body, source=NONE, usage=TokenUsage(), **facts)
 
 
-USAGE_30 = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
 IN_CHOICE = {
     "choices": [
         {"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 1336, "completion_tokens": 31}}
@@ -133,8 +97,6 @@ FIGURES = [
     ),
     whole("total_alone", {"total_tokens": 30}, tokens(9, 21)),
 ]
-
-JSON = "application/json"
 PAGE = b"<!DOCTYPE html><html><body>" + b"maintenance " * 2_000 + b"</body></html>"
 BASE_RESP = {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
 ERROR = {"error": {"message": "overloaded", "code": 529}}
@@ -169,19 +131,6 @@ USELESS = [
         told="302",
     ),
 ]
-
-
-async def answered(gateway: GatewayProcess, upstream: ScriptedUpstream, case: Case, **fields: Any) -> Reply:
-    async def answer(request: Request, responder: Responder) -> None:
-        headers = list(case.headers)
-        raw = raw_answer(case.body, case.content_type, *headers, status=case.status)
-        if case.status == 204:
-            raw = raw.replace(b"content-length: 0\r\n", b"")
-        responder.writer.write(raw)
-        await responder.writer.drain()
-
-    upstream.handle = answer
-    return await ask(gateway.port, chat(stream=case.stream, **fields), {"accept-language": "en"})
 
 
 @pytest.mark.parametrize("case", FIGURES, ids=lambda case: case.name)
@@ -276,91 +225,6 @@ async def test_odd_streams_are_relayed_live(
     assert (await ledger.record_of(head.headers["x-solaris-request-id"])).usage == tokens(20, 10)
 
 
-def zstandard(body: bytes) -> bytes:
-    # One raw block in a frame of one segment (RFC 8878, 3.1.1), so that the test needs no library of its own.
-    assert len(body) < 2**16
-    size = (len(body) - 256).to_bytes(2, "little")
-    return b"\x28\xb5\x2f\xfd\x60" + size + ((len(body) << 3) | 1).to_bytes(3, "little") + body
-
-
-def raw_deflate(body: bytes) -> bytes:
-    squeezed = zlib.compressobj(wbits=-15)
-    return squeezed.compress(body) + squeezed.flush()
-
-
-ENCODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "gzip": ("gzip", gzip.compress),
-    "deflate": ("deflate", zlib.compress),
-    "raw_deflate": ("deflate", raw_deflate),
-    "br": ("br", brotli.compress),
-    "zstd": ("zstd", zstandard),
-}
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("encoding", ENCODINGS)
-async def test_compressed_answer_is_decoded(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, encoding: str, stream: bool
-) -> None:
-    name, compress = ENCODINGS[encoding]
-    plain = (
-        spoken(usage_chunk(USAGE_30))
-        if stream
-        else json.dumps(completion("one two three " * 20, usage=USAGE_30)).encode()
-    )
-    case = Case(
-        name=encoding,
-        body=compress(plain),
-        source=PROVIDER,
-        stream=stream,
-        content_type=STREAM if stream else JSON,
-        headers=(f"content-encoding: {name}",),
-    )
-    reply = await answered(gateway, upstream, case)
-    assert "content-encoding" not in reply.headers
-    assert reply.text == "one two three" if stream else reply.body == plain
-    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
-    assert (record.usage, record.usage_source) == (tokens(20, 10), PROVIDER)
-
-
-async def test_compressed_stream_is_relayed_as_it_comes(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
-) -> None:
-    go_on = asyncio.Event()
-
-    async def waits(request: Request, responder: Responder) -> None:
-        squeezed = zlib.compressobj(wbits=31)
-        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
-        responder.writer.write(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
-        await responder.raw(squeezed.compress(data(chunk("first"))) + squeezed.flush(zlib.Z_SYNC_FLUSH))
-        await asyncio.wait_for(go_on.wait(), 10)
-        await responder.raw(squeezed.compress(data(usage_chunk(USAGE_30)) + data("[DONE]")) + squeezed.flush())
-        await responder.end_stream(done=False)
-
-    upstream.handle = waits
-    connection = await Connection.open(gateway.port)
-    await connection.send(chat(stream=True), path=PATH)
-    head = await connection.read_head()
-    assert b"first" in await asyncio.wait_for(connection.read_chunk(), 5)
-    go_on.set()
-    while await asyncio.wait_for(connection.read_chunk(), 5):
-        pass
-    connection.leave()
-    assert (await ledger.record_of(head.headers["x-solaris-request-id"])).usage == tokens(20, 10)
-
-
-async def test_unfolding_bomb_is_an_error_and_not_kept(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
-) -> None:
-    bomb = gzip.compress(b" " * (100 * 2**20))
-    case = Case(name="", body=bomb, source=NONE, stream=False, content_type=JSON, headers=("content-encoding: gzip",))
-    reply = await answered(gateway, upstream, case)
-    assert (reply.status, reply.error["code"]) == (502, "upstream_unreachable")
-    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage_source is NONE
-    upstream.reset()
-    assert (await ask(gateway.port, chat())).status == 200
-
-
 @pytest.mark.parametrize("wants_usage", [False, True])
 async def test_completion_after_a_silence_becomes_the_chunks_of_the_stream_that_has_begun(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, wants_usage: bool
@@ -391,105 +255,6 @@ async def test_completion_after_a_silence_becomes_the_chunks_of_the_stream_that_
     assert "message" not in events[0]["choices"][0]
     assert [event.get("usage") for event in events[1:-1]] == ([USAGE_30] if wants_usage else [])
     assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == tokens(20, 10)
-
-
-@dataclass
-class OncePerConnection:
-    """Answers a connection's first request; its second one is met by a reset, as from a server that had closed it."""
-
-    served: set[asyncio.StreamWriter] = field(default_factory=set)
-    resets: int = 0
-
-    async def __call__(self, request: Request, responder: Responder) -> None:
-        if responder.writer in self.served:
-            self.resets += 1
-            responder.writer.transport.abort()
-            return
-        self.served.add(responder.writer)
-        await responder.reply(200, completion())
-
-
-async def test_call_on_a_connection_that_was_closed_meanwhile_is_sent_once_more(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
-) -> None:
-    upstream.handle = impolite = OncePerConnection()
-    for _ in range(3):
-        reply = await ask(gateway.port, chat())
-        assert reply.status == 200
-        record = await ledger.record_of(reply.headers["x-solaris-request-id"])
-        assert (record.usage, record.usage_source) == (tokens(20, 9), PROVIDER)
-    assert impolite.resets >= 2
-
-
-class Withheld:
-    """Sends all of a whole answer but its last byte, and then waits or hangs up."""
-
-    def __init__(self, body: bytes, *, hang_up: bool) -> None:
-        self.body = body
-        self.hang_up = hang_up
-        self.sent = asyncio.Event()
-
-    async def __call__(self, request: Request, responder: Responder) -> None:
-        responder.writer.write(raw_answer(self.body, JSON)[:-1])
-        await responder.writer.drain()
-        self.sent.set()
-        if self.hang_up:
-            responder.writer.close()
-        else:
-            await asyncio.wait_for(responder.closed.wait(), 20)
-
-
-@pytest.mark.parametrize("usage", [USAGE_30, None])
-async def test_whole_answer_that_breaks_off_is_charged_for_what_came_and_not_asked_for_again(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, usage: Any
-) -> None:
-    upstream.handle = Withheld(json.dumps(completion("one two three", usage=usage)).encode(), hang_up=True)
-    reply = await ask(gateway.port, chat())
-    assert (reply.status, reply.error["code"]) == (424, "answer_cut")
-    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
-    assert record.outcome is Outcome.INTERRUPTED
-    if usage is None:
-        assert (record.usage, record.usage_source) == (tokens(record.estimated_prompt_tokens, 3), ESTIMATED)
-    else:
-        assert (record.usage, record.usage_source) == (tokens(20, 10), PROVIDER)
-
-
-@pytest.mark.parametrize("usage", [USAGE_30, None])
-async def test_client_that_leaves_before_the_last_byte_is_charged_for_what_came(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, usage: Any
-) -> None:
-    body = json.dumps(completion("one two three", usage=usage)).encode()
-    upstream.handle = withheld = Withheld(body, hang_up=False)
-    connection = await Connection.open(gateway.port)
-    await connection.send(chat(), path=PATH)
-    await asyncio.wait_for(withheld.sent.wait(), 5)
-    await asyncio.sleep(0.2)  # no sign tells from outside that the gateway has read those bytes
-    connection.leave()
-    record = await ledger.only_record()
-    assert record.outcome is Outcome.CLIENT_DISCONNECTED
-    assert record.usage == (tokens(20, 10) if usage else tokens(record.estimated_prompt_tokens, 3))
-
-
-async def test_early_figures_do_not_hide_what_came_after_them(
-    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
-) -> None:
-    async def early(request: Request, responder: Responder) -> None:
-        await responder.start_stream()
-        await responder.event(chunk("one") | {"usage": {"prompt_tokens": 20, "completion_tokens": 1}})
-        for _ in range(300):
-            await responder.event(chunk(" word" * 10))
-        await asyncio.wait_for(responder.closed.wait(), 20)
-
-    upstream.handle = early
-    connection = await Connection.open(gateway.port)
-    await connection.send(chat(stream=True), path=PATH)
-    await connection.read_head()
-    received = b""
-    while received.count(b"data:") < 301:
-        received += await connection.read_chunk()
-    connection.leave()
-    record = await ledger.only_record()
-    assert (record.usage, record.usage_source) == (tokens(20, 3001), ESTIMATED)
 
 
 async def test_headers_about_money_and_keys_stay_behind(

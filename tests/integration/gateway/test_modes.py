@@ -15,16 +15,14 @@ import pytest_asyncio
 from contracts import subjects
 from contracts.errors import RefusalCode
 from contracts.reservations import ReserveAnswer, ReserveTokens
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome, UsageSource
 from nats.aio.msg import Msg
 
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
 from tests.integration.gateway.raw_http import ask, chat
 from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, grant, refuse
-from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, chunk, completion
+from tests.integration.gateway.scripted_upstream import METERED, Request, Responder, ScriptedUpstream, chunk, completion
 from tests.support.eventually import eventually
-
-METERED = TokenUsage(prompt_tokens=20, completion_tokens=9)
 
 
 @pytest_asyncio.fixture(scope="module")
