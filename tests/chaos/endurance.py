@@ -368,7 +368,7 @@ def _account_differences(balance: dict[str, Any], events: list[dict[str, Any]], 
             case "credits_granted":
                 granted += data["tokens"]
     for reservation, tokens in tally.served.items():
-        if reservation in charged and charged[reservation] != tokens:
+        if charged[reservation] != tokens:
             found.append(f"{reservation} was served {tokens} and charged {charged[reservation]}")
     found += [f"{reservation} ended {times} times" for reservation, times in ended.items() if times > 1]
     if balance["monthly_used"] != sum(charged.values()):

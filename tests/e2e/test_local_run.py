@@ -176,6 +176,7 @@ def test_closing_the_terminal_stops_the_stack(new_stack: NewStack) -> None:
     make, terminal = pty.fork()  # make leads the session, as in a window that was opened for it
     if make == 0:
         os.chdir(REPOSITORY)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
         os.execvpe("make", ["make", "-s", "run"], environment)
     try:
         shown = b""
