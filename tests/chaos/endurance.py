@@ -45,10 +45,12 @@ _REQUEST_ID: Final = "x-solaris-request-id"
 class Tally:
     """What happened, as the clients and the one who made the trouble saw it."""
 
-    served: dict[str, int] = field(default_factory=dict)
-    """Tokens that each call used that was answered to its end, by reservation."""
+    served: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Account and tokens of each call that was answered to its end, by reservation."""
     refused: Counter[str] = field(default_factory=Counter)
     broken: int = 0
+    failed_at_healthy: Counter[str] = field(default_factory=Counter)
+    """Calls refused or broken, by how, though nothing was done to the gateway that they went to."""
     left: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     operated: Counter[str] = field(default_factory=Counter)
@@ -139,6 +141,12 @@ class Endurance:
         headers = {"Authorization": f"Bearer {KEY}", "X-User-Id": account}
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Olá! Quem é você?"}]}
         ended = False
+        healthy = ("gateway", gateway) not in self._troubled
+
+        def failed(how: str) -> None:
+            if healthy and ("gateway", gateway) not in self._troubled:
+                self.tally.failed_at_healthy[how] += 1
+
         try:
             async with client.stream("POST", url, json=body, headers=headers) as answer:
                 async for line in answer.aiter_lines():
@@ -148,14 +156,17 @@ class Endurance:
                     ended = ended or line == "data: [DONE]"
                 if answer.status_code != 200:
                     self.tally.refused[str(answer.status_code)] += 1
+                    failed(str(answer.status_code))
                     return False
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
             self.tally.broken += 1
+            failed(type(error).__name__)
             return False
         if stream and not ended:
             self.tally.broken += 1
+            failed("no end")
             return False
-        self.tally.served[answer.headers[_REQUEST_ID]] = _tokens_of(model)
+        self.tally.served[answer.headers[_REQUEST_ID]] = (account, _tokens_of(model))
         return True
 
     async def _probe(self, gateway: int) -> None:
@@ -367,8 +378,8 @@ def _account_differences(balance: dict[str, Any], events: list[dict[str, Any]], 
                 charged[data["reservation_id"]] += data["billable_tokens"]
             case "credits_granted":
                 granted += data["tokens"]
-    for reservation, tokens in tally.served.items():
-        if charged[reservation] != tokens:
+    for reservation, (account, tokens) in tally.served.items():
+        if account == balance["account_id"] and charged[reservation] != tokens:
             found.append(f"{reservation} was served {tokens} and charged {charged[reservation]}")
     found += [f"{reservation} ended {times} times" for reservation, times in ended.items() if times > 1]
     if balance["monthly_used"] != sum(charged.values()):
@@ -402,6 +413,7 @@ def main() -> int:
         "served": len(tally.served),
         "refused": dict(tally.refused),
         "broken": tally.broken,
+        "failed at a healthy gateway": dict(tally.failed_at_healthy),
         "left": tally.left,
         "faults": dict(tally.faults),
         "operated": dict(tally.operated),
