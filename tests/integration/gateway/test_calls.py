@@ -79,6 +79,25 @@ async def test_the_hold_is_for_the_larger_of_two_maxima(
     assert ledger.reserves[0].maximum_output_tokens == 50_000
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"thinking": {"type": "enabled", "budget_tokens": 20_000}},
+        {"reasoning": {"max_tokens": 20_000}},
+        {"chat_template_kwargs": {"thinking_budget": 20_000}},
+        {"thinking_tokens": 20_000},
+        {"options": [{"thinkingConfig": {"thinkingBudget": 20_000}}]},
+    ],
+)
+async def test_thinking_beside_a_maximum_that_only_the_ledger_knows_is_told(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, fields: dict[str, Any]
+) -> None:
+    assert (await ask(gateway.port, chat() | fields)).status == 200
+    reserve = ledger.reserves[0]
+    assert (reserve.maximum_output_tokens, reserve.thinking_tokens) == (None, 20_000)
+    assert upstream.requests[0].json == chat() | fields
+
+
 async def test_what_the_prompt_may_grow_by_is_held(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

@@ -1,11 +1,12 @@
 """What a model refuses of what we wrote is learned from its refusal, asked once more, and remembered."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from contracts.usage import Outcome, TokenUsage
 
-from tests.integration.gateway.gateway_process import GatewayProcess
+from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger, grant
 from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, polite
@@ -49,9 +50,33 @@ async def test_a_maximum_that_is_too_large_is_lowered_once_and_remembered(
     upstream.handle = strict
     assert (await ask(gateway.port, chat(model=model))).status == 200
     assert [request.json.get("max_tokens") for request in upstream.requests] == [16_384, largest]
-    assert (await ask(gateway.port, chat(model=model))).status == 200
-    assert len(upstream.requests) == 3
-    assert ledger.reserves[-1].model_output_tokens == largest
+    for more in ({}, {"max_tokens": 7}, {"thinking": {"type": "enabled", "budget_tokens": 2_000}}):
+        assert (await ask(gateway.port, chat(model=model) | more)).status == 200
+    after, own, thinking = (request.json for request in upstream.requests[2:])
+    assert after["max_tokens"] == thinking["max_tokens"] == largest, "unwritten, a wrong lesson would bound nothing"
+    assert own["max_tokens"] == 7
+    assert thinking["thinking"] == {"type": "enabled", "budget_tokens": 2_000}
+    told = [(reserve.model_output_tokens, reserve.thinking_tokens) for reserve in ledger.reserves[1:]]
+    assert told == [(largest, 0), (largest, 0), (largest + 2_000, 2_000)]
+
+
+async def test_what_was_learned_bounds_a_call_without_a_hold(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    unbounded(ledger)
+
+    async def strict(request: Request, responder: Responder) -> None:
+        if request.json.get("max_tokens", 0) > 8_192:
+            await responder.reply(400, {"error": {"message": TOO_LARGE}})
+        else:
+            await polite(request, responder)
+
+    upstream.handle = strict
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url, ledger_failure="open") as lenient:
+        assert (await ask(lenient.port, chat(model="any"))).status == 200
+        ledger.decide = lambda _: None
+        assert (await ask(lenient.port, chat(model="any"))).status == 200
+    assert upstream.requests[-1].json["max_tokens"] == 8_192
 
 
 async def test_the_other_name_of_the_maximum_is_learned(

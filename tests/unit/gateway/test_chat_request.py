@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from gateway.domain.chat_request import MAX_DEPTH, parse_chat_request
 from gateway.domain.errors import InvalidRequestError
-from gateway.domain.forwarded_body import forwarded_body
+from gateway.domain.forwarded_body import forwarded_body, to_write
+from gateway.domain.model_quirks import Quirks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -207,7 +208,8 @@ def test_a_zero_byte_in_a_prompt_is_forwarded_and_in_a_model_s_name_refused() ->
 
 
 def forwarded(body: bytes, maximum: int | None = None) -> bytes:
-    return forwarded_body(parse_chat_request(body), maximum_output_tokens=maximum, maximum_name="max_tokens")
+    request = parse_chat_request(body)
+    return forwarded_body(request, to_write(request, Quirks(), "max_tokens", maximum))
 
 
 def test_untouched_values_and_their_order_stay() -> None:

@@ -4,10 +4,12 @@ import json
 import os
 from typing import Any
 
+import msgspec
 from gateway.domain.chat_request import parse_chat_request
 from gateway.domain.errors import InvalidRequestError
-from gateway.domain.forwarded_body import forwarded_body
+from gateway.domain.forwarded_body import forwarded_body, to_write
 from gateway.domain.model_families import model_family
+from gateway.domain.model_quirks import Quirks
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from ledger.domain.catalog import UNLISTED_MODEL, Catalog
@@ -135,6 +137,8 @@ class EagerUpstream:
     available=st.integers(0, 400_000) | st.just(10**9),
     own_maximum=st.sampled_from([1_000, 8_192, 64_000]),
     own_maximum_is_known=st.booleans(),
+    catalog_maximum=st.sampled_from([None, 500, 4_096, 8_192, 100_000]),
+    lesson=st.sampled_from([None, None, 300, 8_192, 32_000]),
     known=known_names,
     budgets_in_reasoning=st.booleans(),
 )
@@ -145,6 +149,8 @@ def test_no_accepted_body_makes_an_upstream_write_more_than_is_held(
     available: int,
     own_maximum: int,
     own_maximum_is_known: bool,
+    catalog_maximum: int | None,
+    lesson: int | None,
     known: set[str],
     budgets_in_reasoning: bool,
 ) -> None:
@@ -153,6 +159,9 @@ def test_no_accepted_body_makes_an_upstream_write_more_than_is_held(
     except InvalidRequestError:
         event("refused")
         return
+    if catalog_maximum is not None and not own_maximum_is_known and lesson is None:
+        own_maximum = min(own_maximum, catalog_maximum)  # whoever alone says what a model writes is believed
+    known_maximum = lesson or (own_maximum if own_maximum_is_known else None)
     command = ReserveTokens(
         account_id="a",
         reservation_id="r",
@@ -161,20 +170,20 @@ def test_no_accepted_body_makes_an_upstream_write_more_than_is_held(
         prompt_tokens=PROMPT_TOKENS,
         content_hash="h",
         maximum_output_tokens=request.maximum_output_tokens,
-        model_output_tokens=own_maximum + request.thinking_tokens if own_maximum_is_known else None,
+        model_output_tokens=None if known_maximum is None else known_maximum + request.thinking_tokens,
+        thinking_tokens=request.thinking_tokens,
         choices=request.choices,
     )
-    offer = offer_for(available, command, UNLISTED_MODEL, POLICY)
+    model = msgspec.structs.replace(UNLISTED_MODEL, max_output_tokens=catalog_maximum)
+    offer = offer_for(available, command, model, POLICY)
     if offer.tokens is None:
         event("not enough")
         return
     event("clamped" if offer.write_maximum else "as it is")
     assert offer.tokens <= available
-    body = forwarded_body(
-        request,
-        maximum_output_tokens=offer.output_tokens if offer.write_maximum else None,
-        maximum_name=model_family(request.model).maximum_name,
-    )
+    granted_maximum = offer.output_tokens if offer.write_maximum else None
+    quirks = Quirks(largest_maximum=lesson)
+    body = forwarded_body(request, to_write(request, quirks, model_family(request.model).maximum_name, granted_maximum))
     upstream = EagerUpstream(known, own_maximum, budgets_in_reasoning=budgets_in_reasoning)
     written = upstream.output_tokens(body)
     assert written <= offer.output_tokens * request.choices

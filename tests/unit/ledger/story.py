@@ -161,6 +161,7 @@ def reserve(
     maximum: int | None = None,
     model: str = "known",
     model_maximum: int | None = None,
+    thinking: int = 0,
     choices: int = 1,
     output_free: bool = False,
     content_hash: str = "content",
@@ -174,6 +175,7 @@ def reserve(
         content_hash=content_hash,
         maximum_output_tokens=maximum,
         model_output_tokens=model_maximum,
+        thinking_tokens=thinking,
         choices=choices,
         output_free=output_free,
     )

@@ -37,6 +37,27 @@ def test_catalogs_model_maximum_is_granted_unwritten() -> None:
     assert (answer.held_tokens, answer.output_tokens, answer.write_maximum) == (1_100, 1_000, False)
 
 
+@pytest.mark.parametrize(
+    ("thinking", "by_gateway", "output"),
+    [
+        (2_000, None, 3_000),  # beside the catalog's
+        (2_000, 2_500, 3_000),
+        (2_000, 6_000, 6_000),  # the gateway's has it already
+        (0, 3_000, 3_000),
+    ],
+)
+def test_the_larger_maximum_of_catalog_and_gateway_is_held_and_thinking_beside_it(
+    thinking: int, by_gateway: int | None, output: int
+) -> None:
+    answer = granted(Story().when(reserve("r1", prompt=100, thinking=thinking, model_maximum=by_gateway)))
+    assert (answer.held_tokens, answer.output_tokens, answer.write_maximum) == (100 + output, output, False)
+
+
+def test_the_clients_own_maximum_has_its_thinking_already() -> None:
+    answer = granted(Story().when(reserve("r1", prompt=100, maximum=5_000, thinking=3_000)))
+    assert (answer.held_tokens, answer.output_tokens) == (5_100, 5_000)
+
+
 def test_gateways_model_maximum_counts_where_the_catalog_has_none() -> None:
     answer = granted(Story().when(reserve("r1", prompt=100, model="unlisted", model_maximum=2_000)))
     assert (answer.held_tokens, answer.output_tokens, answer.write_maximum) == (2_100, 2_000, False)
@@ -204,6 +225,7 @@ def test_hold_records_deadline_and_catalog_version() -> None:
     prompt=st.integers(0, 20_000),
     maximum=st.none() | st.integers(0, 30_000),
     model_maximum=st.none() | st.integers(0, 30_000),
+    thinking=st.integers(0, 30_000),
     choices=st.integers(1, 16),
     model=st.sampled_from(["known", "weighted", "unlisted", "free-output"]),
     output_free=st.booleans(),
@@ -214,12 +236,19 @@ def test_an_offer_never_exceeds_what_is_available(
     prompt: int,
     maximum: int | None,
     model_maximum: int | None,
+    thinking: int,
     choices: int,
     model: str,
     output_free: bool,
 ) -> None:
     command = reserve(
-        "r1", prompt=prompt, maximum=maximum, model_maximum=model_maximum, choices=choices, output_free=output_free
+        "r1",
+        prompt=prompt,
+        maximum=maximum,
+        model_maximum=model_maximum,
+        thinking=thinking,
+        choices=choices,
+        output_free=output_free,
     )
     rates = CATALOG.model(model).rates
     offer = offer_for(available, command, CATALOG.model(model), POLICY)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Protocol
 
@@ -24,7 +24,7 @@ from gateway.domain.body_structure import check_structure
 from gateway.domain.chat_request import ChatRequest, parse_chat_request
 from gateway.domain.errors import InvalidRequestError
 from gateway.domain.estimate import prompt_of, with_margin
-from gateway.domain.forwarded_body import forwarded_body
+from gateway.domain.forwarded_body import forwarded_body, to_write
 from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
 from gateway.domain.model_quirks import Quirks, Written
@@ -124,7 +124,9 @@ class ChatService:
         headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
 
         def request(written: Written) -> UpstreamCall:
-            return self._upstream.request(b"POST", ENDPOINT.encode(), headers, self._body(prepared, written))
+            return self._upstream.request(
+                b"POST", ENDPOINT.encode(), headers, forwarded_body(prepared.request, written)
+            )
 
         written = self._written(self._quirks.of(call.model), prepared, granted)
         first = request(written)
@@ -163,16 +165,9 @@ class ChatService:
 
     def _written(self, quirks: Quirks, prepared: Prepared, granted: Granted | None) -> Written:
         """What is to be written into this call, by what is known of its model."""
-        request = prepared.request
-        clamp = granted is not None and granted.write_maximum and not self._rules.observe
-        maximum = granted.output_tokens if granted is not None and clamp else None
-        if maximum is not None and quirks.largest_maximum is not None:
-            maximum = min(maximum, quirks.largest_maximum)
-        return Written(
-            maximum_name=quirks.maximum_name or prepared.family.maximum_name,
-            maximum=maximum,
-            stream_options=request.stream and not request.wants_usage_chunk and quirks.takes_stream_options,
-        )
+        granted_maximum = granted.output_tokens if granted is not None and granted.write_maximum else None
+        written = to_write(prepared.request, quirks, prepared.family.maximum_name, granted_maximum)
+        return replace(written, maximum=None) if self._rules.observe else written
 
     async def prepare(self, call: Call, headers: Mapping[bytes, bytes], body: bytes) -> Prepared:
         """Check the request, find its caller, drop our notices from its history, estimate its prompt.
@@ -248,6 +243,7 @@ class ChatService:
             deadline=self._reserver.deadline(),
             maximum_output_tokens=prepared.request.maximum_output_tokens,
             model_output_tokens=self._model_maximum(call.model, prepared.request.thinking_tokens),
+            thinking_tokens=prepared.request.thinking_tokens,
             choices=prepared.request.choices,
             key_id=key_id,
             profile=prepared.caller.profile,
@@ -256,15 +252,6 @@ class ChatService:
     def _model_maximum(self, model: str, thinking_tokens: int) -> int | None:
         maximum = self._quirks.of(model).largest_maximum or self._model_output_tokens(model)
         return None if maximum is None else maximum + thinking_tokens
-
-    def _body(self, prepared: Prepared, written: Written) -> bytes:
-        assert written.maximum_name is not None
-        return forwarded_body(
-            prepared.request,
-            maximum_output_tokens=written.maximum,
-            maximum_name=written.maximum_name,
-            ask_for_usage=written.stream_options,
-        )
 
     def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:
         if granted is not None and not self._rules.observe:

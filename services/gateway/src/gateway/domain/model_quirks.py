@@ -28,10 +28,14 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What we wrote into a request that its client did not: a maximum under a name, the wish for usage."""
+    """What we wrote into a request that its client did not: a maximum under a name, the wish for usage.
 
-    maximum_name: str | None = None
+    `with_thinking`: the hold covers the body's thinking beside the maximum, and the body names no other maximum.
+    """
+
+    maximum_name: str = "max_tokens"
     maximum: int | None = None
+    with_thinking: bool = False
     stream_options: bool = False
 
     @property
@@ -50,7 +54,7 @@ def learn(known: Quirks, refusal: bytes, written: Written) -> Quirks | None:
     if written.stream_options and _names(("stream_options", "include_usage"), param, text):
         learned = replace(learned, takes_stream_options=False)
     if written.maximum is not None and _names((*MAXIMA, "maximum", "max tokens"), param, text):
-        other = _OTHER_NAME.get(written.maximum_name or "")
+        other = _OTHER_NAME.get(written.maximum_name)
         if other is not None and other in text and known.maximum_name is None and any(w in text for w in _ABOUT_A_NAME):
             learned = replace(learned, maximum_name=other)
         elif "context" not in text and (param in MAXIMA or str(written.maximum) in text):

@@ -24,6 +24,8 @@ def reserve_hash(request: ReserveTokens) -> str:
             request.model_output_tokens,
             request.choices,
             request.output_free,
+            # Left out where there is none, as of gateways and ledgers that do not know it.
+            *((request.thinking_tokens,) if request.thinking_tokens else ()),
         )
     )
 

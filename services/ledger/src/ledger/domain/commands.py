@@ -26,6 +26,7 @@ class ReserveTokens(Struct, frozen=True, kw_only=True):
     content_hash: str
     maximum_output_tokens: int | None = None
     model_output_tokens: int | None = None
+    thinking_tokens: int = 0
     choices: int = 1
     output_free: bool = False
 

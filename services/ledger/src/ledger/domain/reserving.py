@@ -103,8 +103,7 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
         return Offer(needed, needed) if needed <= available else Offer(needed)
     known = command.maximum_output_tokens
     if known is None:
-        # A model said to write nothing is nonsense of a catalog, not a call without output.
-        known = model.max_output_tokens or command.model_output_tokens or None
+        known = _models_maximum(command, model)
     wanted = policy.unbounded_output_tokens if known is None else known
     if held(wanted) <= available:
         return Offer(held(wanted), held(wanted), wanted, write_maximum=known is None)
@@ -114,6 +113,16 @@ def offer_for(available: int, command: ReserveTokens, model: Model, policy: Poli
     affordable = (available * MILLION - prompt) // output_weight
     granted = min(wanted, policy.default_output_tokens, max(affordable // 2, least))
     return Offer(held(least), held(granted), granted, write_maximum=True)
+
+
+def _models_maximum(command: ReserveTokens, model: Model) -> int | None:
+    """The most that the model writes where nothing stops it, thinking included; None where nobody knows.
+
+    Nothing is written into the call, so the larger counts of what catalog and gateway know. A model said to write
+    nothing is nonsense, not a call without output.
+    """
+    by_catalog = model.max_output_tokens + command.thinking_tokens if model.max_output_tokens else 0
+    return max(by_catalog, command.model_output_tokens or 0) or None
 
 
 def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Granted | Refused:

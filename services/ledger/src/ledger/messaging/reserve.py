@@ -124,6 +124,7 @@ def _command(request: ReserveTokens) -> commands.ReserveTokens:
         content_hash=reserve_hash(request),
         maximum_output_tokens=request.maximum_output_tokens,
         model_output_tokens=request.model_output_tokens,
+        thinking_tokens=request.thinking_tokens,
         choices=request.choices,
         output_free=request.output_free,
     )
