@@ -69,6 +69,16 @@ async def test_illegal_user_id_becomes_the_same_pseudonym_every_time(
     assert "ana" not in first
 
 
+async def test_a_person_is_one_account_by_header_in_utf_8_in_latin_1_and_by_body(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    as_utf_8 = "conceição".encode().decode("latin-1")  # headers are sent byte by byte
+    for headers in ({"x-user-id": as_utf_8}, {"x-user-id": "conceição"}, {"x-user-id": None}):
+        assert (await ask(gateway.port, chat(user="conceição"), headers)).status == 200
+    assert len({command.account_id for command in ledger.reserves}) == 1
+    assert [command.profile and command.profile.user_id for command in ledger.reserves] == ["conceição"] * 3
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -65,13 +65,28 @@ def test_nobody_can_name_another_s_pseudonym() -> None:
     assert identify({b"x-user-id": b"p-1"}, None, KEY).account_id == "p-1"
 
 
-def test_values_are_latin_1_or_marked_base64() -> None:
+def test_values_are_plain_or_marked_base64() -> None:
     caller = identify(
         {b"x-user-id": b"u", b"x-user-name": "José".encode("latin-1"), b"x-user-email": b64("a@é.br")}, None, KEY
     )
     assert caller.profile is not None
     assert (caller.profile.name, caller.profile.email) == ("José", "a@é.br")
     assert header_text(b64("Ana 😀")) == "Ana 😀"
+
+
+latin_1 = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="{}\x7f")
+
+
+@given(st.text(alphabet=latin_1, min_size=1).map(str.strip).filter(lambda user: user and user[:4] != "b64:"))
+def test_a_plain_header_of_utf_8_names_whom_the_body_does(user: str) -> None:
+    assert identify({b"x-user-id": user.encode()}, None, KEY) == identify({}, user, KEY)
+
+
+def test_one_person_is_one_account_in_every_encoding_and_mail_reaches_a_domain_with_an_accent() -> None:
+    encodings = ("conceição".encode(), "conceição".encode("latin-1"), b64("conceição"))
+    callers = [identify({b"x-user-id": user, b"x-user-email": b"a@\xc3\xa9.br"}, None, KEY) for user in encodings]
+    assert {caller.account_id for caller in callers} == {account_id_of("conceição", KEY)}
+    assert {caller.profile.email for caller in callers if caller.profile} == {"a@é.br"}
 
 
 def test_broken_base64_of_the_user_is_refused_and_of_the_rest_left_out() -> None:

@@ -61,14 +61,17 @@ def account_id_of(user: str, pseudonym_key: bytes) -> str:
 
 
 def header_text(value: bytes | None, *, strict: bool = False) -> str | None:
-    """A header's text: Latin-1, or UTF-8 in base64 behind `b64:`. None when absent, empty or an unfilled placeholder.
+    """A header's text: UTF-8 in base64 behind `b64:`, else plain UTF-8, else Latin-1, which is what JavaScript writes.
+
+    Latin-1 that happens to be UTF-8 as well (`Ã£`) is no word of any language. None when absent, empty or an unfilled
+    placeholder.
 
     Raises:
         InvalidRequestError: `strict`, and the base64 or the UTF-8 in it is broken.
     """
     if not value:
         return None
-    text = value.decode("latin-1").strip()
+    text = _plain_text(value).strip()
     if text.startswith(_BASE64_PREFIX):
         try:
             text = base64.b64decode(text.removeprefix(_BASE64_PREFIX), validate=True).decode()
@@ -79,6 +82,13 @@ def header_text(value: bytes | None, *, strict: bool = False) -> str | None:
     if _PLACEHOLDER.search(text):
         return None
     return text or None
+
+
+def _plain_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _profile(headers: Mapping[bytes, bytes], odd_user_id: str | None) -> Profile | None:
