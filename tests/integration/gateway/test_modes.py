@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -21,7 +22,15 @@ from nats.aio.msg import Msg
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
 from tests.integration.gateway.raw_http import ask, chat
 from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, grant, refuse
-from tests.integration.gateway.scripted_upstream import METERED, Request, Responder, ScriptedUpstream, chunk, completion
+from tests.integration.gateway.scripted_upstream import (
+    METERED,
+    Request,
+    Responder,
+    ScriptedUpstream,
+    chunk,
+    completion,
+    usage_chunk,
+)
 from tests.support.eventually import eventually
 
 
@@ -80,14 +89,108 @@ async def test_observing_forwards_without_an_answer_from_the_ledger(
     assert record.usage_source is UsageSource.PROVIDER
 
 
-async def test_observing_forwards_even_what_can_not_be_metered(
+REFUSED_BODIES: dict[str, Any] = {
+    "moving": chat(fallbacks=["gpt-4o-mini"], extra_body={"x": 1}),
+    "too_many_choices": chat(n=17),
+    "absurd_maximum": chat(max_tokens=-1),
+    "maximum_of_another_type": chat(max_tokens="50000"),
+    "too_many_fields": chat() | {f"field{number}": number for number in range(300)},
+    "too_many_options": chat(options={f"option{number}": number for number in range(5_000)}),
+    "too_many_messages": {"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}] * 10_001},
+    "too_deep": b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}], "x": '
+    + b"[" * 70
+    + b"]" * 70
+    + b"}",
+    "too_many_values": b'{"model": "gpt-4o", "messages": [' + b"[]," * 100_000 + b"[]]}",
+    "odd_messages": {"model": "gpt-4o", "messages": "Say hello"},
+    "no_model": {"messages": [{"role": "user", "content": "a"}]},
+    "not_json": b'{"model": "gpt-4o", "temperature": NaN, "messages": [{"role": "user", "content": "a"}]}',
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", REFUSED_BODIES)
+async def test_observing_forwards_a_body_that_enforcing_refuses_as_it_came_and_charges_it(
+    observer: GatewayProcess,
+    gateway: GatewayProcess,
+    ledger: ScriptedLedger,
+    upstream: ScriptedUpstream,
+    *,
+    name: str,
+    stream: bool,
+) -> None:
+    body = REFUSED_BODIES[name]
+    if stream:
+        body = body[:-1] + b', "stream": true}' if isinstance(body, bytes) else body | {"stream": True}
+    assert (await ask(gateway.port, body)).status == 400
+
+    async def answer(request: Request, responder: Responder) -> None:
+        if not stream:
+            await responder.reply(200, completion())
+            return
+        await responder.start_stream()
+        await responder.event(chunk("Hello"))
+        await responder.event(usage_chunk())
+        await responder.end_stream()
+
+    upstream.handle = answer
+    reply = await ask(observer.port, body)
+    assert reply.status == 200
+    sent = upstream.requests[-1]
+    read = not isinstance(body, bytes)
+    if not read:
+        assert sent.body == body
+    else:
+        assert sent.json == (body | {"stream_options": {"include_usage": True}} if stream else body)
+    assert usage_chunk() not in reply.events if read and stream else True
+    record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+    assert (record.usage, record.usage_source) == (METERED, UsageSource.PROVIDER)
+    assert record.forwarded_without_hold
+    assert record.model == ("gpt-4o" if read and name != "no_model" else "unknown")
+    assert ledger.reserves == []
+
+
+async def test_observed_body_that_breaks_a_rule_is_estimated_where_no_figures_come(
     observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
-    for body, headers in ((chat(), {"x-user-id": None}), (chat(n=1000), {}), (chat(max_tokens=-1), {})):
-        assert (await ask(observer.port, body, headers)).status == 200
-        assert upstream.requests[-1].json == body
-    assert ledger.reserves == []
-    assert (await ask(observer.port, chat(), {"authorization": "Bearer nope"})).status == 401
+    async def without(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion("one two three", usage=None))
+
+    upstream.handle = without
+    for body, least in ((chat("word " * 100, n=17), 100), (REFUSED_BODIES["odd_messages"], 0)):
+        reply = await ask(observer.port, body)
+        record = await ledger.record_of(reply.headers["x-solaris-request-id"])
+        assert (record.usage.completion_tokens, record.usage_source) == (3, UsageSource.ESTIMATED)
+        assert record.usage.prompt_tokens >= least
+
+
+async def test_what_observing_lets_through_is_counted_by_the_code_that_would_have_refused_it(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    """A call that names nobody is the one that can't be charged."""
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url, enforcement="observe") as observer:
+        for body, headers in (
+            (REFUSED_BODIES["moving"], {}),
+            (REFUSED_BODIES["too_many_choices"], {}),
+            (chat(), {"x-user-id": None}),
+            (chat(), {"x-user-id": "{{LIBRECHAT_USER_ID}}"}),
+            (chat(), {"x-user-id": "{{LIBRECHAT_USER_ID}}"}),
+        ):
+            assert (await ask(observer.port, body, headers)).status == 200
+            assert upstream.requests[-1].json == body
+
+        async def counted() -> bool:
+            scraped = (await ask(observer.port, path="/metrics", method="GET")).body.decode().splitlines()
+            would_refuse = 'solaris_gateway_holds_total{outcome="would_refuse",reason='
+            return {
+                would_refuse + '"invalid_request"} 2.0',
+                would_refuse + '"missing_user"} 3.0',
+                'solaris_gateway_unmetered_total{reason="missing_user"} 3.0',
+            } <= set(scraped)
+
+        await eventually(counted)
+        assert ledger.reserves == []
+        assert (await ask(observer.port, chat(), {"authorization": "Bearer nope"})).status == 401
 
 
 async def test_open_gateway_forwards_and_meters_when_the_ledger_is_silent_but_still_refuses(

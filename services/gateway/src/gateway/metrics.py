@@ -16,7 +16,7 @@ REFUSED: Final = Counter("solaris_gateway_refused", "Calls that were answered wi
 UNMETERED: Final = Counter("solaris_gateway_unmetered", "Calls forwarded without being recorded", ["reason"])
 HOLDS: Final = Counter(
     "solaris_gateway_holds",
-    "What became of asking for a hold: granted, refused, would_refuse (observing), unavailable",
+    "What became of a hold: granted, refused, would_refuse (observing; a body's faults too), unavailable",
     ["outcome", "reason"],
 )
 FORWARDED_WITHOUT_HOLD: Final = Counter(

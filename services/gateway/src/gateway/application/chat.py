@@ -30,6 +30,7 @@ from gateway.domain.model_families import ModelFamily, model_family
 from gateway.domain.model_quirks import Quirks, Written
 from gateway.domain.model_quirks import learn as learn_from
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
+from gateway.domain.observed_request import has_readable_prompt, observed_request, unread_request
 from gateway.domain.outages import Outage
 from gateway.messaging.reservations import Reserver, Unavailable
 from gateway.tokenizers import count_tokens, token_counter
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 HOLD_SECONDS: Final = 900
 """The life of a hold of a ledger that does not tell it."""
 HOLD_SHARE: Final = 0.9
+INVALID_REQUEST: Final = "invalid_request"
 
 
 class UsageJournal(Protocol):
@@ -66,11 +68,12 @@ class Rules:
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """A checked request with what was found out about it."""
+    """A checked request with what was found out about it; one that enforcing `would_refuse` has broken a rule."""
 
     request: ChatRequest
     caller: Caller
     family: ModelFamily
+    would_refuse: bool = False
 
 
 class ChatService:
@@ -175,27 +178,55 @@ class ChatService:
         Raises:
             InvalidRequestError, MissingUserError: the request can't be served.
         """
-        for _ in check_structure(body):
-            await asyncio.sleep(0)
-        request = parse_chat_request(body, refuse_unknown=self._rules.refuse_unknown_fields)
+        request, refusal = await self._read(body)
         metrics.count_unknown_fields(request.unknown_fields)
         caller = identify(headers, request.user, self._rules.pseudonym_key)
-        kept = without_notices(request.messages, self._rules.notice_key) if NOTICE_SIGN in body else None
-        if kept is not None:
-            if not kept:
-                raise InvalidRequestError("messages hold nothing but notices", "messages")
-            request.fields["messages"] = kept
+        if refusal is not None:
+            metrics.HOLDS.labels("would_refuse", INVALID_REQUEST).inc()
+            log.info("would_refuse", request_id=call.id, code=INVALID_REQUEST, param=refusal.param)
         family = model_family(request.model)
-        prompt = prompt_of(request.fields, family)
-        tokens = prompt.fixed_tokens + await count_tokens(prompt.texts, family.encoding)
         call.account_id = caller.account_id
         call.model = request.model
         call.conversation_id = caller.conversation_id
-        call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
-        return Prepared(request=request, caller=caller, family=family)
+        if refusal is None or has_readable_prompt(request.fields):
+            if NOTICE_SIGN in body:
+                self._drop_notices(request)
+            prompt = prompt_of(request.fields, family)
+            tokens = prompt.fixed_tokens + await count_tokens(prompt.texts, family.encoding)
+            call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
+        return Prepared(request=request, caller=caller, family=family, would_refuse=refusal is not None)
+
+    async def _read(self, body: bytes) -> tuple[ChatRequest, InvalidRequestError | None]:
+        """The request; where observing, one that breaks a rule too, with the error that it would have been.
+
+        Raises:
+            InvalidRequestError: it breaks a rule.
+        """
+        try:
+            for _ in check_structure(body):
+                await asyncio.sleep(0)
+        except InvalidRequestError as refusal:
+            if not self._rules.observe:
+                raise
+            return unread_request(body), refusal
+        try:
+            return parse_chat_request(body, refuse_unknown=self._rules.refuse_unknown_fields), None
+        except InvalidRequestError as refusal:
+            if not self._rules.observe:
+                raise
+            return observed_request(body), refusal
+
+    def _drop_notices(self, request: ChatRequest) -> None:
+        kept = without_notices(request.messages, self._rules.notice_key)
+        if kept == [] and not self._rules.observe:
+            raise InvalidRequestError("messages hold nothing but notices", "messages")
+        request.fields["messages"] = kept or request.messages
 
     async def _hold(self, call: Call, prepared: Prepared, client: Client) -> Granted | None:
         """The hold, or None where the rules let the call go on without one."""
+        if prepared.would_refuse:
+            call.reserving = call.forwarded_without_hold = True
+            return None
         needs_hold = not (self._rules.observe or self._rules.forward_without_ledger)
         if self._journal.failure is not None and needs_hold:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)

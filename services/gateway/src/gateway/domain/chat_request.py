@@ -31,6 +31,7 @@ class ChatRequest:
 
     `maximum_output_tokens` is the largest output of one choice that any field allows, thinking beside it included; None
     where none names a maximum. `thinking_tokens` is all of that thinking. `unknown_fields` are on no list.
+    `unread_body` is what is forwarded instead of `fields` where nothing could be read.
     """
 
     fields: dict[str, Any]  # Any: a client's JSON, of which only what is named here is checked
@@ -42,10 +43,12 @@ class ChatRequest:
     user: str | None
     thinking_tokens: int = 0
     unknown_fields: tuple[str, ...] = ()
+    unread_body: bytes | None = None
 
     def forget(self) -> None:
         """Let the body go, once it is on its way: a picture in it would stay in memory as long as the answer takes."""
         self.fields = {}
+        self.unread_body = None
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -69,7 +72,7 @@ def parse_chat_request(body: bytes, *, refuse_unknown: bool = False) -> ChatRequ
         raise InvalidRequestError("you must provide a model", "model")
     if not is_clean_text(model):
         raise InvalidRequestError(f"model must be at most {MAX_TEXT_LENGTH} plain characters", "model")
-    _check_messages(fields.get("messages"))
+    check_messages(fields.get("messages"))
     stream = _boolean(fields, "stream")
     options = fields.get("stream_options")
     if options is not None and not isinstance(options, dict):
@@ -174,7 +177,12 @@ def _check_depth(fields: dict[str, Any]) -> None:
     raise InvalidRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
-def _check_messages(messages: object) -> None:
+def check_messages(messages: object) -> None:
+    """Check that messages have the form of a chat's.
+
+    Raises:
+        InvalidRequestError: they haven't.
+    """
     if not isinstance(messages, list) or not messages:
         raise InvalidRequestError("messages must be a list with at least one message", "messages")
     if len(messages) > MAX_MESSAGES:

@@ -38,6 +38,8 @@ def forwarded_body(request: ChatRequest, written: Written) -> bytes:
     The client's own maximum is repeated under that name too: who does not know the client's goes on without one.
     A stream asks the provider for its usage, unless that is refused.
     """
+    if request.unread_body is not None:
+        return request.unread_body
     fields = request.fields
     name = written.maximum_name
     if written.maximum is not None and written.with_thinking:

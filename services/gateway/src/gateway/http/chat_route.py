@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class ChatRoute:
-    """`chat` is None where enforcement is off; `observing` forwards what can't be metered instead of refusing it."""
+    """`chat` is None where enforcement is off; `observing` forwards a call that names nobody instead of refusing it."""
 
     def __init__(
         self,
@@ -141,8 +141,11 @@ class ChatRoute:
         except (InvalidRequestError, MissingUserError) as error:
             if not self._observing:
                 raise
-            log.warning("call_not_meterable", request_id=call.id, error=type(error).__name__)
-            await self._pass(call, exchange, received.pop(), "not_meterable")
+            # Whoever it is for is the one thing that metering can't do without.
+            code = request_error(error).code
+            metrics.HOLDS.labels("would_refuse", code).inc()
+            log.info("would_refuse", request_id=call.id, code=code)
+            await self._pass(call, exchange, received.pop(), "missing_user")
             return
         received.clear()
         client = Client(
