@@ -3,9 +3,14 @@
 import asyncio
 import json
 import resource
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.gateway.gateway_process import running_gateway
+import pytest
+from gateway.domain.body_memory import most_memory_of
+from gateway.http.byte_budget import limit_with_room_for
+
+from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger
 from tests.integration.gateway.scripted_upstream import (
@@ -15,6 +20,8 @@ from tests.integration.gateway.scripted_upstream import (
     chunk,
 )
 from tests.support.eventually import eventually
+
+MIB = 2**20
 
 
 async def test_a_picture_is_gone_from_memory_while_its_answer_comes(
@@ -55,26 +62,133 @@ async def test_a_picture_is_gone_from_memory_while_its_answer_comes(
             connection.leave()
 
 
-async def test_bodies_beyond_the_byte_budget_are_told_that_there_is_no_room(
+async def announce(gateway: GatewayProcess, content_length: int) -> Connection:
+    """A call whose body is yet to come."""
+    connection = await Connection.open(gateway.port)
+    connection.writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer sk-solaris-dev\r\n"
+        b"x-user-id: ana\r\ncontent-length: %d\r\n\r\n" % content_length
+    )
+    await connection.writer.drain()
+    return connection
+
+
+async def held_bytes(gateway: GatewayProcess) -> float:
+    metrics = await ask(gateway.port, path="/metrics", method="GET")
+    (line,) = [line for line in metrics.body.decode().splitlines() if line.startswith("solaris_gateway_request_bytes ")]
+    return float(line.split()[1])
+
+
+async def test_uploads_that_trickle_keep_nobody_from_chatting_or_uploading(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    trickling = [await announce(gateway, size) for size in [20 * MIB] * 20 + [MIB] * 20]
+    for connection in trickling:
+        connection.writer.write(b'{"model": "gpt-4o", "messages": ')
+
+    async def all_arrived() -> bool:
+        return await held_bytes(gateway) >= 40 * 32
+
+    await eventually(all_arrived)
+    replies = await asyncio.gather(*[ask(gateway.port, chat("x" * 4_000 * number)) for number in range(50)])
+    assert {reply.status for reply in replies} == {200}
+    assert (await ask(gateway.port, chat("x" * 10 * MIB))).status == 200
+    for connection in trickling:
+        connection.leave()
+
+
+async def test_large_bodies_that_fill_the_memory_leave_small_ones_their_room(
     ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
 ) -> None:
-    async with running_gateway(tmp_path / "data", nats_url, upstream.url, request_memory_bytes="1000000") as gateway:
-        slow = await Connection.open(gateway.port)
-        slow.writer.write(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer sk-solaris-dev\r\n"
-            b"x-user-id: ana\r\ncontent-length: 900000\r\n\r\n"
-        )
-        await slow.writer.drain()
-        large = chat("x" * 500_000)
+    least = limit_with_room_for(most_memory_of(MIB))
+    async with running_gateway(
+        tmp_path / "data", nats_url, upstream.url, max_body_bytes=str(MIB), request_memory_bytes=str(least)
+    ) as gateway:
+        filling = [await announce(gateway, MIB) for _ in range(least * 7 // 8 // MIB)]
+        for connection in filling:
+            connection.writer.write(b'{"a": "' + b"x" * (MIB - 8))
+            await connection.writer.drain()
 
-        async def refused() -> bool:
-            reply = await ask(gateway.port, large)
-            return reply.status == 503 and reply.error["code"] == "overloaded"
+        async def full() -> bool:
+            return await held_bytes(gateway) >= len(filling) * (MIB - 8)
 
-        await eventually(refused)
-        slow.leave()
+        await eventually(full)
+        large = asyncio.create_task(ask(gateway.port, chat("x" * (MIB - 1_000))))
+        replies = await asyncio.gather(*[ask(gateway.port, chat("x" * 200_000)) for _ in range(10)])
+        assert {reply.status for reply in replies} == {200}
+        refused = await large
+        assert (refused.status, refused.error["code"]) == (503, "overloaded")
+        waiting = asyncio.create_task(ask(gateway.port, chat("x" * (MIB - 1_000))))
+        for connection in filling:
+            connection.leave()
+        assert (await waiting).status == 200
 
-        async def served() -> bool:
-            return (await ask(gateway.port, large)).status == 200
+        async def given_back() -> bool:
+            return await held_bytes(gateway) == 0
 
-        await eventually(served)
+        await eventually(given_back)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowBody:
+    """`piece` comes every 10 ms."""
+
+    name: str
+    piece: bytes
+    patience_seconds: str = "0.5"
+    bytes_per_second: str = "1000"
+    seconds: str = "60"
+
+
+SLOW_BODIES = [
+    SlowBody(name="silent", piece=b""),
+    SlowBody(name="trickling", piece=b"x", bytes_per_second="1000000"),
+    SlowBody(name="endless", piece=b"x" * 1_000, seconds="0.5"),
+]
+
+
+@pytest.mark.parametrize("slow", SLOW_BODIES, ids=lambda slow: slow.name)
+async def test_a_body_that_does_not_come_to_its_end_is_refused(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path, slow: SlowBody
+) -> None:
+    async with running_gateway(
+        tmp_path / "data",
+        nats_url,
+        upstream.url,
+        body_patience_seconds=slow.patience_seconds,
+        body_bytes_per_second=slow.bytes_per_second,
+        body_seconds=slow.seconds,
+    ) as gateway:
+        connection = await announce(gateway, 20 * MIB)
+
+        async def trickle() -> None:
+            while True:
+                connection.writer.write(slow.piece)
+                await asyncio.sleep(0.01)
+
+        trickling = asyncio.create_task(trickle())
+        try:
+            async with asyncio.timeout(15):
+                reply = await connection.read_reply()
+        finally:
+            trickling.cancel()
+            connection.leave()
+        assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+        assert "the body came too slowly" in reply.error["message"]
+        assert upstream.requests == []
+        assert ledger.reserves == []
+
+
+async def test_a_body_that_comes_slowly_but_steadily_is_served(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    async with running_gateway(
+        tmp_path / "data", nats_url, upstream.url, body_patience_seconds="2", body_bytes_per_second="1000"
+    ) as gateway:
+        body = json.dumps(chat("x" * 20_000)).encode()
+        connection = await announce(gateway, len(body))
+        for start in range(0, len(body), 600):
+            connection.writer.write(body[start : start + 600])
+            await asyncio.sleep(0.1)  # more than the patience in all
+        assert (await connection.read_reply()).status == 200
+        connection.leave()

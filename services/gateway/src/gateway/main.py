@@ -25,6 +25,7 @@ from gateway.domain.notices import Presentation
 from gateway.http.app import GatewayApp
 from gateway.http.chat_route import ChatRoute
 from gateway.http.descriptors import raise_limit, share_out
+from gateway.http.request_body import BodyBounds
 from gateway.http.server import serve
 from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
@@ -155,7 +156,12 @@ def _chat_route(
         notice_key=notice_key,
         default_locale=settings.locale,
         upstream_errors_in_chat=settings.upstream_errors_in_chat,
-        max_body_bytes=settings.max_body_bytes,
+        body_bounds=BodyBounds(
+            most_bytes=settings.max_body_bytes,
+            seconds=settings.body_seconds,
+            bytes_per_second=settings.body_bytes_per_second,
+            patience_seconds=settings.body_patience_seconds,
+        ),
         request_memory_bytes=settings.request_memory_bytes,
         max_open_calls=max_open_calls,
         request_seconds=settings.call_seconds,

@@ -8,6 +8,9 @@ from chassis.setting_types import NatsUrl, WebUrl, check_strength
 from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from gateway.domain.body_memory import most_memory_of
+from gateway.http.byte_budget import limit_with_room_for
+
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepted with the development key alone
 _MIN_KEY_LENGTH: Final = 12
@@ -57,6 +60,9 @@ class GatewaySettings(ServiceSettings):
     upstream_errors_in_chat: bool = True
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     request_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    body_seconds: float = Field(default=300.0, gt=0)
+    body_bytes_per_second: float = Field(default=16 * 1024, gt=0)
+    body_patience_seconds: float = Field(default=20.0, gt=0)
     max_open_calls: int = Field(default=2_000, ge=1)
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
     reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)
@@ -97,6 +103,16 @@ class GatewaySettings(ServiceSettings):
         weakness = check_strength(self.gateway_secret.get_secret_value())
         if weakness is not None and not local:
             raise ValueError(f"SOLARIS_GATEWAY_SECRET: {weakness}")
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> Self:
+        least = limit_with_room_for(most_memory_of(self.max_body_bytes))
+        if self.request_memory_bytes < least:
+            raise ValueError(
+                f"SOLARIS_REQUEST_MEMORY_BYTES={self.request_memory_bytes}: must be at least {least}, so that a body "
+                f"of SOLARIS_MAX_BODY_BYTES={self.max_body_bytes} can be decoded"
+            )
         return self
 
     @property

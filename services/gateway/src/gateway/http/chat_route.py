@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 import structlog
 from contracts.usage import UsageSource
@@ -22,10 +21,11 @@ from gateway.domain.language import Language, choose_language
 from gateway.domain.notice_marks import marked
 from gateway.domain.notices import Presentation, refusal_notice
 from gateway.domain.outages import OF_UPSTREAM, Outage, outage_notice
-from gateway.http.byte_budget import ByteBudget
+from gateway.http.byte_budget import ByteBudget, Lease, NoRoomError
 from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
+from gateway.http.request_body import BodyBounds, announced_bytes, receive_body
 from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class ChatRoute:
         notice_key: bytes,
         default_locale: str,
         upstream_errors_in_chat: bool,
-        max_body_bytes: int,
+        body_bounds: BodyBounds,
         request_memory_bytes: int,
         max_open_calls: int,
         request_seconds: float,
@@ -58,7 +58,7 @@ class ChatRoute:
         self._notice_key = notice_key
         self._default_locale = default_locale
         self._upstream_errors_in_chat = upstream_errors_in_chat
-        self._max_body_bytes = max_body_bytes
+        self._body_bounds = body_bounds
         self._budget = ByteBudget(request_memory_bytes)
         self._max_open_calls = max_open_calls
         self._request_seconds = request_seconds
@@ -105,14 +105,14 @@ class ChatRoute:
         interruption = Interruption(task)
         interruption.bound(self._request_seconds)
         self._open.add(interruption)
-        lease = self._budget.take(exchange.announced_bytes(self._max_body_bytes))
+        lease = self._budget.lease(announced_bytes(exchange.headers))
         try:
-            if lease is None:
-                raise OutageError(Outage.OVERLOADED)
             # Nobody but whoever reads it holds the body: it must be gone while the answer comes.
-            received = [await exchange.read_body(self._max_body_bytes)]
+            received = [await receive_body(exchange.headers, exchange.receive, self._body_bounds, lease)]
             exchange.stop_when_client_leaves(interruption)
-            await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, on_sent=lease.release)
+            await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, lease=lease)
+        except NoRoomError:
+            raise OutageError(Outage.OVERLOADED) from None
         except asyncio.CancelledError:
             interruption.accept()
             raise OutageError(Outage.INTERRUPTED) from None
@@ -120,8 +120,7 @@ class ChatRoute:
             interruption.finish()
             self._open.discard(interruption)
             exchange.stay()
-            if lease is not None:
-                lease.release()
+            lease.release()
 
     async def _meter(
         self,
@@ -131,7 +130,7 @@ class ChatRoute:
         *,
         key_id: str,
         interruption: Interruption,
-        on_sent: Callable[[], None],
+        lease: Lease,
     ) -> None:
         if self._chat is None:
             await self._pass(call, exchange, received.pop(), "enforcement_off")
@@ -147,7 +146,7 @@ class ChatRoute:
             log.info("would_refuse", request_id=call.id, code=code)
             await self._pass(call, exchange, received.pop(), "missing_user")
             return
-        received.clear()
+        lease.shrink_by(len(received.pop()))
         client = Client(
             headers=exchange.headers,
             key_id=key_id,
@@ -155,7 +154,7 @@ class ChatRoute:
             interruption=interruption,
             tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
             upstream_errors_in_chat=self._upstream_errors_in_chat and _wants_notices(exchange),
-            on_sent=on_sent,
+            on_sent=lease.release,
         )
         await self._chat.serve(call, prepared, client)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol
 
 from gateway.application.interruption import Cause, Interruption
-from gateway.domain.errors import BodyTooLargeError, InvalidRequestError
+from gateway.domain.errors import InvalidRequestError
 from gateway.upstream.connection import Headers
 
 type Message = MutableMapping[str, Any]  # Any: ASGI's own message shape
@@ -15,7 +15,6 @@ type Send = Callable[[Message], Awaitable[None]]
 
 CLIENT_CONNECTION: Final = "solaris.client_connection"
 """ASGI extension of our server: its `connection` is a `ClientConnection`."""
-BODY_SILENCE_SECONDS: Final = 20.0
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
 
 
@@ -40,7 +39,7 @@ class Exchange:
     """Headers by lower-case name, the first of repeated ones; a write to a client that left does nothing."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._receive = receive
+        self.receive = receive
         self._send = send
         self._connection: ClientConnection = scope["extensions"][CLIENT_CONNECTION]["connection"]
         self._on_lost: Callable[[object], None] | None = None
@@ -61,49 +60,6 @@ class Exchange:
         for name in _SINGLE:
             if len({value for key, value in self._raw_headers if key == name}) > 1:
                 raise InvalidRequestError(f"the header {name.decode()} stands twice with different values")
-
-    def announced_bytes(self, limit_bytes: int) -> int:
-        """How long the body may be: as announced, else the limit."""
-        announced = self.headers.get(b"content-length", b"")
-        if announced.isdigit():
-            return min(int(announced), limit_bytes)
-        return limit_bytes if b"transfer-encoding" in self.headers else 0
-
-    async def read_body(self, limit_bytes: int) -> bytes:
-        """The request's body; what goes over the limit is never kept.
-
-        Raises:
-            BodyTooLargeError, ClientLeftError, InvalidRequestError: it is compressed.
-        """
-        announced = self.headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > limit_bytes:
-            raise BodyTooLargeError(limit_bytes)
-        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise InvalidRequestError("compressed bodies are not accepted")
-        message = await self._receive_body()
-        if message["type"] != "http.request":
-            raise ClientLeftError
-        body: bytes = message["body"]
-        if not message.get("more_body"):
-            return body
-        parts = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await self._receive_body()
-            if message["type"] != "http.request":
-                raise ClientLeftError
-            size += len(message["body"])
-            if size > limit_bytes:
-                raise BodyTooLargeError(limit_bytes)
-            parts.append(message["body"])
-        return b"".join(parts)
-
-    async def _receive_body(self) -> Message:
-        try:
-            async with asyncio.timeout(BODY_SILENCE_SECONDS):
-                return await self._receive()
-        except TimeoutError:
-            raise InvalidRequestError(f"the body did not go on for {BODY_SILENCE_SECONDS:g} s") from None
 
     def stop_when_client_leaves(self, interruption: Interruption) -> None:
         """From now on, until `stay`."""
