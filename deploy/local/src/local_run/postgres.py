@@ -199,9 +199,14 @@ class PostgresServer:
 
 
 @contextlib.asynccontextmanager
-async def running_postgres(directory: Path, *, port: int | None = None) -> AsyncIterator[PostgresServer]:
+async def running_postgres(
+    directory: Path,
+    *,
+    port: int | None = None,
+    password: str = "solaris",  # noqa: S107  loopback, temporary
+) -> AsyncIterator[PostgresServer]:
     """A server for the length of the block, without a supervisor; output goes to `directory`/postgres.log."""
-    server = PostgresServer(directory=directory, port=port or any_free(), password="solaris")  # noqa: S106  loopback, temporary
+    server = PostgresServer(directory=directory, port=port or any_free(), password=password)
     await server.initialise()
     program = server.program()
     with (directory / "postgres.log").open("ab") as log:
