@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,24 @@ class LedgerProcess:
         with contextlib.suppress(NatsError):
             return _ready((await self.client.request(subjects.READ_READY, b"", timeout=0.5)).data).ready
         return False
+
+    async def fetch(self, path: str) -> str:
+        """The body of an answer over HTTP; raises where it is an error."""
+        url = f"http://127.0.0.1:{self.environment['SOLARIS_LEDGER_PORT']}{path}"
+
+        def get() -> str:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+
+        return await asyncio.to_thread(get)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric; 0 where nothing has been counted under these labels yet."""
+        wanted = "{" + ",".join(f'{label}="{value}"' for label, value in sorted(labels.items())) + "}" if labels else ""
+        for line in (await self.fetch("/metrics")).splitlines():
+            if line.startswith(f"{name}{wanted} "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
 
     async def kill(self) -> None:
         assert self.process is not None

@@ -1,11 +1,13 @@
 """What readiness and metrics say while something is wrong: never that all is well."""
 
 import asyncio
-import urllib.request
+import json
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from contracts import subjects
 from contracts.reads import ReadyAnswer
+from ledger.messaging.watermark import UsageWatermark
 from ledger.store.read_path import is_writable
 from nats.js.api import DiscardPolicy
 from pydantic import TypeAdapter
@@ -20,17 +22,6 @@ LOG_LOCK = 7205759403792793
 async def ready(gateway: Conversation) -> ReadyAnswer:
     answer = await gateway.client.request(subjects.READ_READY, b"", timeout=5)
     return TypeAdapter(ReadyAnswer).validate_json(answer.data)
-
-
-async def metric(ledger: LedgerProcess, name: str) -> float:
-    url = f"http://127.0.0.1:{ledger.environment['SOLARIS_LEDGER_PORT']}/metrics"
-
-    def scrape() -> str:
-        with urllib.request.urlopen(url, timeout=5) as scraped:
-            return str(scraped.read().decode())
-
-    lines = (await asyncio.to_thread(scrape)).splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).rpartition(" ")[2])
 
 
 async def test_a_ledger_whose_commits_are_stuck_is_not_ready(
@@ -69,15 +60,57 @@ async def test_a_relay_that_is_stuck_does_not_look_idle(gateway: Conversation, l
         await gateway.reserve("unpublished", reservation_id="r-unpublished")
 
         async def told() -> bool:
-            lag = await metric(ledger, "solaris_ledger_relay_lag_events")
-            return lag > 0 and await metric(ledger, "solaris_ledger_relay_errors_total") > 0
+            lag = await ledger.metric("solaris_ledger_relay_lag_events")
+            return lag > 0 and await ledger.metric("solaris_ledger_relay_errors_total") > 0
 
         await eventually(told, 20)
     finally:
         await jetstream.update_stream(made)
 
     async def caught_up() -> bool:
-        return await metric(ledger, "solaris_ledger_relay_lag_events") == 0
+        return await ledger.metric("solaris_ledger_relay_lag_events") == 0
 
     await eventually(caught_up, 20)
-    assert await metric(ledger, "solaris_ledger_relay_leader") == 1
+    assert await ledger.metric("solaris_ledger_relay_leader") == 1
+
+
+async def test_a_stream_of_other_settings_is_named_and_the_ledger_serves_on(
+    gateway: Conversation, ledger: LedgerProcess
+) -> None:
+    jetstream = gateway.client.jetstream()
+
+    async def notes() -> dict[str, str]:
+        answer = json.loads(await ledger.fetch("/health/ready"))
+        assert answer["status"] == "ready"
+        return dict(answer.get("notes", {}))
+
+    async def silent() -> bool:
+        return await notes() == {}
+
+    await eventually(silent)
+    made = (await jetstream.stream_info(subjects.USAGE_STREAM)).config
+    await jetstream.update_stream(made.evolve(max_bytes=1_048_576, duplicate_window=60))
+    try:
+
+        async def named() -> bool:
+            told = (await notes()).get("streams", "")
+            return "USAGE: max_bytes is 1048576, should be" in told and "USAGE: duplicate_window is 60" in told
+
+        await eventually(named)
+    finally:
+        await jetstream.update_stream(made)
+    await eventually(silent)
+
+
+async def test_usage_counts_as_decided_up_to_the_database_s_time_however_far_our_own_is_ahead(
+    gateway: Conversation, ledger: LedgerProcess
+) -> None:
+    """Holds end by the database's clock: usage that is recorded before their end must have been waited for."""
+    of_database = datetime.now(UTC) - timedelta(seconds=5)
+    watermark = UsageWatermark(gateway.client, lambda: of_database)
+
+    async def passed() -> datetime | None:
+        return await watermark.passed()
+
+    assert await eventually(passed) == of_database
+    assert await UsageWatermark(gateway.client, lambda: None).passed() is None

@@ -7,6 +7,7 @@ from ledger.application.database_clock import CONFIRM_SECONDS, DatabaseClock
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 FORTY_DAYS = timedelta(days=40)
+LIFE = timedelta(minutes=15)
 
 
 class Monotonic:
@@ -68,12 +69,75 @@ def test_a_clock_that_jumps_to_and_fro_is_never_believed(clock: DatabaseClock, m
         assert clock.observe(expected + second * FORTY_DAYS) == expected
 
 
-def test_a_start_long_after_the_last_event_waits_for_confirmation(monotonic: Monotonic) -> None:
+def test_a_start_long_after_the_last_event_doubts_the_time_of_accounts_and_not_that_of_holds(
+    monotonic: Monotonic,
+) -> None:
     clock = DatabaseClock(monotonic=monotonic)
     assert clock.observe(START + FORTY_DAYS, START) == START
+    for second in range(1, int(CONFIRM_SECONDS)):
+        monotonic.seconds = second
+        elapsed = timedelta(seconds=second)
+        assert clock.observe(START + FORTY_DAYS + elapsed, START) == START + elapsed
+        assert (clock.now(), clock.hold_time()) == (START + elapsed, START + FORTY_DAYS + elapsed)
+        assert not clock.can_end_holds(LIFE)
     monotonic.seconds = CONFIRM_SECONDS + 1
     told = START + FORTY_DAYS + timedelta(seconds=monotonic.seconds)
     assert clock.observe(told, START) == told
+    assert clock.hold_time() == told
+    assert clock.can_end_holds(LIFE)
+
+
+def test_a_start_whose_clock_is_put_right_within_seconds_has_ended_nothing(monotonic: Monotonic) -> None:
+    clock = DatabaseClock(monotonic=monotonic)
+    clock.observe(START + FORTY_DAYS, START - timedelta(hours=1))
+    monotonic.seconds = 10
+    right = START + timedelta(seconds=10)
+    clock.observe(right)
+    assert clock.hold_time() == right
+    assert not clock.can_end_holds(LIFE)
+    monotonic.seconds = 10 + CONFIRM_SECONDS
+    confirmed = START + timedelta(seconds=monotonic.seconds)
+    assert clock.observe(confirmed) == confirmed
+    assert clock.can_end_holds(LIFE)
+
+
+def test_a_start_before_the_last_event_ends_holds_by_the_later_of_the_two_times(monotonic: Monotonic) -> None:
+    clock = DatabaseClock(monotonic=monotonic)
+    assert clock.observe(START - FORTY_DAYS, START) == START
+    assert clock.hold_time() == START
+
+
+def test_a_start_is_believed_at_once_where_another_machine_s_clock_agrees(monotonic: Monotonic) -> None:
+    told = START + FORTY_DAYS
+    ahead = told + timedelta(milliseconds=5)
+    assert DatabaseClock(monotonic=monotonic).observe(told, START, (ahead, ahead + timedelta(seconds=1))) == told
+
+
+def test_a_start_is_not_believed_where_the_clock_that_agrees_may_be_the_same_one(monotonic: Monotonic) -> None:
+    told = START + FORTY_DAYS
+    around = (told - timedelta(milliseconds=1), told + timedelta(milliseconds=1))
+    assert DatabaseClock(monotonic=monotonic).observe(told, START, around) == START
+
+
+def test_a_start_is_not_believed_where_another_machine_s_clock_says_something_else(monotonic: Monotonic) -> None:
+    elsewhere = (START + timedelta(hours=1), START + timedelta(hours=1, seconds=1))
+    assert DatabaseClock(monotonic=monotonic).observe(START + FORTY_DAYS, START, elsewhere) == START
+
+
+def test_holds_granted_while_a_jump_was_doubted_get_their_life_once_it_is_believed(
+    clock: DatabaseClock, monotonic: Monotonic
+) -> None:
+    """As on a machine that was suspended for days: they end by the time of before."""
+    for second in range(1, int(CONFIRM_SECONDS) + 2):
+        monotonic.seconds = second
+        assert clock.hold_time() == START + timedelta(seconds=second)
+        clock.observe(START + FORTY_DAYS + timedelta(seconds=second))
+        assert not clock.can_end_holds(LIFE)
+    assert clock.jump_seconds == 0
+    monotonic.seconds += LIFE.total_seconds() - 1
+    assert not clock.can_end_holds(LIFE)
+    monotonic.seconds += 1
+    assert clock.can_end_holds(LIFE)
 
 
 def test_a_start_after_a_weekend_does_not(monotonic: Monotonic) -> None:

@@ -59,15 +59,18 @@ class Remembered[Value]:
 def health_routes(
     checks: Mapping[str, Check],
     *,
+    notes: Mapping[str, Check] | None = None,
     instance: str = "",
     metrics_token: SecretStr | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> list[Route]:
     """`GET /health/live`, `/health/ready` (503 with the failing part named) and `/metrics`.
 
+    `notes` are checks of what an operator should know of a service that serves all the same: they stand in the answer.
     With a `metrics_token`, metrics are for those who bear it. Once `stopping`, it is not ready, whatever is remembered.
     """
     readiness = Remembered(lambda: failing_parts(checks), lambda failing: FAILING_SECONDS if failing else READY_SECONDS)
+    noted = Remembered(lambda: failing_parts(notes or {}), lambda _: READY_SECONDS)
     headers = {INSTANCE_HEADER: instance} if instance else {}
 
     async def live(_: Request) -> Response:
@@ -77,7 +80,8 @@ def health_routes(
         failing = {"service": "is stopping"} if stopping() else await readiness.get()
         if failing:
             return JSONResponse({"status": "not ready", "failing": failing}, status_code=503, headers=headers)
-        return JSONResponse({"status": "ready"}, headers=headers)
+        told = await noted.get()
+        return JSONResponse({"status": "ready", "notes": told} if told else {"status": "ready"}, headers=headers)
 
     async def exposition() -> bytes:
         return generate_latest(REGISTRY)

@@ -31,6 +31,19 @@ MIN_ATOMIC_BATCH: Final = 12
 """Below, single publishes cost the server less: a batch costs it about 1.2 ms, a message alone 0.1 ms."""
 SLICE: Final = 16
 """Messages handled in one go; then whoever waits for the event loop, a call for instance, has its turn."""
+RELIED_ON: Final = (
+    "subjects",
+    "discard",
+    "max_age",
+    "max_bytes",
+    "max_msg_size",
+    "duplicate_window",
+    "num_replicas",
+    "deny_delete",
+    "deny_purge",
+    "allow_atomic",
+)
+"""Settings of a stream that something here counts on."""
 _MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -90,36 +103,21 @@ async def provision(
 ) -> list[str]:
     """Create what is missing and leave what exists as it is; returns the names created.
 
-    A stream's drifted limits are logged, never overwritten: an operator changed them on purpose or must be told. What
+    A stream's drifted settings are told, never overwritten: an operator changed them on purpose or must know. What
     an older release made is brought up to what is relied on: a stream that drops what must be refused refuses it, a
     consumer is given the subjects that it lacks beside its own, and the times and bounds of its deliveries.
     """
     created: list[str] = []
     for stream in streams:
-        wanted = StreamConfig(
-            name=stream.name,
-            subjects=list(stream.subjects),
-            retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.NEW if stream.refuse_when_full else DiscardPolicy.OLD,
-            storage=StorageType.FILE,
-            max_age=stream.max_age_seconds,
-            max_bytes=stream.max_bytes,
-            max_msg_size=stream.max_message_bytes,
-            duplicate_window=stream.duplicate_window_seconds,
-            num_replicas=replicas,
-            deny_delete=True,
-            deny_purge=True,
-            allow_atomic=True,
-            allow_direct=True,
-        )
+        wanted = stream_config(stream, replicas)
         try:
             info = await jetstream.stream_info(stream.name)
         except NotFoundError:
             await jetstream.add_stream(wanted)
             created.append(stream.name)
         else:
-            await _refuse_when_full(jetstream, wanted, info.config)
-            _report_drift(stream.name, wanted, info.config)
+            for drifted in _drift(wanted, await _refuse_when_full(jetstream, wanted, info.config)):
+                log.warning("stream_drifted", stream=stream.name, drifted=drifted)
     for consumer in consumers:
         try:
             existing = await jetstream.consumer_info(consumer.stream, consumer.durable)
@@ -133,16 +131,32 @@ async def provision(
     return created
 
 
-async def _refuse_when_full(jetstream: JetStreamContext, wanted: StreamConfig, actual: StreamConfig) -> None:
+async def find_stream_drift(
+    jetstream: JetStreamContext, streams: Sequence[StreamSpec], *, replicas: int = 1
+) -> list[str]:
+    """Settings of existing streams that are not what `provision` would make, in words."""
+    found: list[str] = []
+    for stream in streams:
+        try:
+            info = await jetstream.stream_info(stream.name)
+        except NotFoundError:
+            continue
+        found += [f"{stream.name}: {drifted}" for drifted in _drift(stream_config(stream, replicas), info.config)]
+    return found
+
+
+async def _refuse_when_full(jetstream: JetStreamContext, wanted: StreamConfig, actual: StreamConfig) -> StreamConfig:
+    """The stream's settings afterwards."""
     if wanted.discard is not DiscardPolicy.NEW or actual.discard == DiscardPolicy.NEW:
-        return
+        return actual
     try:
-        await jetstream.update_stream(actual.evolve(discard=DiscardPolicy.NEW))
+        updated = await jetstream.update_stream(actual.evolve(discard=DiscardPolicy.NEW))
     except (NatsError, TimeoutError) as error:
         # Without the right to it, the stream serves as it did: nobody's usage waits for an operator.
-        log.warning("stream_drifted", stream=wanted.name, setting="discard", error=repr(error))
-    else:
-        log.info("stream_refuses_when_full", stream=wanted.name)
+        log.warning("stream_not_updated", stream=wanted.name, error=repr(error))
+        return actual
+    log.info("stream_refuses_when_full", stream=wanted.name)
+    return updated.config
 
 
 async def _update_consumer(jetstream: JetStreamContext, consumer: ConsumerSpec, actual: ConsumerConfig | None) -> None:
@@ -159,6 +173,26 @@ async def _update_consumer(jetstream: JetStreamContext, consumer: ConsumerSpec, 
         log.info("consumer_updated", consumer=consumer.durable, subjects=missing)
 
 
+def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
+    """What JetStream is told about a stream."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.NEW if stream.refuse_when_full else DiscardPolicy.OLD,
+        storage=StorageType.FILE,
+        max_age=stream.max_age_seconds,
+        max_bytes=stream.max_bytes,
+        max_msg_size=stream.max_message_bytes,
+        duplicate_window=stream.duplicate_window_seconds,
+        num_replicas=replicas,
+        deny_delete=True,
+        deny_purge=True,
+        allow_atomic=True,
+        allow_direct=True,
+    )
+
+
 def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:
     """What JetStream is told about a durable pull consumer, by whoever creates it."""
     return ConsumerConfig(
@@ -172,10 +206,16 @@ def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:
     )
 
 
-def _report_drift(name: str, wanted: StreamConfig, actual: StreamConfig) -> None:
-    for attribute in ("subjects", "max_age", "max_bytes", "deny_delete", "deny_purge", "allow_atomic"):
-        if getattr(wanted, attribute) != getattr(actual, attribute):
-            log.warning("stream_drifted", stream=name, setting=attribute, actual=repr(getattr(actual, attribute)))
+def _drift(wanted: StreamConfig, actual: StreamConfig) -> list[str]:
+    return [
+        f"{name} is {_plain(getattr(actual, name))}, should be {_plain(getattr(wanted, name))}"
+        for name in RELIED_ON
+        if getattr(wanted, name) != getattr(actual, name)
+    ]
+
+
+def _plain(setting: object) -> object:
+    return setting.value if isinstance(setting, DiscardPolicy) else setting
 
 
 async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int:

@@ -33,9 +33,11 @@ class ReadyAnswer:
     """Whether a reservation would be answered now; `error` names the failing part.
 
     `time` is what the ledger takes the time to be, by which it judges deadlines; None: an older ledger, which does not
-    say.
+    say. `clock_doubt_seconds`: by how much its database's clock is ahead of what the ledger believes; 0 while it is
+    believed.
     """
 
     ready: bool
     error: str | None = None
     time: datetime | None = None
+    clock_doubt_seconds: float = 0.0

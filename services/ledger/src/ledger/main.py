@@ -42,7 +42,10 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     reads = ReadResponder(client, pool, policy, profiles, executor)
     async with serve(build_app(client, core, reads, executor, settings), settings.host, settings.ledger_port):
         usage = UsageConsumer(core, jetstream, executor, pool, replicas=replicas)
-        sweeper = Sweeper(pool, executor, UsageWatermark(client).passed, tick_seconds=settings.sweep_seconds)
+        watermark = UsageWatermark(client, executor.clock.hold_time)
+        sweeper = Sweeper(
+            pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds
+        )
         announcer = DeadLetterAnnouncer(core, pool)
         reserves = ReserveResponder(core, executor, profiles)
         executing = asyncio.create_task(executor.run())

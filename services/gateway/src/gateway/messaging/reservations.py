@@ -130,7 +130,8 @@ class Reserver:
             return f"no answer from the ledger: {type(error).__name__}"
         if not answer.ready:
             return answer.error or "the ledger is not ready"
-        if abs(self._skew) > MAX_SKEW:
+        # A ledger that doubts the time still answers, by deadlines of its own time: no chat waits for a doubt.
+        if abs(self._skew) > MAX_SKEW and not answer.clock_doubt_seconds:
             return f"our clock is {self.skew_seconds:+.1f} s from the ledger's"
         return None
 

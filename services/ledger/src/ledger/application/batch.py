@@ -86,7 +86,8 @@ def _decide_one(
     hold = state.holds.get(hold_key)
     lot_key = (account_id, submission.lot_id or "")
     lot = state.lots.get(lot_key)
-    decision = decide(chained.account, hold, submission.command, state.clock, policy, lot=lot)
+    now = state.now or state.clock
+    decision = decide(chained.account, hold, submission.command, now, policy, lot=lot, clock=state.clock)
     if isinstance(command, ReserveTokens) and decision.account.plan not in policy.catalog.plans:
         changes.counts.append((account_id, UNKNOWN_PLAN, 1))
     if decision.events:

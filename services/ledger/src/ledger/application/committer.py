@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -134,10 +135,11 @@ class Committer:
 
     async def _commit_on_memory(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
         """Decide on what was committed here last, and write what the database confirms to stand still."""
-        now = self._clock.now()
-        state = self._recent.state_for(batch, now) if now is not None else None
+        clock = self._clock.hold_time()
+        state = self._recent.state_for(batch, clock) if clock is not None else None
         if state is None:
             return batch
+        state.now = self._doubted_now()
         try:
             left = await self._decide_and_append(connection, batch, state)
         except asyncpg.PostgresError as error:
@@ -161,13 +163,13 @@ class Committer:
         )
         lot_keys = list({(each.account_id, each.lot_id) for each in batch if each.lot_id})
         state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys, lot_keys)
-        state.clock = self._clock.observe(state.clock)
+        self._clock.observe(state.clock)
         for account_id in state.outdated:
             chained = state.accounts[account_id]
             chained.account = await write_path.fold_anew(connection, account_id, chained.account.version)
             OUTDATED.inc()
-        if state.outdated and (now := self._clock.now()) is not None:
-            state.clock = now  # a long log takes longer to fold than the database confirms a time for
+        # As of now: a long log takes longer to fold than the database confirms a time for.
+        state.now, state.clock = self._doubted_now(), self._clock.hold_time() or state.clock
         left = await self._decide_and_append(connection, batch, state, careful=careful)
         if left is not None:
             return left
@@ -213,6 +215,10 @@ class Committer:
             await asyncio.sleep(0)
             outcomes += decide_batch(batch[start : start + SLICE], state, changes, self._policy, self._openings)
         return outcomes, changes
+
+    def _doubted_now(self) -> datetime | None:
+        """The time of accounts, where it may be another than that of holds."""
+        return self._clock.now() if self._clock.jump_seconds else None
 
     def _drop_overdue(self, batch: list[Submission]) -> list[Submission]:
         now = asyncio.get_running_loop().time()

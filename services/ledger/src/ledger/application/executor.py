@@ -43,6 +43,7 @@ class Executor:
         *,
         openings_per_minute: int = 6_000,
         on_commit: Callable[[], None] | None = None,
+        clock: DatabaseClock | None = None,
     ) -> None:
         """`on_commit` is called after each commit that stored events."""
         self._queues = Queues()
@@ -50,7 +51,7 @@ class Executor:
             QUEUE_DEPTH.labels(kind.value).set_function(partial(self._queues.depth, kind))
         self._in_commit: set[str] = set()
         self._wakeups = {kinds: asyncio.Event() for kinds in LANES}
-        self.clock = DatabaseClock()
+        self.clock = clock or DatabaseClock()
         openings, recent = Openings(openings_per_minute), RecentAccounts()
         self._committers = {
             kinds: Committer(

@@ -39,13 +39,13 @@ class RecentAccounts:
         self._accounts: OrderedDict[str, RecentAccount] = OrderedDict()
         self._holds = 0
 
-    def state_for(self, batch: list[Submission], now: datetime) -> BatchState | None:
-        """What the batch would read; None if it has to be read after all.
+    def state_for(self, batch: list[Submission], clock: datetime) -> BatchState | None:
+        """What the batch would read at the time `clock`; None if it has to be read after all.
 
         A reserve's hold that is not known is taken to be new. Commands with an id of their own always look their
         answer up, and those that name a lot its record.
         """
-        state = BatchState({}, {}, {}, now)
+        state = BatchState({}, {}, {}, clock)
         for submission in batch:
             account_id = submission.account_id
             known = self._accounts.get(account_id)

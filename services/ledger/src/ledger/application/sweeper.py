@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -38,11 +38,18 @@ class Sweeper:
     """Bounded work per tick, page by page: what can't be changed keeps nothing behind it waiting."""
 
     def __init__(
-        self, pool: asyncpg.Pool, executor: Executor, usage_passed: UsagePassed, *, tick_seconds: float = 1.0
+        self,
+        pool: asyncpg.Pool,
+        executor: Executor,
+        usage_passed: UsagePassed,
+        *,
+        hold_ttl: timedelta,
+        tick_seconds: float = 1.0,
     ) -> None:
         self._pool = pool
         self._executor = executor
         self._usage_passed = usage_passed
+        self._hold_ttl = hold_ttl
         self._tick_seconds = tick_seconds
         self._account = DueAccount()
         self._hold = DueHold()
@@ -60,10 +67,14 @@ class Sweeper:
         """One tick.
 
         A hold expires only once all usage that was recorded before its deadline is decided, so a ledger that was down
-        reads its backlog first.
+        reads its backlog first; and none while the time is doubted.
         """
-        now = self._executor.clock.observe(*await load_database_time(self._pool))
+        clock = self._executor.clock
+        now = clock.observe(*await load_database_time(self._pool))
+        hold_time = clock.hold_time() or now
         passed = await self._usage_passed()
+        if not clock.can_end_holds(self._hold_ttl):
+            passed = None
         backlog = 0
         for _ in range(MAX_PAGES):
             accounts = await load_due_accounts(self._pool, now, self._account, PAGE)
@@ -71,7 +82,7 @@ class Sweeper:
             await self._execute([AdvanceAccount(account_id=due.account_id) for due in accounts])
             holds: Sequence[DueHold] = ()
             if passed is not None:
-                holds = await load_expired_holds(self._pool, min(passed, now), self._hold, PAGE)
+                holds = await load_expired_holds(self._pool, min(passed, hold_time), self._hold, PAGE)
                 self._hold = holds[-1] if len(holds) == PAGE else DueHold()
                 await self._execute(
                     [ExpireReservation(account_id=due.account_id, reservation_id=due.reservation_id) for due in holds]
@@ -81,7 +92,7 @@ class Sweeper:
                 break
         SWEEPER_BACKLOG.set(backlog)
         oldest = await load_oldest_open_hold(self._pool)
-        OVERDUE_HOLD_SECONDS.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+        OVERDUE_HOLD_SECONDS.set(max(0.0, (hold_time - oldest).total_seconds()) if oldest else 0.0)
 
     async def _execute(self, commands: Sequence[Command]) -> None:
         futures = []

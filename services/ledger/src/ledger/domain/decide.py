@@ -47,11 +47,13 @@ def decide(
     policy: Policy,
     *,
     lot: LotRecord | None = None,
+    clock: datetime | None = None,
 ) -> Decision:
     """Decide `command` at `now`; `hold` and `lot` are the records of the reservation or lot that it names, if any.
 
-    Time never runs backwards for an account: the decision is made at max(now, its last event). An account that was
-    never opened is opened first. The events are the whole effect: folding them over `account` gives the result.
+    Time never runs backwards for an account: the decision is made at max(now, its last event). Holds live by `clock`,
+    the database's time, which is `now` unless that is doubted. An account that was never opened is opened first. The
+    events are the whole effect: folding them over `account` gives the result.
 
     Raises:
         InvalidError: the command breaks a rule that its sender could have known.
@@ -59,7 +61,7 @@ def decide(
     """
     if isinstance(command, CorrectCycle):
         return decide_cycle_correction(Draft(account, now), command, policy)
-    clock = now
+    clock = clock or now
     if account.last_event_at is not None and account.last_event_at > now:
         now = account.last_event_at
     draft = Draft(account, now, hold, lot, clock=clock)

@@ -84,7 +84,7 @@ class ReadResponder:
         if found is None:
             return BalanceAnswer()
         account, now = found
-        present = as_of(account, now, self._policy)
+        present = as_of(account, self._executor.clock.now() or now, self._policy)
         return BalanceAnswer(balance=present.balance(), exhausted=present.exhausted)
 
     async def profile(self, token: str) -> ProfileAnswer:
@@ -101,7 +101,13 @@ class ReadResponder:
     async def ready(self, _: str = "") -> ReadyAnswer:
         """Whether the store would take a write now, and what waits for one is not stuck."""
         reason = await self._unready()
-        return ReadyAnswer(ready=reason is None, error=reason, time=self._executor.clock.now() or datetime.now(UTC))
+        clock = self._executor.clock
+        return ReadyAnswer(
+            ready=reason is None,
+            error=reason,
+            time=clock.hold_time() or datetime.now(UTC),
+            clock_doubt_seconds=clock.jump_seconds,
+        )
 
     async def _unready(self) -> str | None:
         waited = self._executor.oldest_uncommitted_seconds()

@@ -62,7 +62,7 @@ class ReserveResponder:
         if message.subject.rpartition(".")[2] != subject_token(request.account_id):
             self._refuse(message.reply, request.reservation_id, RefusalCode.INVALID_REQUEST)
             return
-        now = self._executor.clock.now() or datetime.now(UTC)
+        now = self._executor.clock.hold_time() or datetime.now(UTC)
         seconds_left = (request.deadline - now).total_seconds()
         if seconds_left <= 0:
             self._refuse(message.reply, request.reservation_id, RefusalCode.LATE)

@@ -1,7 +1,7 @@
 """Up to which time all usage is decided, told from the usage stream and its consumer."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 from contracts import subjects
@@ -12,24 +12,26 @@ from ledger.metrics import STREAM_PENDING, USAGE_PASSED
 
 log = structlog.get_logger()
 
-CLOCK_TOLERANCE: Final = timedelta(seconds=2)
-"""The stream's end is observed by this process's clock, deadlines are of the database's."""
-
 
 class UsageWatermark:
-    """Observes the stream's end, and once the consumer has acknowledged up to there, that time has passed."""
+    """Observes the stream's end, and once the consumer has acknowledged up to there, that time has passed.
 
-    def __init__(self, client: Client) -> None:
+    `time` is of the clock by which holds end, the database's: our own may be ahead of it.
+    """
+
+    def __init__(self, client: Client, time: Callable[[], datetime | None]) -> None:
         self._client = client
+        self._time = time
         self._observed: tuple[datetime, int] | None = None
         self._passed: datetime | None = None
 
     async def passed(self) -> datetime | None:
-        """The latest time known to have passed; None while the stream can't be read."""
+        """The latest time known to have passed; None while the stream can't be read or the time is unknown."""
         jetstream = self._client.jetstream(timeout=2)
         try:
             if self._observed is None:
-                now = datetime.now(UTC) - CLOCK_TOLERANCE
+                if (now := self._time()) is None:
+                    return None
                 stream = await jetstream.stream_info(subjects.USAGE_STREAM)
                 self._observed = (now, stream.state.last_seq)
             consumer = await jetstream.consumer_info(subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)

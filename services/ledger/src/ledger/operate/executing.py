@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
+from contracts.reads import ReadyAnswer
 
-from ledger.application.database_clock import QUIET_BOUND, TOLERANCE
+from ledger.application.database_clock import TOLERANCE, is_doubtful_start
 from ledger.application.executor import Executor
 from ledger.domain.policy import Policy
 from ledger.settings import LedgerSettings
@@ -28,22 +29,27 @@ async def open_executor(
     the ledger was merely at rest. A running ledger knows, and is asked; where none answers the database is believed.
     """
     executor = Executor(settings.database_url, policy)
-    told, last_event_at = await load_database_time(connection)
-    if last_event_at is not None and not -TOLERANCE < told - last_event_at < QUIET_BOUND:
-        believed = await _ledger_time(settings.nats_url) if settings.nats_url else None
-        if believed is None or abs(believed - told) < TOLERANCE + timedelta(seconds=ASK_SECONDS):
+    told, last_event_at, _ = await load_database_time(connection)
+    if is_doubtful_start(told, last_event_at):
+        ledger = await _ask_ledger(settings.nats_url) if settings.nats_url else None
+        if ledger is None or _believes(ledger, told):
             executor.clock.observe(told)
     async with executor:
         yield executor
 
 
-async def _ledger_time(nats_url: str) -> datetime | None:
-    """What a running ledger takes the time to be; None where none answers."""
+def _believes(ledger: ReadyAnswer, told: datetime) -> bool:
+    if ledger.clock_doubt_seconds:
+        return False
+    return ledger.time is None or abs(ledger.time - told) < TOLERANCE + timedelta(seconds=ASK_SECONDS)
+
+
+async def _ask_ledger(nats_url: str) -> ReadyAnswer | None:
+    """What a running ledger says of itself; None where none answers."""
     # Only a ledger that was at rest for days is asked, and NATS takes long to import.
     import nats.errors  # noqa: PLC0415
     from chassis.nats import connect  # noqa: PLC0415
     from contracts import subjects  # noqa: PLC0415
-    from contracts.reads import ReadyAnswer  # noqa: PLC0415
     from pydantic import TypeAdapter  # noqa: PLC0415
 
     try:
@@ -55,4 +61,4 @@ async def _ledger_time(nats_url: str) -> datetime | None:
             await client.close()
     except (OSError, TimeoutError, nats.errors.Error):
         return None
-    return TypeAdapter(ReadyAnswer).validate_json(answer.data).time
+    return TypeAdapter(ReadyAnswer).validate_json(answer.data)

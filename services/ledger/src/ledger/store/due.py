@@ -36,6 +36,14 @@ class DueHold(NamedTuple):
     reservation_id: str = ""
 
 
+class DatabaseTime(NamedTuple):
+    """The database's clock, the time of the log's last event, and our own clock just before and just after."""
+
+    told: datetime
+    last_event_at: datetime | None
+    own_times: tuple[datetime, datetime]
+
+
 async def load_due_accounts(pool: asyncpg.Pool, until: datetime, after: DueAccount, limit: int) -> Sequence[DueAccount]:
     """Accounts that are due at `until`, behind `after`, the longest due first."""
     rows = await pool.fetch(DUE_ACCOUNTS, until, *after, limit, timeout=STATEMENT_TIMEOUT_SECONDS)
@@ -54,8 +62,9 @@ async def load_oldest_open_hold(pool: asyncpg.Pool) -> datetime | None:
     return found
 
 
-async def load_database_time(connection: asyncpg.Pool | asyncpg.Connection) -> tuple[datetime, datetime | None]:
-    """The database's clock and the time of the log's last event."""
+async def load_database_time(connection: asyncpg.Pool | asyncpg.Connection) -> DatabaseTime:
+    """What the database's clock says, with what else tells the time."""
+    asked_at = datetime.now(UTC)
     row = await connection.fetchrow(DATABASE_TIME, timeout=STATEMENT_TIMEOUT_SECONDS)
     assert row is not None, "the statement has one row"
-    return row[0], row[1]
+    return DatabaseTime(row[0], row[1], (asked_at, datetime.now(UTC)))

@@ -55,6 +55,8 @@ class StoredCommand:
 class BatchState:
     """What a batch is decided on, changed in place by each decision in turn.
 
+    Holds live by `clock`, the database's; accounts by `now`, which is the same (None) unless that clock is doubted.
+
     Holds, lots and commands that are not here do not exist, but for `unseen`: reservations that were taken to be new
     without looking. `unreadable` accounts have a state or a record that this version can't read, and why; `outdated`
     ones a state of an earlier format, to be folded anew before anything is decided on it.
@@ -64,6 +66,7 @@ class BatchState:
     holds: dict[Key, Hold]
     commands: dict[Key, StoredCommand]
     clock: datetime
+    now: datetime | None = None
     lots: dict[Key, LotRecord] = field(default_factory=dict)
     unseen: set[Key] = field(default_factory=set)
     outdated: set[str] = field(default_factory=set)
