@@ -12,7 +12,7 @@ import pytest
 from contracts.reads import ProfileAnswer
 from contracts.reservations import Profile
 from local_run.ports import any_free
-from notifier import courier
+from notifier import outcomes
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -271,7 +271,7 @@ async def test_a_taken_mail_is_marked_once_the_database_is_back(
         return await finish(engine, mail, statuses)
 
     monkeypatch.setattr(mails, "finish", finish_later)
-    monkeypatch.setattr(courier, "MARK_DELAYS_SECONDS", (0.01,) * len(courier.MARK_DELAYS_SECONDS))
+    monkeypatch.setattr(outcomes, "MARK_DELAYS_SECONDS", (0.01,) * len(outcomes.MARK_DELAYS_SECONDS))
     async with running(settings_for(migrated_url, nats_url, mailbox.url)):
         await ledger.publish(event("marked", threshold(80)))
         await eventually(lambda: _has(database, "marked", ["sent"]))

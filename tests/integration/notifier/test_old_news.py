@@ -1,5 +1,7 @@
 """The account's state is asked again just before sending: what is no longer true is not mailed."""
 
+from dataclasses import replace
+
 from contracts.reads import BalanceAnswer
 from local_run.ports import any_free
 from notifier.domain.retries import RetryPolicy
@@ -22,7 +24,7 @@ from tests.support.eventually import eventually
 HASTY = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2, state_check_seconds=(0.1, 0.2, 0.3))
 
 
-async def test_who_was_credited_while_the_mail_server_was_away_is_not_told_to_be_out_of_tokens(
+async def test_who_was_credited_while_the_mail_server_was_away_is_told_neither_to_be_out_nor_to_be_back(
     ledger: Ledger, migrated_url: str, nats_url: str, database: Database
 ) -> None:
     mailbox = Mailbox(port=any_free())
@@ -34,9 +36,39 @@ async def test_who_was_credited_while_the_mail_server_was_away_is_not_told_to_be
         await ledger.publish(event("credited", access_restored(granted=1_049_971)))
         await eventually(lambda: _rows(database, "credited", 3))
         with serving(mailbox):
-            await eventually(lambda: _has(database, "credited", ["sent", "overtaken", "sent"]))
-    assert mailbox.kinds == ["threshold-100", "access-restored"]
+            await eventually(lambda: _has(database, "credited", ["sent", "overtaken", "overtaken"]))
+    assert mailbox.kinds == ["threshold-100"]
     assert "1.049.971" in text_of(mailbox.mails[0]), "the figures are those of now"
+
+
+async def test_who_was_told_to_be_out_in_the_month_before_is_told_to_be_back_in_the_new_one_and_once(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        await ledger.publish(event("renewed", tokens_exhausted()))
+        await eventually(lambda: _has(database, "renewed", ["sent"]))
+        for number in (2, 3):
+            await ledger.publish(event("renewed", replace(access_restored(granted=number), cycle_id="2025-12")))
+            await eventually(lambda number=number: _ended(database, "renewed", number))  # type: ignore[misc]
+    assert mailbox.kinds == ["tokens-exhausted", "access-restored"]
+    assert await database.statuses("renewed") == ["sent", "sent", "overtaken"]
+
+
+async def _ended(database: Database, account_id: str, count: int) -> bool:
+    statuses = await database.statuses(account_id)
+    return len(statuses) == count and "pending" not in statuses
+
+
+async def test_who_never_got_the_mail_of_being_out_is_not_told_to_be_back(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox.recipient_answers = ["550 5.1.1 no such user"]
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        await ledger.publish(event("unheard", tokens_exhausted()))
+        await eventually(lambda: _has(database, "unheard", ["failed"]))
+        await ledger.publish(event("unheard", access_restored()))
+        await eventually(lambda: _has(database, "unheard", ["failed", "overtaken"]))
+    assert mailbox.mails == []
 
 
 async def _rows(database: Database, account_id: str, count: int) -> bool:

@@ -57,16 +57,21 @@ async def test_conversations_are_bounded_and_one_account_has_one(
         (claimed,) = await database.rows("SELECT count(*) FROM notifier.claims")
         assert claimed[0] == MAX_AT_ONCE
         mailbox.slow.clear()
-        await eventually(lambda: len(mailbox.mails) == 2 * len(accounts))
+        await eventually(lambda: _nothing_waits(database))
         assert mailbox.most_at_once <= MAX_AT_ONCE
         await eventually(lambda: _no_claims(database))
     for account in accounts:
         mine = [
-            str(mail["X-Solaris-Kind"])
+            (str(mail["X-Solaris-Kind"]), mail["X-Solaris-Also"])
             for mail, to in zip(mailbox.mails, mailbox.recipients, strict=True)
             if to == f"{account}@example.com"
         ]
-        assert mine == ["threshold-80", "threshold-90"]
+        apart, together = [("threshold-80", None), ("threshold-90", None)], [("threshold-90", "threshold-80")]
+        assert mine in (apart, together), "those that waited for a place have one mail"
+
+
+async def _nothing_waits(database: Database) -> bool:
+    return await database.rows("SELECT 1 FROM notifier.messages WHERE status = 'pending'") == []
 
 
 async def _no_claims(database: Database) -> bool:

@@ -17,6 +17,7 @@ from tests.integration.notifier.stage import (
     running,
     running_process,
     settings_for,
+    standing,
     threshold,
     tokens_exhausted,
 )
@@ -69,19 +70,47 @@ async def test_what_is_crossed_apart_is_mailed_apart(
     assert mailbox.kinds == ["threshold-80", "threshold-90", "threshold-95"]
 
 
-async def test_mails_of_one_account_that_had_to_wait_go_in_their_order(
+async def test_what_waited_for_a_mail_server_that_comes_back_is_one_mail_of_what_is_true_then(
     ledger: Ledger, migrated_url: str, nats_url: str, database: Database
 ) -> None:
     mailbox = Mailbox(port=any_free())
     hasty = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2)
     async with running(settings_for(migrated_url, nats_url, mailbox.url), hasty):
         for number, data in enumerate((threshold(80), threshold(90), threshold(95), threshold(100)), start=1):
-            await ledger.publish(event("order", data))
-            await eventually(lambda number=number: _has_rows(database, "order", number))  # type: ignore[misc]
-        await eventually(lambda: _tried(database, "order"))
+            await ledger.publish(event("waited", data))
+            await eventually(lambda number=number: _has_rows(database, "waited", number))  # type: ignore[misc]
+            await eventually(lambda: _tried(database, "waited"))
+        ledger.standings["waited"] = standing("waited", used=960_000)
         with serving(mailbox):
-            await eventually(lambda: _all_ended(database, "order", 4))
-    assert mailbox.kinds == ["threshold-80", "threshold-90", "threshold-95", "threshold-100"]
+            await eventually(lambda: _all_ended(database, "waited", 4))
+            await ledger.publish(event("waited", threshold(100, limit=900_000)))
+            await eventually(lambda: _all_ended(database, "waited", 5))
+    assert mailbox.kinds == ["threshold-95", "threshold-100"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-90, threshold-80"
+    assert await database.statuses("waited") == ["told", "told", "sent", "overtaken", "sent"]
+
+
+async def test_what_waited_for_a_recipient_who_was_refused_is_one_mail(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    mailbox.recipient_answers = ["451 4.7.1 greylisted"]
+    mailbox.data_answers = ["451 4.3.0 not now"]
+    patient = RetryPolicy(first_delay_seconds=3600)  # the test says when it is over
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), patient):
+        for number, percent in enumerate((80, 90, 95), start=1):
+            await ledger.publish(event("refused", threshold(percent)))
+            await eventually(lambda number=number: _has_rows(database, "refused", number))  # type: ignore[misc]
+            await database.end_lease("refused")
+            if number < 3:
+                await eventually(lambda number=number: _failed(database, "refused", number))  # type: ignore[misc]
+        await eventually(lambda: _all_ended(database, "refused", 3))
+    assert mailbox.kinds == ["threshold-95"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-90, threshold-80"
+
+
+async def _failed(database: Database, account_id: str, times: int) -> bool:
+    query = "SELECT max(failures) FROM notifier.messages WHERE account_id = $1"
+    return int((await database.rows(query, account_id))[0][0] or 0) >= times
 
 
 async def _has_rows(database: Database, account_id: str, count: int) -> bool:
@@ -93,18 +122,25 @@ async def _tried(database: Database, account_id: str) -> bool:
     return int((await database.rows(query, account_id))[0][0]) > 0
 
 
-async def test_a_mail_that_is_tried_again_stays_the_same_whatever_comes_meanwhile(
+async def test_a_mail_that_the_server_may_have_taken_stays_the_same_whatever_comes_meanwhile(
     ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
 ) -> None:
-    async with running(settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)):
-        mailbox.data_answers = ["451 4.3.0 not now"]
+    settings = settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)
+    mailbox.hold_answers = True
+    async with running_process(environment_of(settings)) as killed:
         await ledger.publish(event("same", threshold(80)), event("same", threshold(90)))
-        await eventually(lambda: _tried(database, "same"))
+        await eventually(lambda: len(mailbox.mails) == 1, 30)
+        killed.kill()
+        await killed.wait()
+    mailbox.hold_answers = False
+    async with running(settings):
         await ledger.publish(event("same", threshold(95)))
+        await eventually(lambda: _has_rows(database, "same", 3))
+        await database.end_lease("same")
         await eventually(lambda: _all_ended(database, "same", 3))
-    assert mailbox.kinds == ["threshold-90", "threshold-95"]
-    assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-80"
-    assert mailbox.mails[1]["X-Solaris-Also"] is None
+    assert mailbox.kinds == ["threshold-90", "threshold-90", "threshold-95"]
+    assert [mail["X-Solaris-Also"] for mail in mailbox.mails] == ["threshold-80", "threshold-80", None]
+    assert mailbox.mails[0]["Message-ID"] == mailbox.mails[1]["Message-ID"]
 
 
 async def test_the_window_outlives_the_process_that_opened_it_and_two_share_it(

@@ -76,16 +76,32 @@ def test_running_out_is_old_news_once_there_are_tokens_again() -> None:
     assert composed.alert.figures.credits == 50_000
 
 
+OUT_BEFORE = replace(notice("tokens-exhausted", minute=-9), cycle_id="c0")
+
+
 def test_that_one_may_go_on_leads_what_was_crossed_on_the_way() -> None:
-    notices = [notice("threshold-100"), notice("tokens-exhausted", minute=1), notice("access-restored", minute=2)]
-    assert told(compose(notices, Context(), now_is(granted=50_000), NOW)) == ["access-restored", "threshold-100"]
+    notices = [notice("threshold-100"), notice("access-restored", minute=2)]
+    context = Context(told=[OUT_BEFORE])
+    assert told(compose(notices, context, now_is(granted=50_000), NOW)) == ["access-restored", "threshold-100"]
 
 
 def test_access_restored_is_old_news_once_it_is_gone_again_or_the_account_is_suspended() -> None:
-    restored = notice("access-restored")
-    assert told(compose([restored], Context(), now_is(granted=9, exhausted=False), NOW)) == ["access-restored"]
-    assert told(compose([restored], Context(), now_is(exhausted=True), NOW)) == []
-    assert told(compose([restored], Context(), now_is(granted=9, exhausted=False, active=False), NOW)) == []
+    restored, context = notice("access-restored"), Context(told=[OUT_BEFORE])
+    assert told(compose([restored], context, now_is(granted=9, exhausted=False), NOW)) == ["access-restored"]
+    assert told(compose([restored], context, now_is(exhausted=True), NOW)) == []
+    assert told(compose([restored], context, now_is(granted=9, exhausted=False, active=False), NOW)) == []
+
+
+def test_access_restored_is_told_to_those_alone_who_were_told_last_that_they_are_out() -> None:
+    out, back = notice("tokens-exhausted", minute=1), notice("access-restored", minute=2)
+    again, back_again = notice("tokens-exhausted", minute=3), notice("access-restored", minute=4)
+    credited = now_is(granted=9)
+    assert told(compose([back], Context(), credited, NOW)) == []
+    assert told(compose([out, back], Context(), credited, NOW)) == []
+    assert told(compose([back, again, back_again], Context(told=[out]), credited, NOW)) == ["access-restored"]
+    assert told(compose([again, back_again], Context(told=[out, back]), credited, NOW)) == []
+    assert told(compose([back_again], Context(told=[back, again, out]), credited, NOW)) == ["access-restored"]
+    assert told(compose([back_again], Context(told=[out, back]), None, NOW)) == []
 
 
 def test_of_running_out_twice_in_a_row_only_the_last_is_told() -> None:
@@ -98,8 +114,8 @@ def test_of_running_out_twice_in_a_row_only_the_last_is_told() -> None:
 def test_what_happened_at_the_same_moment_is_not_lost() -> None:
     out, back = notice("tokens-exhausted"), notice("access-restored")
     assert told(compose([out, back], Context(), now_is(exhausted=True), NOW)) == ["tokens-exhausted"]
-    assert told(compose([out, back], Context(), now_is(granted=9), NOW)) == ["access-restored"]
-    assert told(compose([out, back], Context(), None, NOW)) == ["access-restored"]
+    assert told(compose([back], Context(told=[out]), now_is(granted=9), NOW)) == ["access-restored"]
+    assert told(compose([back], Context(told=[out]), None, NOW)) == ["access-restored"]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +141,9 @@ def test_an_older_ledger_is_judged_by_its_figures() -> None:
     out = notice("tokens-exhausted", at=figures(used=990))
     assert told(compose([out], Context(), now_is(used=990, exhausted=None), NOW)) == ["tokens-exhausted"]
     assert told(compose([out], Context(), now_is(used=990, granted=5_000, exhausted=None), NOW)) == []
-    assert told(compose([notice("access-restored")], Context(), now_is(granted=5, exhausted=None), NOW)) == [
-        "access-restored"
-    ]
-    assert told(compose([notice("access-restored")], Context(), now_is(exhausted=None), NOW)) == []
+    restored, context = notice("access-restored"), Context(told=[OUT_BEFORE])
+    assert told(compose([restored], context, now_is(granted=5, exhausted=None), NOW)) == ["access-restored"]
+    assert told(compose([restored], context, now_is(exhausted=None), NOW)) == []
 
 
 def test_without_a_standing_the_notices_are_believed_and_their_latest_figures_shown() -> None:

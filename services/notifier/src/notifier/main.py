@@ -27,6 +27,7 @@ from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
 from notifier.messaging import LedgerEvents, create_broker, subscribe
+from notifier.outcomes import Outcomes
 from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database, measure_backlog
@@ -136,11 +137,9 @@ def _sender(
         reads=LedgerReads(client),
         deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
         style=_style(settings),
-        announcer=announcer,
-        window=timedelta(seconds=settings.alert_window_seconds),
+        outcomes=Outcomes(engine=engine, announcer=announcer, policy=policy),
         mail_server=mail_server,
         ledger=ledger,
-        policy=policy,
     )
     return Sender(
         engine=engine, courier=courier, at_once=settings.smtp_connections, outages=(mail_server, ledger), lease=lease

@@ -50,7 +50,10 @@ class Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The account's other notices: those `told` before in the same cycles, and those that wait for a `later` mail."""
+    """The account's other notices: those `told` before, and those that wait for a `later` mail.
+
+    Of what was told, those of the same cycles, and the last about access of any cycle.
+    """
 
     told: Sequence[Notice] = ()
     later: Sequence[Notice] = ()
@@ -60,8 +63,9 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
     """The alert that the notices of one mail become.
 
     Without a standing, because the ledger does not say, the notices are believed and the figures are the latest of
-    theirs. Of running out and coming back only the last word counts, and whoever was told of a higher threshold is not
-    told of a lower one that comes late.
+    theirs. Of running out and coming back only the last word counts, and coming back is told to those alone whose last
+    mail about it said that they are out. Whoever was told of a higher threshold is not told of a lower one that comes
+    late.
     """
     stale = tuple(notice for notice in notices if is_stale(notice, now))
     fresh = [notice for notice in notices if notice not in stale]
@@ -71,7 +75,11 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
     told = [
         notice
         for notice in true
-        if (notice is last_word if _is_about_access(notice) else not _is_passed(notice, context.told))
+        if (
+            notice is last_word and _is_news(notice, context.told)
+            if _is_about_access(notice)
+            else not _is_passed(notice, context.told)
+        )
     ]
     if any(notice.kind == "threshold-100" for notice in told):
         told = [notice for notice in told if notice.kind != ALLOWANCE_EXHAUSTED]
@@ -105,6 +113,13 @@ def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
     """The latest; of one moment the last that arrived."""
     about_access = [notice for notice in notices if _is_about_access(notice)]
     return max(reversed(about_access), key=lambda notice: notice.occurred_at, default=None)
+
+
+def _is_news(about_access: Notice, told: Sequence[Notice]) -> bool:
+    """Running out always is; that one may go on, to whoever believes to be out."""
+    last_told = _last_about_access(told)
+    believed_out = last_told is not None and last_told.kind == TOKENS_EXHAUSTED
+    return believed_out or about_access.kind == TOKENS_EXHAUSTED
 
 
 def _is_passed(notice: Notice, told: Sequence[Notice]) -> bool:

@@ -29,6 +29,10 @@ class TransientMailError(Exception):
     """The mail may get through later. The text names codes alone: servers repeat addresses in their answers."""
 
 
+class UncertainMailError(TransientMailError):
+    """The server may have taken the mail: no answer came after it was handed over."""
+
+
 class MailServerError(TransientMailError):
     """Nothing about this mail: the server can't be reached, or refuses our sign-in or our sender address."""
 
@@ -93,7 +97,8 @@ async def send_mail(server: SmtpServer, write: Writing, *, sender: str, recipien
 
     Raises:
         MailServerError: no mail can be sent now.
-        TransientMailError: try this one again later.
+        UncertainMailError: it may be on its way; the same mail is to be handed over again.
+        TransientMailError: the server has not got this one; try again later.
         PermanentMailError: this mail will never be taken.
     """
     client = aiosmtplib.SMTP(
@@ -115,6 +120,7 @@ async def send_mail(server: SmtpServer, write: Writing, *, sender: str, recipien
 
 async def _converse(client: aiosmtplib.SMTP, write: Writing, sender: str, recipient: str) -> bool:
     loop = asyncio.get_running_loop()
+    handed_over = False
     try:
         async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS) as allowed:
             ends_at = loop.time() + DELIVERY_TIMEOUT_SECONDS
@@ -125,11 +131,12 @@ async def _converse(client: aiosmtplib.SMTP, write: Writing, sender: str, recipi
                 return False
             if loop.time() >= ends_at:  # a process that was frozen may have lost the mail to another meanwhile
                 raise TransientMailError("timeout")
+            handed_over = True
             await _hand_over(client, mail, utf8=not recipient.isascii())
             return True
     except TimeoutError as error:
         if allowed.expired():
-            raise TransientMailError("timeout") from error
+            raise (UncertainMailError if handed_over else TransientMailError)("timeout") from error
         raise
 
 
@@ -180,7 +187,7 @@ async def _hand_over(client: aiosmtplib.SMTP, mail: EmailMessage, *, utf8: bool)
     except aiosmtplib.SMTPResponseException as error:
         raise TransientMailError(f"session {codes_of(error.code, error.message)}") from error
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise TransientMailError(f"session {type(error).__name__}") from error
+        raise UncertainMailError(f"session {type(error).__name__}") from error
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:

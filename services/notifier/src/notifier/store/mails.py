@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Exists, Row, Update, case, delete, exists, func, or_, select, text, update
+from sqlalchemy import Exists, Row, Select, Update, case, delete, exists, func, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
-from notifier.domain.notices import Notice
+from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Notice
 from notifier.store.dead_letters import GivenUp, dead_letter_where
 from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, figures_adapter, messages, statements
 
@@ -70,14 +70,16 @@ class Claim:
 class Mail:
     """Notices that go out as one mail, and what else was or is to be told of the account.
 
-    `failures` counts attempts that failed by this mail, `address_checks` those that found no address, `state_checks`
-    those to which the ledger said nothing of the account.
+    `is_settled` once the server may have taken it: then it stays as it is. `failures` counts attempts that failed by
+    this mail, `address_checks` those that found no address, `state_checks` those to which the ledger said nothing of
+    the account. A mail has as many as the youngest of its notices, which is to have all its attempts.
     """
 
     id: int
     claim: Claim
     notices: Mapping[int, Notice]
     context: Context
+    is_settled: bool
     failures: int
     address_checks: int
     state_checks: int
@@ -112,12 +114,11 @@ async def release(engine: AsyncEngine, claim: Claim) -> None:
         await connection.execute(statement)
 
 
-async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease: timedelta) -> Mail | None:
-    """The account's oldest mail, to be sent now; None when nothing is due or the claim is lost.
+async def gather(engine: AsyncEngine, claim: Claim, *, lease: timedelta) -> Mail | None:
+    """The account's next mail, to be sent now; None when nothing is due or the claim is lost.
 
-    What a mail holds is settled by its first attempt and stays: all that was queued within `window` of its first
-    message. Mails of an account go in their order, so what is due later waits for the one before, which is then tried
-    at once.
+    It is all that waits, so what waited out an outage, or gathered for a window, is one mail. What the server may have
+    taken before goes first and by itself: it stays the same mail.
     """
     ours = messages.c.account_id == claim.account_id, messages.c.status == PENDING
     due = exists().where(*ours, messages.c.due_at <= func.now())
@@ -126,18 +127,12 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
         rows = (await connection.execute(waiting)).all()
         if not rows:
             return None
-        members = _first_mail(rows, window)
-        number = members[0].mail_id or members[0].id
-        told = select(messages).where(
-            messages.c.account_id == claim.account_id,
-            messages.c.cycle_id.in_({row.cycle_id for row in members}),
-            messages.c.status.in_((SENT, TOLD)),
-        )
-        told_rows = (await connection.execute(told)).all()
+        members = _next_mail(rows)
+        told_rows = (await connection.execute(_told(claim.account_id, {row.cycle_id for row in members}))).all()
         attempt = (
             update(messages)
             .where(messages.c.id.in_(row.id for row in members), messages.c.status == PENDING, _holds(claim))
-            .values(mail_id=number, attempts=messages.c.attempts + 1, due_at=func.now() + lease)
+            .values(attempts=messages.c.attempts + 1, due_at=func.now() + lease)
             .returning(_WAITS_FOR_NO_DISK)
         )
         if len((await connection.execute(attempt)).all()) != len(members):
@@ -145,32 +140,62 @@ async def gather(engine: AsyncEngine, claim: Claim, *, window: timedelta, lease:
     context = Context(
         told=[_notice(row) for row in told_rows], later=[_notice(row) for row in rows if row not in members]
     )
-    return _mail(number, claim, members, context)
+    return _mail(claim, members, context)
+
+
+def _told(account_id: str, cycle_ids: Collection[str]) -> Select[Any]:
+    """What the person was told in these cycles, and last about access, in whatever cycle that was."""
+    theirs = messages.c.account_id == account_id, messages.c.status.in_((SENT, TOLD))
+    last_about_access = (
+        select(messages.c.id)
+        .where(*theirs, messages.c.kind.in_((TOKENS_EXHAUSTED, ACCESS_RESTORED)))
+        .order_by(messages.c.occurred_at.desc(), messages.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    told = or_(messages.c.cycle_id.in_(cycle_ids), messages.c.id == last_about_access)
+    return select(messages).where(*theirs, told).order_by(messages.c.id)
 
 
 def _holds(claim: Claim) -> Exists:
     return exists().where(*_is_held(claim))
 
 
-def _first_mail(rows: Sequence[_Row], window: timedelta) -> list[_Row]:
-    """The messages of the oldest mail: those of its first attempt, else those within the window of its first."""
-    first = rows[0]
-    if first.mail_id is not None:
-        return [row for row in rows if row.mail_id == first.mail_id]
-    return [row for row in rows if row.mail_id is None and row.created_at <= first.created_at + window]
+def _next_mail(rows: Sequence[_Row]) -> list[_Row]:
+    """Those of the mail that may be on its way already, else all."""
+    settled = next((row.mail_id for row in rows if row.mail_id is not None), None)
+    return [row for row in rows if row.mail_id == settled]
 
 
-def _mail(number: int, claim: Claim, members: Sequence[_Row], context: Context) -> Mail:
+def _mail(claim: Claim, members: Sequence[_Row], context: Context) -> Mail:
     first = members[0]
     return Mail(
-        id=number,
+        id=first.mail_id or first.id,
         claim=claim,
         notices={row.id: _notice(row) for row in members},
         context=context,
-        failures=first.failures,
-        address_checks=first.address_checks,
-        state_checks=first.state_checks,
+        is_settled=first.mail_id is not None,
+        failures=min(row.failures for row in members),
+        address_checks=min(row.address_checks for row in members),
+        state_checks=min(row.state_checks for row in members),
     )
+
+
+async def settle(engine: AsyncEngine, mail: Mail, lease: timedelta) -> bool:
+    """Whether the claim still holds just before the mail is handed over; then the lease begins anew.
+
+    A process that dies after this leaves the mail to be sent as the same one.
+    """
+    extended = update(claims).where(*_is_held(mail.claim)).values(until=func.now() + lease)
+    held = extended.returning(claims.c.account_id).cte("held")
+    settling = (
+        update(messages)
+        .where(messages.c.id.in_(mail.notices), messages.c.status == PENDING, exists(held.select()))
+        .values(mail_id=mail.id)
+        .returning(_WAITS_FOR_NO_DISK)
+    )
+    async with statements(engine) as connection:
+        return len((await connection.execute(settling)).all()) == len(mail.notices)
 
 
 def _notice(row: _Row) -> Notice:
@@ -199,12 +224,15 @@ def _finishing(mail: Mail, statuses: Mapping[int, str]) -> Update:
     )
 
 
-async def postpone(engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: str, counter: str | None) -> bool:
+async def postpone(
+    engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: str, counter: str | None, settled: bool
+) -> bool:
     """Make the mail due again after the delay, and what is due behind it; False when the claim was lost meanwhile.
 
-    `counter` names the column that counts this failure; None: it was not the mail's.
+    `counter` names the column that counts this failure; None: it was not the mail's. Unless `settled`, what comes
+    meanwhile joins it.
     """
-    is_this = messages.c.mail_id == mail.id
+    is_this = messages.c.id.in_(mail.notices)
     counted = {} if counter is None else {counter: messages.c[counter] + case((is_this, 1), else_=0)}
     statement = (
         update(messages)
@@ -214,7 +242,12 @@ async def postpone(engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: 
             or_(is_this, messages.c.due_at <= func.now()),
             _holds(mail.claim),
         )
-        .values(last_error=case((is_this, error), else_=messages.c.last_error), due_at=func.now() + delay, **counted)
+        .values(
+            mail_id=case((is_this, mail.id if settled else null()), else_=messages.c.mail_id),
+            last_error=case((is_this, error), else_=messages.c.last_error),
+            due_at=func.now() + delay,
+            **counted,
+        )
     )
     async with statements(engine) as connection:
         return (await connection.execute(statement)).rowcount > 0
@@ -222,17 +255,28 @@ async def postpone(engine: AsyncEngine, mail: Mail, delay: timedelta, *, error: 
 
 async def give_up_mail(engine: AsyncEngine, mail: Mail, letter: GivenUp) -> int | None:
     """End the mail as failed with its dead letter; returns the letter's id, None when the claim was lost."""
-    failing = _finishing(mail, dict.fromkeys(mail.notices, FAILED)).values(last_error=letter.reason)
+    failing = _finishing(mail, dict.fromkeys(mail.notices, FAILED)).values(mail_id=mail.id, last_error=letter.reason)
     failed = failing.returning(messages.c.id).cte("failed")
     async with statements(engine) as connection:
         return (await connection.execute(dead_letter_where(letter, exists(failed.select())))).scalar_one_or_none()
 
 
 async def requeue_mail(connection: AsyncConnection, number: int) -> bool:
-    """Make a failed mail due at once, with all its attempts before it; False when it is not a failed one."""
+    """Make a failed mail's notices due at once, with all their attempts before them; False when it is not a failed one.
+
+    It becomes one mail with what waits beside it.
+    """
     statement = (
         update(messages)
         .where(func.coalesce(messages.c.mail_id, messages.c.id) == number, messages.c.status == FAILED)
-        .values(status=PENDING, due_at=func.now(), failures=0, address_checks=0, state_checks=0, finished_at=None)
+        .values(
+            status=PENDING,
+            mail_id=None,
+            due_at=func.now(),
+            failures=0,
+            address_checks=0,
+            state_checks=0,
+            finished_at=None,
+        )
     )
     return (await connection.execute(statement)).rowcount > 0
