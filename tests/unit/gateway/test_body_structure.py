@@ -5,6 +5,8 @@ import json
 import pytest
 from gateway.domain.body_structure import MAX_CONTAINERS, MAX_TEXTS, MAX_VALUES, check_structure
 from gateway.domain.errors import InvalidRequestError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def slices(body: bytes) -> int:
@@ -26,10 +28,19 @@ def test_a_long_text_is_no_structure_whatever_stands_in_it(text: str) -> None:
     assert slices(body) > 1
 
 
-def test_a_text_that_never_ends_hides_nothing() -> None:
-    body = b'{"x":"' + b"[" * 200_000
-    with pytest.raises(InvalidRequestError, match="too many"):
-        slices(body)
+@given(
+    st.lists(st.sampled_from(["a[{,", '"', "\\", '\\"', "x" * 65_530, "[" * 40_000, "é\n"]), max_size=12),
+    st.integers(0, MAX_CONTAINERS + 2),
+)
+@settings(max_examples=60, deadline=None)
+def test_only_what_stands_outside_of_texts_counts_wherever_a_slice_ends(texts: list[str], lists: int) -> None:
+    fields = {"texts": texts, "more": "[{," * 200_000, "lists": [[]] * lists}
+    body = json.dumps(fields, ensure_ascii=False).encode()
+    if lists + 3 > MAX_CONTAINERS:
+        with pytest.raises(InvalidRequestError, match="too many"):
+            slices(body)
+    else:
+        assert slices(body) > 1
 
 
 def test_small_bodies_are_not_looked_at() -> None:

@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from gateway import metrics
 from gateway.application.answer import Client
+from gateway.application.aside import Aside
 from gateway.application.call import ENDPOINT, Call
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.headers import call_headers, request_headers
@@ -71,6 +72,7 @@ class Prepared:
     """A checked request with what was found out about it; one that enforcing `would_refuse` has broken a rule."""
 
     request: ChatRequest
+    body_bytes: int
     caller: Caller
     family: ModelFamily
     would_refuse: bool = False
@@ -96,6 +98,7 @@ class ChatService:
         self._model_output_tokens = model_output_tokens
         self._journal = journal
         self._quirks = KnownQuirks()
+        self._aside = Aside()
 
     async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
         """Hold, forward, relay and record.
@@ -126,13 +129,12 @@ class ChatService:
         """Send the call; once more where the upstream refused, unprocessed, what we had written into it."""
         headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
 
-        def request(written: Written) -> UpstreamCall:
-            return self._upstream.request(
-                b"POST", ENDPOINT.encode(), headers, forwarded_body(prepared.request, written)
-            )
+        async def request(written: Written) -> UpstreamCall:
+            body = await self._aside.run(prepared.body_bytes, forwarded_body, prepared.request, written)
+            return self._upstream.request(b"POST", ENDPOINT.encode(), headers, body)
 
         written = self._written(self._quirks.of(call.model), prepared, granted)
-        first = request(written)
+        first = await request(written)
 
         def answered(status: int) -> None:
             if not written.anything or status not in UNPROCESSED:
@@ -161,7 +163,7 @@ class ChatService:
                     self._quirks.note(call.model, lesson)
                 client.on_sent()
 
-            again = request(self._written(lesson or self._quirks.of(call.model), prepared, granted))
+            again = await request(self._written(lesson or self._quirks.of(call.model), prepared, granted))
             again.on_answered = answered_again
             prepared.request.forget()
             await relay.run(again)
@@ -190,11 +192,17 @@ class ChatService:
         call.conversation_id = caller.conversation_id
         if refusal is None or has_readable_prompt(request.fields):
             if NOTICE_SIGN in body:
-                self._drop_notices(request)
-            prompt = prompt_of(request.fields, family)
+                await self._aside.run(len(body), self._drop_notices, request)
+            prompt = await self._aside.run(len(body), prompt_of, request.fields, family)
             tokens = prompt.fixed_tokens + await count_tokens(prompt.texts, family.encoding)
             call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
-        return Prepared(request=request, caller=caller, family=family, would_refuse=refusal is not None)
+        return Prepared(
+            request=request,
+            body_bytes=len(body),
+            caller=caller,
+            family=family,
+            would_refuse=refusal is not None,
+        )
 
     async def _read(self, body: bytes) -> tuple[ChatRequest, InvalidRequestError | None]:
         """The request; where observing, one that breaks a rule too, with the error that it would have been.
@@ -210,11 +218,12 @@ class ChatService:
                 raise
             return unread_request(body), refusal
         try:
-            return parse_chat_request(body, refuse_unknown=self._rules.refuse_unknown_fields), None
+            strict = self._rules.refuse_unknown_fields
+            return await self._aside.run(len(body), parse_chat_request, body, refuse_unknown=strict), None
         except InvalidRequestError as refusal:
             if not self._rules.observe:
                 raise
-            return observed_request(body), refusal
+            return await self._aside.run(len(body), observed_request, body), refusal
 
     def _drop_notices(self, request: ChatRequest) -> None:
         kept = without_notices(request.messages, self._rules.notice_key)

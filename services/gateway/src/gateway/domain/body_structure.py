@@ -1,6 +1,7 @@
 """How much a body would be to decode, counted before it is: decoding can't be interrupted, and all others wait for it.
 
-Measured: 80,000 objects, 400,000 texts or a million numbers take about 50 ms each.
+Measured on a core of 2.5 GHz, decoding takes 5 ms at the bound of objects, 30 ms at that of names, 25 ms at that of
+numbers, the longest ones; 20 MiB of text take 5 to 30 ms, written as escapes 50 ms.
 """
 
 import re
@@ -9,15 +10,15 @@ from typing import Final
 
 from gateway.domain.errors import InvalidRequestError
 
-HARMLESS_BYTES: Final = 128 * 1024
+HARMLESS_BYTES: Final = 32 * 1024
 """No body of this size takes long, whatever it holds."""
-MAX_CONTAINERS: Final = 80_000
-MAX_TEXTS: Final = 400_000
-MAX_VALUES: Final = 1_000_000
+MAX_CONTAINERS: Final = 40_000
+MAX_TEXTS: Final = 160_000
+MAX_VALUES: Final = 300_000
 SLICE_BYTES: Final = 2 * 1024 * 1024
-SLICE_TOKENS: Final = 4_000
+SLICE_OF_ESCAPES_BYTES: Final = 64 * 1024
 
-_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{,]', re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 
 
 def check_structure(body: bytes) -> Iterator[None]:
@@ -37,20 +38,23 @@ def check_structure(body: bytes) -> Iterator[None]:
         yield
     if containers > MAX_CONTAINERS or texts > 2 * MAX_TEXTS or values > MAX_VALUES:
         # Many of them may stand inside of texts, as in code.
-        yield from _check_tokens(body)
+        yield from _check_outside_of_texts(body)
 
 
-def _check_tokens(body: bytes) -> Iterator[None]:
-    containers = texts = values = 0
-    for number, token in enumerate(_TOKEN.finditer(body)):
-        if number % SLICE_TOKENS == 0:
-            yield
-        first = body[token.start()]
-        if first == 0x22:  # a quotation mark
-            texts += 1
-        elif first == 0x2C:  # a comma
-            values += 1
-        else:
-            containers += 1
-        if containers > MAX_CONTAINERS or texts > MAX_TEXTS or values > MAX_VALUES:
+def _check_outside_of_texts(body: bytes) -> Iterator[None]:
+    containers = texts = values = at = 0
+    inside = False
+    while at < len(body):
+        piece = body[at : at + SLICE_OF_ESCAPES_BYTES]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
+            piece += body[at + len(piece) : at + len(piece) + 1]  # what the last backslash escapes
+        at += len(piece)
+        parts = _ESCAPE.sub(b"", piece).split(b'"')
+        outside = b"".join(parts[inside::2])
+        texts += len(parts) - 1
+        containers += outside.count(b"[") + outside.count(b"{")
+        values += outside.count(b",")
+        inside = inside == (len(parts) % 2 == 1)
+        if containers > MAX_CONTAINERS or texts > 2 * MAX_TEXTS or values > MAX_VALUES:
             raise InvalidRequestError("the body holds too many values")
+        yield
