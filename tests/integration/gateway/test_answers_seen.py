@@ -16,6 +16,7 @@ from tests.integration.gateway.answer_case import (
     REPAIRED,
     STREAM,
     USAGE_30,
+    WORDS,
     Case,
     answered,
     data,
@@ -42,6 +43,16 @@ def whole(name: str, usage: Any, expected: TokenUsage) -> Case:
 
 def free(name: str, body: bytes, **facts: Any) -> Case:
     return Case(name=name, body=body, source=NONE, usage=TokenUsage(), **facts)
+
+
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+OVER_LINES = (
+    "".join(f"data: {line}\n" for line in json.dumps(usage_chunk(USAGE_30), indent=1).splitlines()).encode() + b"\n"
+)
+
+
+def told(prompt: int, completion: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 IN_CHOICE = {
@@ -79,6 +90,37 @@ FIGURES = [
         usage=tokens(12, 1290),
     ),
     whole("anthropics_names", {"input_tokens": 20, "output_tokens": 10}, tokens(20, 10)),
+    Case(
+        name="early_zeros",
+        body=data(chunk("") | {"usage": ZEROS}) + spoken(usage_chunk(USAGE_30)),
+        source=PROVIDER,
+        usage=tokens(20, 10),
+    ),
+    Case(
+        name="null_in_every_chunk",
+        body=b"".join(data(chunk(word) | {"usage": None}) for word in WORDS) + data(usage_chunk(USAGE_30)),
+        source=PROVIDER,
+        usage=tokens(20, 10),
+    ),
+    Case(
+        name="cumulative",
+        body=b"".join(data(chunk(word) | {"usage": told(20, so_far)}) for so_far, word in enumerate(WORDS, 1)),
+        source=PROVIDER,
+        usage=tokens(20, 3),
+    ),
+    Case(name="crlf", body=spoken(usage_chunk(USAGE_30), ending="\r\n\r\n"), source=PROVIDER, usage=tokens(20, 10)),
+    Case(
+        name="multi_line_data",
+        body=b"".join(data(chunk(word)) for word in WORDS) + OVER_LINES + data("[DONE]"),
+        source=PROVIDER,
+        usage=tokens(20, 10),
+    ),
+    Case(
+        name="azures_first_chunk",
+        body=data({"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}) + spoken(usage_chunk(USAGE_30)),
+        source=PROVIDER,
+        usage=tokens(20, 10),
+    ),
     whole(
         "thinking_in_the_total",
         {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623},

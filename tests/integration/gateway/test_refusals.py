@@ -50,8 +50,9 @@ async def test_user_comes_from_the_header_else_from_the_body(
     ):
         await ask(gateway.port, chat(user=user), headers)
         assert ledger.reserves[-1].account_id == account
-    reply = await ask(gateway.port, chat(), {"x-user-id": None})
-    assert (reply.status, reply.error["code"]) == (400, "missing_user")
+    for nobody in (None, "librechat-{{LIBRECHAT_USER_ID}}"):  # a placeholder that nobody filled in is no name for all
+        reply = await ask(gateway.port, chat(), {"x-user-id": nobody})
+        assert (reply.status, reply.error["code"]) == (400, "missing_user")
 
 
 async def test_illegal_user_id_becomes_the_same_pseudonym_every_time(

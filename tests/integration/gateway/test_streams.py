@@ -3,8 +3,10 @@
 import asyncio
 import json
 
+import pytest
 from contracts.usage import Outcome, UsageSource
 
+from tests.integration.gateway.answer_case import JSON, STREAM, USAGE_30, data, spoken, tokens
 from tests.integration.gateway.gateway_process import GatewayProcess
 from tests.integration.gateway.raw_http import Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger
@@ -15,6 +17,7 @@ from tests.integration.gateway.scripted_upstream import (
     Responder,
     ScriptedUpstream,
     chunk,
+    completion,
     usage_chunk,
 )
 from tests.support.eventually import eventually
@@ -198,3 +201,56 @@ async def test_five_hundred_streams_at_once(
     assert all(reply.status == 200 and reply.events[-1] == "[DONE]" for reply in replies)
     for reply in replies:
         assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == METERED
+
+
+async def test_text_beyond_ascii_is_relayed_whole_and_counted_when_it_comes_byte_by_byte(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    text = "Olá, 世界 😀"
+
+    async def bytewise(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        said = json.dumps(chunk(text), ensure_ascii=False).encode()
+        for byte in b"data: " + said + b"\n\n" + data(usage_chunk(USAGE_30)):
+            await responder.raw(bytes([byte]))
+        await responder.end_stream()
+
+    upstream.handle = bytewise
+    reply = await ask(gateway.port, chat(stream=True))
+    assert reply.text == text
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == tokens(20, 10)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_interim_answers_and_trailers_are_passed_over(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    body = spoken(usage_chunk(USAGE_30)) if stream else json.dumps(completion(usage=USAGE_30)).encode()
+
+    async def wordy(request: Request, responder: Responder) -> None:
+        kind = STREAM if stream else JSON
+        responder.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n")
+        responder.writer.write(f"content-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        await responder.raw(body)
+        responder.writer.write(b"0\r\nx-checksum: 1\r\n\r\n")
+        await responder.writer.drain()
+
+    upstream.handle = wordy
+    for _ in range(2):  # on the same connection
+        reply = await ask(gateway.port, chat(stream=stream))
+        assert reply.status == 200
+        assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == tokens(20, 10)
+
+
+async def test_whole_answer_of_25_megabytes_is_relayed_and_charged(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    answer = completion("word " * 5_000_000, usage=USAGE_30)
+
+    async def long(request: Request, responder: Responder) -> None:
+        await responder.reply(200, answer)
+
+    upstream.handle = long
+    reply = await ask(gateway.port, chat(), timeout_seconds=60)
+    assert reply.json == answer
+    assert (await ledger.record_of(reply.headers["x-solaris-request-id"])).usage == tokens(20, 10)
