@@ -65,10 +65,12 @@ class ScriptedLedger:
         self.ready = True
         self.ahead = timedelta(0)
         """Of every other clock."""
+        self.clock_doubt_seconds = 0.0
 
     def reset(self) -> None:
         self.decide = grant
         self.ahead = timedelta(0)
+        self.clock_doubt_seconds = 0.0
         self.reserves.clear()
         self.usage.clear()
 
@@ -88,7 +90,12 @@ class ScriptedLedger:
 
     async def _ready(self, message: Msg) -> None:
         time = (datetime.now(UTC) + self.ahead).isoformat()
-        answer = {"ready": self.ready, "error": None if self.ready else "postgres", "time": time}
+        answer = {
+            "ready": self.ready,
+            "error": None if self.ready else "postgres",
+            "time": time,
+            "clock_doubt_seconds": self.clock_doubt_seconds,
+        }
         await message.respond(json.dumps(answer).encode())
 
     async def _usage(self, message: Msg) -> None:

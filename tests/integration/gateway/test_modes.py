@@ -65,7 +65,8 @@ async def test_observing_meters_a_granted_call_and_never_clamps(
     assert reply.status == 200
     assert upstream.requests[0].json == chat(max_tokens=100)
     record = await ledger.only_record()
-    assert (record.usage, record.forwarded_without_hold) == (METERED, False)
+    assert (record.usage, record.forwarded_without_hold, record.observed) == (METERED, False, True)
+    assert all(command.observed for command in ledger.reserves)
 
 
 async def test_observing_forwards_what_would_be_refused_and_meters_it(
@@ -305,7 +306,8 @@ async def test_a_ledger_that_does_not_answer_delays_a_call_and_fails_none(
 async def test_a_clock_behind_the_ledger_s_is_told_and_refuses_no_call(
     gateway: GatewayProcess, ledger: ScriptedLedger
 ) -> None:
-    """Behind by more than a reserve's deadline, which the ledger judges by its own clock."""
+    """Behind by more than a reserve's deadline, which the ledger judges by its own clock. A ledger that doubts the time
+    is another matter: all clocks but its own may be right."""
     ledger.ahead = timedelta(seconds=4)
 
     def late(command: ReserveTokens) -> ReserveAnswer | None:
@@ -322,6 +324,8 @@ async def test_a_clock_behind_the_ledger_s_is_told_and_refuses_no_call(
             return ready.status == 503 and "clock" in ready.json["failing"]["ledger"]
 
         await eventually(told)
+        ledger.clock_doubt_seconds = 3_456_000.0
+        await gateway.wait_until_ready()
         scraped = (await ask(gateway.port, path="/metrics", method="GET")).body.decode()
         assert re.search(r"^solaris_gateway_clock_skew_seconds -[34]\.", scraped, re.MULTILINE)
     finally:

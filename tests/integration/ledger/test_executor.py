@@ -281,3 +281,32 @@ async def test_what_is_not_owed_and_plans_that_left_the_catalog_are_counted_once
         "debt_tokens": 0,
         "unknown_plan_reserves": 1,
     }
+
+
+async def test_people_are_told_to_be_out_at_the_first_refusal_after_a_mode_has_let_all_through(
+    executor: Executor, database: asyncpg.Connection
+) -> None:
+    usage = UsageRecorded(
+        reservation_id="piloted",
+        model="gpt-4o",
+        endpoint="/v1/chat/completions",
+        usage=TokenUsage(prompt_tokens=12_500),
+        usage_source=UsageSource.PROVIDER,
+        outcome=Outcome.COMPLETED,
+        status=200,
+        started_at=datetime.now(UTC),
+        duration_ms=1,
+        observed=True,
+    )
+
+    async def told() -> int:
+        query = "SELECT count(*) FROM ledger.events WHERE account_id = 'pilot' AND type LIKE '%tokens_exhausted%'"
+        return int(await database.fetchval(query))
+
+    await executor.submit(replace(reserve("pilot", "piloted"), observed=True), Kind.RESERVE)
+    await executor.submit(SettleUsage(account_id="pilot", usage=usage, content_hash="h"), Kind.USAGE)
+    noted = await executor.submit(replace(reserve("pilot", "noted"), observed=True), Kind.RESERVE)
+    assert (isinstance(noted, Refused), await told()) == (True, 0)
+    for reservation_id in ("stands", "stands-too"):
+        assert isinstance(await executor.submit(reserve("pilot", reservation_id), Kind.RESERVE), Refused)
+        assert await told() == 1

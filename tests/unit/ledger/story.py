@@ -165,6 +165,7 @@ def reserve(
     choices: int = 1,
     output_free: bool = False,
     content_hash: str = "content",
+    observed: bool = False,
 ) -> ReserveTokens:
     return ReserveTokens(
         account_id=ACCOUNT_ID,
@@ -178,6 +179,7 @@ def reserve(
         thinking_tokens=thinking,
         choices=choices,
         output_free=output_free,
+        observed=observed,
     )
 
 
@@ -191,6 +193,7 @@ def settle(
     outcome: Outcome = Outcome.COMPLETED,
     model: str = "known",
     forwarded_without_hold: bool = False,
+    observed: bool = False,
 ) -> SettleUsage:
     usage = TokenUsage(
         prompt_tokens=prompt,
@@ -212,6 +215,7 @@ def settle(
         estimated_prompt_tokens=prompt,
         conversation_id="conversation-1",
         forwarded_without_hold=forwarded_without_hold,
+        observed=observed,
     )
     return SettleUsage(account_id=ACCOUNT_ID, usage=recorded, content_hash=f"{usage}{outcome}{model}")
 

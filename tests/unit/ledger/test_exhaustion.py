@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from contracts.events import AccessRestored, TokensExhausted, TokensReserved
+from ledger.domain.commands import SettleUsage
 from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
@@ -137,3 +138,31 @@ def test_who_was_told_to_be_out_by_an_earlier_rule_hears_that_it_is_no_longer_so
     assert [type(event) for event in story.events] == [AccessRestored, TokensReserved]
     story.given(reserve("r2", prompt=100, maximum=50))
     assert [type(event) for event in story.events] == [TokensReserved]
+
+
+@pytest.mark.parametrize(("observed", "without_hold"), [(True, False), (False, True), (True, True)])
+def test_what_a_mode_let_through_tells_nobody_that_the_chat_is_paused(observed: bool, without_hold: bool) -> None:
+    def through(reservation_id: str, tokens: int) -> SettleUsage:
+        return settle(reservation_id, prompt=tokens, observed=observed, forwarded_without_hold=without_hold)
+
+    story = Story().given(limit(1_000), through("r1", 6_000))
+    refused(story.when(reserve("r2", prompt=500, output_free=True, observed=True)))
+    story.given(through("r2", 500), grant("lot", 1_000), through("r3", 1_000))
+    assert (story.logged(TokensExhausted), story.logged(AccessRestored)) == ([], [])
+    assert story.balance.available == 0
+
+
+def test_whose_tokens_went_while_a_mode_observed_is_told_at_the_first_refusal_that_stands() -> None:
+    story = Story().given(limit(1_000), settle("r1", prompt=6_000, observed=True))
+    figures = refused(story.when(reserve("r2", prompt=500, output_free=True))).figures
+    assert figures is not None
+    assert (figures.exhausted, len(story.happened(TokensExhausted))) == (True, 1)
+    refused(story.when(reserve("r3", prompt=500, output_free=True)))
+    assert story.happened(TokensExhausted) == []
+
+
+def test_observed_use_beyond_its_own_hold_is_not_owed() -> None:
+    """Nothing was written into the request, so the model wrote what it liked."""
+    story = Story().given(limit(1_000), reserve("r1", prompt=700, output_free=True, observed=True))
+    story.given(settle("r1", prompt=1_500, observed=True))
+    assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (1_000, 0, 500)

@@ -125,7 +125,8 @@ class UsageRecorded:
     """The one end of a reservation, told by the gateway. No prompt, no address, no name.
 
     `forwarded_without_hold`: the gateway forwarded the call though no hold was granted (LEDGER_FAILURE=open or
-    ENFORCEMENT=observe). Times in milliseconds; `estimated_prompt_tokens` before any safety margin.
+    ENFORCEMENT=observe). `observed`: what was granted did not bound it (ENFORCEMENT=observe). Times in milliseconds;
+    `estimated_prompt_tokens` before any safety margin.
     """
 
     reservation_id: Identifier
@@ -141,6 +142,7 @@ class UsageRecorded:
     estimated_prompt_tokens: Tokens = 0
     conversation_id: Text | None = None
     forwarded_without_hold: bool = False
+    observed: bool = False
 
 
 # --- ledger: the account -----------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class ReserveTokens:
     own maximum for one choice, `model_output_tokens` the model's as far as the gateway knows it; either may be None.
     `thinking_tokens` may be produced beside a model's maximum; both maxima hold them already, another one does not.
     `output_free` marks calls without output (embeddings). A ledger refuses a request that it reads after `deadline`.
+    `observed`: a refusal is only noted, the call is made all the same (ENFORCEMENT=observe).
     `key_id` names the service key by a digest; openings of unknown accounts are rate-capped by it.
     The same `reservation_id` with the same content gets the same answer; with another content a conflict.
     """
@@ -47,6 +48,7 @@ class ReserveTokens:
     thinking_tokens: Tokens = 0
     choices: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     output_free: bool = False
+    observed: bool = False
     key_id: Text = ""
     profile: Profile | None = None
 

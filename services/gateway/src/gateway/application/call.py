@@ -43,6 +43,7 @@ class Call:
     reserving: bool = False
     forwarded: bool = False
     forwarded_without_hold: bool = False
+    observed: bool = False
     first_token_ms: int | None = None
     outcome: Outcome | None = None
     status: int = 0
@@ -118,6 +119,7 @@ class Call:
                     estimated_prompt_tokens=self.estimated_prompt_tokens,
                     conversation_id=self.conversation_id,
                     forwarded_without_hold=self.forwarded_without_hold,
+                    observed=self.observed,
                 ),
             )
         )

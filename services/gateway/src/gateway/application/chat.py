@@ -106,6 +106,7 @@ class ChatService:
         Raises:
             RefusedError, OutageError, InvalidRequestError: nothing was sent to the client yet.
         """
+        call.observed = self._rules.observe
         call.stream = prepared.request.stream
         call.wants_usage_chunk = prepared.request.wants_usage_chunk
         relay: Relay | None = None
@@ -285,6 +286,7 @@ class ChatService:
             model_output_tokens=self._model_maximum(call.model, prepared.request.thinking_tokens),
             thinking_tokens=prepared.request.thinking_tokens,
             choices=prepared.request.choices,
+            observed=call.observed,
             key_id=key_id,
             profile=prepared.caller.profile,
         )

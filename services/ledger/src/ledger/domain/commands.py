@@ -29,6 +29,7 @@ class ReserveTokens(Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     choices: int = 1
     output_free: bool = False
+    observed: bool = False
 
 
 class SettleUsage(Struct, frozen=True, kw_only=True):

@@ -55,7 +55,8 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
     offer = offer_for(available, command, model, policy)
     if offer.tokens is None:
         # Only what the smallest call would need tells whether people are out; this one may just be too large.
-        draft.exhaust_below(policy.smallest_call_tokens)
+        if not command.observed:
+            draft.exhaust_below(policy.smallest_call_tokens)
         return draft.decided(_insufficient(draft.account, command, offer.needed, available, resets_at))
     requests = pace(account.requests_allowed_at, account.rate_limits.requests_per_minute, 1, draft.now)
     tokens = pace(account.tokens_allowed_at, account.rate_limits.tokens_per_minute, offer.tokens, draft.now)

@@ -9,6 +9,7 @@ from contracts.events import (
     Rates,
     ReservationExpired,
     ReservationReleased,
+    UsageRecorded,
     UsageSettled,
     WindowRef,
 )
@@ -84,7 +85,7 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
         draft.emit(_released(command, hold.tokens, hold.cycle_id, allowed_at, hold.windows))
         return
     billable = billable_tokens(usage.usage, hold.rates)
-    if usage.forwarded_without_hold:
+    if _is_let_through(usage):
         charge = charge_let_through(before, billable, hold.cycle_id, hold.tokens or 0)
     else:
         charge = charge_for(before, billable, hold.cycle_id)
@@ -103,7 +104,7 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.smallest_call_tokens)
+    _exhaust(draft, usage, policy)
 
 
 def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> None:
@@ -116,7 +117,7 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
     billable = billable_tokens(usage.usage, rates)
     plan = policy.plan_of(before.plan)
     capped = windows_of(plan.caps if plan else (), usage.model, before.running_cycle, draft.now, before.time_zone)
-    charge = charge_let_through if usage.forwarded_without_hold else charge_for
+    charge = charge_let_through if _is_let_through(usage) else charge_for
     draft.emit(
         _settled(
             command,
@@ -131,7 +132,7 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.smallest_call_tokens)
+    _exhaust(draft, usage, policy)
 
 
 def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> None:
@@ -142,7 +143,7 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
     difference = billable - hold.billable_tokens
     give_back, charged = None, None
     if difference > 0:
-        charge = charge_let_through if usage.forwarded_without_hold else charge_for
+        charge = charge_let_through if _is_let_through(usage) else charge_for
         charged = charge(before, difference, hold.cycle_id)
         final = add_charges(hold.charge, charged)
     else:
@@ -163,8 +164,19 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.smallest_call_tokens)
+    _exhaust(draft, usage, policy)
     draft.restore_if_raised(before, policy.smallest_call_tokens)
+
+
+def _is_let_through(usage: UsageRecorded) -> bool:
+    """Whether a mode let the call use what it liked."""
+    return usage.forwarded_without_hold or usage.observed
+
+
+def _exhaust(draft: Draft, usage: UsageRecorded, policy: Policy) -> None:
+    """People are told to be out where calls are refused; what a mode let through says nothing of that."""
+    if not _is_let_through(usage):
+        draft.exhaust_below(policy.smallest_call_tokens)
 
 
 def _released(

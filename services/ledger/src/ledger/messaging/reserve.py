@@ -127,4 +127,5 @@ def _command(request: ReserveTokens) -> commands.ReserveTokens:
         thinking_tokens=request.thinking_tokens,
         choices=request.choices,
         output_free=request.output_free,
+        observed=request.observed,
     )
