@@ -216,8 +216,21 @@ def test_any_bytes_have_a_size_or_none(data: bytes) -> None:
         ("gpt-5", (1024, 1024), "auto", 70 + 4 * 140),
         ("gpt-4.1-mini", (1024, 1024), "high", 1659),  # 1024 patches x 1.62
         ("gpt-4.1-mini", (4096, 4096), "high", 2489),  # at most 1536 patches
-        ("claude-sonnet-4-5", (1000, 1000), None, 1334),
-        ("claude-sonnet-4-5", (4000, 4000), None, 1600),
+        ("gpt-5.2", (1024, 1024), "high", 2520),
+        ("gpt-5.5", (6000, 6000), "original", 24_600),  # at most 10,000 patches
+        ("gpt-5.6", (6000, 6000), "auto", 73_800),  # at most 30,000
+        ("gpt-6-mini", (1024, 1024), "low", 630),
+        # https://platform.claude.com/docs/en/build-with-claude/vision: patches of 28 pixels, by the model's tier
+        ("claude-sonnet-4-5", (1000, 1000), "low", 1296),
+        ("claude-3-5-haiku", (4000, 4000), None, 1568),
+        ("claude-opus-4-20250514", (4000, 4000), None, 1568),
+        ("anthropic/claude-opus-4.6", (4000, 4000), None, 1568),
+        ("claude-opus-4-7", (1920, 1080), None, 2691),
+        ("claude-opus-4-7", (3840, 2160), None, 4784),
+        ("claude-sonnet-5", (3840, 2160), None, 4784),
+        # https://ai.google.dev/gemini-api/docs/media-resolution
+        ("gemini-3-pro", (8000, 500), None, 2240),
+        ("gemini-2.5-pro", (100, 100), "low", 280),
     ],
 )
 def test_image_costs_what_the_provider_documents(

@@ -6,7 +6,7 @@ import struct
 from math import ceil
 from typing import Final, assert_never
 
-from gateway.domain.model_families import AreaCost, ImageCost, PatchCost, TileCost
+from gateway.domain.model_families import FixedCost, ImageCost, PatchCost, TileCost
 
 type Size = tuple[int, int]
 
@@ -15,8 +15,6 @@ _SHORTEST_SIDE: Final = 768
 _TILE_SIDE: Final = 512
 _MOST_TILES: Final = 8
 """2048 x 768, the largest picture that is left after scaling, cut into tiles."""
-_PATCH_SIDE: Final = 32
-_LOW_DETAIL_PATCHES: Final = 256
 _HEADER_CHARACTERS: Final = 256 * 1024
 """Base64 characters in which a picture's size must stand; a JPEG may carry a preview before it."""
 
@@ -31,15 +29,14 @@ def image_tokens(url: str, detail: str | None, cost: ImageCost) -> int:
                 return base
             size = data_url_size(url)
             return base + tile * (_MOST_TILES if size is None else _tiles(size))
-        case PatchCost(patch_limit=limit, percent=percent):
-            if detail == "low":
-                return ceil(min(limit, _LOW_DETAIL_PATCHES) * percent / 100)
+        case PatchCost(patch_limit=limit, percent=percent, side=side, low_patches=low):
+            if detail == "low" and low is not None:
+                return ceil(min(limit, low) * percent / 100)
             size = data_url_size(url)
-            patches = limit if size is None else min(limit, ceil(size[0] / _PATCH_SIDE) * ceil(size[1] / _PATCH_SIDE))
+            patches = limit if size is None else min(limit, ceil(size[0] / side) * ceil(size[1] / side))
             return ceil(patches * percent / 100)
-        case AreaCost(pixels_per_token=pixels, most_tokens=most):
-            size = data_url_size(url)
-            return most if size is None else min(most, ceil(size[0] * size[1] / pixels))
+        case FixedCost(tokens=tokens, low_tokens=low_tokens):
+            return low_tokens if detail == "low" else tokens
         case _:
             assert_never(cost)
 

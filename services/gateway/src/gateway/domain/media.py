@@ -12,17 +12,19 @@ from gateway.domain.model_families import ImageCost
 MOST_CONTEXT_TOKENS: Final = 1_048_576
 """The largest window of the models that take films and sound: https://ai.google.dev/gemini-api/docs/models."""
 AUDIO_TOKENS_PER_SECOND: Final = 32
-"""Gemini's, the dearest; OpenAI's is 10: https://ai.google.dev/gemini-api/docs/audio."""
+"""Gemini 2.5's; Gemini 3 takes 25: https://ai.google.dev/gemini-api/docs/media-resolution."""
 AUDIO_BYTES_PER_SECOND: Final = 1_000
 """The lowest bit rate of speech: Opus at 8 kbit/s."""
-VIDEO_TOKENS_PER_SECOND: Final = 300
-"""Gemini's frame and sound of a second: https://ai.google.dev/gemini-api/docs/video-understanding."""
+VIDEO_TOKENS_PER_SECOND: Final = 312
+"""The same source: a frame of a second (70 by itself, 280 in high resolution, 256 of Gemini 2.5) and its sound."""
 VIDEO_BYTES_PER_SECOND: Final = 16_000
 """128 kbit/s, below the lowest variant that Apple's HLS authoring specification names (145 kbit/s)."""
 FILE_TOKENS: Final = 1_600
 FILE_BYTES_PER_TOKEN: Final = 4
 MOST_FILE_TOKENS: Final = 250_000
-"""A hundred pages, each as picture and as text, which is the most that providers take of a PDF."""
+"""No bound but a measure. Anthropic takes 100 pages into a window of 200,000 tokens, each as a picture and as 1,500 to
+3,000 tokens of text: https://platform.claude.com/docs/en/build-with-claude/pdf-support. Larger windows take 600 pages:
+what such a file costs beyond this is owed afterwards, not held, or nobody could send a small one."""
 TEXT_BYTES_PER_TOKEN: Final = 3
 
 _TEXT_URL: Final = re.compile(r"data:(text/|application/([^;,]*\+)?(json|xml|yaml|javascript|x-yaml)\b)", re.IGNORECASE)

@@ -1,5 +1,6 @@
 """What is known of models by their names: tokenizer, overheads, cost of images, the name of their maximum."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -15,7 +16,7 @@ class Encoding(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileCost:
-    """OpenAI's cost by tiles of 512 pixels: https://developers.openai.com/api/docs/guides/images-vision."""
+    """Tiles of 512 pixels: https://developers.openai.com/api/docs/guides/images-vision."""
 
     base_tokens: int
     tile_tokens: int
@@ -23,21 +24,27 @@ class TileCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchCost:
-    """OpenAI's cost by patches of 32 pixels, at most `patch_limit` of them, times a factor in percent."""
+    """Patches of some pixels a side, at most `patch_limit` of them, times a factor in percent.
+
+    `low_patches` is what a picture of low detail is made of, where there is such a thing. OpenAI's are of 32 pixels
+    (the guide above), Anthropic's of 28: https://platform.claude.com/docs/en/build-with-claude/vision.
+    """
 
     patch_limit: int
-    percent: int
+    percent: int = 100
+    side: int = 32
+    low_patches: int | None = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AreaCost:
-    """Anthropic's cost: one token for 750 pixels, up to a maximum."""
+class FixedCost:
+    """The same for every picture, whatever its size."""
 
-    pixels_per_token: int
-    most_tokens: int
+    tokens: int
+    low_tokens: int
 
 
-type ImageCost = TileCost | PatchCost | AreaCost
+type ImageCost = TileCost | PatchCost | FixedCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,11 @@ _GPT_4O_IMAGES: Final = TileCost(base_tokens=85, tile_tokens=170)
 _O_SERIES_IMAGES: Final = TileCost(base_tokens=75, tile_tokens=150)
 _GPT_5_IMAGES: Final = TileCost(base_tokens=70, tile_tokens=140)
 
+_ORIGINAL_IMAGES: Final = PatchCost(patch_limit=10_000, percent=246)
+_NEWEST_IMAGES: Final = PatchCost(patch_limit=30_000, percent=246)
+"""From GPT-5.6 on a picture is not made smaller, and one of more patches is refused. No factors of the large models were
+found: the dearest of the small ones'."""
+
 # (prefix, cost); the first that fits wins. Newer models than these are counted as the dearest of their kind.
 _OPENAI_IMAGES: Final[tuple[tuple[str, ImageCost], ...]] = (
     ("gpt-4o-mini", TileCost(base_tokens=2833, tile_tokens=5667)),
@@ -66,14 +78,29 @@ _OPENAI_IMAGES: Final[tuple[tuple[str, ImageCost], ...]] = (
     ("gpt-5-mini", PatchCost(patch_limit=1536, percent=162)),
     ("gpt-5-nano", PatchCost(patch_limit=1536, percent=246)),
     ("gpt-5-chat", _GPT_5_IMAGES),
-    ("gpt-5.", PatchCost(patch_limit=10_000, percent=246)),
+    ("gpt-5.4-mini", PatchCost(patch_limit=1536, percent=162)),
+    ("gpt-5.4-nano", PatchCost(patch_limit=1536, percent=246)),
+    *((f"gpt-5.{minor}", _ORIGINAL_IMAGES) for minor in range(1, 6)),
+    ("gpt-5.", _NEWEST_IMAGES),
     ("gpt-5", _GPT_5_IMAGES),
+    ("gpt-6", _NEWEST_IMAGES),
     ("o4-mini", PatchCost(patch_limit=1536, percent=172)),
     ("o1", _O_SERIES_IMAGES),
     ("o3", _O_SERIES_IMAGES),
 )
 
-_REASONING_PREFIXES: Final = ("o1", "o3", "o4", "gpt-5")
+_STANDARD_CLAUDE: Final = re.compile(r"claude-(instant|[23])|claude-(opus|sonnet|haiku)-4(?![.-][7-9](?!\d))")
+"""Up to Claude 4.6 a picture is 1,568 patches at most; later ones take larger pictures."""
+_CLAUDE_IMAGES: Final = PatchCost(patch_limit=4784, side=28, low_patches=None)
+_STANDARD_CLAUDE_IMAGES: Final = PatchCost(patch_limit=1568, side=28, low_patches=None)
+
+_GEMINI_IMAGES: Final = FixedCost(tokens=2240, low_tokens=280)
+"""The most of any resolution: Gemini 3 takes 1,120 unless it is told otherwise, Gemini 2.5 about 2,048, and both go by
+the proportions more than by the size: https://ai.google.dev/gemini-api/docs/media-resolution."""
+_OTHER_IMAGES: Final = TileCost(base_tokens=85, tile_tokens=258)
+"""No provider's: between OpenAI's tiles and Gemini's, which cost 258 each."""
+
+_REASONING_PREFIXES: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6")
 _CL100K_PREFIXES: Final = ("gpt-4-", "gpt-3.5", "gpt-35")
 _OPENAI_PREFIXES: Final = (*_REASONING_PREFIXES, "gpt-4", "gpt-3.5", "gpt-35", "gpt-oss", "chatgpt-")
 
@@ -96,16 +123,19 @@ def model_family(model: str) -> ModelFamily:
 
 def _other_family(name: str) -> ModelFamily:
     """Any other provider: its tokens are ours with a margin; tool use adds its own system prompt."""
-    anthropic = "claude" in name
     return ModelFamily(
         encoding=Encoding.O200K,
         margin_percent=120,
         maximum_name="max_tokens",
-        image_cost=AreaCost(pixels_per_token=750, most_tokens=1600)
-        if anthropic
-        else TileCost(base_tokens=85, tile_tokens=258),
+        image_cost=_other_images(name),
         message_tokens=6,
         reply_tokens=6,
         tools_tokens=600,
         tool_tokens=30,
     )
+
+
+def _other_images(name: str) -> ImageCost:
+    if "claude" in name:
+        return _STANDARD_CLAUDE_IMAGES if _STANDARD_CLAUDE.search(name) else _CLAUDE_IMAGES
+    return _GEMINI_IMAGES if "gemini" in name else _OTHER_IMAGES
