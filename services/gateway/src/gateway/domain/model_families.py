@@ -67,8 +67,8 @@ _GPT_5_IMAGES: Final = TileCost(base_tokens=70, tile_tokens=140)
 
 _ORIGINAL_IMAGES: Final = PatchCost(patch_limit=10_000, percent=246)
 _NEWEST_IMAGES: Final = PatchCost(patch_limit=30_000, percent=246)
-"""From GPT-5.6 on a picture is not made smaller, and one of more patches is refused. No factors of the large models were
-found: the dearest of the small ones'."""
+"""From GPT-5.6 on a picture is not made smaller, and one of more patches is refused. For want of the large models'
+factors: the dearest of the small ones'."""
 
 # (prefix, cost); the first that fits wins. Newer models than these are counted as the dearest of their kind.
 _OPENAI_IMAGES: Final[tuple[tuple[str, ImageCost], ...]] = (
