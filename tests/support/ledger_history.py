@@ -10,8 +10,10 @@ from ledger.application.content import usage_hash
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import GrantCredits, ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
-from ledger.operate.history import History
-from ledger.store.bulk import copy_changes
+from ledger.operate.history import FINAL, History
+from ledger.store.rows import Changes
+
+from tests.support.ledger_copy import copy_changes
 
 CHUNK_EVENTS = 20_000
 STARTS_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -35,6 +37,7 @@ async def write_history(
     history = History(policy or roomy_policy(), STARTS_AT)
     random = Random(7)
     at, written, call = STARTS_AT, 0, 0
+    kept = Changes()
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         while written + history.pending_events < events:
@@ -45,21 +48,29 @@ async def write_history(
                 history.execute(_grant(account_id, call), at)
             _call(history, account_id, f"r-{call:08}", at, random)
             if history.pending_events >= CHUNK_EVENTS:
-                written += await _flush(connection, history, last=False)
+                written += await _flush(connection, history.take(), kept)
         for number in range(open_holds):
             history.execute(_reserve(f"account-{number % accounts:05}", f"open-{number:06}", 200), at)
-        written += await _flush(connection, history, last=True)
+        written += await _flush(connection, history.take(), kept)
+        async with connection.transaction():
+            await copy_changes(connection, kept)
         await connection.execute("ANALYZE ledger.events, ledger.holds, ledger.accounts")
     finally:
         await connection.close()
     return written
 
 
-async def _flush(connection: asyncpg.Connection, history: History, *, last: bool) -> int:
-    changes = history.take() if last else history.take_final()
+async def _flush(connection: asyncpg.Connection, taken: Changes, kept: Changes) -> int:
+    """Write what no later command can change, and keep the rest; returns how many events were written."""
+    kept.holds.update(taken.holds)
+    final = {key: hold for key, hold in kept.holds.items() if hold.state in FINAL}
+    for key in final:
+        del kept.holds[key]
+    kept.accounts.update(taken.accounts)
+    kept.lots.update(taken.lots)
     async with connection.transaction():
-        await copy_changes(connection, changes)
-    return len(changes.events)
+        await copy_changes(connection, Changes(events=taken.events, holds=final))
+    return len(taken.events)
 
 
 def _call(history: History, account_id: str, reservation_id: str, at: datetime, random: Random) -> None:

@@ -22,8 +22,9 @@ from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits, SettleUsage
 from ledger.domain.decision import Answer
+from ledger.domain.holds import Hold, HoldState
 from ledger.domain.policy import Policy
-from ledger.store.codec import encode
+from ledger.store.codec import decode_hold, encode
 from ledger.store.rows import AuditEntry
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
@@ -310,3 +311,38 @@ async def test_people_are_told_to_be_out_at_the_first_refusal_after_a_mode_has_l
     for reservation_id in ("stands", "stands-too"):
         assert isinstance(await executor.submit(reserve("pilot", reservation_id), Kind.RESERVE), Refused)
         assert await told() == 1
+
+
+@pytest.mark.parametrize("record", ["hold", "lot"])
+async def test_a_record_of_a_newer_format_is_refused_counted_and_left_alone(
+    migrated: str, database: asyncpg.Connection, record: str
+) -> None:
+    account_id = f"newer-{record}"
+    lot = GrantCredits(account_id=account_id, lot_id="lot", tokens=5, source="admin", reference="r")
+    async with Executor(migrated, POLICY) as before:
+        await before.submit(reserve(account_id, account_id), Kind.RESERVE)
+        await before.submit(lot, Kind.ADMIN)
+    await database.execute(
+        f"""
+        UPDATE ledger.{record}s SET record = jsonb_set(record::jsonb, '{{format}}', '2')::json
+        WHERE account_id = $1
+        """,
+        account_id,
+    )
+    stored = f"SELECT record::text FROM ledger.{record}s WHERE account_id = $1"
+    newer = await database.fetchval(stored, account_id)
+    counted = "solaris_ledger_unreadable_accounts_total"
+    count = REGISTRY.get_sample_value(counted) or 0.0
+    async with Executor(migrated, POLICY) as older:
+        of_record = reserve(account_id, account_id) if record == "hold" else lot
+        with pytest.raises(UnavailableError, match="its format is 2, this version knows 1"):
+            await older.submit(of_record, Kind.ADMIN)
+        assert await database.fetchval(stored, account_id) == newer
+        assert (REGISTRY.get_sample_value(counted) or 0.0) == count + 1
+        assert isinstance(await older.submit(reserve(account_id, f"beside-{account_id}"), Kind.RESERVE), Granted)
+
+
+def test_a_hold_of_the_first_format_is_stored_as_it_always_was() -> None:
+    hold = Hold(reservation_id="r", state=HoldState.OPEN, reserved_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert "format" not in json.loads(encode(hold))
+    assert decode_hold(encode(hold)) == hold

@@ -11,9 +11,9 @@ from ledger.catalog_file import load_catalog
 from ledger.domain.commands import OpenAccount, ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
 from ledger.operate.history import History
-from ledger.store.bulk import copy_changes
 
 from tests.integration.ledger.operate.conftest import CATALOG, operate_on
+from tests.support.ledger_copy import copy_changes
 
 
 def _reserve(reservation_id: str, tokens: int) -> ReserveTokens:

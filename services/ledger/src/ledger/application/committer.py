@@ -11,7 +11,13 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import SolarisError, UnavailableError
 
-from ledger.application.batch import DecisionFailedError, Outcome, UnreadableStateError, decide_batch
+from ledger.application.batch import (
+    DecisionFailedError,
+    NewerAccountError,
+    Outcome,
+    UnreadableStateError,
+    decide_batch,
+)
 from ledger.application.database_clock import DatabaseClock
 from ledger.application.openings import Openings
 from ledger.application.recent import RecentAccounts
@@ -254,7 +260,7 @@ def _is_data_error(error: asyncpg.PostgresError) -> bool:
 
 def _answer(submission: Submission, outcome: Outcome) -> None:
     count_command(submission.kind, type(outcome).__name__)
-    if isinstance(outcome, UnreadableStateError):
+    if isinstance(outcome, UnreadableStateError | NewerAccountError):
         UNREADABLE.inc()
     if isinstance(outcome, Exception):
         submission.fail(outcome)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final, Literal
 
 from contracts.events import (
     Charge,
@@ -13,8 +14,11 @@ from contracts.events import (
     UsageSettled,
     WindowRef,
 )
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
+
+HOLD_FORMAT: Final = 1
+"""Of the stored record, which says nothing of it as long as it is the first. Nothing is decided on a later one."""
 
 
 class HoldState(StrEnum):
@@ -32,6 +36,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     `charge` and `billable_tokens` are the final split. A terminal record without a reserve has `tokens` None.
     """
 
+    format: Literal[1] | UnsetType = UNSET
     reservation_id: str
     state: HoldState
     reserved_at: datetime

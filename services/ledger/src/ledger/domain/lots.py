@@ -1,18 +1,23 @@
 """What was granted and revoked of one lot, for good: the account's state forgets a lot that is used up."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from contracts.events import CreditsGranted, CreditsRevoked, LedgerEvent
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 ABOUT_LOTS: Final = (CreditsGranted, CreditsRevoked)
 
 
+LOT_FORMAT: Final = 1
+"""As of holds."""
+
+
 class LotRecord(Struct, frozen=True, kw_only=True):
     """One grant; tokens are billable tokens."""
 
+    format: Literal[1] | UnsetType = UNSET
     lot_id: str
     granted_at: datetime
     granted: int

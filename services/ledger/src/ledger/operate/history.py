@@ -72,19 +72,6 @@ class History:
         taken, self._changes = self._changes, Changes()
         return taken
 
-    def take_final(self) -> Changes:
-        """As `take`, but without accounts, lots and open holds: what no later command can change."""
-        taken = self.take()
-        open_holds = {key: hold for key, hold in taken.holds.items() if hold.state not in FINAL}
-        for key in open_holds:
-            del taken.holds[key]
-        self._changes.holds.update(open_holds)
-        self._changes.accounts.update(taken.accounts)
-        self._changes.lots.update(taken.lots)
-        taken.accounts = {}
-        taken.lots = {}
-        return taken
-
     def _chained(self, account_id: str) -> ChainedAccount:
         known = self._state.accounts.get(account_id)
         if known is None:

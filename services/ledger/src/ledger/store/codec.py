@@ -13,8 +13,8 @@ from contracts.events import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, ValidationError, json
 
 from ledger.domain.account import STATE_FORMAT, Account
-from ledger.domain.holds import Hold
-from ledger.domain.lots import LotRecord
+from ledger.domain.holds import HOLD_FORMAT, Hold
+from ledger.domain.lots import LOT_FORMAT, LotRecord
 
 GENESIS: Final = bytes(32)
 """The previous hash of an account's first event."""
@@ -42,8 +42,8 @@ _DECODERS: Final[dict[str, Callable[[bytes], StoredEvent[LedgerEvent]]]] = {
     for name, event_type in LEDGER_EVENTS.items()
 }
 encode: Final = json.Encoder().encode
-decode_hold: Final = json.Decoder(Hold).decode
-decode_lot: Final = json.Decoder(LotRecord).decode
+_decode_hold: Final = json.Decoder(Hold).decode
+_decode_lot: Final = json.Decoder(LotRecord).decode
 _decode_account: Final = json.Decoder(Account).decode
 
 
@@ -57,11 +57,10 @@ _decode_header: Final = json.Decoder(_Header).decode
 
 
 class NewerStateError(Exception):
-    """A stored state is of a later format than this version knows: to read it would be to lose what it can't name."""
+    """What is stored is of a later format than this version knows: to read it would be to lose what it can't name."""
 
-    def __init__(self, found: int) -> None:
-        super().__init__(f"its format is {found}, this version knows {STATE_FORMAT}: a newer process has written it")
-        self.found = found
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"its format is {found}, this version knows {known}: a newer process has written it")
 
 
 def format_of(document: str | bytes) -> int:
@@ -76,11 +75,25 @@ def decode_account(document: str | bytes) -> Account:
         NewerStateError: it was written by a later version.
         msgspec.DecodeError: it is no state.
     """
+    return _decode(_decode_account, document, STATE_FORMAT)
+
+
+def decode_hold(document: str | bytes) -> Hold:
+    """Read a hold's record; raises as `decode_account` does."""
+    return _decode(_decode_hold, document, HOLD_FORMAT)
+
+
+def decode_lot(document: str | bytes) -> LotRecord:
+    """Read a lot's record; raises as `decode_account` does."""
+    return _decode(_decode_lot, document, LOT_FORMAT)
+
+
+def _decode[Stored](decoder: Callable[[str | bytes], Stored], document: str | bytes, known: int) -> Stored:
     try:
-        return _decode_account(document)
+        return decoder(document)
     except ValidationError:
-        if (found := format_of(document)) > STATE_FORMAT:
-            raise NewerStateError(found) from None
+        if (found := format_of(document)) > known:
+            raise NewerStateError(found, known) from None
         raise
 
 
