@@ -1,6 +1,8 @@
 """Operator commands behind make: values become arguments, untouched."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,19 @@ def test_values_that_a_command_does_not_take_are_left_out() -> None:
 def test_every_missing_value_is_named() -> None:
     with pytest.raises(UsageError, match="make credit needs TOKENS=… REASON=…"):
         command_arguments("credit", {"SOLARIS_OPERATE_ACCOUNT": "ana"})
+
+
+@pytest.mark.parametrize("letter", ["foo", "foo:1", "ledger", "ledger:", "notifier:x", "notifier:-1", "ledger:\uff11"])
+def test_an_id_that_names_no_dead_letter_is_refused_in_one_line(letter: str) -> None:
+    variables = {
+        **os.environ,
+        "SOLARIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "SOLARIS_OPERATE_ID": letter,
+    }
+    command = [sys.executable, "-m", "local_run.operate", "dead-letters-retry"]
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert (ran.stdout, ran.stderr) == ("", "error: ID: a dead letter is named ledger:<number> or notifier:<number>\n")
 
 
 def test_an_unknown_command_is_refused() -> None:

@@ -23,6 +23,8 @@ class Verb:
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     services: tuple[str, ...] = ("ledger",)
+    in_turn: bool = False
+    """What one service refuses is not asked of the next."""
 
 
 VERBS: Final = {
@@ -38,8 +40,8 @@ VERBS: Final = {
     "correct-cycle": Verb(required=("ACCOUNT", "REASON")),
     "apply-catalog": Verb(optional=("PLAN", "REASON", "SHOW", "CUSTOM")),
     "find": Verb(required=("WHO",)),
-    "export": Verb(required=("ACCOUNT",)),
-    "forget": Verb(required=("ACCOUNT",), optional=("REASON",)),
+    "export": Verb(required=("ACCOUNT",), services=("ledger", "notifier"), in_turn=True),
+    "forget": Verb(required=("ACCOUNT",), optional=("REASON",), services=("ledger", "notifier"), in_turn=True),
     "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
     "replay": Verb(optional=("PROJECTION",)),
     "verify": Verb(optional=("CHECKPOINT",)),
@@ -53,7 +55,7 @@ OPTIONS: Final = {"PLAN": "--name"}
 
 
 class UsageError(Exception):
-    """A value is missing; the text says which."""
+    """A value is missing, or names nothing; the text says which."""
 
 
 def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
@@ -93,23 +95,37 @@ def main() -> None:
     verb = sys.argv[1] if len(sys.argv) == 2 else ""
     try:
         arguments = command_arguments(verb, os.environ)
+        services = _asked_services(verb, os.environ)
         environment = stack_environment(os.environ)
     except (UsageError, DataFolderError) as error:
         sys.exit(str(error))
-    services = _asked_services(verb, environment=os.environ)
     commands = [(sys.executable, "-m", f"{service}.operate", *arguments) for service in services]
     if len(commands) == 1:
         sys.stdout.flush()
         os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
-    codes = [subprocess.run(command, env=environment, check=False).returncode for command in commands]  # noqa: S603  likewise
-    sys.exit(max(codes))
+    worst = 0
+    for command in commands:
+        worst = max(worst, subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603  likewise
+        if worst and VERBS[verb].in_turn:
+            break
+    sys.exit(worst)
 
 
 def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """All services of the verb, or the one that a dead letter's id names (`notifier:3`)."""
-    services = VERBS[verb].services
-    named = environment.get(_OPTION_PREFIX + "ID", "").partition(":")[0]
-    return (named,) if named in services and len(services) > 1 else services
+    """All services of the verb, or the one that a dead letter's id names (`notifier:3`).
+
+    Raises:
+        UsageError: an id that names none.
+    """
+    known = VERBS[verb]
+    letter = environment.get(_OPTION_PREFIX + "ID", "")
+    if not letter or "ID" not in (*known.required, *known.optional):
+        return known.services
+    named, _, number = letter.partition(":")
+    if named not in known.services or not (number.isascii() and number.isdigit()):
+        names = " or ".join(f"{service}:<number>" for service in known.services)
+        raise UsageError(f"error: ID: a dead letter is named {names}")
+    return (named,)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def load_catalog(path: Path) -> Catalog:
         raise CatalogError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise CatalogError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"])) or "catalog"
+        raise CatalogError(f"{path}: {where}: {first['msg']}") from error
     return Catalog(
         version=f"{parsed.version}+{sha256(content).hexdigest()[:8]}",
         thresholds=tuple(sorted(set(parsed.thresholds))),

@@ -1,4 +1,4 @@
-"""`python -m notifier.operate`: what operators do with dead letters."""
+"""`python -m notifier.operate`: what operators do with dead letters, and with what is kept of a person's mails."""
 
 # Heavy imports stand inside the commands, so that a mistyped option is told without loading a database driver.
 # ruff: noqa: PLC0415
@@ -16,6 +16,7 @@ SERVICE: Final = "notifier"
 DatabaseUrl = Annotated[
     str, typer.Option(envvar=["SOLARIS_DATABASE_URL", "DATABASE_URL"], help="Where the notifier's schema is.")
 ]
+Account = Annotated[str, typer.Option("--account", help="Account id.")]
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -68,6 +69,37 @@ def retry_dead_letters(
         typer.echo(result.as_json())
     if not all(result.redelivered for result in results):
         raise typer.Exit(1)
+
+
+@app.command("export")
+def export(database_url: DatabaseUrl, account: Account) -> None:
+    """All that is kept about the account's mails, as JSON lines, oldest first."""
+    from chassis.postgres import DATABASE_ERRORS
+
+    from notifier.people import load_mails
+
+    try:
+        for line in asyncio.run(load_mails(database_url, account)):
+            typer.echo(line)
+    except DATABASE_ERRORS as error:
+        raise fail(f"database: {type(error).__name__}") from None
+
+
+@app.command("forget")
+def forget(
+    database_url: DatabaseUrl,
+    account: Account,
+    reason: Annotated[str | None, typer.Option("--reason", help="Kept in the ledger's audit.")] = None,  # noqa: ARG001  not ours
+) -> None:
+    """Erase what is kept about the account's mails, those that wait too; prints how many."""
+    from chassis.postgres import DATABASE_ERRORS
+
+    from notifier.people import erase_mails
+
+    try:
+        typer.echo(asyncio.run(erase_mails(database_url, account)))
+    except DATABASE_ERRORS as error:
+        raise fail(f"database: {type(error).__name__}") from None
 
 
 def main() -> None:

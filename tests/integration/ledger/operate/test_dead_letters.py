@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import asyncpg
+import pytest
 from contracts.envelope import CloudEvent, event_adapter
 from contracts.events import UsageRecorded
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.messaging.usage import InvalidUsageError, parse_usage
 
 from tests.integration.ledger.operate.conftest import Operate
 
@@ -105,6 +107,11 @@ async def test_a_retry_of_all_leaves_out_what_is_settled_and_exits_1_if_one_stay
         broken,
         foreign,
     }
+
+
+def test_a_payload_that_is_no_json_is_named_as_what_is_wrong() -> None:
+    with pytest.raises(InvalidUsageError, match=r"^payload: Invalid JSON"):
+        parse_usage("solaris.usage.recorded.ana", b"not json")
 
 
 async def test_an_unknown_letter_is_refused(operate: Operate) -> None:

@@ -50,7 +50,8 @@ def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
         event = _parse(payload)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"])) or "payload"
+        raise InvalidUsageError(f"{where}: {first['msg']}") from error
     if subject.rpartition(".")[2] != subject_token(event.subject):
         raise InvalidUsageError(f"published on {subject}, which is not the subject of account {event.subject}")
     return event.id, SettleUsage(account_id=event.subject, usage=event.data, content_hash=usage_hash(event.data))
