@@ -60,7 +60,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-.PHONY: balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry seed
+.PHONY: balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed
 balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
 	@$(OPERATE) balance
 
@@ -120,6 +120,9 @@ dead-letters: $(STAMP) ## Lists what consumers gave up on
 
 dead-letters-retry: $(STAMP) ## [ID=service:n]: redelivers what consumers gave up on
 	@$(OPERATE) dead-letters-retry
+
+dead-letters-discard: $(STAMP) ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
+	@$(OPERATE) dead-letters-discard
 
 seed: $(STAMP) ## Demo accounts with weeks of plausible usage
 	@$(OPERATE) seed

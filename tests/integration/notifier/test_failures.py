@@ -9,12 +9,15 @@ from collections.abc import Mapping
 
 import asyncpg
 import pytest
+from chassis.operators import operator
+from chassis.postgres import create_engine
 from contracts.reads import ProfileAnswer
 from contracts.reservations import Profile
 from local_run.ports import any_free
 from notifier import outcomes
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
+from notifier.store.backlog import measure_backlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.integration.notifier.mailbox import Mailbox, serving
@@ -165,8 +168,32 @@ async def test_poison_becomes_one_dead_letter_and_stops_nothing(
         "reason",
         "failed_at",
         "retried_at",
+        "discarded",
         "payload",
     }
+
+
+async def test_a_dead_letter_that_can_never_succeed_is_put_away_and_waits_no_more(
+    migrated_url: str, database: Database
+) -> None:
+    (row,) = await database.rows(
+        "INSERT INTO notifier.dead_letters (consumer, message_id, subject, payload, reason) "
+        "VALUES ('notifier-ledger', 'poison:hopeless', 'solaris.ledger.x', 'nonsense', 'it broke') RETURNING id"
+    )
+    letter = f"notifier:{row['id']}"
+    engine = create_engine(migrated_url, service="test")
+    before = (await measure_backlog(engine)).dead_letters
+    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=  ") == (1, [])
+    done = await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=não dá")
+    assert done == (0, [{"id": letter, "discarded": True}])
+    assert (await measure_backlog(engine)).dead_letters == before - 1
+    await engine.dispose()
+    _, lines = await operate(migrated_url, "dead-letters")
+    discarded = {line["id"]: line for line in lines}[letter]["discarded"]
+    assert isinstance(discarded, dict)
+    assert (discarded["by"], discarded["reason"]) == (operator(), "não dá")
+    assert await operate(migrated_url, "dead-letters-retry", f"--id={letter}") == (1, [])
+    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=again") == (1, [])
 
 
 async def test_poison_that_a_new_release_can_read_is_redelivered_once(

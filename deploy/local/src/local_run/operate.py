@@ -48,6 +48,7 @@ VERBS: Final = {
     "republish": Verb(optional=("FROM", "TO")),
     "dead-letters": Verb(services=("ledger", "notifier")),
     "dead-letters-retry": Verb(optional=("ID",), services=("ledger", "notifier")),
+    "dead-letters-discard": Verb(required=("ID", "REASON"), services=("ledger", "notifier")),
     "seed": Verb(),
 }
 OPTIONS: Final = {"PLAN": "--name"}

@@ -15,7 +15,7 @@ def inbox_table(metadata: MetaData) -> Table:
 
 
 def dead_letters_table(metadata: MetaData) -> Table:
-    """`dead_letters`: payload and reason of each message given up on, kept until an operator retries it."""
+    """`dead_letters`: payload and reason of each message given up on, kept until an operator retries or discards it."""
     return Table(
         "dead_letters",
         metadata,
@@ -27,4 +27,7 @@ def dead_letters_table(metadata: MetaData) -> Table:
         Column("reason", Text, nullable=False),
         Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("retried_at", DateTime(timezone=True)),
+        Column("discarded_at", DateTime(timezone=True)),
+        Column("discarded_by", Text),
+        Column("discard_reason", Text),
     )

@@ -5,6 +5,15 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """Who put a dead letter away for good, when and why."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """One dead letter, as operators list it and as it is announced.
 
@@ -19,4 +28,5 @@ class DeadLetter:
     reason: str
     failed_at: datetime
     retried_at: datetime | None = None
+    discarded: Discarded | None = None
     payload: str | None = None

@@ -8,11 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from contracts.limits import is_clean_text
 
 if TYPE_CHECKING:
     from notifier.redelivery import Retried
 
 SERVICE: Final = "notifier"
+MAX_REASON_LENGTH: Final = 500
 DatabaseUrl = Annotated[
     str, typer.Option(envvar=["SOLARIS_DATABASE_URL", "DATABASE_URL"], help="Where the notifier's schema is.")
 ]
@@ -64,11 +66,34 @@ def retry_dead_letters(
     except DATABASE_ERRORS as error:
         raise fail(f"database: {type(error).__name__}") from None
     if number is not None and not results:
-        raise fail(f"no such dead letter, or retried before: {letter}")
+        raise fail(f"no such dead letter, or retried or discarded before: {letter}")
     for result in results:
         typer.echo(result.as_json())
     if not all(result.redelivered for result in results):
         raise typer.Exit(1)
+
+
+@app.command("dead-letters-discard")
+def discard_dead_letter(
+    database_url: DatabaseUrl,
+    letter: Annotated[str, typer.Option("--id", help="The dead letter, e.g. notifier:3.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stays with the letter.")],
+) -> None:
+    """Put away a dead letter that can never succeed; it stays listed, with who did it and why."""
+    from chassis.postgres import DATABASE_ERRORS
+
+    from notifier.redelivery import put_away
+
+    number = parse_letter_id(letter)
+    if not reason.strip() or not is_clean_text(reason, MAX_REASON_LENGTH):
+        raise fail(f"REASON: at most {MAX_REASON_LENGTH} characters of valid text, not blank")
+    try:
+        line = asyncio.run(put_away(database_url, number, reason))
+    except DATABASE_ERRORS as error:
+        raise fail(f"database: {type(error).__name__}") from None
+    if line is None:
+        raise fail(f"no dead letter {letter} waits")
+    typer.echo(line)
 
 
 @app.command("export")

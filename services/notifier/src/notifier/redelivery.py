@@ -1,19 +1,20 @@
-"""Lists dead letters and delivers them again, straight into the store: neither NATS nor SMTP need be up."""
+"""Lists dead letters, discards them, or delivers them again, straight into the store: without NATS and SMTP."""
 
 import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from chassis.operators import operator
 from chassis.postgres import create_engine
-from contracts.deadletters import DeadLetter
+from contracts.deadletters import DeadLetter, Discarded
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, read_event
-from notifier.store.dead_letters import letter_id, load_dead_letters, lock_dead_letter, mark_retried
+from notifier.store.dead_letters import discard, letter_id, load_dead_letters, lock_dead_letter, mark_retried
 from notifier.store.mails import requeue_mail
 from notifier.store.notices import accept_notice_within
 from notifier.store.tables import MAIL_CONSUMER, SERVICE
@@ -61,6 +62,16 @@ async def retry(database_url: str, number: int | None) -> list[Retried]:
         await engine.dispose()
 
 
+async def put_away(database_url: str, number: int, reason: str) -> str | None:
+    """Discard a dead letter that can never succeed; returns a JSON line, None when no such one waits."""
+    engine = create_engine(database_url, service="notifier-operate")
+    try:
+        done = await discard(engine, number, by=operator(), reason=reason)
+    finally:
+        await engine.dispose()
+    return json.dumps({"id": letter_id(number), "discarded": True}) if done else None
+
+
 async def _redeliver(connection: AsyncConnection, letter: Row[Any]) -> Retried:
     name = letter_id(letter.id)
     if letter.consumer == MAIL_CONSUMER:
@@ -85,5 +96,12 @@ def _dead_letter(row: Row[Any]) -> DeadLetter:
         reason=row.reason,
         failed_at=row.failed_at,
         retried_at=row.retried_at,
+        discarded=_discarded(row),
         payload=row.payload.decode(errors="backslashreplace"),
     )
+
+
+def _discarded(row: Row[Any]) -> Discarded | None:
+    if row.discarded_at is None:
+        return None
+    return Discarded(at=row.discarded_at, by=row.discarded_by, reason=row.discard_reason)

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from chassis.operators import operator
 from contracts.envelope import CloudEvent, event_adapter
 from contracts.events import UsageRecorded
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.messaging.usage import InvalidUsageError, parse_usage
+from ledger.store.dead_letters import WAITING
 
 from tests.integration.ledger.operate.conftest import Operate
 
@@ -64,6 +66,7 @@ async def test_letters_are_listed_with_payload_and_reason(operate: Operate, data
         "reason",
         "failed_at",
         "retried_at",
+        "discarded",
         "payload",
     ]
     assert letters[text]["payload"] == '{"a":"á"}'
@@ -107,6 +110,35 @@ async def test_a_retry_of_all_leaves_out_what_is_settled_and_exits_1_if_one_stay
         broken,
         foreign,
     }
+
+
+async def test_a_letter_that_can_never_succeed_is_put_away_with_who_when_and_why(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    letter = await _keep(database, b"not json", "hopeless")
+    waiting = await database.fetchval(WAITING)
+    reason = 'it\'s "broken" — três\nlinhas'
+    ran = await operate("dead-letters-discard", id=letter, reason=reason)
+    assert (ran.code, ran.lines) == (0, [{"id": letter, "discarded": True}])
+    assert await database.fetchval(WAITING) == waiting - 1
+    listed = {each["id"]: each for each in (await operate("dead-letters")).lines}[letter]["discarded"]
+    assert (listed["by"], listed["reason"]) == (operator(), reason)
+    assert datetime.fromisoformat(listed["at"]).tzinfo is not None
+    (await operate("dead-letters-discard", id=letter, reason="again")).assert_refused(1)
+    retried = await operate("dead-letters-retry", id=letter)
+    assert (retried.code, retried.lines[0]["retried"]) == (1, False)
+    assert letter not in {line["id"] for line in (await operate("dead-letters-retry")).lines}
+
+
+async def test_nothing_is_put_away_without_one_letter_and_a_reason(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    letter = await _keep(database, b"not json", "kept")
+    (await operate("dead-letters-discard", reason="all of them")).assert_refused(2)
+    for reason in ("", "  ", "x" * 501):
+        (await operate("dead-letters-discard", id=letter, reason=reason)).assert_refused(2)
+    (await operate("dead-letters-discard", id="ledger:999999", reason="none")).assert_refused(1)
+    assert {each["id"]: each for each in (await operate("dead-letters")).lines}[letter]["discarded"] is None
 
 
 def test_a_payload_that_is_no_json_is_named_as_what_is_wrong() -> None:

@@ -1,11 +1,10 @@
 """Administers accounts through the ledger's own executor, beside running services and with NATS down."""
 
-import os
-import pwd
 from hashlib import blake2b
 from typing import Final
 
 from chassis.ids import new_uuid7
+from chassis.operators import operator
 from contracts.balance import Balance
 from contracts.events import Actor
 from msgspec import Struct
@@ -112,14 +111,6 @@ def command_of(order: Order, command_id: str, reason_id: str) -> Command:
                 reason_id=reason_id,
                 actor=Actor.OPERATOR,
             )
-
-
-def operator() -> str:
-    """The Unix user, as the system knows it: an environment variable could name anybody."""
-    try:
-        return f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"operator:{os.getuid()}"
 
 
 def _given(tokens: int | None) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 from chassis.ids import new_uuid7
+from chassis.operators import operator
 from contracts.errors import SolarisError
 from contracts.events import AccountOpened, Actor, LimitChanged, PlanChanged, RateLimits
 from msgspec import Struct
@@ -17,7 +18,7 @@ from ledger.application.submission import Idempotency, Kind
 from ledger.domain.account import Account
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan
-from ledger.operate.administer import ANSWER_SECONDS, operator
+from ledger.operate.administer import ANSWER_SECONDS
 from ledger.store.log import last_type_of
 from ledger.store.read_path import open_accounts
 from ledger.store.rows import AuditEntry

@@ -210,6 +210,14 @@ def dead_letters_retry(letter_id: LetterId = None) -> int | None:
     return _run(verbs_letters.dead_letters_retry(letter_id))
 
 
+@app.command("dead-letters-discard")
+def dead_letters_discard(letter_id: LetterId = None, reason: Reason = None) -> int | None:
+    """Puts away a dead letter that can never succeed; it stays listed, with who did it and why."""
+    from ledger.operate import verbs_letters  # noqa: PLC0415
+
+    return _run(verbs_letters.dead_letters_discard(letter_id, reason))
+
+
 @app.command()
 def seed() -> int | None:
     """Demo accounts with weeks of plausible usage; accounts that exist are left alone."""

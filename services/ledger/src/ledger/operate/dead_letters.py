@@ -1,11 +1,12 @@
-"""Lists what the ledger's consumers gave up on, and tries it again."""
+"""Lists what the ledger's consumers gave up on, tries it again, or puts it away."""
 
 import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
 import asyncpg
-from contracts.deadletters import DeadLetter
+from chassis.operators import operator
+from contracts.deadletters import DeadLetter, Discarded
 from contracts.errors import NotFoundError, SolarisError
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec import Struct
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.messaging.usage import InvalidUsageError, parse_usage
-from ledger.store.dead_letter_list import StoredLetter, mark_retried, stored_letters
+from ledger.store.dead_letter_list import StoredLetter, discard_letter, mark_retried, stored_letters
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -37,6 +38,7 @@ async def dead_letters(connection: asyncpg.Connection) -> AsyncGenerator[DeadLet
                 reason=letter.reason,
                 failed_at=letter.failed_at,
                 retried_at=letter.retried_at,
+                discarded=_discarded(letter),
                 payload=letter.payload.decode("utf-8", "backslashreplace"),
             )
 
@@ -44,7 +46,7 @@ async def dead_letters(connection: asyncpg.Connection) -> AsyncGenerator[DeadLet
 async def retry_dead_letters(
     reader: asyncpg.Connection, writer: asyncpg.Connection, executor: Executor, number: int | None
 ) -> AsyncGenerator[Retried]:
-    """Execute what the letters say, straight away and without NATS; a letter that was settled once is left out.
+    """Execute what the letters say, straight away and without NATS; a letter that is settled is left out.
 
     The command is the consumer's own, so one that had its effect meanwhile has no second one.
 
@@ -55,12 +57,40 @@ async def retry_dead_letters(
     async with contextlib.aclosing(stored_letters(reader, number, waiting_only=number is None)) as letters:
         async for letter in letters:
             found = True
-            reason = await _retry(executor, letter)
+            reason = _why_not(letter) or await _retry(executor, letter)
             if reason is None:
                 await mark_retried(writer, letter.number)
             yield Retried(_id(letter), reason is None, reason)
     if number is not None and not found:
         raise NotFoundError(f"no dead letter ledger:{number}")
+
+
+class PutAway(Struct, frozen=True):
+    """A letter that was put away."""
+
+    id: str
+    discarded: bool
+
+
+async def discard_dead_letter(connection: asyncpg.Connection, number: int, reason: str) -> PutAway:
+    """Put a letter away that can never succeed: it stays listed, and waits no more.
+
+    Raises:
+        NotFoundError: no letter of that number waits.
+    """
+    if not await discard_letter(connection, number, by=operator(), reason=reason):
+        raise NotFoundError(f"no dead letter ledger:{number} waits")
+    return PutAway(f"ledger:{number}", discarded=True)
+
+
+def _discarded(letter: StoredLetter) -> Discarded | None:
+    if letter.discarded_at is None or letter.discarded_by is None or letter.discard_reason is None:
+        return None
+    return Discarded(at=letter.discarded_at, by=letter.discarded_by, reason=letter.discard_reason)
+
+
+def _why_not(letter: StoredLetter) -> str | None:
+    return None if letter.discarded_at is None else f"discarded by {letter.discarded_by}: {letter.discard_reason}"
 
 
 async def _retry(executor: Executor, letter: StoredLetter) -> str | None:

@@ -86,6 +86,13 @@ def dead_letter_number(text: str | None) -> int | None:
     return _integer(number, "ID", MAX_POSITION)
 
 
+def dead_letter_to_discard(text: str | None) -> int:
+    """One letter, and never all."""
+    number = dead_letter_number(_required(text, "ID"))
+    assert number is not None, "an id was given"
+    return number
+
+
 def moment_of(text: str, time_zone: str, now: datetime) -> datetime:
     """An ISO 8601 date or time; without an offset it is of `time_zone`, and a date alone is that day's first instant.
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import asyncpg
 from chassis.ids import new_uuid7
+from chassis.operators import operator
 from contracts.accounts import is_account_id
 from contracts.balance import Balance
 from contracts.errors import NotFoundError
 from msgspec import Raw, Struct
 
-from ledger.operate.administer import operator
 from ledger.operate.balance import balance_now
 from ledger.operate.events import EventLine, event_lines
 from ledger.operate.inputs import LEAST_PART, MAX_POSITION

@@ -4,9 +4,9 @@ import contextlib
 
 from ledger.operate import database
 from ledger.operate.dead_letters import dead_letters as list_letters
-from ledger.operate.dead_letters import retry_dead_letters
+from ledger.operate.dead_letters import discard_dead_letter, retry_dead_letters
 from ledger.operate.executing import open_executor
-from ledger.operate.inputs import dead_letter_number
+from ledger.operate.inputs import dead_letter_number, dead_letter_to_discard, reason_of
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
 
@@ -39,3 +39,12 @@ async def dead_letters_retry(letter_id: str | None) -> int:
         reader.terminate()
         writer.terminate()
     return 1 if stayed else 0
+
+
+async def dead_letters_discard(letter_id: str | None, reason: str | None) -> None:
+    number, given = dead_letter_to_discard(letter_id), reason_of(reason)
+    connection = await database.connect(database.database_url())
+    try:
+        write_line(await discard_dead_letter(connection, number, given))
+    finally:
+        connection.terminate()

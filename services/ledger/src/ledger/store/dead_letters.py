@@ -16,7 +16,7 @@ UNANNOUNCED: Final = """
 SELECT id, consumer, subject, reason, failed_at FROM ledger.dead_letters
 WHERE announced_at IS NULL ORDER BY id LIMIT $1
 """
-WAITING: Final = "SELECT count(*) FROM ledger.dead_letters WHERE retried_at IS NULL"
+WAITING: Final = "SELECT count(*) FROM ledger.dead_letters WHERE retried_at IS NULL AND discarded_at IS NULL"
 _MARK_ANNOUNCED: Final = "UPDATE ledger.dead_letters SET announced_at = now() WHERE id = ANY ($1::bigint[])"
 
 
@@ -47,6 +47,6 @@ async def mark_announced(pool: asyncpg.Pool, numbers: Sequence[int]) -> None:
 
 
 async def count_waiting(pool: asyncpg.Pool) -> int:
-    """Letters that were not redelivered yet."""
+    """Letters that were neither redelivered nor discarded yet."""
     waiting: int = await pool.fetchval(WAITING)
     return waiting

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.store.tables import PENDING, dead_letters, messages
+from notifier.store.dead_letters import waits
+from notifier.store.tables import PENDING, messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Messages that wait, the age of the oldest in seconds, dead letters not retried yet."""
+    """Messages that wait, the age of the oldest in seconds, dead letters neither retried nor discarded."""
 
     pending: int
     oldest_pending_seconds: float
@@ -23,7 +24,7 @@ async def measure_backlog(engine: AsyncEngine) -> Backlog:
     age = func.extract("epoch", func.now() - func.min(messages.c.created_at))
     async with engine.connect() as connection:
         count, seconds = (await connection.execute(select(func.count(), age).where(pending))).one()
-        letters = select(func.count()).where(dead_letters.c.retried_at.is_(None))
+        letters = select(func.count()).where(*waits())
         return Backlog(
             pending=count,
             oldest_pending_seconds=float(seconds or 0),

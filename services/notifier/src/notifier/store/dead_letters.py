@@ -1,10 +1,10 @@
-"""Dead letters: what was given up on, kept with its reason until an operator retries it."""
+"""Dead letters: what was given up on, kept with its reason until an operator retries or discards it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Exists, Row, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Exists, Row, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -56,11 +56,25 @@ async def load_dead_letters(connection: AsyncConnection, number: int | None = No
 
 
 async def lock_dead_letter(connection: AsyncConnection, number: int) -> Row[Any] | None:
-    """The dead letter, locked until the transaction ends; None when it was retried before or does not exist."""
-    statement = (
-        select(dead_letters).where(dead_letters.c.id == number, dead_letters.c.retried_at.is_(None)).with_for_update()
-    )
+    """The dead letter, locked until the transaction ends; None when it does not wait or does not exist."""
+    statement = select(dead_letters).where(dead_letters.c.id == number, *waits()).with_for_update()
     return (await connection.execute(statement)).one_or_none()
+
+
+def waits() -> tuple[ColumnElement[bool], ...]:
+    """Of a dead letter that nobody has retried or discarded."""
+    return dead_letters.c.retried_at.is_(None), dead_letters.c.discarded_at.is_(None)
+
+
+async def discard(engine: AsyncEngine, number: int, *, by: str, reason: str) -> bool:
+    """Put a dead letter that waits away; False where it does not wait, or is none."""
+    discarding = (
+        update(dead_letters)
+        .where(dead_letters.c.id == number, *waits())
+        .values(discarded_at=func.now(), discarded_by=by, discard_reason=reason)
+    )
+    async with statements(engine) as connection:
+        return (await connection.execute(discarding)).rowcount > 0
 
 
 async def mark_retried(connection: AsyncConnection, number: int) -> None:
