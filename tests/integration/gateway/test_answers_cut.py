@@ -81,7 +81,7 @@ async def test_whole_answer_that_breaks_off_is_charged_for_what_came_and_not_ask
 ) -> None:
     upstream.handle = Withheld(json.dumps(completion("one two three", usage=usage)).encode(), hang_up=True)
     reply = await ask(gateway.port, chat())
-    assert (reply.status, reply.error["code"]) == (424, "answer_cut")
+    assert (reply.status, reply.error["code"]) == (406, "answer_cut")
     record = await ledger.record_of(reply.headers["x-solaris-request-id"])
     assert record.outcome is Outcome.INTERRUPTED
     if usage is None:

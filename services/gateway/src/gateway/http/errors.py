@@ -38,8 +38,9 @@ _OUTAGES: Final = {
     Outage.UPSTREAM_TIMEOUT: 504,
     Outage.UPSTREAM_FAILED: 502,
     Outage.UPSTREAM_USELESS: 502,
-    # Clients repeat a 5xx by themselves, and each repetition of a call that is charged would be charged too.
-    Outage.ANSWER_CUT: 424,
+    # Each repetition of a call that is charged would be charged too. LibreChat's client (LangChain) repeats whatever is
+    # not 400 to 407, 409 or 413, OpenAI's own repeat 408, 409, 429 and 5xx: 406 nobody repeats, and nothing else is it.
+    Outage.ANSWER_CUT: 406,
 }
 
 
