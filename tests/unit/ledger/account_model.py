@@ -125,7 +125,8 @@ class AccountModel:
             self._give_back(reservation, -difference, now)
         self._sweep()
         self._tell_usage(had_allowance=had_allowance)
-        self._tell_out(SMALLEST_CALL)
+        if not let_through:
+            self._tell_out(SMALLEST_CALL)
         if was == "expired" and self.worth > worth:
             self._tell_back()
 
