@@ -136,6 +136,21 @@ def test_a_call_refused_for_its_size_is_told_to_start_anew_and_not_that_all_is_g
     assert len(told[1]) <= MAX_LINE_LENGTH
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_a_call_refused_for_what_calls_in_flight_hold_is_told_to_wait_and_not_to_start_anew(language: Language) -> None:
+    figures = replace(FIGURES, available=85, needed=274, monthly_limit=400, monthly_used=0, exhausted=False)
+    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
+    told = refusal_notice(refused, "ana", language, presentation()), refusal_line(refused, language, presentation())
+    portuguese = language is Language.PORTUGUESE
+    for text in told:
+        assert ("Espere que termine" if portuguese else "Wait until it ends") in text
+        assert ("Comece uma" if portuguese else "Start a new") not in text
+        assert "274" in text
+        assert "85" in text
+        assert "http://127.0.0.1:8080/buy" in text
+    assert len(told[1]) <= MAX_LINE_LENGTH
+
+
 @pytest.mark.parametrize("outage", list(Outage))
 def test_nothing_was_charged_is_said_only_where_it_is_true(outage: Outage) -> None:
     charged = outage in {Outage.INTERRUPTED, Outage.ANSWER_CUT}

@@ -76,7 +76,8 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
     if figures is None:
         return [short, url]
     if not figures.exhausted:
-        return [*_too_large_lines(figures, language, url), short, url]
+        lines = _busy_lines if _held_by_calls(figures) else _too_large_lines
+        return [*lines(figures, language, url), short, url]
     needed, available = number(figures.needed, language), number(max(0, figures.available), language)
     resets = date(figures.resets_at, presentation.time_zone, language)
     if portuguese:
@@ -88,6 +89,21 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
         long = f"{left} Buy credits: {url} (your allowance renews on {resets})"
         middle = f"Not enough tokens ({available} left). Buy credits: {url}"
     return [long, middle, short, url]
+
+
+def _held_by_calls(figures: RefusalFigures) -> bool:
+    """Whether the balance would do but for what calls in flight hold, as a title's that is asked for beside a chat."""
+    balance = max(0, figures.monthly_limit - figures.monthly_used) + figures.credits
+    return balance >= figures.needed
+
+
+def _busy_lines(figures: RefusalFigures, language: Language, url: str) -> list[str]:
+    needed, available = number(figures.needed, language), number(max(0, figures.available), language)
+    if language is Language.PORTUGUESE:
+        told = f"Outro pedido seu está em andamento: este precisa de {needed} tokens e há {available} livres."
+        return [f"{told} Espere que termine e envie de novo, ou compre créditos: {url}", f"{told} {url}"]
+    told = f"Another request of yours is running: this one needs {needed} tokens and {available} are free."
+    return [f"{told} Wait until it ends and send again, or buy credits: {url}", f"{told} {url}"]
 
 
 def _too_large_lines(figures: RefusalFigures, language: Language, url: str) -> list[str]:
@@ -106,7 +122,8 @@ def refusal_notice(refused: Refused, account_id: str, language: Language, presen
     url = presentation.account_purchase_url(account_id)
     figures = refused.figures
     if figures is not None and not figures.exhausted:
-        return _too_large_notice(figures, url, language)
+        notice = _busy_notice if _held_by_calls(figures) else _too_large_notice
+        return notice(figures, url, language)
     if language is Language.PORTUGUESE:
         lines = ["**Seus tokens não bastam para esta mensagem.**"]
         if figures is not None:
@@ -128,6 +145,21 @@ def refusal_notice(refused: Refused, account_id: str, language: Language, presen
             )
         lines.append(f"[Buy credits]({url}) to go on now.")
     return "\n\n".join(lines)
+
+
+def _busy_notice(figures: RefusalFigures, url: str, language: Language) -> str:
+    needed, available = number(figures.needed, language), number(max(0, figures.available), language)
+    if language is Language.PORTUGUESE:
+        return (
+            "**Outro pedido seu ainda está em andamento.**\n\n"
+            f"Enquanto ele reserva tokens, há {available} livres, e esta mensagem precisa de {needed}.\n\n"
+            f"Espere que termine e envie de novo, ou [compre créditos]({url})."
+        )
+    return (
+        "**Another request of yours is still running.**\n\n"
+        f"While it holds tokens, {available} are free, and this message needs {needed}.\n\n"
+        f"Wait until it ends and send again, or [buy credits]({url})."
+    )
 
 
 def _too_large_notice(figures: RefusalFigures, url: str, language: Language) -> str:
