@@ -47,7 +47,7 @@ async def test_who_asked_may_leave_and_the_next_is_handled() -> None:
     "content",
     [
         [{"type": "x", "a": 1}] * (MAX_CONTAINERS - 100),
-        [{"type": "image", "images": ["b"] * 150_000}],
+        [{"type": "image", "images": ["b"] * 110_000}],
         [{"type": "tool_result", "content": [{"type": "text", "text": "a", "b": 1}] * (MAX_CONTAINERS // 2)}],
     ],
     ids=["many_parts", "many_pictures", "parts_in_a_part"],
