@@ -84,3 +84,32 @@ async def test_mails_and_dead_letters_of_an_older_release_are_sent(
 
 async def _sent(database: Database, account_id: str) -> bool:
     return await database.statuses(account_id) == ["sent"]
+
+
+async def test_what_a_process_of_an_older_release_is_sending_is_left_to_it_and_what_follows_waits(
+    ledger: Ledger, mailbox: Mailbox, database_url: str, nats_url: str
+) -> None:
+    await migrate_notifier(database_url)
+    connection = await asyncpg.connect(database_url, timeout=10)
+    database = Database(database_url)
+    for account in ("beside", "alone"):
+        ledger.standings[account] = standing(account, used=950_000)
+    try:
+        taken = await insert(connection, older("beside", 80), status="pending", waited=timedelta(minutes=1))
+        # As it takes a message: without a claim, out of the queue for three minutes.
+        await connection.execute(
+            "UPDATE notifier.messages SET attempts = 1, due_at = now() + interval '3 minutes' WHERE id = $1", taken
+        )
+        await insert(connection, older("beside", 90), status="pending", waited=timedelta(seconds=30))
+        await insert(connection, older("alone", 90), status="pending", waited=timedelta(0))
+        async with running(settings_for(database_url, nats_url, mailbox.url)):
+            await eventually(lambda: _sent(database, "alone"))
+            assert await database.statuses("beside") == ["pending", "pending"]
+            await connection.execute(
+                "UPDATE notifier.messages SET status = 'sent', finished_at = now() WHERE id = $1", taken
+            )
+            await eventually(lambda: len(mailbox.mails) == 2)
+    finally:
+        await connection.close()
+    assert mailbox.recipients == ["alone@example.com", "beside@example.com"]
+    assert [mail["X-Solaris-Also"] for mail in mailbox.mails] == [None, None], "what the other sends is not told again"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Exists, Row, Select, Update, case, delete, exists, func, null, or_, select, text, update
+from sqlalchemy import Exists, Row, Select, Update, and_, case, delete, exists, func, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
@@ -31,6 +31,12 @@ _CLAIM: Final = text("""
         WHERE status = 'pending' AND due_at <= now() AND account_id <> ALL (CAST(:but_not AS varchar[]))
           AND NOT EXISTS (
               SELECT FROM notifier.claims WHERE claims.account_id = waiting.account_id AND claims.until > now()
+          )
+          -- Release 0.1 knows no claims: what it sends just now it took out of the queue alone.
+          AND NOT EXISTS (
+              SELECT FROM notifier.messages AS taken
+              WHERE taken.account_id = waiting.account_id AND taken.status = 'pending'
+                AND taken.attempts > 0 AND taken.last_error IS NULL AND taken.due_at > now()
           )
         ORDER BY due_at
         LIMIT :at_most
@@ -54,6 +60,9 @@ _CLAIM: Final = text("""
     SELECT account_id, set_config('synchronous_commit', 'off', true)
     FROM (SELECT account_id FROM taken UNION ALL SELECT account_id FROM begun) AS claimed
 """)
+
+_IS_TAKEN: Final = and_(messages.c.attempts > 0, messages.c.last_error.is_(None), messages.c.due_at > func.now())
+"""Somebody is at it who did not claim the account: a process of release 0.1, or one of ours that died just now."""
 
 type _Row = Row[*tuple[Any, ...]]  # SQLAlchemy types a row by its columns, up to ten of them
 
@@ -121,8 +130,8 @@ async def gather(engine: AsyncEngine, claim: Claim, *, lease: timedelta) -> Mail
     taken before goes first and by itself: it stays the same mail.
     """
     ours = messages.c.account_id == claim.account_id, messages.c.status == PENDING
-    due = exists().where(*ours, messages.c.due_at <= func.now())
-    waiting = select(messages).where(*ours, due).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
+    due = exists().where(*ours, messages.c.due_at <= func.now()), ~exists().where(*ours, _IS_TAKEN)
+    waiting = select(messages).where(*ours, *due).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
     async with statements(engine) as connection:
         rows = (await connection.execute(waiting)).all()
         if not rows:
@@ -131,7 +140,9 @@ async def gather(engine: AsyncEngine, claim: Claim, *, lease: timedelta) -> Mail
         told_rows = (await connection.execute(_told(claim.account_id, {row.cycle_id for row in members}))).all()
         attempt = (
             update(messages)
-            .where(messages.c.id.in_(row.id for row in members), messages.c.status == PENDING, _holds(claim))
+            .where(
+                messages.c.id.in_(row.id for row in members), messages.c.status == PENDING, ~_IS_TAKEN, _holds(claim)
+            )
             .values(attempts=messages.c.attempts + 1, due_at=func.now() + lease)
             .returning(_WAITS_FOR_NO_DISK)
         )
