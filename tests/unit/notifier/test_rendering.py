@@ -1,5 +1,6 @@
 """What a mail says and looks like, and what untrusted profiles cannot do to it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -18,6 +19,7 @@ STYLE = MailStyle(
     mail_domain="solaris.example",
     brand="IA SOLARIS & Cia <1>",
     public_url="https://solaris.example/app",
+    purchase_url="https://solaris.example/app/buy",
     default_locale="pt-BR",
     time_zone=ZoneInfo("America/Sao_Paulo"),
 )
@@ -54,8 +56,10 @@ def alert(
     return Alert(lead=lead, others=tuple(named), figures=figures, as_of=NOW)
 
 
-def render(what: Alert, *, name: str | None = "Ana Souza", locale: str | None = None) -> EmailMessage:
-    mail = render_mail(what, Addressee(email="ana@example.com", name=name, locale=locale), STYLE, now=NOW)
+def render(
+    what: Alert, *, name: str | None = "Ana Souza", locale: str | None = None, style: MailStyle = STYLE
+) -> EmailMessage:
+    mail = render_mail(what, Addressee(email="ana@example.com", name=name, locale=locale), style, now=NOW)
     parsed = message_from_bytes(mail.as_bytes(), policy=policy.default)  # as it crosses the wire
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -131,6 +135,22 @@ def test_english_follows_the_profile() -> None:
     assert mail["Subject"] == "You have used 80% of your monthly tokens"
     assert "Renews on: December 1, 2025, 12:00 AM (UTC\N{MINUS SIGN}3)" in text_of(mail)
     assert "Hello Ana," in text_of(mail)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("granted", [0, 9])
+@pytest.mark.parametrize("locale", ["pt-BR", "en"])
+def test_where_nothing_can_be_bought_no_mail_speaks_of_buying(kind: str, granted: int, locale: str) -> None:
+    mail = render(alert(kind, granted=granted), locale=locale, style=replace(STYLE, purchase_url=None))
+    for subtype in ("plain", "html"):
+        body = mail.get_body((subtype,))
+        assert body is not None
+        text = str(body.get_content()).lower()
+        for word in ("buy", "compr", "payment", "pagamento"):
+            assert word not in text
+        assert "https://solaris.example/app/" in text
+        if kind == "tokens-exhausted":
+            assert ("renews on december 1" if locale == "en" else "se renova em 1º de dezembro") in text
 
 
 def test_a_used_up_allowance_says_whether_credits_take_over() -> None:

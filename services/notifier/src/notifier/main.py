@@ -152,6 +152,7 @@ def _style(settings: NotifierSettings) -> MailStyle:
         mail_domain=settings.mail_domain,
         brand=settings.brand,
         public_url=settings.public_url,
+        purchase_url=settings.purchase_url,
         default_locale=settings.locale,
         time_zone=ZoneInfo(settings.timezone),
     )

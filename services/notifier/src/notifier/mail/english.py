@@ -22,6 +22,7 @@ LABELS: Final = Labels(
     remaining_now="tokens available now",
     as_of="Figures as of",
     why="You receive this notice because you have an account with",
+    see_usage="See my usage",
     automatic="This is an automatic message; there is no need to reply.",
 )
 
@@ -36,14 +37,17 @@ def warning(figures: Figures, percent: int, brand: str, reset_date: str) -> Word
     else:
         left = f"It renews on {reset_date}."
         takes_over = "have taken over"
+    paragraphs: tuple[str, ...] = (f"{reached}. {left}",)
+    offer = None
     if figures.credits:
-        then = f"Your credits ({_tokens(figures.credits)}) {takes_over}."
+        paragraphs += (f"Your credits ({_tokens(figures.credits)}) {takes_over}.",)
     else:
-        then = "Need more before then? Buy credits: they never expire, and are used only after the allowance."
+        offer = "Need more before then? Buy credits: they never expire, and are used only after the allowance."
     return Words(
         subject=f"You have used {percent}% of your monthly tokens",
         headline=f"You have used {percent}% of your allowance",
-        paragraphs=(f"{reached}. {left}", then),
+        paragraphs=paragraphs,
+        offer=offer,
         button="Buy credits",
     )
 
@@ -63,10 +67,8 @@ def allowance_used(figures: Figures, brand: str, reset_date: str) -> Words:
     return Words(
         subject="Your monthly token allowance is used up",
         headline="Your monthly allowance is used up",
-        paragraphs=(
-            f"You have used all of your monthly {brand} allowance. It renews on {reset_date}.",
-            "To go on now, buy credits: they are available as soon as the payment is confirmed, and never expire.",
-        ),
+        paragraphs=(f"You have used all of your monthly {brand} allowance. It renews on {reset_date}.",),
+        offer="To go on now, buy credits: they are available as soon as the payment is confirmed, and never expire.",
         button="Buy credits",
     )
 
@@ -80,10 +82,9 @@ def out_of_tokens(figures: Figures, brand: str, reset_date: str) -> Words:
     return Words(
         subject="You are out of tokens and the chat is paused",
         headline="You are out of tokens",
-        paragraphs=(
-            f"{left}, so your {brand} chat is paused. Your conversations are still there.",
-            f"To come back now, buy credits: they are available as soon as the payment is confirmed.{wait}",
-        ),
+        paragraphs=(f"{left}, so your {brand} chat is paused. Your conversations are still there.",),
+        offer=f"To come back now, buy credits: they are available as soon as the payment is confirmed.{wait}",
+        no_offer=f"Your allowance renews on {reset_date}." if figures.monthly_limit else None,
         button="Buy credits",
     )
 
@@ -97,7 +98,7 @@ def access_restored(figures: Figures, brand: str, reset_date: str) -> Words:
             f"You had run out of tokens, and now have {_tokens(figures.remaining)} again to use with {brand}.",
             f"Your conversations are as you left them.{renewed}",
         ),
-        button="See my usage",
+        button=LABELS.see_usage,
         target=Target.USAGE,
     )
 

@@ -22,6 +22,7 @@ LABELS: Final = Labels(
     remaining_now="tokens disponíveis agora",
     as_of="Números de",
     why="Você recebe este aviso porque tem uma conta no",
+    see_usage="Ver meu consumo",
     automatic="Mensagem automática; não é preciso responder.",
 )
 
@@ -36,14 +37,17 @@ def warning(figures: Figures, percent: int, brand: str, reset_date: str) -> Word
     else:
         left = f"Ela se renova em {reset_date}."
         takes_over = "já estão em uso"
+    paragraphs: tuple[str, ...] = (f"{reached}. {left}",)
+    offer = None
     if figures.credits:
-        then = f"Seus créditos ({_tokens(figures.credits)}) {takes_over}."
+        paragraphs += (f"Seus créditos ({_tokens(figures.credits)}) {takes_over}.",)
     else:
-        then = "Se precisar de mais antes disso, compre créditos: eles não expiram e só são usados depois da franquia."
+        offer = "Se precisar de mais antes disso, compre créditos: eles não expiram e só são usados depois da franquia."
     return Words(
         subject=f"Você já usou {percent}% da sua franquia mensal de tokens",
         headline=f"Você já usou {percent}% da sua franquia",
-        paragraphs=(f"{reached}. {left}", then),
+        paragraphs=paragraphs,
+        offer=offer,
         button="Comprar créditos",
     )
 
@@ -63,10 +67,8 @@ def allowance_used(figures: Figures, brand: str, reset_date: str) -> Words:
     return Words(
         subject="Sua franquia mensal de tokens acabou",
         headline="Sua franquia mensal acabou",
-        paragraphs=(
-            f"Você usou toda a franquia mensal do {brand}, que se renova em {reset_date}.",
-            "Para continuar agora, compre créditos: são liberados assim que o pagamento é confirmado e não expiram.",
-        ),
+        paragraphs=(f"Você usou toda a franquia mensal do {brand}, que se renova em {reset_date}.",),
+        offer="Para continuar agora, compre créditos: são liberados assim que o pagamento é confirmado e não expiram.",
         button="Comprar créditos",
     )
 
@@ -80,10 +82,9 @@ def out_of_tokens(figures: Figures, brand: str, reset_date: str) -> Words:
     return Words(
         subject="Seus tokens acabaram e o chat está em pausa",
         headline="Seus tokens acabaram",
-        paragraphs=(
-            f"{left}, e por isso o chat do {brand} está em pausa. Suas conversas continuam guardadas.",
-            f"Para voltar agora, compre créditos: são liberados assim que o pagamento é confirmado.{wait}",
-        ),
+        paragraphs=(f"{left}, e por isso o chat do {brand} está em pausa. Suas conversas continuam guardadas.",),
+        offer=f"Para voltar agora, compre créditos: são liberados assim que o pagamento é confirmado.{wait}",
+        no_offer=f"Sua franquia se renova em {reset_date}." if figures.monthly_limit else None,
         button="Comprar créditos",
     )
 
@@ -97,7 +98,7 @@ def access_restored(figures: Figures, brand: str, reset_date: str) -> Words:
             f"Seus tokens tinham acabado, e agora você tem de novo {_tokens(figures.remaining)} para usar no {brand}.",
             f"Suas conversas estão como você as deixou.{renewed}",
         ),
-        button="Ver meu consumo",
+        button=LABELS.see_usage,
         target=Target.USAGE,
     )
 

@@ -1,6 +1,6 @@
 """Renders an alert as one e-mail: headers, plain text and HTML."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -23,26 +23,24 @@ from notifier.mail.words import labels_of, replaced_sentence, words_for
 KIND_HEADER: Final = "X-Solaris-Kind"
 OTHERS_HEADER: Final = "X-Solaris-Also"
 """The kinds of the other notices that the mail stands for."""
-PURCHASE_PATH: Final = "/buy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailStyle:
-    """What is the same in every mail of this installation."""
+    """What is the same in every mail of this installation; without a `purchase_url` no mail speaks of buying."""
 
     mail_from: str
     mail_domain: str
     brand: str
     public_url: str
+    purchase_url: str | None
     default_locale: str
     time_zone: ZoneInfo
 
     def url_of(self, target: Target) -> str:
-        match target:
-            case Target.PURCHASE:
-                return f"{self.public_url}{PURCHASE_PATH}"
-            case Target.USAGE:
-                return f"{self.public_url}/"
+        if target is Target.PURCHASE and self.purchase_url is not None:
+            return self.purchase_url
+        return f"{self.public_url}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +73,8 @@ def render_mail(alert: Alert, addressee: Addressee, style: MailStyle, *, now: da
     address = usable_address(addressee.email)
     language = choose_language(addressee.locale, style.default_locale)
     resets_at = alert.figures.resets_at.astimezone(style.time_zone)
-    words = words_for(alert, language, brand=style.brand, reset_date=format_date(resets_at, language))
+    sentences = words_for(alert, language, brand=style.brand, reset_date=format_date(resets_at, language))
+    words = _ended(sentences, labels_of(language), style)
     content = _content(alert, words, language, style, resets_at) | {"name": first_name(addressee.name)}
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(style.brand, addr_spec=style.mail_from)
@@ -92,6 +91,15 @@ def render_mail(alert: Alert, addressee: Addressee, style: MailStyle, *, now: da
     # After the bodies: setting those moves every Content header into them.
     mail["Content-Language"] = language.value
     return mail
+
+
+def _ended(words: Words, labels: Labels, style: MailStyle) -> Words:
+    """The sentences with their last one and the button: to buy, where credits can be bought."""
+    if style.purchase_url is not None:
+        last, ended = words.offer, words
+    else:
+        last, ended = words.no_offer, replace(words, button=labels.see_usage, target=Target.USAGE)
+    return replace(ended, paragraphs=(*words.paragraphs, *([last] if last else [])))
 
 
 def _content(

@@ -13,11 +13,16 @@ class Target(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The sentences of one mail; plain text, escaped by whoever puts them into HTML."""
+    """The sentences of one mail; plain text, escaped by whoever puts them into HTML.
+
+    `offer` ends it where credits can be bought, `no_offer` where they can't; `button` leads to `target`.
+    """
 
     subject: str
     headline: str
     paragraphs: tuple[str, ...]
+    offer: str | None = None
+    no_offer: str | None = None
     button: str
     target: Target = Target.PURCHASE
 
@@ -40,4 +45,5 @@ class Labels:
     remaining_now: str
     as_of: str
     why: str
+    see_usage: str
     automatic: str
