@@ -163,8 +163,8 @@ def test_a_used_up_allowance_says_whether_credits_take_over() -> None:
 @pytest.mark.parametrize(
     ("locale", "sentence"),
     [
-        ("pt-BR", "Ao mesmo tempo você atingiu também 80%, 90%, 95% e 100% da franquia mensal: "),
-        ("en", "At the same time you also reached 80%, 90%, 95% and 100% of the monthly allowance: "),
+        ("pt-BR", "Você também atingiu 80%, 90%, 95% e 100% da franquia mensal: "),
+        ("en", "You also reached 80%, 90%, 95% and 100% of the monthly allowance: "),
     ],
 )
 def test_the_others_are_named_in_both_parts_and_in_a_header(locale: str, sentence: str) -> None:
@@ -178,10 +178,10 @@ def test_the_others_are_named_in_both_parts_and_in_a_header(locale: str, sentenc
 
 
 def test_one_other_and_the_end_of_the_allowance_are_named_too() -> None:
-    assert "you also reached 80% of the monthly allowance: " in text_of(
+    assert "You also reached 80% of the monthly allowance: " in text_of(
         render(alert("threshold-90", "threshold-80"), locale="en")
     )
-    assert "você atingiu também 77% da franquia mensal e o fim da franquia mensal: " in text_of(
+    assert "Você também atingiu 77% da franquia mensal e o fim da franquia mensal: " in text_of(
         render(alert("tokens-exhausted", "allowance-exhausted", "threshold-77"))
     )
 

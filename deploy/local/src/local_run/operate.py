@@ -67,11 +67,11 @@ def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
     """
     known = VERBS.get(verb)
     if known is None:
-        raise UsageError(f"unknown command {verb!r}")
+        raise UsageError(f"error: unknown command {verb!r}")
     values = {name: environment.get(_OPTION_PREFIX + name, "") for name in (*known.required, *known.optional)}
     missing = [name for name in known.required if not values[name]]
     if missing:
-        raise UsageError(f"make {verb} needs {' '.join(f'{name}=…' for name in missing)}")
+        raise UsageError(f"error: make {verb} needs {' '.join(f'{name}=…' for name in missing)}")
     # One word per option: a value that begins with a dash stays a value.
     options = [f"{OPTIONS.get(name, '--' + name.lower())}={value}" for name, value in values.items() if value]
     return [verb, *options]

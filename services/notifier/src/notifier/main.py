@@ -1,28 +1,26 @@
 """Wires the notifier: what it is made of, and the order in which that starts and stops."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
 from chassis.nats import connect
-from chassis.postgres import DATABASE_ERRORS, create_engine
+from chassis.postgres import create_engine
 from chassis.server import run, serve, stop_signal
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from notifier import metrics
 from notifier.courier import Courier
 from notifier.dead_letters import Announcer
 from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
+from notifier.housekeeping import keep_measuring, keep_pruning
 from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
@@ -30,13 +28,9 @@ from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.outcomes import Outcomes
 from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
-from notifier.store.backlog import check_database, measure_backlog
-from notifier.store.retention import BATCH, RULES, prune_batch
+from notifier.store.backlog import check_database
 from notifier.store.tables import SERVICE
 from notifier.subscription import Subscription
-
-MEASURE_SECONDS: Final = 5.0
-PRUNE_SECONDS: Final = 3600.0
 
 log = structlog.get_logger()
 
@@ -105,8 +99,8 @@ async def _work(
         workers = [
             group.create_task(subscription.run(stop)),
             group.create_task(sender.run(stop, due)),
-            group.create_task(_measure(engine, stop)),
-            group.create_task(_prune(engine, stop)),
+            group.create_task(keep_measuring(engine, stop)),
+            group.create_task(keep_pruning(engine, stop)),
         ]
         await stop_workers(workers, stop, settings.shutdown_seconds)
     log.info("notifier_stopped")
@@ -172,34 +166,6 @@ async def _connect(nats_url: str, stop: asyncio.Event) -> Client | None:
     finally:
         connecting.cancel()
         stopping.cancel()
-
-
-async def _measure(engine: AsyncEngine, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        try:
-            backlog = await measure_backlog(engine)
-        except DATABASE_ERRORS as error:
-            log.warning("backlog_not_measured", error=type(error).__name__)
-        else:
-            metrics.MAILS_PENDING.set(backlog.pending)
-            metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
-            metrics.DEAD_LETTERS.set(backlog.dead_letters)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
-
-
-async def _prune(engine: AsyncEngine, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        try:
-            for rule in RULES:
-                deleted = BATCH
-                while deleted == BATCH and not stop.is_set():
-                    deleted = await prune_batch(engine, rule)
-                    metrics.ROWS_PRUNED.labels(rule.table.name).inc(deleted)
-        except DATABASE_ERRORS as error:
-            log.warning("tables_not_pruned", error=type(error).__name__)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), PRUNE_SECONDS)
 
 
 async def _run_until_signal(settings: NotifierSettings) -> None:

@@ -108,7 +108,7 @@ def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     named = [f"{_joined([f'{percent}%' for percent in percents])} of the monthly allowance"] if percents else []
     if allowance_ended:
         named.append("the end of the monthly allowance")
-    return f"At the same time you also reached {_joined(named)}: this one notice covers it all."
+    return f"You also reached {_joined(named)}: this one notice covers it all."
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -108,7 +108,7 @@ def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     named = [f"{_joined([f'{percent}%' for percent in percents])} da franquia mensal"] if percents else []
     if allowance_ended:
         named.append("o fim da franquia mensal")
-    return f"Ao mesmo tempo você atingiu também {_joined(named)}: reunimos tudo em um só aviso."
+    return f"Você também atingiu {_joined(named)}: reunimos tudo em um só aviso."
 
 
 def _joined(parts: Sequence[str]) -> str:

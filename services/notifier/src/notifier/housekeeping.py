@@ -1,0 +1,48 @@
+"""What runs beside the work: gauges of what waits, and the deletion of old rows."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+from chassis.postgres import DATABASE_ERRORS
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier import metrics
+from notifier.store.backlog import measure_backlog
+from notifier.store.retention import BATCH, RULES, prune_batch
+
+MEASURE_SECONDS: Final = 5.0
+PRUNE_SECONDS: Final = 3600.0
+
+log = structlog.get_logger()
+
+
+async def keep_measuring(engine: AsyncEngine, stop: asyncio.Event) -> None:
+    """Keep the gauges of what waits up to date, until `stop`."""
+    while not stop.is_set():
+        try:
+            backlog = await measure_backlog(engine)
+        except DATABASE_ERRORS as error:
+            log.warning("backlog_not_measured", error=type(error).__name__)
+        else:
+            metrics.MAILS_PENDING.set(backlog.pending)
+            metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
+            metrics.DEAD_LETTERS.set(backlog.dead_letters)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
+
+
+async def keep_pruning(engine: AsyncEngine, stop: asyncio.Event) -> None:
+    """Delete what nobody needs any more, until `stop`."""
+    while not stop.is_set():
+        try:
+            for rule in RULES:
+                deleted = BATCH
+                while deleted == BATCH and not stop.is_set():
+                    deleted = await prune_batch(engine, rule)
+                    metrics.ROWS_PRUNED.labels(rule.table.name).inc(deleted)
+        except DATABASE_ERRORS as error:
+            log.warning("tables_not_pruned", error=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PRUNE_SECONDS)
