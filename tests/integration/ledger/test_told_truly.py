@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 from contracts import subjects
 from contracts.reads import ReadyAnswer
 from ledger.messaging.watermark import UsageWatermark
@@ -114,3 +115,26 @@ async def test_usage_counts_as_decided_up_to_the_database_s_time_however_far_our
 
     assert await eventually(passed) == of_database
     assert await UsageWatermark(gateway.client, lambda: None).passed() is None
+
+
+@pytest.mark.parametrize("waits_from", ["before", "after"])
+async def test_no_usage_counts_as_decided_up_to_a_time_that_turned_out_to_be_ahead(
+    gateway: Conversation, database: asyncpg.Connection, waits_from: str
+) -> None:
+    """What is waiting would else be overtaken by the end of its hold for as long as it waits."""
+    times = [datetime.now(UTC) + timedelta(days=40)]
+    watermark = UsageWatermark(gateway.client, lambda: times[-1])
+
+    async def passed() -> datetime | None:
+        return await watermark.passed()
+
+    if waits_from == "after":
+        assert await eventually(passed) == times[0]
+    async with database.transaction():
+        await database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await gateway.record("waiting", f"r-{waits_from}", prompt=1)
+        if waits_from == "before":
+            assert await watermark.passed() is None
+        times.append(datetime.now(UTC))
+        assert await watermark.passed() is None
+    assert await eventually(passed, 20) == times[-1]

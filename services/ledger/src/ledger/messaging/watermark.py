@@ -16,7 +16,8 @@ log = structlog.get_logger()
 class UsageWatermark:
     """Observes the stream's end, and once the consumer has acknowledged up to there, that time has passed.
 
-    `time` is of the clock by which holds end, the database's: our own may be ahead of it.
+    `time` is of the clock by which holds end, the database's: our own may be ahead of it. It may itself be put back;
+    what was observed at a time that is yet to come tells nothing then.
     """
 
     def __init__(self, client: Client, time: Callable[[], datetime | None]) -> None:
@@ -28,10 +29,14 @@ class UsageWatermark:
     async def passed(self) -> datetime | None:
         """The latest time known to have passed; None while the stream can't be read or the time is unknown."""
         jetstream = self._client.jetstream(timeout=2)
+        if (now := self._time()) is None:
+            return None
+        if self._passed is not None and self._passed > now:
+            self._passed = None
+        if self._observed is not None and self._observed[0] > now:
+            self._observed = None
         try:
             if self._observed is None:
-                if (now := self._time()) is None:
-                    return None
                 stream = await jetstream.stream_info(subjects.USAGE_STREAM)
                 self._observed = (now, stream.state.last_seq)
             consumer = await jetstream.consumer_info(subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)
