@@ -32,7 +32,9 @@ log = structlog.get_logger()
 
 MAX_BACKOFF_SECONDS: Final = 2.0
 MAX_RETRIES: Final = 60
-"""How often a command whose account was taken meanwhile goes round again: about ten seconds."""
+"""How often a command whose account was taken meanwhile, or not learned yet, goes round again: about ten seconds."""
+FOLDED_EVENTS: Final = 10_000
+"""How many, about, one batch folds anew: a tenth of a second, for which the others of its lane wait."""
 SLICE: Final = 16
 """Commands decided in one go, about half a millisecond."""
 CONNECTION_SETTINGS: Final = {
@@ -136,7 +138,9 @@ class Committer:
         for submission in left:
             submission.retries += 1
             if submission.retries > MAX_RETRIES:
-                submission.fail(UnavailableError("the account is taken by others all the time"))
+                submission.fail(
+                    UnavailableError("the account is taken by others, or waits to be folded anew, all the time")
+                )
         return [submission for submission in left if submission.retries <= MAX_RETRIES]
 
     async def _commit_on_memory(self, connection: asyncpg.Connection, batch: list[Submission]) -> Stale:
@@ -170,22 +174,37 @@ class Committer:
         lot_keys = list({(each.account_id, each.lot_id) for each in batch if each.lot_id})
         state = await write_path.read_batch(connection, account_ids, hold_keys, command_keys, lot_keys)
         self._clock.observe(state.clock)
-        for account_id in state.outdated:
-            chained = state.accounts[account_id]
-            chained.account = await write_path.fold_anew(connection, account_id, chained.account.version)
-            OUTDATED.inc()
+        postponed = await self._learn_outdated(connection, state)
+        stale: Stale = [submission for submission in batch if submission.account_id in postponed]
+        batch = [submission for submission in batch if submission.account_id not in postponed]
         # As of now: a long log takes longer to fold than the database confirms a time for.
         state.now, state.clock = self._doubted_now(), self._clock.hold_time() or state.clock
         left = await self._decide_and_append(connection, batch, state, careful=careful)
         if left is not None:
-            return left
+            return stale + left
         if len(batch) == 1:
-            return batch
-        stale: Stale = []
+            return stale + batch
         for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
             if waiting := self._drop_overdue(half):
                 stale += await self._commit_on_read(connection, waiting, careful=True)
         return stale
+
+    async def _learn_outdated(self, connection: asyncpg.Connection, state: BatchState) -> set[str]:
+        """Fold accounts of an earlier format anew, until that has been enough for one batch; returns the others.
+
+        They are no part of the state any more: nothing may be decided on them, nor remembered of them.
+        """
+        postponed, folded = set(), 0
+        for account_id in state.outdated:
+            chained = state.accounts[account_id]
+            if folded >= FOLDED_EVENTS:
+                postponed.add(account_id)
+                del state.accounts[account_id]
+                continue
+            folded += chained.account.version
+            chained.account = await write_path.fold_anew(connection, account_id, chained.account.version)
+            OUTDATED.inc()
+        return postponed
 
     async def _decide_and_append(
         self, connection: asyncpg.Connection, batch: list[Submission], state: BatchState, *, careful: bool = False
