@@ -55,17 +55,20 @@ def bench_directory() -> Iterator[Path]:
         yield BENCH_DIRECTORY
 
 
-def python_program(name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Program:
-    """A module of ours with the interpreter that runs the benchmark, from the repository's root.
+def python_program(
+    name: str, *arguments: str, environment: Mapping[str, str] | None = None, checkout: Path = REPOSITORY
+) -> Program:
+    """A module of ours with the interpreter that runs the benchmark, or one of another checkout, from its root.
 
     What the caller has set for another stack does not reach it.
     """
+    interpreter = sys.executable if checkout == REPOSITORY else str(checkout / ".venv" / "bin" / "python")
     kept = {variable: value for variable, value in os.environ.items() if not variable.startswith("SOLARIS_")}
     return Program(
         name=name,
-        command=(sys.executable, *arguments),
+        command=(interpreter, *arguments),
         environment={**kept, **(environment or {})},
-        directory=REPOSITORY,
+        directory=checkout,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from local_run.ports import WANTED_PORTS, any_free
 from local_run.services import local_base_url
 
-from bench.processes import BENCH_DIRECTORY, python_program, running
+from bench.processes import BENCH_DIRECTORY, REPOSITORY, python_program, running
 from bench.requests import Target
 
 _START_SECONDS: Final = 120.0
@@ -34,8 +34,10 @@ class RunningStack:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(upstream_port: int) -> AsyncIterator[RunningStack]:
-    """The stack for the length of the block; its data is removed afterwards.
+async def running_stack(
+    upstream_port: int, *, name: str = "solaris", checkout: Path = REPOSITORY
+) -> AsyncIterator[RunningStack]:
+    """The stack for the length of the block, of this checkout or of another one; its data is removed afterwards.
 
     Raises:
         ProcessError: it does not start.
@@ -51,8 +53,8 @@ async def running_stack(upstream_port: int) -> AsyncIterator[RunningStack]:
         "SOLARIS_GATEWAY_KEYS": key,
         "SOLARIS_ENFORCEMENT": "enforce",
     }
-    program = python_program("local_run", "-m", "local_run", environment=environment)
-    log = BENCH_DIRECTORY / "stack.log"
+    program = python_program("local_run", "-m", "local_run", environment=environment, checkout=checkout)
+    log = BENCH_DIRECTORY / f"{name}.log"
 
     async def is_ready() -> bool:
         return re.search(rb"^ready", log.read_bytes(), re.MULTILINE) is not None
@@ -60,18 +62,18 @@ async def running_stack(upstream_port: int) -> AsyncIterator[RunningStack]:
     try:
         async with running(program, log, is_ready=is_ready, timeout_seconds=_START_SECONDS):
             yield RunningStack(
-                target=Target(name="solaris", port=ports["gateway"], headers=(("authorization", f"Bearer {key}"),)),
-                pids=_product_pids(await _ask("local_run.ps", environment)),
-                database_url=_exported(await _ask("local_run.env", environment))["SOLARIS_DATABASE_URL"],
+                target=Target(name=name, port=ports["gateway"], headers=(("authorization", f"Bearer {key}"),)),
+                pids=_product_pids(await _ask("local_run.ps", environment, checkout)),
+                database_url=_exported(await _ask("local_run.env", environment, checkout))["SOLARIS_DATABASE_URL"],
                 sync_interval=_sync_interval(data / "nats" / "nats.conf"),
             )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _ask(module: str, environment: Mapping[str, str]) -> list[str]:
+async def _ask(module: str, environment: Mapping[str, str], checkout: Path) -> list[str]:
     """What a command of the local run prints about the running stack."""
-    program = python_program(module, "-m", module, environment=environment)
+    program = python_program(module, "-m", module, environment=environment, checkout=checkout)
     child = await asyncio.create_subprocess_exec(
         *program.command, env=dict(program.environment), cwd=program.directory, stdout=asyncio.subprocess.PIPE
     )

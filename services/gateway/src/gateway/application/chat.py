@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ import structlog
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused, ReserveTokens
 from contracts.usage import Outcome, UsageSource
+from msgspec.structs import replace
 from prometheus_client import Counter
 
 from gateway import metrics
@@ -44,6 +45,7 @@ HOLD_SECONDS: Final = 900
 """The life of a hold of a ledger that does not tell it."""
 HOLD_SHARE: Final = 0.9
 INVALID_REQUEST: Final = "invalid_request"
+_GRANTED: Final = metrics.HOLDS.labels("granted", "")
 
 
 class UsageJournal(Protocol):
@@ -246,7 +248,7 @@ class ChatService:
         metrics.RESERVE_SECONDS.observe(time.perf_counter() - asked_at)
         match reservation.answer:
             case Granted() as granted:
-                metrics.HOLDS.labels("granted", "").inc()
+                _GRANTED.inc()
                 self._end_before_hold(granted, call, client)
                 return granted
             case Refused() as refused if not self._rules.observe:

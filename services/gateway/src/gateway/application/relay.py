@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
 import structlog
 from contracts.usage import Outcome
+from prometheus_client import Counter
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -94,7 +96,7 @@ class Relay:
         heartbeat = self._heartbeat() if self._stream else None
         try:
             async with upstream_call as upstream:
-                metrics.UPSTREAM_ANSWERS.labels(f"{upstream.status // 100}xx").inc()
+                _answers(upstream.status // 100).inc()
                 await self._relay(upstream, heartbeat)
         except UpstreamError as error:
             await self._broke_off(error)
@@ -345,6 +347,11 @@ class Relay:
 
     def _count(self, texts: Iterable[str]) -> int:
         return sum(self._count_tokens(text) for text in texts)
+
+
+@cache
+def _answers(hundreds: int) -> Counter:
+    return metrics.UPSTREAM_ANSWERS.labels(f"{hundreds}xx")
 
 
 def _json(body: bytes) -> Any:

@@ -33,7 +33,8 @@ class BodyMemory:
         self.arrived_bytes += len(piece)
         self._structure += len(piece.translate(None, _ALL_BUT_STRUCTURE))
         if self._width < WIDEST:
-            self._width = max(self._width, _width_of(piece), _width_of(self._last + piece[:1]))
+            across = _width_of(self._last + piece[:1]) if self._last else PLAIN
+            self._width = max(self._width, _width_of(piece), across)
             self._last = piece[-1:]
 
     @property

@@ -1,10 +1,11 @@
 """What a model refuses of what we write, learned from its own refusal: its largest maximum, that one's name, usage."""
 
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.domain.request_fields import MAXIMA
 
@@ -17,8 +18,7 @@ _ABOUT_A_NAME: Final = ("unsupported", "not supported", "instead", "unrecognized
 _decode = msgspec.json.Decoder().decode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class Quirks(Struct, frozen=True, kw_only=True):
     """None, and True: nothing is known against what is usual."""
 
     maximum_name: str | None = None
@@ -26,8 +26,7 @@ class Quirks:
     takes_stream_options: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """What we wrote into a request that its client did not: a maximum under a name, the wish for usage.
 
     `with_thinking`: the hold covers the body's thinking beside the maximum, and the body names no other maximum.

@@ -5,10 +5,10 @@ budgets of thinking come beside it, and one name that all know must stand in the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from contracts.limits import MAX_CHOICES
+from msgspec import Struct
 
 from gateway.domain.errors import InvalidRequestError
 from gateway.domain.request_fields import (
@@ -37,8 +37,7 @@ class NestedOption(NamedTuple):
     thinking: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputLimits:
+class OutputLimits(Struct, frozen=True, kw_only=True):
     """`maximum` is the largest named anywhere, without `thinking_tokens`; None where none is named."""
 
     maximum: int | None
@@ -77,22 +76,30 @@ def output_limits(fields: dict[str, Any], nested: list[NestedOption]) -> OutputL
     Raises:
         InvalidRequestError: a maximum, budget or number of choices is none.
     """
-    found: dict[LimitKind, list[int]] = {kind: [] for kind in LimitKind}
+    maximum: int | None = None
+    thinking_tokens, choices = 0, 1
+    for kind, number in _numbers(fields, nested):
+        if kind is LimitKind.MAXIMUM:
+            maximum = number if maximum is None else max(maximum, number)
+        elif kind is LimitKind.BUDGET:
+            thinking_tokens += number
+        else:
+            choices = max(choices, number)
+    return OutputLimits(maximum=maximum, thinking_tokens=thinking_tokens, choices=choices)
+
+
+def _numbers(fields: dict[str, Any], nested: list[NestedOption]) -> Iterator[tuple[LimitKind, int]]:
+    """Each limit that the body names, at the top and inside of options."""
     for name, value in fields.items():
         kind = top_limit_kind(name)
         if kind is not None and (number := _number(kind, name, value, strict=limit_kind(name) is kind)) is not None:
-            found[kind].append(number)
+            yield kind, number
     for top, name, value, thinking in nested:
         kind = _kind_inside(name, thinking=thinking)
         if kind is not None:
             number = _number(kind, f"{top[:64]}.{name}", value, strict=top in OPTION_BAGS)
             if number is not None:
-                found[kind].append(number)
-    return OutputLimits(
-        maximum=max(found[LimitKind.MAXIMUM], default=None),
-        thinking_tokens=sum(found[LimitKind.BUDGET]),
-        choices=max(found[LimitKind.CHOICES], default=1),
-    )
+                yield kind, number
 
 
 def lowered(fields: dict[str, Any], maximum: int, maximum_name: str) -> dict[str, Any]:

@@ -7,10 +7,10 @@ numbers as text, fractions, cached tokens beside the prompt, thinking in the tot
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.usage import TokenUsage, UsageSource
+from msgspec import Struct
 
 _MOST_TOKENS: Final = 100_000_000
 """Far above any model's context; a larger figure is a mistake or a lie."""
@@ -19,8 +19,7 @@ _MOST_THINKING_TOKENS: Final = 1_000_000
 _NUMBER: Final = re.compile(r"\s*\d{1,12}(\.\d{0,12})?\s*").fullmatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What could be read. None stands for a side that can't be; `total` is there only when it is all there is."""
 
     prompt: int | None = None
@@ -169,8 +168,8 @@ class _Reader:
     def _figure(self, fields: dict[str, Any], name: str) -> int | None:
         """A whole number of tokens; text and fractions are mended, and what can't be a number of tokens is none."""
         value = fields.get(name)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and 0 <= value <= _MOST_TOKENS):
+            return value
         if isinstance(value, str) and _NUMBER(value):
             value, self._repaired = float(value), True
         if isinstance(value, float) and math.isfinite(value):
@@ -185,4 +184,8 @@ class _Reader:
 
 def _largest(*figures: int | None) -> int:
     """The largest figure given: providers repeat one figure under several names, of which some stay zero."""
-    return max((figure for figure in figures if figure is not None), default=0)
+    largest = 0
+    for figure in figures:
+        if figure is not None and figure > largest:
+            largest = figure
+    return largest

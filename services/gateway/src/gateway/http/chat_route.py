@@ -108,7 +108,7 @@ class ChatRoute:
         lease = self._budget.lease(announced_bytes(exchange.headers))
         try:
             # Nobody but whoever reads it holds the body: it must be gone while the answer comes.
-            received = [await receive_body(exchange.headers, exchange.receive, self._body_bounds, lease)]
+            received = [await receive_body(exchange, self._body_bounds, lease)]
             exchange.stop_when_client_leaves(interruption)
             await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, lease=lease)
         except NoRoomError:

@@ -24,6 +24,10 @@ class ClientConnection(Protocol):
     lost: asyncio.Future[None]
 
     @property
+    def request_came(self) -> bool:
+        """Whether all of the request has arrived."""
+
+    @property
     def writable(self) -> bool:
         """Whether a chunk of a streamed answer can be written now."""
 
@@ -75,6 +79,10 @@ class Exchange:
         if self._on_lost is not None:
             self._connection.lost.remove_done_callback(self._on_lost)
             self._on_lost = None
+
+    @property
+    def request_came(self) -> bool:
+        return self._connection.request_came
 
     @property
     def client_left(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.domain.body_memory import BodyMemory
 from gateway.domain.errors import BodyTooLargeError, InvalidRequestError
 from gateway.http.byte_budget import Lease
-from gateway.http.exchange import ClientLeftError, Receive
+from gateway.http.exchange import ClientLeftError, Exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +46,33 @@ def announced_bytes(headers: Mapping[bytes, bytes]) -> int | None:
     return None if announced or b"transfer-encoding" in headers else 0
 
 
-async def receive_body(headers: Mapping[bytes, bytes], receive: Receive, bounds: BodyBounds, lease: Lease) -> bytes:
+async def receive_body(exchange: Exchange, bounds: BodyBounds, lease: Lease) -> bytes:
     """The body; `lease` covers what has come of it, and at the end what it takes to be decoded.
 
     Raises:
         BodyTooLargeError, ClientLeftError, NoRoomError, InvalidRequestError: it is compressed, or too slow.
     """
-    announced = announced_bytes(headers)
+    announced = announced_bytes(exchange.headers)
     if announced is not None and announced > bounds.most_bytes:
         raise BodyTooLargeError(bounds.most_bytes)
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    if exchange.headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidRequestError("compressed bodies are not accepted")
+    memory = BodyMemory()
+    if exchange.request_came:
+        body, _ = await _receive_piece(exchange, bounds, memory)
+        await lease.grow_to(memory.decoded_bytes)
+        return body
+    return await _receive_pieces(exchange, bounds, memory, lease)
+
+
+async def _receive_pieces(exchange: Exchange, bounds: BodyBounds, memory: BodyMemory, lease: Lease) -> bytes:
     loop = asyncio.get_running_loop()
     pace = Pace(bounds, loop.time())
-    memory = BodyMemory()
     parts: list[bytes] = []
     try:
         async with asyncio.timeout_at(pace.deadline) as timeout:
             while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientLeftError
-                piece: bytes = message["body"]
-                memory.add(piece)
-                if memory.arrived_bytes > bounds.most_bytes:
-                    raise BodyTooLargeError(bounds.most_bytes)
-                more = message.get("more_body", False)
+                piece, more = await _receive_piece(exchange, bounds, memory)
                 arrived = loop.time()
                 timeout.reschedule(None)  # a wait for room has a bound of its own
                 await lease.grow_to(memory.arrived_bytes if more else memory.decoded_bytes)
@@ -86,3 +87,15 @@ async def receive_body(headers: Mapping[bytes, bytes], receive: Receive, bounds:
             f"the body came too slowly: a pause of {bounds.patience_seconds:g} s, less than "
             f"{bounds.bytes_per_second:g} bytes a second, or more than {bounds.seconds:g} s in all"
         ) from None
+
+
+async def _receive_piece(exchange: Exchange, bounds: BodyBounds, memory: BodyMemory) -> tuple[bytes, bool]:
+    """What has come, and whether more is to come."""
+    message = await exchange.receive()
+    if message["type"] != "http.request":
+        raise ClientLeftError
+    piece: bytes = message["body"]
+    memory.add(piece)
+    if memory.arrived_bytes > bounds.most_bytes:
+        raise BodyTooLargeError(bounds.most_bytes)
+    return piece, message.get("more_body", False)

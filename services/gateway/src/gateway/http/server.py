@@ -110,6 +110,11 @@ class CycleConnection:
         self.lost = lost
 
     @property
+    def request_came(self) -> bool:
+        cycle = self._cycle()
+        return cycle is not None and not cycle.more_body
+
+    @property
     def writable(self) -> bool:
         cycle = self._cycle()
         return cycle is not None and bool(cycle.chunked_encoding) and not self._flow.write_paused
@@ -149,7 +154,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -178,6 +182,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._in_head:
+            if not self._head_bytes:  # most heads come whole, and need no timer
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.send_400_response("the headers are too large")
