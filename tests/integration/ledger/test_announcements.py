@@ -1,0 +1,76 @@
+"""Dead letters that were kept while NATS was away are announced once it is back, each of them once."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC
+from pathlib import Path
+
+import asyncpg
+import nats
+from chassis.core_nats.client import CoreNats
+from chassis.jetstream import provision
+from contracts import subjects
+from contracts.deadletters import DeadLetter
+from contracts.topology import STREAMS
+from ledger.messaging.announcements import PAGE, DeadLetterAnnouncer
+from ledger.store.dead_letters import store_dead_letter
+from local_run.nats_server import running_nats
+from local_run.ports import any_free
+from pydantic import TypeAdapter
+from structlog.testing import capture_logs
+
+from tests.support.eventually import eventually
+
+LETTERS = PAGE + 20
+_letter = TypeAdapter(DeadLetter).validate_json
+
+
+async def announced(nats_url: str) -> list[DeadLetter]:
+    client = await nats.connect(nats_url, connect_timeout=5)
+    try:
+        jetstream = client.jetstream()
+        last = (await jetstream.stream_info(subjects.DEADLETTER_STREAM)).state.last_seq
+        return [
+            _letter((await jetstream.get_msg(subjects.DEADLETTER_STREAM, sequence)).data or b"")
+            for sequence in range(1, last + 1)
+        ]
+    finally:
+        await client.close()
+
+
+async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_is_back(
+    migrated: str, database: asyncpg.Connection, tmp_path: Path, closing: AsyncExitStack
+) -> None:
+    port = any_free()
+    unannounced = "SELECT count(*) FROM ledger.dead_letters WHERE announced_at IS NULL"
+    pool = await asyncpg.create_pool(migrated, min_size=1, max_size=2)
+    closing.callback(pool.terminate)
+    async with running_nats(tmp_path / "nats", port=port) as server:
+        url = server.url()
+        client = await nats.connect(url, connect_timeout=5)
+        await provision(client.jetstream(), STREAMS, ())
+        await client.close()
+        core = CoreNats(url, service="ledger")
+        core.open()
+        closing.push_async_callback(core.close)
+        await eventually(lambda: core.is_connected)
+    await eventually(lambda: not core.is_connected)
+    for number in range(LETTERS):
+        await store_dead_letter(
+            pool, consumer="ledger", message_id=f"m-{number}", subject="s", payload=b"{}", reason=f"reason {number}"
+        )
+    announcing = asyncio.create_task(DeadLetterAnnouncer(core, pool).run())
+    closing.callback(announcing.cancel)
+    with capture_logs() as logs:
+        await eventually(lambda: any(line["event"] == "dead_letters_not_announced" for line in logs), 20)
+    assert await database.fetchval(unannounced) == LETTERS
+    async with running_nats(tmp_path / "nats", port=port):
+
+        async def all_told() -> bool:
+            return bool(await database.fetchval(unannounced) == 0)
+
+        await eventually(all_told, 30)
+        rows = await database.fetch("SELECT id, reason, failed_at FROM ledger.dead_letters ORDER BY id")
+        assert [(letter.id, letter.reason, letter.failed_at.astimezone(UTC)) for letter in await announced(url)] == [
+            (f"ledger:{row['id']}", row["reason"], row["failed_at"]) for row in rows
+        ]
