@@ -1,7 +1,7 @@
 """A ledger that was off for weeks serves at once; what only the right time may end waits until that is sure."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -24,6 +24,8 @@ from tests.support.eventually import eventually
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
 REST = timedelta(days=40)
+
+type SweeperOf = Callable[[Executor], Sweeper]
 
 
 def reserve(account_id: str, reservation_id: str) -> ReserveTokens:
@@ -108,17 +110,24 @@ async def test_ledger_and_gateway_are_ready_at_once_and_say_that_the_time_is_dou
         pool.terminate()
 
 
-async def test_a_hold_granted_in_doubt_outlives_it_and_what_ended_before_the_rest_is_ended_then(
-    migrated: str, database: asyncpg.Connection
-) -> None:
+@pytest_asyncio.fixture
+async def sweeper_of(migrated: str) -> AsyncIterator[SweeperOf]:
+    """Makes sweepers for which all usage is decided."""
     pool = await asyncpg.create_pool(migrated, min_size=1, max_size=2)
 
-    def sweeper_of(executor: Executor) -> Sweeper:
+    def made(executor: Executor) -> Sweeper:
         async def passed() -> datetime | None:
             return executor.clock.hold_time()
 
         return Sweeper(pool, executor, passed, hold_ttl=POLICY.hold_ttl)
 
+    yield made
+    pool.terminate()
+
+
+async def test_a_hold_granted_in_doubt_outlives_it_and_what_ended_before_the_rest_is_ended_then(
+    migrated: str, database: asyncpg.Connection, sweeper_of: SweeperOf
+) -> None:
     async with Executor(migrated, POLICY, clock=DatabaseClock(confirm_seconds=3600)) as doubting:
         answer = await doubting.submit(reserve("rested", "r-doubt"), Kind.RESERVE)
         assert isinstance(answer, Granted)
@@ -134,4 +143,35 @@ async def test_a_hold_granted_in_doubt_outlives_it_and_what_ended_before_the_res
         assert sure.clock.jump_seconds == 0
         assert [await state_of(database, each) for each in ("r-old", "r-doubt")] == ["expired", "open"]
         assert await cycles_started(database, "rested") > 0
-    pool.terminate()
+
+
+async def test_two_ledgers_of_which_one_still_doubts_neither_end_a_call_s_hold_nor_refuse_the_next_call(
+    migrated: str, database: asyncpg.Connection, sweeper_of: SweeperOf
+) -> None:
+    """The one decides at the log's time until the other has written at the right one; then nothing runs backwards."""
+    now: datetime = await database.fetchval("SELECT clock_timestamp()")
+    async with Executor(migrated, POLICY) as past:
+        past.clock.observe(now - REST)
+        assert isinstance(await past.submit(reserve("shared", "shared-old"), Kind.RESERVE), Granted)
+    doubting_clock, sure_clock = DatabaseClock(confirm_seconds=3600), DatabaseClock(confirm_seconds=0)
+    doubting_clock.observe(now, now - REST)
+    async with (
+        Executor(migrated, POLICY, clock=doubting_clock) as doubting,
+        Executor(migrated, POLICY, clock=sure_clock) as sure,
+    ):
+        first = await doubting.submit(reserve("shared", "shared-doubt"), Kind.RESERVE)
+        assert isinstance(first, Granted)
+        assert await cycles_started(database, "shared") == 0
+        sweeper = sweeper_of(sure)
+        for _ in range(3):
+            await sweeper.sweep()
+        assert await cycles_started(database, "shared") > 0
+        second = await doubting.submit(reserve("shared", "shared-after"), Kind.RESERVE)
+        assert isinstance(second, Granted)
+        assert (first.expires_in_seconds, second.expires_in_seconds) == (900, 900)
+        for each in (sweeper_of(doubting), sweeper):
+            await each.sweep()
+        reservations = ("shared-old", "shared-doubt", "shared-after")
+        assert [await state_of(database, each) for each in reservations] == ["expired", "open", "open"]
+        assert doubting.clock.jump_seconds > 0
+        assert sure.clock.jump_seconds == 0

@@ -69,19 +69,20 @@ def test_a_clock_that_jumps_to_and_fro_is_never_believed(clock: DatabaseClock, m
         assert clock.observe(expected + second * FORTY_DAYS) == expected
 
 
+@pytest.mark.parametrize("rest", [timedelta(days=4), FORTY_DAYS])
 def test_a_start_long_after_the_last_event_doubts_the_time_of_accounts_and_not_that_of_holds(
-    monotonic: Monotonic,
+    monotonic: Monotonic, rest: timedelta
 ) -> None:
     clock = DatabaseClock(monotonic=monotonic)
-    assert clock.observe(START + FORTY_DAYS, START) == START
+    assert clock.observe(START + rest, START) == START
     for second in range(1, int(CONFIRM_SECONDS)):
         monotonic.seconds = second
         elapsed = timedelta(seconds=second)
-        assert clock.observe(START + FORTY_DAYS + elapsed, START) == START + elapsed
-        assert (clock.now(), clock.hold_time()) == (START + elapsed, START + FORTY_DAYS + elapsed)
+        assert clock.observe(START + rest + elapsed, START) == START + elapsed
+        assert (clock.now(), clock.hold_time()) == (START + elapsed, START + rest + elapsed)
         assert not clock.can_end_holds(LIFE)
     monotonic.seconds = CONFIRM_SECONDS + 1
-    told = START + FORTY_DAYS + timedelta(seconds=monotonic.seconds)
+    told = START + rest + timedelta(seconds=monotonic.seconds)
     assert clock.observe(told, START) == told
     assert clock.hold_time() == told
     assert clock.can_end_holds(LIFE)
