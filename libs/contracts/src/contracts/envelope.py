@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 
 from pydantic import TypeAdapter
@@ -48,6 +48,7 @@ def event_name(cloud_event_type: str) -> str:
     return name
 
 
+@lru_cache(maxsize=256)
 def name_of_any_version(cloud_event_type: str) -> str:
     """As `event_name`, for whoever hands events on unread: a log may hold those of a newer version.
 

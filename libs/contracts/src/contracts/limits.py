@@ -1,9 +1,8 @@
 """Bounds that every edge applies, so that nothing absurd reaches a decision."""
 
-from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AwareDatetime, Field
 
 MAX_INTEGER: Final = 2**53
 """Largest integer that survives every JSON reader."""
@@ -17,15 +16,7 @@ SignedTokens = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
 """Without NUL, which Postgres refuses; a lone surrogate is no JSON text to begin with."""
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-
-
-def _with_offset(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("needs an offset from UTC")
-    return moment
-
-
-Moment = Annotated[datetime, AfterValidator(_with_offset)]
+Moment = AwareDatetime
 """A point in time; one without an offset could be any of a day's."""
 
 
