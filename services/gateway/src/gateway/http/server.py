@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import weakref
 from collections.abc import AsyncIterator
 from math import ceil
@@ -22,6 +23,9 @@ FORCED_END_SECONDS = 1.0
 HEAD_SECONDS = 10.0
 """From a connection's start, or a request's first byte, to the end of its head."""
 MAX_HEAD_BYTES = 64 * 1024
+HEAD_TOO_LARGE = "the headers are too large"
+_OFFER = b"pgrade"
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
 class Connections:
@@ -140,6 +144,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._lost: asyncio.Future[None] = self.loop.create_future()
         self._in_head = False
         self._head_bytes = 0
+        self._read_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         self.clients.opened(self)
 
@@ -165,6 +170,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_timer.cancel()
+        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES:  # a body may have come with its end, or not
+            self._head_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                raise ValueError(HEAD_TOO_LARGE)
         self.clients.busy(self)
         super().on_headers_complete()
         # The task that serves the cycle has not begun to run yet.
@@ -172,27 +181,46 @@ class GatewayProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {CLIENT_CONNECTION: {"connection": connection}}
 
     def on_response_complete(self) -> None:
+        another = bool(self.pipeline)
         super().on_response_complete()
-        if not self.transport.is_closing():
+        if not another and not self.transport.is_closing():
             self.clients.idle(self)
 
     def _head_is_late(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # It is the next call's: nobody waits for it before this one has been answered.
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+            return
         self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """No news: any client can offer another protocol, and nobody has to take it."""
+
     def data_received(self, data: bytes) -> None:
+        if _OFFER in data and (self.cycle is None or not self.cycle.more_body):
+            data = _without_offer(data)
+        self._read_bytes = len(data)
         super().data_received(data)
         if self._in_head:
             if not self._head_bytes:  # most heads come whole, and need no timer
                 self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response("the headers are too large")
+                self.send_400_response(HEAD_TOO_LARGE)
 
     def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > MAX_HEAD_BYTES:
+            msg = HEAD_TOO_LARGE
         body = error_answer(400, "invalid_request", f"Invalid request: {msg}").body
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """A head that offers no other protocol: the parser takes a request that does to have no body, and drops it."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
 
 
 @contextlib.asynccontextmanager
