@@ -12,7 +12,8 @@ _SERVICES: Final = (("ledger", "health, metrics"), ("notifier", "health, metrics
 def first_call(base_url: str, key: str) -> str:
     """A call through the gateway as one line for a shell; `key` may name a variable of that shell."""
     body = '{"model":"demo","messages":[{"role":"user","content":"Olá! Quem é você?"}]}'
-    headers = f"-H \"Authorization: Bearer {key}\" -H 'X-User-Id: ana' -H 'Content-Type: application/json'"
+    person = "-H 'X-User-Id: ana' -H 'X-User-Email: ana@example.com'"  # the address is where the demo's mails go
+    headers = f"-H \"Authorization: Bearer {key}\" {person} -H 'Content-Type: application/json'"
     return f"curl {base_url}/v1/chat/completions {headers} -d '{body}'"
 
 
