@@ -166,3 +166,10 @@ def test_observed_use_beyond_its_own_hold_is_not_owed() -> None:
     story = Story().given(limit(1_000), reserve("r1", prompt=700, output_free=True, observed=True))
     story.given(settle("r1", prompt=1_500, observed=True))
     assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (1_000, 0, 500)
+
+
+def test_an_observed_hold_whose_usage_never_came_tells_nobody_to_be_out_and_leaves_no_debt() -> None:
+    story = Story().given(limit(1_000), reserve("r1", prompt=950, output_free=True, observed=True))
+    story.given(limit(500)).after(hours=1).given(expire("r1"))
+    assert story.logged(TokensExhausted) == []
+    assert (story.balance.monthly_used, story.balance.debt, story.balance.unowed) == (500, 0, 450)

@@ -251,6 +251,7 @@ class TokensReserved:
     `output_tokens` is the granted output of one choice; `write_maximum` tells the gateway to write it into the
     request. `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times (GCRA).
     `windows` are the capped budget windows that the hold stands in beside the month, which `cycle_id` names.
+    `observed`: the call is made whatever the balance says (ENFORCEMENT=observe).
     """
 
     reservation_id: str
@@ -270,6 +271,7 @@ class TokensReserved:
     requests_allowed_at: datetime | None = None
     tokens_allowed_at: datetime | None = None
     windows: tuple[WindowRef, ...] = ()
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

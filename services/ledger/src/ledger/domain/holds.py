@@ -55,6 +55,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     billable_tokens: int = 0
     charge: Charge = Charge()
     windows: tuple[WindowRef, ...] = ()
+    observed: bool = False
 
 
 def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | None:
@@ -77,6 +78,7 @@ def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | N
                 model=event.model,
                 endpoint=event.endpoint,
                 windows=event.windows,
+                observed=event.observed,
             )
         case ReservationReleased():
             known = hold or _unreserved(event.reservation_id, event.cycle_id, event.model, event.endpoint, at)

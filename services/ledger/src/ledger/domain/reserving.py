@@ -80,6 +80,7 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
         requests_allowed_at=requests.allowed_at,
         tokens_allowed_at=tokens.allowed_at,
         windows=tuple(ref for _, ref in capped),
+        observed=command.observed,
     )
     draft.emit(reserved)
     return draft.decided(_granted(reserved, draft.clock))

@@ -60,12 +60,16 @@ def decide_expire(draft: Draft, command: ExpireReservation, policy: Policy) -> D
         return draft.decided(Ended(command.reservation_id, changed=False))
     before = draft.account
     tokens = hold.tokens or 0
+    if hold.observed:
+        charge = charge_let_through(before, tokens, hold.cycle_id, tokens)
+    else:
+        charge = charge_for(before, tokens, hold.cycle_id)
     draft.emit(
         ReservationExpired(
             reservation_id=hold.reservation_id,
             tokens=tokens,
             billable_tokens=tokens,
-            charge=charge_for(before, tokens, hold.cycle_id),
+            charge=charge,
             cycle_id=hold.cycle_id,
             model=hold.model,
             reserved_at=hold.reserved_at,
@@ -74,7 +78,8 @@ def decide_expire(draft: Draft, command: ExpireReservation, policy: Policy) -> D
         )
     )
     draft.emit_usage_alerts(before)
-    draft.exhaust_below(policy.smallest_call_tokens)
+    if not hold.observed:
+        draft.exhaust_below(policy.smallest_call_tokens)
     return draft.decided(Ended(command.reservation_id, changed=True))
 
 
