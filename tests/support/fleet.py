@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ class SecondProcess:
         }
         self._log = self._directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._restarting = threading.Lock()
 
     @property
     def pid(self) -> int:
@@ -52,10 +54,11 @@ class SecondProcess:
 
     def restart_if_ended(self) -> bool:
         """What a supervisor does; True when it was needed."""
-        if self._process is None or self._process.poll() is None:
-            return False
-        self.start()
-        return True
+        with self._restarting:  # several threads look after it: one of them starts it
+            if self._process is None or self._process.poll() is None:
+                return False
+            self.start()
+            return True
 
     def stop(self) -> None:
         process = self._process
