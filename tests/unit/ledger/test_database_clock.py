@@ -144,3 +144,19 @@ def test_holds_granted_while_a_jump_was_doubted_get_their_life_once_it_is_believ
 def test_a_start_after_a_weekend_does_not(monotonic: Monotonic) -> None:
     clock = DatabaseClock(monotonic=monotonic)
     assert clock.observe(START + timedelta(days=2), START) == START + timedelta(days=2)
+
+
+def test_holds_granted_before_a_doubted_start_moved_once_more_get_their_life(monotonic: Monotonic) -> None:
+    """Off for five days, the machine's clock an hour slow, and put right by NTP 20 seconds after the start."""
+    clock = DatabaseClock(monotonic=monotonic)
+    told = START + timedelta(days=5)
+    clock.observe(told, last_event_at=START)
+    monotonic.seconds = 20
+    right = told + timedelta(hours=1)
+    clock.observe(right)
+    monotonic.seconds = 20 + CONFIRM_SECONDS
+    assert clock.observe(right + timedelta(seconds=CONFIRM_SECONDS)) == right + timedelta(seconds=CONFIRM_SECONDS)
+    assert clock.jump_seconds == 0
+    assert not clock.can_end_holds(LIFE)
+    monotonic.seconds += LIFE.total_seconds()
+    assert clock.can_end_holds(LIFE)

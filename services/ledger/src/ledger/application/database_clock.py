@@ -45,6 +45,8 @@ class DatabaseClock:
         self._suspected: tuple[datetime, float] | None = None
         self._jump = timedelta(0)
         self._starting = False
+        self._stepped = False
+        """Whether the doubted time went ahead while it was doubted: holds were granted by an earlier one before."""
         self._moved_at: float | None = None
 
     @property
@@ -92,11 +94,12 @@ class DatabaseClock:
             self._believe(told, at)
             return told
         if self._suspected is None or abs(told - self._at(self._suspected, at)) > TOLERANCE:
+            self._stepped = self._suspected is not None and told > self._at(self._suspected, at)
             self._suspected = (told, at)
             log.error("clock_jumped", told=told.isoformat(), expected=expected.isoformat(), starting=self._starting)
         elif at - self._suspected[1] >= self._confirm_seconds:
             log.warning("clock_jump_confirmed", told=told.isoformat(), expected=expected.isoformat())
-            if not self._starting:
+            if self._stepped or not self._starting:
                 self._moved_at = at
             self._believe(told, at)
             return told
@@ -110,7 +113,7 @@ class DatabaseClock:
             self._jump = timedelta(0)
             CLOCK_JUMP.set(0)
         self._suspected = None
-        self._starting = False
+        self._starting = self._stepped = False
 
     @staticmethod
     def _at(observation: tuple[datetime, float], at: float) -> datetime:
