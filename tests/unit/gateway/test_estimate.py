@@ -218,6 +218,8 @@ def test_any_bytes_have_a_size_or_none(data: bytes) -> None:
         ("gpt-4.1-mini", (4096, 4096), "high", 2489),  # at most 1536 patches
         ("gpt-5.2", (1024, 1024), "high", 2520),
         ("gpt-5.5", (6000, 6000), "original", 24_600),  # at most 10,000 patches
+        ("gpt-5.10", (6000, 6000), "auto", 73_800),
+        ("gpt-5.1-2025-11-13", (6000, 6000), "original", 24_600),
         ("gpt-5.6", (6000, 6000), "auto", 73_800),  # at most 30,000
         ("gpt-6-mini", (1024, 1024), "low", 630),
         # https://platform.claude.com/docs/en/build-with-claude/vision: patches of 28 pixels, by the model's tier
@@ -225,6 +227,8 @@ def test_any_bytes_have_a_size_or_none(data: bytes) -> None:
         ("claude-3-5-haiku", (4000, 4000), None, 1568),
         ("claude-opus-4-20250514", (4000, 4000), None, 1568),
         ("anthropic/claude-opus-4.6", (4000, 4000), None, 1568),
+        ("claude-opus-4-10", (3840, 2160), None, 4784),
+        ("claude-opus-4.10", (3840, 2160), None, 4784),
         ("claude-opus-4-7", (1920, 1080), None, 2691),
         ("claude-opus-4-7", (3840, 2160), None, 4784),
         ("claude-sonnet-5", (3840, 2160), None, 4784),

@@ -89,7 +89,7 @@ _OPENAI_IMAGES: Final[tuple[tuple[str, ImageCost], ...]] = (
     ("o3", _O_SERIES_IMAGES),
 )
 
-_STANDARD_CLAUDE: Final = re.compile(r"claude-(instant|[23])|claude-(opus|sonnet|haiku)-4(?![.-][7-9](?!\d))")
+_STANDARD_CLAUDE: Final = re.compile(r"claude-(instant|[23])|claude-(opus|sonnet|haiku)-4(?![.-]([7-9]|[1-9]\d)(?!\d))")
 """Up to Claude 4.6 a picture is 1,568 patches at most; later ones take larger pictures."""
 _CLAUDE_IMAGES: Final = PatchCost(patch_limit=4784, side=28, low_patches=None)
 _STANDARD_CLAUDE_IMAGES: Final = PatchCost(patch_limit=1568, side=28, low_patches=None)
@@ -117,8 +117,13 @@ def model_family(model: str) -> ModelFamily:
         encoding=Encoding.CL100K if cl100k else Encoding.O200K,
         margin_percent=100,
         maximum_name="max_completion_tokens" if reasoning else "max_tokens",
-        image_cost=next((cost for prefix, cost in _OPENAI_IMAGES if name.startswith(prefix)), _GPT_4O_IMAGES),
+        image_cost=next((cost for prefix, cost in _OPENAI_IMAGES if _is_of(name, prefix)), _GPT_4O_IMAGES),
     )
+
+
+def _is_of(name: str, prefix: str) -> bool:
+    """Whether the name begins so, and a version at the prefix's end ends there: `gpt-5.10` is no `gpt-5.1`."""
+    return name.startswith(prefix) and not (prefix[-1].isdigit() and name[len(prefix) : len(prefix) + 1].isdigit())
 
 
 def _other_family(name: str) -> ModelFamily:
