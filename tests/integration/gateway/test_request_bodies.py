@@ -97,20 +97,19 @@ async def test_uploads_that_trickle_keep_nobody_from_chatting_or_uploading(
         connection.leave()
 
 
-async def test_large_bodies_that_fill_the_memory_leave_small_ones_their_room(
+async def test_a_large_body_that_has_all_memory_leaves_small_ones_their_room(
     ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
 ) -> None:
     least = limit_with_room_for(most_memory_of(MIB))
     async with running_gateway(
         tmp_path / "data", nats_url, upstream.url, max_body_bytes=str(MIB), request_memory_bytes=str(least)
     ) as gateway:
-        filling = [await announce(gateway, MIB) for _ in range(least * 7 // 8 // MIB)]
-        for connection in filling:
-            connection.writer.write(b'{"a": "' + b"x" * (MIB - 8))
-            await connection.writer.drain()
+        filling = await announce(gateway, MIB)  # the memory is for one such body
+        filling.writer.write(b'{"a": "' + b"x" * (MIB - 8))
+        await filling.writer.drain()
 
         async def full() -> bool:
-            return await held_bytes(gateway) >= len(filling) * (MIB - 8)
+            return await held_bytes(gateway) >= MIB - 8
 
         await eventually(full)
         large = asyncio.create_task(ask(gateway.port, chat("x" * (MIB - 1_000))))
@@ -119,14 +118,42 @@ async def test_large_bodies_that_fill_the_memory_leave_small_ones_their_room(
         refused = await large
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         waiting = asyncio.create_task(ask(gateway.port, chat("x" * (MIB - 1_000))))
-        for connection in filling:
-            connection.leave()
+        filling.leave()
         assert (await waiting).status == 200
 
         async def given_back() -> bool:
             return await held_bytes(gateway) == 0
 
         await eventually(given_back)
+
+
+async def test_equal_large_bodies_that_arrive_at_the_same_pace_are_all_served(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    body = json.dumps(chat("x" * (20 * MIB - 1_000))).encode()
+    connections = [await announce(gateway, len(body)) for _ in range(12)]
+    for start in range(0, len(body), MIB):
+        for connection in connections:
+            connection.writer.write(body[start : start + MIB])
+        await asyncio.sleep(0)
+    replies = await asyncio.gather(*[connection.read_reply() for connection in connections])
+    assert [reply.status for reply in replies] == [200] * 12
+    for connection in connections:
+        connection.leave()
+
+
+async def test_two_bodies_of_which_each_takes_nearly_all_memory_are_both_served(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    text = "\\u00e9" * (20 * MIB // 6 - 300_000)
+    body = json.dumps(chat("TEXT")).replace("TEXT", text + "," * 1_200_000).encode()
+    connections = [await announce(gateway, len(body)) for _ in range(2)]
+    for connection in connections:
+        connection.writer.write(body)
+    replies = await asyncio.gather(*[connection.read_reply() for connection in connections])
+    assert [reply.status for reply in replies] == [200, 200]
+    for connection in connections:
+        connection.leave()
 
 
 @dataclass(frozen=True, kw_only=True)

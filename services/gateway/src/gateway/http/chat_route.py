@@ -15,6 +15,7 @@ from gateway.application.headers import REQUEST_ID
 from gateway.application.interruption import Cause, Interruption
 from gateway.application.pass_through import PassThrough
 from gateway.application.relay import LAST_WORD_SECONDS
+from gateway.domain.body_memory import most_memory_of
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.language import Language, choose_language
@@ -59,7 +60,7 @@ class ChatRoute:
         self._default_locale = default_locale
         self._upstream_errors_in_chat = upstream_errors_in_chat
         self._body_bounds = body_bounds
-        self._budget = ByteBudget(request_memory_bytes)
+        self._budget = ByteBudget(request_memory_bytes, most_memory_of(body_bounds.most_bytes))
         self._max_open_calls = max_open_calls
         self._request_seconds = request_seconds
         self._open: set[Interruption] = set()

@@ -60,7 +60,7 @@ async def receive_body(exchange: Exchange, bounds: BodyBounds, lease: Lease) -> 
     memory = BodyMemory()
     if exchange.request_came:
         body, _ = await _receive_piece(exchange, bounds, memory)
-        await lease.grow_to(memory.decoded_bytes)
+        await lease.grow_to(memory.decoded_bytes, whole=True)
         return body
     return await _receive_pieces(exchange, bounds, memory, lease)
 
@@ -75,7 +75,7 @@ async def _receive_pieces(exchange: Exchange, bounds: BodyBounds, memory: BodyMe
                 piece, more = await _receive_piece(exchange, bounds, memory)
                 arrived = loop.time()
                 timeout.reschedule(None)  # a wait for room has a bound of its own
-                await lease.grow_to(memory.arrived_bytes if more else memory.decoded_bytes)
+                await lease.grow_to(memory.arrived_bytes if more else memory.decoded_bytes, whole=not more)
                 parts.append(piece)
                 if not more:
                     return piece if len(parts) == 1 else b"".join(parts)
