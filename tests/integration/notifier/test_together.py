@@ -143,6 +143,27 @@ async def test_a_mail_that_the_server_may_have_taken_stays_the_same_whatever_com
     assert mailbox.mails[0]["Message-ID"] == mailbox.mails[1]["Message-ID"]
 
 
+async def test_who_may_have_read_to_be_out_in_a_mail_whose_fate_is_unknown_is_told_to_be_back(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)
+    mailbox.hold_answers = True
+    async with running_process(environment_of(settings)) as killed:
+        await ledger.publish(event("unsure", threshold(100)), event("unsure", tokens_exhausted()))
+        await eventually(lambda: len(mailbox.mails) == 1, 30)
+        killed.kill()
+        await killed.wait()
+    mailbox.hold_answers = False
+    async with running(settings):
+        await ledger.publish(event("unsure", access_restored(granted=50_000)))
+        await eventually(lambda: _has_rows(database, "unsure", 3))
+        await database.end_lease("unsure")
+        await eventually(lambda: _all_ended(database, "unsure", 3))
+    assert mailbox.kinds == ["tokens-exhausted", "threshold-100", "access-restored"]
+    first, again, back = (mail["Message-ID"] for mail in mailbox.mails)
+    assert first == again != back
+
+
 async def test_the_window_outlives_the_process_that_opened_it_and_two_share_it(
     ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
 ) -> None:

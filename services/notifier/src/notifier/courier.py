@@ -124,7 +124,8 @@ class Courier:
 
     async def _render(self, mail: Mail, alert: Alert, person: Addressee, lease: timedelta) -> EmailMessage:
         try:
-            message = render_mail(alert, person, self.style, now=datetime.now(UTC))
+            first = next(iter(mail.notices.values()))
+            message = render_mail(alert, person, self.style, now=datetime.now(UTC), named_after=first)
         except Exception as error:  # a mail that cannot be rendered must not stop all others
             raise _UnwritableError(f"rendering failed: {type(error).__name__}") from error
         if not await mails.settle(self.engine, mail, lease):

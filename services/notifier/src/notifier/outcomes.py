@@ -153,13 +153,16 @@ class Outcomes:
 
 
 def _statuses(mail: Mail, composed: Composed) -> dict[int, str]:
-    """How each of the mail's messages ends once the alert is sent."""
+    """How each of the mail's messages ends once the alert is sent, or nothing is left to tell.
+
+    What the server may have taken before was perhaps told: who believes to be out must hear of being back.
+    """
 
     def status(notice: Notice) -> str:
         if notice in composed.stale:
             return STALE
         if notice in composed.overtaken:
-            return OVERTAKEN
+            return TOLD if mail.is_settled else OVERTAKEN
         return SENT if composed.alert is not None and notice == composed.alert.lead else TOLD
 
     return {number: status(notice) for number, notice in mail.notices.items()}

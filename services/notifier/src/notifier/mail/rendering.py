@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from notifier.domain.alerts import Alert
-from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, mail_message_id
+from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice, mail_message_id
 from notifier.mail.addresses import usable_address
 from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
 from notifier.mail.names import first_name
@@ -64,8 +64,10 @@ def _templates() -> Environment:
     )
 
 
-def render_mail(alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime) -> EmailMessage:
-    """The whole mail; its `Message-ID` depends on the leading notice's key alone.
+def render_mail(
+    alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime, named_after: Notice | None = None
+) -> EmailMessage:
+    """The whole mail; its `Message-ID` depends on the key of one notice alone: the leading one, if no other is given.
 
     Raises:
         UnusableAddressError: see `usable_address`.
@@ -81,7 +83,7 @@ def render_mail(alert: Alert, addressee: Addressee, style: MailStyle, *, now: da
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = mail_message_id(alert.lead, style.mail_domain)
+    mail["Message-ID"] = mail_message_id(named_after or alert.lead, style.mail_domain)
     mail[KIND_HEADER] = alert.lead.kind
     if alert.others:
         mail[OTHERS_HEADER] = ", ".join(other.kind for other in alert.others)
