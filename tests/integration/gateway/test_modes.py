@@ -176,6 +176,7 @@ async def test_what_observing_lets_through_is_counted_by_the_code_that_would_hav
             (chat(), {"x-user-id": None}),
             (chat(), {"x-user-id": "{{LIBRECHAT_USER_ID}}"}),
             (chat(), {"x-user-id": "{{LIBRECHAT_USER_ID}}"}),
+            (chat(), {"x-user-id": "b64:broken!"}),
         ):
             assert (await ask(observer.port, body, headers)).status == 200
             assert upstream.requests[-1].json == body
@@ -184,9 +185,10 @@ async def test_what_observing_lets_through_is_counted_by_the_code_that_would_hav
             scraped = (await ask(observer.port, path="/metrics", method="GET")).body.decode().splitlines()
             would_refuse = 'solaris_gateway_holds_total{outcome="would_refuse",reason='
             return {
-                would_refuse + '"invalid_request"} 2.0',
+                would_refuse + '"invalid_request"} 3.0',
                 would_refuse + '"missing_user"} 3.0',
                 'solaris_gateway_unmetered_total{reason="missing_user"} 3.0',
+                'solaris_gateway_unmetered_total{reason="invalid_request"} 1.0',
             } <= set(scraped)
 
         await eventually(counted)

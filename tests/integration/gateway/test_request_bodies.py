@@ -142,6 +142,39 @@ async def test_equal_large_bodies_that_arrive_at_the_same_pace_are_all_served(
         connection.leave()
 
 
+@pytest.mark.parametrize("enforcement", ["enforce", "off"])
+async def test_calls_that_wait_for_their_answer_hold_no_more_than_is_kept_of_them(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path, enforcement: str
+) -> None:
+    answer = asyncio.Event()
+    answer_now = upstream.handle
+
+    async def think(request: Request, responder: Responder) -> None:
+        await answer.wait()
+        await answer_now(request, responder)
+
+    upstream.handle = think
+    code = 'print({"a": [1, 2], "b": "c"})\n' * 8_000
+    body = json.dumps(chat(code)).encode()
+    async with running_gateway(tmp_path / "data", nats_url, upstream.url, enforcement=enforcement) as gateway:
+        calls = []
+        for number in range(1, 11):
+            calls.append(asyncio.create_task(ask(gateway.port, chat(code))))
+
+            async def waits(count: int = number) -> bool:
+                return len(upstream.requests) >= count
+
+            await eventually(waits)
+        assert 0 < await held_bytes(gateway) <= 10 * 2 * len(body)
+        answer.set()
+        assert {reply.status for reply in await asyncio.gather(*calls)} == {200}
+
+        async def given_back() -> bool:
+            return await held_bytes(gateway) == 0
+
+        await eventually(given_back)
+
+
 async def test_two_bodies_of_which_each_takes_nearly_all_memory_are_both_served(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:

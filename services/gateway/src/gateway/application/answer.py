@@ -39,8 +39,8 @@ class Answer(Protocol):
 class Client:
     """Who asks: the request's headers, the key's id, the way back, and how a failure is told within a stream.
 
-    `upstream_errors_in_chat`: an upstream's 5xx is told as a message of the assistant. `on_sent` is called when the
-    request is not needed any more.
+    `upstream_errors_in_chat`: an upstream's 5xx is told as a message of the assistant. `on_kept` is told how many
+    bytes of the request are still kept, and `on_sent` is called when none is needed any more.
     """
 
     headers: Mapping[bytes, bytes]
@@ -49,4 +49,5 @@ class Client:
     interruption: Interruption
     tell_in_stream: Callable[[Call, Outage, str], bytes]
     upstream_errors_in_chat: bool
+    on_kept: Callable[[int], None]
     on_sent: Callable[[], None]

@@ -138,6 +138,11 @@ class ChatService:
 
         written = self._written(self._quirks.of(call.model), prepared, granted)
         first = await request(written)
+        if written.anything:
+            client.on_kept(2 * prepared.body_bytes)  # as it came, to write it anew, and as it is sent
+        else:
+            prepared.request.forget()
+            client.on_kept(prepared.body_bytes)  # a connection closed while idle takes it once more
 
         def answered(status: int) -> None:
             if not written.anything or status not in UNPROCESSED:

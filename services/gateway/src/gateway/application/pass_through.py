@@ -1,6 +1,6 @@
 """Forwards a call as it came and relays its answer as it comes: nothing is held, looked at or recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.application.answer import Answer
 from gateway.application.call import ENDPOINT
@@ -15,14 +15,24 @@ class PassThrough:
         self._upstream = upstream
         self._authorization = authorization
 
-    async def forward(self, call_id: str, headers: Mapping[bytes, bytes], body: bytes, answer: Answer) -> None:
-        """Relay the upstream's answer.
+    async def forward(
+        self,
+        call_id: str,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        answer: Answer,
+        on_sent: Callable[[], None],
+    ) -> None:
+        """Relay the upstream's answer; `on_sent` is called when its status has come.
 
         Raises:
             UpstreamError: there was none, or it broke off after `answer` was started.
         """
         head = request_headers(headers, self._authorization)
-        async with self._upstream.request(b"POST", ENDPOINT.encode(), head, body) as upstream:
+        request = self._upstream.request(b"POST", ENDPOINT.encode(), head, body)
+        del body
+        request.on_answered = lambda _: on_sent()
+        async with request as upstream:
             await answer.start(upstream.status, response_headers(upstream.headers, call_id, None))
             while data := await upstream.read():
                 await answer.write(data)

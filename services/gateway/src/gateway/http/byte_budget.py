@@ -127,6 +127,10 @@ class Lease:
         self.size -= size
         self._budget.give_back(size)
 
+    def shrink_to(self, size: int) -> None:
+        """Hold no more than `size` bytes in all."""
+        self.shrink_by(max(0, self.size - size))
+
     def release(self) -> None:
         """Give all back; nothing the second time."""
         self._stop_arriving()

@@ -134,7 +134,8 @@ class ChatRoute:
         lease: Lease,
     ) -> None:
         if self._chat is None:
-            await self._pass(call, exchange, received.pop(), "enforcement_off")
+            lease.shrink_to(len(received[0]))
+            await self._pass(call, exchange, received.pop(), "enforcement_off", lease)
             return
         try:
             prepared = await self._chat.prepare(call, exchange.headers, received[0])
@@ -145,7 +146,8 @@ class ChatRoute:
             code = request_error(error).code
             metrics.HOLDS.labels("would_refuse", code).inc()
             log.info("would_refuse", request_id=call.id, code=code)
-            await self._pass(call, exchange, received.pop(), "missing_user")
+            lease.shrink_to(len(received[0]))
+            await self._pass(call, exchange, received.pop(), code, lease)
             return
         lease.shrink_by(len(received.pop()))
         client = Client(
@@ -155,14 +157,15 @@ class ChatRoute:
             interruption=interruption,
             tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
             upstream_errors_in_chat=self._upstream_errors_in_chat and _wants_notices(exchange),
+            on_kept=lease.shrink_to,
             on_sent=lease.release,
         )
         await self._chat.serve(call, prepared, client)
 
-    async def _pass(self, call: Call, exchange: Exchange, body: bytes, reason: str) -> None:
+    async def _pass(self, call: Call, exchange: Exchange, body: bytes, reason: str, lease: Lease) -> None:
         metrics.UNMETERED.labels(reason).inc()
         try:
-            await self._pass_through.forward(call.id, exchange.headers, body, exchange)
+            await self._pass_through.forward(call.id, exchange.headers, body, exchange, lease.release)
         except UpstreamError as error:
             log.warning("upstream_failed", request_id=call.id, error=str(error))
             raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
