@@ -1,4 +1,4 @@
-"""The rows of one account: all that the notifier keeps about a person."""
+"""The rows of one account: what a person was or is to be mailed. Dead letters, which hold figures, go by age."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ messages = Table(
     Column("cause", String(160), nullable=False),
     Column("figures", JSONB, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
-    Column("mail_id", BigInteger),  # the first message of the same mail; NULL before the first attempt
+    Column("mail_id", BigInteger),  # the first message of the same mail; NULL until it is handed over
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
