@@ -1,6 +1,5 @@
 """What people read when a call is refused, and how their history is cleaned of it."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -92,12 +91,11 @@ def test_only_what_was_marked_is_a_notice(text: str, spaces: str) -> None:
     assert not is_notice(text, KEY)
 
 
+@pytest.mark.timeout(60)  # seconds at most, where backtracking would take hours
 def test_long_texts_are_looked_at_once() -> None:
-    started = time.monotonic()
     for text in (" " * 5_000_000, "[solaris-notice]: #" * 200_000, "\n[solaris-notice]: #" + "é" * 32):
         assert not is_notice(text + "x", KEY)
         assert not is_notice(text, KEY)
-    assert time.monotonic() - started < 2
 
 
 def test_notices_are_removed_from_assistants_messages_alone() -> None:
