@@ -189,6 +189,7 @@ class Endurance:
 
     async def _trouble(self, service: str, until: float) -> None:
         """One process of the service at a time is killed or frozen; then all is left alone for a while."""
+        kill = service == DOUBLED[0]  # at first: a short run has one of each, too
         while True:
             await self._pause(self._random.uniform(2, 8))
             if self._stopping.is_set():
@@ -196,7 +197,7 @@ class Endurance:
             number = self._random.randrange(2)
             self._troubled.add((service, number))
             pid = await asyncio.to_thread(self.fleet.pid, service, number)
-            if self._random.random() < 0.5:
+            if kill:
                 self.tally.faults[f"kill {service}"] += 1
                 self._tell(f"kill {service} {number}")
                 os.kill(pid, signal.SIGKILL)
@@ -211,6 +212,7 @@ class Endurance:
                 os.kill(pid, signal.SIGCONT)
             seconds = await asyncio.to_thread(self.fleet.wait_ready, service, number)
             self._tell(f"{service} {number} ready again after {seconds:.1f} s")
+            kill = self._random.random() < 0.5
             await asyncio.sleep(1.0)
             self._troubled.discard((service, number))
 
