@@ -1,7 +1,11 @@
 """What a client may do to a connection, and what becomes of the call on it."""
 
 import asyncio
+import contextlib
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import Connection, ask, chat
@@ -56,3 +60,45 @@ async def test_an_offer_to_upgrade_is_passed_over_without_a_word(gateway: Gatewa
         reply = await ask(gateway.port, chat(), {"connection": "upgrade", "upgrade": protocol})
         assert reply.status == 200
     assert "pgrade" not in gateway.log[len(before) :]
+
+
+@pytest.mark.parametrize("key", ["sk-solaris-dev", "sk-nobody"])
+@pytest.mark.parametrize("trailer", [b"t: x\r\n", b"x" * 4_096], ids=["many", "one without an end"])
+async def test_what_comes_behind_a_body_is_bounded(gateway: GatewayProcess, key: str, trailer: bytes) -> None:
+    connection = await Connection.open(gateway.port)
+    head = f"POST {PATH} HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ntransfer-encoding: chunked\r\n\r\n"
+    connection.writer.write(head.encode() + b"2\r\n{}\r\n0\r\n")
+    with contextlib.suppress(ConnectionError):
+        for _ in range(100):
+            connection.writer.write(trailer * (65_536 // len(trailer)))
+            await connection.writer.drain()
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            while await connection.reader.read(65_536):
+                pass
+    connection.writer.close()
+
+
+async def test_a_body_behind_an_offer_to_upgrade_is_served_or_refused_and_never_dropped(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    def request(text: str) -> bytes:
+        body = json.dumps(chat(text)).encode()
+        head = f"POST {PATH} HTTP/1.1\r\nhost: g\r\nauthorization: Bearer sk-solaris-dev\r\nx-user-id: ana\r\n"
+        return f"{head}connection: upgrade\r\nupgrade: h2c\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+    split = await Connection.open(gateway.port)
+    whole = request("split")
+    at = whole.index(b"upgrade: h2c") + 3
+    split.writer.write(whole[:at])
+    await asyncio.sleep(0.2)
+    split.writer.write(whole[at:])
+    refused = await split.read_reply()
+    assert refused.status == 400
+    assert "offers another protocol" in refused.error["message"]
+    second = await Connection.open(gateway.port)
+    second.writer.write(request("first") + request("second"))
+    statuses = [(await second.read_reply()).status]
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        statuses.append((await second.read_reply()).status)
+    assert statuses in ([200, 400], [400])

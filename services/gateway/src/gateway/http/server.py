@@ -6,7 +6,7 @@ import re
 import weakref
 from collections.abc import AsyncIterator
 from math import ceil
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -16,6 +16,7 @@ from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
 from gateway.http.exchange import CLIENT_CONNECTION
 from gateway.metrics import CONNECTIONS, EVICTED
+from gateway.upstream.connection import Headers
 
 KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0
@@ -24,6 +25,7 @@ HEAD_SECONDS = 10.0
 """From a connection's start, or a request's first byte, to the end of its head."""
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_TOO_LARGE = "the headers are too large"
+BODY_BEHIND_OFFER = "it offers another protocol and has a body"
 _OFFER = b"pgrade"
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
@@ -143,8 +145,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, JoiningTransport(transport))
         self._lost: asyncio.Future[None] = self.loop.create_future()
         self._in_head = False
-        self._head_bytes = 0
-        self._read_bytes = 0
+        self._framing_bytes = 0
+        """Of heads, chunk sizes and trailers, since a request began or its body last went on."""
+        self._refusal = ""
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         self.clients.opened(self)
 
@@ -157,11 +160,15 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
         self._head_timer.cancel()
         super().on_message_begin()
 
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._framing_bytes = 0
         super().on_message_complete()
         # A long body has paused reading, and a client's leaving would go unread; what is pipelined must wait, though.
         if not self.pipeline:
@@ -170,10 +177,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_timer.cancel()
-        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES:  # a body may have come with its end, or not
-            self._head_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise ValueError(HEAD_TOO_LARGE)
+        if self._framing_bytes > MAX_HEAD_BYTES and _size_of(self.headers) > MAX_HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+        if self.parser.should_upgrade() and _announces_body(self.headers):
+            self._refuse(BODY_BEHIND_OFFER)
         self.clients.busy(self)
         super().on_headers_complete()
         # The task that serves the cycle has not begun to run yet.
@@ -196,29 +203,46 @@ class GatewayProtocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """No news: any client can offer another protocol, and nobody has to take it."""
 
+    def _refuse(self, reason: str) -> NoReturn:
+        """End the parsing of a request from within: it is answered with 400."""
+        self._refusal = reason
+        raise ValueError(reason)
+
     def data_received(self, data: bytes) -> None:
         if _OFFER in data and (self.cycle is None or not self.cycle.more_body):
             data = _without_offer(data)
-        self._read_bytes = len(data)
+        self._framing_bytes += len(data)
         super().data_received(data)
-        if self._in_head:
-            if not self._head_bytes:  # most heads come whole, and need no timer
-                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response(HEAD_TOO_LARGE)
+        if self._framing_bytes > MAX_HEAD_BYTES:
+            self.send_400_response(HEAD_TOO_LARGE)
+        elif self._in_head and self._head_timer.cancelled():  # most heads come whole, and need no timer
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_bytes > MAX_HEAD_BYTES:
-            msg = HEAD_TOO_LARGE
-        body = error_answer(400, "invalid_request", f"Invalid request: {msg}").body
+        if self.transport.is_closing():
+            return
+        body = error_answer(400, "invalid_request", f"Invalid request: {self._refusal or msg}").body
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
 
 
+def _size_of(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _announces_body(headers: Headers) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in headers
+    )
+
+
 def _without_offer(data: bytes) -> bytes:
-    """A head that offers no other protocol: the parser takes a request that does to have no body, and drops it."""
+    """A head that offers no other protocol: the parser takes a request that does to have no body, and drops it.
+
+    It sees the first head of a read alone: another one's body is refused instead of dropped.
+    """
     head, end, body = data.partition(b"\r\n\r\n")
     return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
 
