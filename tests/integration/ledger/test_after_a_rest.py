@@ -145,21 +145,6 @@ async def test_a_hold_granted_in_doubt_outlives_it_and_what_ended_before_the_res
         assert await cycles_started(database, "rested") > 0
 
 
-async def test_who_comes_first_in_the_doubt_starts_a_month_of_today(
-    migrated: str, database: asyncpg.Connection
-) -> None:
-    now: datetime = await database.fetchval("SELECT clock_timestamp()")
-    doubting_clock = DatabaseClock(confirm_seconds=3600)
-    doubting_clock.observe(now, now - REST)
-    async with Executor(migrated, POLICY, clock=doubting_clock) as doubting:
-        for reservation_id in ("new-1", "new-2"):
-            assert isinstance(await doubting.submit(reserve("new", reservation_id), Kind.RESERVE), Granted)
-        assert doubting.clock.jump_seconds > 0
-    query = "SELECT min(recorded_at) FROM ledger.events WHERE account_id = 'new'"
-    assert abs(await database.fetchval(query) - now) < timedelta(days=1)
-    assert await cycles_started(database, "new") <= 1
-
-
 async def test_two_ledgers_of_which_one_still_doubts_neither_end_a_call_s_hold_nor_refuse_the_next_call(
     migrated: str, database: asyncpg.Connection, sweeper_of: SweeperOf
 ) -> None:

@@ -146,16 +146,20 @@ def test_a_start_after_a_weekend_does_not(monotonic: Monotonic) -> None:
     assert clock.observe(START + timedelta(days=2), START) == START + timedelta(days=2)
 
 
-def test_holds_granted_before_a_doubted_start_moved_once_more_get_their_life(monotonic: Monotonic) -> None:
-    """Off for five days, the machine's clock an hour slow, and put right by NTP 20 seconds after the start."""
+@pytest.mark.parametrize("steps", [(3_600,), (3_600, 1_800)], ids=["ahead", "ahead and half of it back"])
+def test_holds_granted_before_a_doubted_start_moved_once_more_get_their_life(
+    monotonic: Monotonic, steps: tuple[int, ...]
+) -> None:
+    """Off for five days, the machine's clock an hour slow, and put right by NTP within a minute of the start."""
     clock = DatabaseClock(monotonic=monotonic)
     told = START + timedelta(days=5)
     clock.observe(told, last_event_at=START)
-    monotonic.seconds = 20
-    right = told + timedelta(hours=1)
-    clock.observe(right)
-    monotonic.seconds = 20 + CONFIRM_SECONDS
-    assert clock.observe(right + timedelta(seconds=CONFIRM_SECONDS)) == right + timedelta(seconds=CONFIRM_SECONDS)
+    for step in steps:
+        monotonic.seconds += 20
+        clock.observe(told + timedelta(seconds=step + monotonic.seconds))
+    monotonic.seconds += CONFIRM_SECONDS
+    right = told + timedelta(seconds=steps[-1] + monotonic.seconds)
+    assert clock.observe(right) == right
     assert clock.jump_seconds == 0
     assert not clock.can_end_holds(LIFE)
     monotonic.seconds += LIFE.total_seconds()

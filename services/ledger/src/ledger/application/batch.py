@@ -86,8 +86,7 @@ def _decide_one(
     hold = state.holds.get(hold_key)
     lot_key = (account_id, submission.lot_id or "")
     lot = state.lots.get(lot_key)
-    # Nothing of an account that is new has happened before: no doubt may date its first month back.
-    now = state.now if state.now is not None and chained.account.is_open else state.clock
+    now = state.now or state.clock
     decision = decide(chained.account, hold, submission.command, now, policy, lot=lot, clock=state.clock)
     if isinstance(command, ReserveTokens) and decision.account.plan not in policy.catalog.plans:
         changes.counts.append((account_id, UNKNOWN_PLAN, 1))

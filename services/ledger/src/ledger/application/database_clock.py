@@ -94,7 +94,7 @@ class DatabaseClock:
             self._believe(told, at)
             return told
         if self._suspected is None or abs(told - self._at(self._suspected, at)) > TOLERANCE:
-            self._stepped = self._suspected is not None and told > self._at(self._suspected, at)
+            self._stepped |= self._suspected is not None and told > self._at(self._suspected, at)
             self._suspected = (told, at)
             log.error("clock_jumped", told=told.isoformat(), expected=expected.isoformat(), starting=self._starting)
         elif at - self._suspected[1] >= self._confirm_seconds:
