@@ -164,6 +164,48 @@ async def test_who_may_have_read_to_be_out_in_a_mail_whose_fate_is_unknown_is_to
     assert first == again != back
 
 
+async def test_what_a_mail_of_unknown_fate_did_not_name_was_not_told(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)
+    mailbox.hold_answers = True
+    async with running_process(environment_of(settings)) as killed:
+        await ledger.publish(event("spared", threshold(100)), event("spared", tokens_exhausted()))
+        ledger.standings["spared"] = standing("spared", used=1_000_000, granted=5_000)
+        await eventually(lambda: len(mailbox.mails) == 1, 30)
+        killed.kill()
+        await killed.wait()
+    mailbox.hold_answers = False
+    async with running(settings):
+        await ledger.publish(event("spared", access_restored(granted=5_000)))
+        await eventually(lambda: _has_rows(database, "spared", 3))
+        await database.end_lease("spared")
+        await eventually(lambda: _all_ended(database, "spared", 3))
+    assert mailbox.kinds == ["threshold-100", "threshold-100"]
+    assert sorted(await database.statuses("spared")) == ["overtaken", "overtaken", "sent"]
+
+
+async def test_who_may_have_read_to_be_out_is_told_to_be_back_also_where_the_mail_is_refused_the_second_time(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    settings = settings_for(migrated_url, nats_url, mailbox.url, window_seconds=WINDOW)
+    mailbox.hold_answers = True
+    async with running_process(environment_of(settings)) as killed:
+        await ledger.publish(event("gone", tokens_exhausted()))
+        await eventually(lambda: len(mailbox.mails) == 1, 30)
+        killed.kill()
+        await killed.wait()
+    mailbox.hold_answers = False
+    mailbox.recipient_answers = ["550 5.1.1 no such user"]
+    async with running(settings):
+        await database.end_lease("gone")
+        await eventually(lambda: _all_ended(database, "gone", 1))
+        await ledger.publish(event("gone", access_restored(granted=5_000)))
+        await eventually(lambda: _all_ended(database, "gone", 2))
+    assert await database.statuses("gone") == ["failed", "sent"]
+    assert mailbox.kinds == ["tokens-exhausted", "access-restored"]
+
+
 async def test_the_window_outlives_the_process_that_opened_it_and_two_share_it(
     ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
 ) -> None:

@@ -59,7 +59,9 @@ def alert(
 def render(
     what: Alert, *, name: str | None = "Ana Souza", locale: str | None = None, style: MailStyle = STYLE
 ) -> EmailMessage:
-    mail = render_mail(what, Addressee(email="ana@example.com", name=name, locale=locale), style, now=NOW)
+    mail = render_mail(
+        what, Addressee(email="ana@example.com", name=name, locale=locale), style, now=NOW, named_after=what.lead
+    )
     parsed = message_from_bytes(mail.as_bytes(), policy=policy.default)  # as it crosses the wire
     assert isinstance(parsed, EmailMessage)
     return parsed

@@ -128,7 +128,9 @@ class Courier:
             message = render_mail(alert, person, self.style, now=datetime.now(UTC), named_after=first)
         except Exception as error:  # a mail that cannot be rendered must not stop all others
             raise _UnwritableError(f"rendering failed: {type(error).__name__}") from error
-        if not await mails.settle(self.engine, mail, lease):
+        told = (alert.lead, *alert.others)
+        named = [number for number, notice in mail.notices.items() if notice in told]
+        if not await mails.settle(self.engine, mail, lease, named=named):
             await self.outcomes.claim_lost(mail)
         return message
 

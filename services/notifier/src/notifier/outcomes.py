@@ -109,7 +109,7 @@ class Outcomes:
         metrics.MAIL_FAILURES.labels(reason).inc()
         delay = self.policy.delay_after(mail.failures + 1)
         if delay is None:
-            await self.given_up(mail, error)
+            await self.given_up(mail, error, uncertain=uncertain)
         else:
             await self._postpone(mail, delay, error, counter="failures", uncertain=uncertain)
 
@@ -122,8 +122,8 @@ class Outcomes:
         log.warning("claim_lost", mail=mail.id)
         raise PostponedError
 
-    async def given_up(self, mail: Mail, reason: str) -> None:
-        """The end, with a dead letter."""
+    async def given_up(self, mail: Mail, reason: str, *, uncertain: bool = False) -> None:
+        """The end, with a dead letter. `uncertain`: the server may have taken it at the last attempt."""
         notices = list(mail.notices.values())
         letter = GivenUp(
             consumer=MAIL_CONSUMER,
@@ -132,7 +132,7 @@ class Outcomes:
             payload=_notices.dump_json(notices),
             reason=reason,
         )
-        number = await mails.give_up_mail(self.engine, mail, letter)
+        number = await mails.give_up_mail(self.engine, mail, letter, uncertain=uncertain or mail.is_settled)
         if number is not None:
             metrics.MAIL_FAILURES.labels("given_up").inc()
             await self.announcer.publish(number, letter)
@@ -153,16 +153,13 @@ class Outcomes:
 
 
 def _statuses(mail: Mail, composed: Composed) -> dict[int, str]:
-    """How each of the mail's messages ends once the alert is sent, or nothing is left to tell.
-
-    What the server may have taken before was perhaps told: who believes to be out must hear of being back.
-    """
+    """How each of the mail's messages ends once the alert is sent, or nothing is left to tell."""
 
     def status(notice: Notice) -> str:
         if notice in composed.stale:
             return STALE
         if notice in composed.overtaken:
-            return TOLD if mail.is_settled else OVERTAKEN
+            return OVERTAKEN
         return SENT if composed.alert is not None and notice == composed.alert.lead else TOLD
 
     return {number: status(notice) for number, notice in mail.notices.items()}

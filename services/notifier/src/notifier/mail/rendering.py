@@ -65,9 +65,9 @@ def _templates() -> Environment:
 
 
 def render_mail(
-    alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime, named_after: Notice | None = None
+    alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime, named_after: Notice
 ) -> EmailMessage:
-    """The whole mail; its `Message-ID` depends on the key of one notice alone: the leading one, if no other is given.
+    """The whole mail; its `Message-ID` depends on the key of `named_after` alone, whatever leads it.
 
     Raises:
         UnusableAddressError: see `usable_address`.
@@ -83,7 +83,7 @@ def render_mail(
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = mail_message_id(named_after or alert.lead, style.mail_domain)
+    mail["Message-ID"] = mail_message_id(named_after, style.mail_domain)
     mail[KIND_HEADER] = alert.lead.kind
     if alert.others:
         mail[OTHERS_HEADER] = ", ".join(other.kind for other in alert.others)

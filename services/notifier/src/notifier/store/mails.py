@@ -11,7 +11,23 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Exists, Row, Select, Update, and_, case, delete, exists, func, null, or_, select, text, update
+from sqlalchemy import (
+    Exists,
+    Row,
+    Select,
+    Update,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
@@ -156,7 +172,8 @@ async def gather(engine: AsyncEngine, claim: Claim, *, lease: timedelta) -> Mail
 
 def _told(account_id: str, cycle_ids: Collection[str]) -> Select[Any]:
     """What the person was told in these cycles, and last about access, in whatever cycle that was."""
-    theirs = messages.c.account_id == account_id, messages.c.status.in_((SENT, TOLD))
+    is_told = or_(messages.c.status.in_((SENT, TOLD)), and_(messages.c.perhaps_told, messages.c.status != PENDING))
+    theirs = messages.c.account_id == account_id, is_told
     last_about_access = (
         select(messages.c.id)
         .where(*theirs, messages.c.kind.in_((TOKENS_EXHAUSTED, ACCESS_RESTORED)))
@@ -192,17 +209,18 @@ def _mail(claim: Claim, members: Sequence[_Row], context: Context) -> Mail:
     )
 
 
-async def settle(engine: AsyncEngine, mail: Mail, lease: timedelta) -> bool:
+async def settle(engine: AsyncEngine, mail: Mail, lease: timedelta, *, named: Collection[int]) -> bool:
     """Whether the claim still holds just before the mail is handed over; then the lease begins anew.
 
-    A process that dies after this leaves the mail to be sent as the same one.
+    `named` are the messages that the mail tells: whatever becomes of it, they were perhaps told. A process that dies
+    after this leaves the mail to be sent as the same one.
     """
     extended = update(claims).where(*_is_held(mail.claim)).values(until=func.now() + lease)
     held = extended.returning(claims.c.account_id).cte("held")
     settling = (
         update(messages)
         .where(messages.c.id.in_(mail.notices), messages.c.status == PENDING, exists(held.select()))
-        .values(mail_id=mail.id)
+        .values(mail_id=mail.id, perhaps_told=or_(messages.c.perhaps_told, messages.c.id.in_(named)))
         .returning(_WAITS_FOR_NO_DISK)
     )
     async with statements(engine) as connection:
@@ -255,6 +273,7 @@ async def postpone(
         )
         .values(
             mail_id=case((is_this, mail.id if settled else null()), else_=messages.c.mail_id),
+            perhaps_told=and_(messages.c.perhaps_told, or_(~is_this, literal(settled))),
             last_error=case((is_this, error), else_=messages.c.last_error),
             due_at=func.now() + delay,
             **counted,
@@ -264,9 +283,14 @@ async def postpone(
         return (await connection.execute(statement)).rowcount > 0
 
 
-async def give_up_mail(engine: AsyncEngine, mail: Mail, letter: GivenUp) -> int | None:
-    """End the mail as failed with its dead letter; returns the letter's id, None when the claim was lost."""
-    failing = _finishing(mail, dict.fromkeys(mail.notices, FAILED)).values(mail_id=mail.id, last_error=letter.reason)
+async def give_up_mail(engine: AsyncEngine, mail: Mail, letter: GivenUp, *, uncertain: bool) -> int | None:
+    """End the mail as failed with its dead letter; returns the letter's id, None when the claim was lost.
+
+    Unless `uncertain`, no server can have taken it.
+    """
+    failing = _finishing(mail, dict.fromkeys(mail.notices, FAILED)).values(
+        mail_id=mail.id, last_error=letter.reason, perhaps_told=and_(messages.c.perhaps_told, literal(uncertain))
+    )
     failed = failing.returning(messages.c.id).cte("failed")
     async with statements(engine) as connection:
         return (await connection.execute(dead_letter_where(letter, exists(failed.select())))).scalar_one_or_none()

@@ -4,7 +4,21 @@ from typing import Final
 
 from chassis.inbox import dead_letters_table, inbox_table
 from pydantic import TypeAdapter
-from sqlalchemy import CTE, BigInteger, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, Uuid
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    false,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -45,7 +59,8 @@ messages = Table(
     Column("cause", String(160), nullable=False),
     Column("figures", JSONB, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
-    Column("mail_id", BigInteger),  # the first message of the same mail; NULL until it is handed over
+    Column("mail_id", BigInteger),  # the first message of the same mail; NULL until it is handed over or given up
+    Column("perhaps_told", Boolean, nullable=False, server_default=false()),  # the server may have taken a mail with it
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
