@@ -82,13 +82,13 @@ def discard_dead_letter(
     """Put away a dead letter that can never succeed; it stays listed, with who did it and why."""
     from chassis.postgres import DATABASE_ERRORS
 
-    from notifier.redelivery import put_away
+    from notifier.redelivery import discard_letter
 
     number = parse_letter_id(letter)
     if not reason.strip() or not is_clean_text(reason, MAX_REASON_LENGTH):
         raise fail(f"REASON: at most {MAX_REASON_LENGTH} characters of valid text, not blank")
     try:
-        line = asyncio.run(put_away(database_url, number, reason))
+        line = asyncio.run(discard_letter(database_url, number, reason))
     except DATABASE_ERRORS as error:
         raise fail(f"database: {type(error).__name__}") from None
     if line is None:

@@ -62,7 +62,7 @@ async def retry(database_url: str, number: int | None) -> list[Retried]:
         await engine.dispose()
 
 
-async def put_away(database_url: str, number: int, reason: str) -> str | None:
+async def discard_letter(database_url: str, number: int, reason: str) -> str | None:
     """Discard a dead letter that can never succeed; returns a JSON line, None when no such one waits."""
     engine = create_engine(database_url, service="notifier-operate")
     try:

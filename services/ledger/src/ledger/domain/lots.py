@@ -8,10 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 ABOUT_LOTS: Final = (CreditsGranted, CreditsRevoked)
-
-
 LOT_FORMAT: Final = 1
-"""As of holds."""
+"""Of the stored record, which says nothing of it as long as it is the first, as a hold's."""
 
 
 class LotRecord(Struct, frozen=True, kw_only=True):

@@ -65,14 +65,14 @@ async def retry_dead_letters(
         raise NotFoundError(f"no dead letter ledger:{number}")
 
 
-class PutAway(Struct, frozen=True):
-    """A letter that was put away."""
+class DiscardedLetter(Struct, frozen=True):
+    """A letter that was discarded."""
 
     id: str
     discarded: bool
 
 
-async def discard_dead_letter(connection: asyncpg.Connection, number: int, reason: str) -> PutAway:
+async def discard_dead_letter(connection: asyncpg.Connection, number: int, reason: str) -> DiscardedLetter:
     """Put a letter away that can never succeed: it stays listed, and waits no more.
 
     Raises:
@@ -80,7 +80,7 @@ async def discard_dead_letter(connection: asyncpg.Connection, number: int, reaso
     """
     if not await discard_letter(connection, number, by=operator(), reason=reason):
         raise NotFoundError(f"no dead letter ledger:{number} waits")
-    return PutAway(f"ledger:{number}", discarded=True)
+    return DiscardedLetter(f"ledger:{number}", discarded=True)
 
 
 def _discarded(letter: StoredLetter) -> Discarded | None:
