@@ -126,7 +126,7 @@ def test_an_upstream_error_passes_through_and_costs_nothing(stack: Stack, accoun
     assert balance["available"] == balance["monthly_limit"]
 
 
-def test_what_does_not_fit_is_refused_with_figures_and_a_link(stack: Stack, account: str) -> None:
+def test_what_does_not_fit_is_refused_with_figures_and_promises_no_purchase(stack: Stack, account: str) -> None:
     stack.limit(account, 50)
     with pytest.raises(openai.APIStatusError) as refused:
         stack.client(account).chat.completions.create(model="demo-fast", messages=QUESTION)
@@ -135,7 +135,8 @@ def test_what_does_not_fit_is_refused_with_figures_and_a_link(stack: Stack, acco
     error: Any = refused.value.body
     assert error["details"]["available"] == 50
     assert error["details"]["monthly_limit"] == 50
-    assert error["details"]["purchase_url"].startswith("http://")
+    assert error["details"]["purchase_url"] is None
+    assert "http" not in error["message"]
     assert len(error["message"]) <= 240
     stack.credit(account, 100_000)
     assert stack.client(account).chat.completions.create(model="demo-fast", messages=QUESTION).choices
@@ -151,7 +152,7 @@ def test_a_refusal_in_the_chat_is_a_message_that_costs_nothing(stack: Stack, acc
     assert refused.value.status_code == 402
     streamed = client.chat.completions.create(model="demo-fast", messages=QUESTION, stream=True)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in streamed if chunk.choices)
-    assert "](http://" in text
+    assert text.startswith("**Seus tokens não bastam")
     assert stack.balance(account)["available"] == 50
 
 

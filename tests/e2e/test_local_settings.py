@@ -15,8 +15,9 @@ def _secret(name: str) -> str:
     return f"only-for-{name}-0123456789"
 
 
-def test_a_process_gets_the_secrets_that_it_reads_and_no_others(new_stack: NewStack) -> None:
+def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewStack) -> None:
     given = {
+        "SOLARIS_PURCHASE_URL": "https://solaris.example/buy",
         "SOLARIS_GATEWAY_KEYS": _secret("gateway-keys"),
         "SOLARIS_GATEWAY_SECRET": _secret("gateway-secret"),
         "SOLARIS_UPSTREAM_API_KEY": _secret("upstream"),
@@ -36,9 +37,9 @@ def test_a_process_gets_the_secrets_that_it_reads_and_no_others(new_stack: NewSt
     everything["SOLARIS_SMTP_URL"], everything["HTTPS_PROXY"] = _secret("smtp"), _secret("proxy")
     gateway = {"SOLARIS_GATEWAY_KEYS", "SOLARIS_GATEWAY_SECRET", "SOLARIS_UPSTREAM_API_KEY", "HTTPS_PROXY"}
     read_by = {
-        "gateway": gateway | {"nats_gateway"},
+        "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL"},
         "ledger": {"nats_ledger", "postgres_ledger"},
-        "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL"},
+        "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL"},
     }
 
     def held(text: bytes) -> set[str]:

@@ -242,7 +242,7 @@ async def test_models_come_from_the_upstream_and_are_kept_for_a_moment(
     assert upstream.model_list_requests <= before + 1
 
 
-async def test_insufficient_tokens_is_402_with_figures_and_link_in_one_short_line(
+async def test_insufficient_tokens_is_402_with_figures_in_one_short_line(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
@@ -258,17 +258,31 @@ async def test_insufficient_tokens_is_402_with_figures_and_link_in_one_short_lin
         "credits": 0,
         "resets_at": "2026-12-01T03:00:00Z",
         "exhausted": True,
-        "purchase_url": "http://127.0.0.1:8080/buy",
+        "purchase_url": None,
     }
     message = error["message"]
     assert len(message) <= 240
     assert "\n" not in message
-    for fact in ("5.678", "1.234", "http://127.0.0.1:8080/buy", "01/12/2026"):
+    for fact in ("5.678", "1.234", "01/12/2026"):
         assert fact in message
+    assert "http" not in message
 
     english = (await ask(gateway.port, chat(), {"accept-language": "en-US,en;q=0.9"})).error["message"]
-    for fact in ("5,678", "1,234", "http://127.0.0.1:8080/buy", "Dec 1, 2026"):
+    for fact in ("5,678", "1,234", "Dec 1, 2026"):
         assert fact in english
+
+
+async def test_a_refusal_links_to_where_credits_are_bought_where_the_operator_names_it(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    url = "https://solaris.example/buy"
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=url) as gateway:
+        error = (await ask(gateway.port, chat())).error
+        in_chat = (await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})).text
+    assert error["details"]["purchase_url"] == url
+    assert error["message"].endswith(url)
+    assert f"[compre créditos]({url}?account=ana)" in in_chat
 
 
 async def test_the_persons_own_language_goes_before_the_clients(
@@ -312,8 +326,8 @@ async def test_notice_in_chat_is_an_assistants_message_that_used_nothing(
     assert (streamed.status, streamed.headers["content-type"]) == (200, "text/event-stream")
     assert streamed.events[-1] == "[DONE]"
     text = streamed.text
-    assert "[Comprar créditos](http://127.0.0.1:8080/buy?account=ana)" in text
     assert "5.678" in text
+    assert "http" not in text
     asked = chat(stream=True, stream_options={"include_usage": True})
     with_usage = await ask(gateway.port, asked, {"x-solaris-notices": "chat"})
     assert with_usage.events[-2]["usage"]["total_tokens"] == 0
@@ -358,6 +372,7 @@ async def test_a_missing_or_unsafe_setting_stops_the_start_and_is_named(tmp_path
         ("gateway_keys", "short"),
         ("host", "0.0.0.0"),  # with the development key
         ("public_url", "ftp://x"),
+        ("purchase_url", "https://" + "x" * 113),
         ("request_seconds", "0"),
     ):
         with pytest.raises(RuntimeError, match="ended with 1"):

@@ -27,31 +27,90 @@ FIGURES = RefusalFigures(
 )
 
 
-def presentation(url: str = "http://127.0.0.1:8080") -> Presentation:
-    return Presentation(brand="IA SOLARIS", public_url=url, time_zone=ZoneInfo("America/Sao_Paulo"))
+PUBLIC_URL = "http://127.0.0.1:8080"
+PURCHASE_URL = "https://solaris.example/buy"
+LONG_URL = "https://" + "x" * 112
+TOO_LARGE = replace(FIGURES, available=5_000, needed=23_840, exhausted=False)
+BUSY = replace(FIGURES, available=85, needed=274, monthly_limit=400, monthly_used=0, exhausted=False)
+NO_ALLOWANCE = replace(FIGURES, available=0, needed=274, monthly_limit=0, monthly_used=0)
+INSUFFICIENT = [None, FIGURES, TOO_LARGE, BUSY, NO_ALLOWANCE]
+
+
+def presentation(purchase_url: str | None = PURCHASE_URL, *, public_url: str = PUBLIC_URL) -> Presentation:
+    return Presentation(
+        brand="IA SOLARIS",
+        public_url=public_url,
+        purchase_url=purchase_url,
+        time_zone=ZoneInfo("America/Sao_Paulo"),
+    )
+
+
+def insufficient(figures: RefusalFigures | None) -> Refused:
+    return Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
+
+
+def texts(figures: RefusalFigures | None, language: Language, style: Presentation) -> tuple[str, str]:
+    """What an error says and what a chat says."""
+    refused = insufficient(figures)
+    return refusal_line(refused, language, style), refusal_notice(refused, "ana", language, style)
 
 
 @pytest.mark.parametrize("language", list(Language))
-@pytest.mark.parametrize("code", sorted(TOLD_IN_CHAT))
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "https://" + "x" * 112])
-@pytest.mark.parametrize("figures", [None, FIGURES])
-def test_line_is_short_single_and_has_its_link(
-    language: Language, code: RefusalCode, url: str, figures: RefusalFigures | None
-) -> None:
-    refused = Refused(reservation_id="r", code=code, figures=figures, retry_after_seconds=7)
-    line = refusal_line(refused, language, presentation(url))
+@pytest.mark.parametrize("code", sorted(TOLD_IN_CHAT - {RefusalCode.INSUFFICIENT_TOKENS}))
+@pytest.mark.parametrize("url", [PUBLIC_URL, LONG_URL])
+def test_line_is_short_single_and_has_its_link(language: Language, code: RefusalCode, url: str) -> None:
+    refused = Refused(reservation_id="r", code=code, retry_after_seconds=7)
+    line = refusal_line(refused, language, presentation(public_url=url))
     assert len(line) <= MAX_LINE_LENGTH
     assert "\n" not in line
     assert (url in line) is (code is not RefusalCode.RATE_LIMITED)
-    notice = refusal_notice(refused, "a" * 128, language, presentation(url))
+    notice = refusal_notice(refused, "a" * 128, language, presentation(public_url=url))
     if code is not RefusalCode.RATE_LIMITED:
         assert f"]({url}" in notice
 
 
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("url", [PURCHASE_URL, LONG_URL])
+@pytest.mark.parametrize("figures", INSUFFICIENT)
+def test_who_lacks_tokens_is_linked_to_where_credits_are_bought(
+    language: Language, url: str, figures: RefusalFigures | None
+) -> None:
+    line, notice = texts(figures, language, presentation(url))
+    assert len(line) <= MAX_LINE_LENGTH
+    assert "\n" not in line
+    assert url in line
+    assert f"]({url}?account=ana)" in notice
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("figures", INSUFFICIENT)
+def test_where_nothing_can_be_bought_no_text_links_or_speaks_of_it(
+    language: Language, figures: RefusalFigures | None
+) -> None:
+    for text in texts(figures, language, presentation(None)):
+        assert "http" not in text
+        assert "](" not in text
+        for word in ("compr", "crédito", "buy", "credit"):
+            assert word not in text.lower()
+        assert text.rstrip("*").endswith(".")
+        assert "{" not in text
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_who_has_no_allowance_is_not_told_that_it_renews(language: Language) -> None:
+    renews = "renova" if language is Language.PORTUGUESE else "renews"
+    assert all(renews in text for text in texts(FIGURES, language, presentation(None)))
+    assert not any(renews in text for text in texts(NO_ALLOWANCE, language, presentation(None)))
+
+
+def test_the_account_joins_the_purchase_pages_own_parameters() -> None:
+    style = presentation("https://shop.example/tokens?from=chat#top")
+    assert style.account_purchase_url("ana") == "https://shop.example/tokens?from=chat&account=ana#top"
+
+
 def test_figures_and_dates_are_written_as_the_person_writes_them() -> None:
-    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
-    portuguese = refusal_line(refused, Language.PORTUGUESE, presentation())
-    english = refusal_line(refused, Language.ENGLISH, presentation())
+    portuguese = refusal_line(insufficient(FIGURES), Language.PORTUGUESE, presentation())
+    english = refusal_line(insufficient(FIGURES), Language.ENGLISH, presentation())
     assert "9.007.199.254.740.992" in portuguese
     assert "30/11/2026" in portuguese  # still the evening before in São Paulo
     assert "9,007,199,254,740,992" in english
@@ -122,31 +181,21 @@ def test_notices_are_removed_from_assistants_messages_alone() -> None:
 
 @pytest.mark.parametrize("language", list(Language))
 def test_a_call_refused_for_its_size_is_told_to_start_anew_and_not_that_all_is_gone(language: Language) -> None:
-    figures = replace(FIGURES, available=5_000, needed=23_840, exhausted=False)
-    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
-    told = refusal_notice(refused, "ana", language, presentation()), refusal_line(refused, language, presentation())
     start_anew = "Comece uma" if language is Language.PORTUGUESE else "Start a new"
-    for text in told:
+    for text in texts(TOO_LARGE, language, presentation()):
         assert start_anew in text
         assert number(23_840, language) in text
         assert number(5_000, language) in text
-        assert "http://127.0.0.1:8080/buy" in text
-    assert len(told[1]) <= MAX_LINE_LENGTH
 
 
 @pytest.mark.parametrize("language", list(Language))
 def test_a_call_refused_for_what_calls_in_flight_hold_is_told_to_wait_and_not_to_start_anew(language: Language) -> None:
-    figures = replace(FIGURES, available=85, needed=274, monthly_limit=400, monthly_used=0, exhausted=False)
-    refused = Refused(reservation_id="r", code=RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
-    told = refusal_notice(refused, "ana", language, presentation()), refusal_line(refused, language, presentation())
     portuguese = language is Language.PORTUGUESE
-    for text in told:
+    for text in texts(BUSY, language, presentation()):
         assert ("Espere que termine" if portuguese else "Wait until it ends") in text
         assert ("Comece uma" if portuguese else "Start a new") not in text
         assert "274" in text
         assert "85" in text
-        assert "http://127.0.0.1:8080/buy" in text
-    assert len(told[1]) <= MAX_LINE_LENGTH
 
 
 @pytest.mark.parametrize("outage", list(Outage))

@@ -151,7 +151,10 @@ def _chat_route(
         pass_through=PassThrough(upstream, authorization),
         observing=observing,
         presentation=Presentation(
-            brand=settings.brand, public_url=settings.public_url, time_zone=ZoneInfo(settings.timezone)
+            brand=settings.brand,
+            public_url=settings.public_url,
+            purchase_url=settings.purchase_url,
+            time_zone=ZoneInfo(settings.timezone),
         ),
         notice_key=notice_key,
         default_locale=settings.locale,

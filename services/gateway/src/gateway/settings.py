@@ -58,6 +58,8 @@ class GatewaySettings(ServiceSettings):
     shutdown_seconds: float = Field(default=30.0, ge=0, le=3600)
     stop_notice_seconds: float = Field(default=2.0, ge=0, le=60)
     upstream_errors_in_chat: bool = True
+    purchase_url: WebUrl | None = None
+    """Where credits are bought; without it no refusal speaks of buying. The notifier reads the same."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     request_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
     body_seconds: float = Field(default=300.0, gt=0)
@@ -75,7 +77,7 @@ class GatewaySettings(ServiceSettings):
     journal_keep_seconds: float = Field(default=24 * 3600.0, gt=0)
     journal_keep_bytes: int = Field(default=4 * 1024**3, gt=0)
 
-    @field_validator("upstream_url", "public_url")
+    @field_validator("upstream_url", "public_url", "purchase_url")
     @classmethod
     def _short_url(cls, value: str) -> str:
         if len(value) > _MAX_URL_LENGTH:

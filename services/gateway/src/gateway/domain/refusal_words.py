@@ -1,0 +1,120 @@
+"""Why a balance does not do for a call, in a person's words: sentences with places for figures, in both languages."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.reservations import RefusalFigures
+
+from gateway.domain.language import Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """`line` alone says it all; `headline` and `explanation` say it where there is room; `advice` is free of charge."""
+
+    line: str
+    headline: str
+    explanation: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """`not_enough` is all that is said where no figures are known, or none fit."""
+
+    not_enough: Situation
+    out: Situation
+    out_without_allowance: Situation
+    busy: Situation
+    too_large: Situation
+    buy: str
+    buy_linked: str
+
+    def situation(self, figures: RefusalFigures | None) -> Situation:
+        if figures is None:
+            return self.not_enough
+        if figures.exhausted:
+            return self.out if figures.monthly_limit else self.out_without_allowance
+        # The balance would do but for what calls in flight hold, as a title's that is asked for beside a chat.
+        balance = max(0, figures.monthly_limit - figures.monthly_used) + figures.credits
+        return self.busy if balance >= figures.needed else self.too_large
+
+
+_PORTUGUESE: Final = Words(
+    not_enough=Situation(
+        line="Seus tokens não bastam.",
+        headline="Seus tokens não bastam para esta mensagem.",
+        explanation="",
+        advice="",
+    ),
+    out=Situation(
+        line="Seus tokens não bastam para esta mensagem: ela precisa de {needed} e restam {available}.",
+        headline="Seus tokens não bastam para esta mensagem.",
+        explanation="Ela precisa de {needed} tokens e restam {available}. Neste mês você usou {used} de {limit}.",
+        advice="Sua cota renova em {resets}.",
+    ),
+    out_without_allowance=Situation(
+        line="Seus tokens não bastam para esta mensagem: ela precisa de {needed} e restam {available}.",
+        headline="Seus tokens não bastam para esta mensagem.",
+        explanation="Ela precisa de {needed} tokens e restam {available}.",
+        advice="",
+    ),
+    busy=Situation(
+        line="Outro pedido seu está em andamento: este precisa de {needed} tokens e há {available} livres.",
+        headline="Outro pedido seu ainda está em andamento.",
+        explanation="Enquanto ele reserva tokens, há {available} livres, e esta mensagem precisa de {needed}.",
+        advice="Espere que termine e envie de novo.",
+    ),
+    too_large=Situation(
+        line="Esta conversa precisa de {needed} tokens e há {available} livres.",
+        headline="Não há tokens suficientes para esta conversa.",
+        explanation=(
+            "Ela precisa de {needed} tokens e há {available} livres agora: cada mensagem reenvia a conversa inteira."
+        ),
+        advice="Comece uma conversa nova, mais curta.",
+    ),
+    buy="Para continuar agora, compre créditos: {url}",
+    buy_linked="Para continuar agora, [compre créditos]({url}).",
+)
+_ENGLISH: Final = Words(
+    not_enough=Situation(
+        line="Not enough tokens.",
+        headline="You don't have enough tokens for this message.",
+        explanation="",
+        advice="",
+    ),
+    out=Situation(
+        line="Not enough tokens for this message: it needs {needed} and you have {available} left.",
+        headline="You don't have enough tokens for this message.",
+        explanation=(
+            "It needs {needed} tokens and you have {available} left. This month you have used {used} of {limit}."
+        ),
+        advice="Your allowance renews on {resets}.",
+    ),
+    out_without_allowance=Situation(
+        line="Not enough tokens for this message: it needs {needed} and you have {available} left.",
+        headline="You don't have enough tokens for this message.",
+        explanation="It needs {needed} tokens and you have {available} left.",
+        advice="",
+    ),
+    busy=Situation(
+        line="Another request of yours is running: this one needs {needed} tokens and {available} are free.",
+        headline="Another request of yours is still running.",
+        explanation="While it holds tokens, {available} are free, and this message needs {needed}.",
+        advice="Wait until it ends and send again.",
+    ),
+    too_large=Situation(
+        line="This conversation needs {needed} tokens and {available} are free.",
+        headline="There are not enough tokens for this conversation.",
+        explanation=(
+            "It needs {needed} tokens and {available} are free now: each message sends the whole conversation again."
+        ),
+        advice="Start a new, shorter one.",
+    ),
+    buy="To go on now, buy credits: {url}",
+    buy_linked="To go on now, [buy credits]({url}).",
+)
+
+
+def words_of(language: Language) -> Words:
+    return _PORTUGUESE if language is Language.PORTUGUESE else _ENGLISH
