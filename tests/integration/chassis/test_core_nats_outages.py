@@ -1,9 +1,10 @@
 """The client of core NATS while its server is away, refuses, hangs or talks nonsense."""
 
 import asyncio
+import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,16 @@ class NatsProcess:
             self.process.kill()
             await self.process.wait()
             self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still for the length of the block: nothing it has is lost, and it hears nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 @pytest_asyncio.fixture
@@ -94,6 +105,25 @@ async def test_a_killed_server_fails_what_waits_and_its_successor_serves_the_sam
         asker.publish("added.meanwhile", b"")
         await eventually(lambda: added)
         assert [message.payload for message in taken] == [b"before"] * 10 + [b"after"]
+
+
+async def test_a_frozen_server_is_given_up_and_taken_up_again_when_it_goes_on(
+    mortal: NatsProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.5)
+    async with CoreNats(mortal.server.url(), service="operator") as client:
+        assert await client.wait_connected(5)
+        client.subscribe("echo", lambda message: client.publish(message.reply, message.payload))
+        await client.flush(5)
+        with mortal.frozen():
+            async with asyncio.timeout(30):
+                with pytest.raises(ConnectionClosedError):
+                    await client.request("echo", b"frozen", seconds=60)
+            assert not await client.wait_connected(1)  # the kernel goes on taking connections in for it
+        assert await client.wait_connected(30)
+        await client.flush(10)
+        assert await client.request("echo", b"thawed", seconds=10) == b"thawed"
 
 
 async def test_a_server_that_is_not_there_yet_is_waited_for(mortal: NatsProcess) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
-from tests.integration.gateway.raw_http import Connection, ask, chat
+from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger
 from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, completion
 
@@ -60,6 +60,24 @@ async def test_an_offer_to_upgrade_is_passed_over_without_a_word(gateway: Gatewa
         reply = await ask(gateway.port, chat(), {"connection": "upgrade", "upgrade": protocol})
         assert reply.status == 200
     assert "pgrade" not in gateway.log[len(before) :]
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+async def test_an_offer_that_the_parser_sees_is_passed_over_without_a_word(
+    gateway: GatewayProcess, upstream: ScriptedUpstream, protocol: str
+) -> None:
+    """Only the first head of a read is rid of its offer before the parser sees it."""
+    before = gateway.log
+    head = f"GET /v1/models HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {KEY}\r\n"
+    offer = f"connection: upgrade\r\nupgrade: {protocol}\r\nsec-websocket-version: 13\r\n"
+    connection = await Connection.open(gateway.port)
+    connection.writer.write(f"{head}\r\n{head}{offer}\r\n".encode())
+    async with asyncio.timeout(15):
+        assert [(await connection.read_reply()).status for _ in range(2)] == [200, 200]
+    connection.leave()
+    log = gateway.log[len(before) :]
+    assert "pgrade" not in log
+    assert "WebSocket" not in log
 
 
 @pytest.mark.parametrize("key", ["sk-solaris-dev", "sk-nobody"])
