@@ -22,4 +22,6 @@ Moment = AwareDatetime
 
 def is_clean_text(text: str, max_length: int = MAX_TEXT_LENGTH) -> bool:
     """Whether a text is storable everywhere: within the limit, without NUL, without a lone surrogate."""
-    return len(text) <= max_length and "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    if len(text) > max_length or "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

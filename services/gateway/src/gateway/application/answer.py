@@ -1,8 +1,9 @@
 """What a call needs of the connection to its client."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.application.call import Call
 from gateway.application.interruption import Interruption
@@ -35,8 +36,7 @@ class Answer(Protocol):
     async def finish(self, data: bytes = b"") -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(Struct, frozen=True, kw_only=True):
     """Who asks: the request's headers, the key's id, the way back, and how a failure is told within a stream.
 
     `upstream_errors_in_chat`: an upstream's 5xx is told as a message of the assistant. `on_kept` is told how many

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,6 +10,7 @@ from chassis.ids import new_uuid7
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
+from msgspec import Struct, field
 
 from gateway.domain.usage_figures import Figures
 
@@ -21,8 +22,7 @@ _NOTHING = TokenUsage()
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(Struct, kw_only=True):
     """`reserving` from the first attempt to hold on: from there a record must end the call, exactly one.
 
     `ended` by the first outcome told; later ones change nothing. `most_output_tokens` is what the upstream was allowed

@@ -11,6 +11,7 @@ import structlog
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused, ReserveTokens
 from contracts.usage import Outcome, UsageSource
+from msgspec import Struct
 from msgspec.structs import replace
 from prometheus_client import Counter
 
@@ -69,8 +70,7 @@ class Rules:
     refuse_unknown_fields: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct, kw_only=True):
     """A checked request with what was found out about it; one that enforcing `would_refuse` has broken a rule."""
 
     request: ChatRequest

@@ -1,11 +1,11 @@
 """What a chat request asks for, read from its body and checked before anything is held."""
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
+from msgspec import Struct
 
 from gateway.domain.errors import InvalidRequestError
 from gateway.domain.output_limits import NestedOption, nested_options, output_limits
@@ -25,8 +25,7 @@ _LONE_SURROGATE: Final = re.compile(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(Struct, kw_only=True):
     """`fields` is the decoded body, a name that stood twice once.
 
     `maximum_output_tokens` is the largest output of one choice that any field allows, thinking beside it included; None

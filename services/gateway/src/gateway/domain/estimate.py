@@ -1,9 +1,9 @@
 """The prompt of a request as texts to be tokenized and tokens that are known without: an upper bound in practice."""
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from gateway.domain.images import image_tokens
 from gateway.domain.media import Medium, is_media_data, medium_of, medium_tokens
@@ -36,11 +36,10 @@ _LONGEST_SOURCE: Final = 8_192
 _DETAILS: Final = frozenset({None, "low", "high", "auto", "original"})
 
 
-@dataclass(slots=True)
-class Prompt:
+class Prompt(Struct):
     """`texts` are counted by the tokenizer; `fixed_tokens` stand already."""
 
-    texts: list[str] = field(default_factory=list)
+    texts: list[str] = []
     fixed_tokens: int = 0
 
     def add_json(self, value: Any) -> None:

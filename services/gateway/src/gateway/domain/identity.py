@@ -5,12 +5,12 @@ import binascii
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from contracts.accounts import is_account_id
 from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
 from contracts.reservations import Profile
+from msgspec import Struct
 
 from gateway.domain.errors import InvalidRequestError, MissingUserError
 
@@ -22,8 +22,7 @@ _MAX_EMAIL_LENGTH: Final = 320
 _MAX_NAME_LENGTH: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """`profile` is None when the request tells nothing about the person."""
 
     account_id: str

@@ -50,7 +50,7 @@ class Exchange:
         self._raw_headers: Headers = scope["headers"]
         self.headers = dict(reversed(self._raw_headers))
         self.started = False
-        self.streams_events = False
+        self._answer_headers: Headers = []
         self.writing = False
 
     def check_headers(self) -> None:
@@ -90,10 +90,16 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
-        self.streams_events = any(
-            name == b"content-type" and value.lower().startswith(b"text/event-stream") for name, value in headers
-        )
+        self._answer_headers = headers
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    @property
+    def streams_events(self) -> bool:
+        """Whether the answer that was started is an event stream."""
+        return any(
+            name == b"content-type" and value.lower().startswith(b"text/event-stream")
+            for name, value in self._answer_headers
+        )
 
     @property
     def writable(self) -> bool:

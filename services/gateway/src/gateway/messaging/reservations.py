@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,6 +14,7 @@ from contracts.accounts import subject_token
 from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
+from msgspec import Struct
 from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
@@ -34,15 +34,13 @@ _decode_reserve = msgspec.json.Decoder(ReserveAnswer).decode
 _decode_ready = msgspec.json.Decoder(ReadyAnswer).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Struct, frozen=True):
     """No answer by the deadline; a hold may or may not stand."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Struct, frozen=True):
     """The ledger's word. `doubtful`: some attempt's fate is unknown, so that its id must be closed by a record."""
 
     answer: Granted | Refused | Unavailable
