@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, Info
+from chassis.metrics import LoopHistogram
+from prometheus_client import Counter, Gauge, Info
 
 _FAST_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3)
 _ANSWER_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
@@ -22,7 +23,7 @@ HOLDS: Final = Counter(
 FORWARDED_WITHOUT_HOLD: Final = Counter(
     "solaris_gateway_forwarded_without_hold", "Calls that a mode let through without a hold"
 )
-CALL_SECONDS: Final = Histogram(
+CALL_SECONDS: Final = LoopHistogram(
     "solaris_gateway_call_seconds", "From a call's arrival to its end", buckets=_ANSWER_SECONDS
 )
 MODE: Final = Info("solaris_gateway", "Mode and version")
@@ -54,15 +55,15 @@ EVICTED: Final = Counter(
     "solaris_gateway_evicted_connections", "Connections without a request that were closed to make room"
 )
 OPEN_STREAMS: Final = Gauge("solaris_gateway_open_streams", "Answers that are being streamed")
-RESERVE_SECONDS: Final = Histogram(
+RESERVE_SECONDS: Final = LoopHistogram(
     "solaris_gateway_reserve_seconds", "From asking for a hold to its answer", buckets=_FAST_SECONDS
 )
-FIRST_TOKEN_SECONDS: Final = Histogram(
+FIRST_TOKEN_SECONDS: Final = LoopHistogram(
     "solaris_gateway_first_token_seconds",
     "From the call's arrival to the first byte of its answer",
     buckets=_ANSWER_SECONDS,
 )
-ESTIMATE_RATIO: Final = Histogram(
+ESTIMATE_RATIO: Final = LoopHistogram(
     "solaris_gateway_prompt_estimate_ratio",
     "The provider's prompt tokens divided by our estimate of them",
     buckets=_RATIOS,

@@ -29,6 +29,9 @@ class Answer(Protocol):
     def write_now(self, data: bytes) -> None:
         """Write without waiting; only while `writable`."""
 
+    async def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer; `headers` without its length."""
+
     async def start(self, status: int, headers: Headers) -> None: ...
 
     async def write(self, data: bytes) -> None: ...

@@ -151,8 +151,11 @@ class Relay:
 
     async def _relay(self, upstream: UpstreamAnswer, heartbeat: Heartbeat | None) -> None:
         served = 200 <= upstream.status < 300
-        with contextlib.suppress(UpstreamError) if not served else contextlib.nullcontext():
+        try:
             upstream.decode()
+        except UpstreamError:
+            if served:
+                raise
         headers = response_headers(upstream.headers, self._call.id, self._available)
         if 300 <= upstream.status < 400:
             await self._useless(upstream.status, f"redirect, status {upstream.status}")
@@ -201,7 +204,7 @@ class Relay:
         elif self._answer.started:
             await self._answer.finish(event_of(body))
         else:
-            await self._send_whole(status, headers, body)
+            await self._answer.respond(status, headers, body)
 
     async def _relay_whole(self, upstream: UpstreamAnswer, headers: Headers) -> None:
         parts = self._whole
@@ -225,12 +228,7 @@ class Relay:
         if self._answer.started:
             await self._answer.finish(completion_events(content, with_usage=not self._hide_usage_chunk))
             return
-        await self._send_whole(upstream.status, headers, body)
-
-    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        headers.append((b"content-length", str(len(body)).encode()))
-        await self._answer.start(status, headers)
-        await self._answer.finish(body)
+        await self._answer.respond(upstream.status, headers, body)
 
     async def _relay_stream(self, upstream: UpstreamAnswer, headers: Headers, heartbeat: Heartbeat | None) -> None:
         events, answer = self._events, self._answer

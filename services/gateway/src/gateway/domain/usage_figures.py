@@ -16,6 +16,7 @@ _MOST_TOKENS: Final = 100_000_000
 """Far above any model's context; a larger figure is a mistake or a lie."""
 _MOST_THINKING_TOKENS: Final = 1_000_000
 """More than that in the total alone is no thinking but a wrong total."""
+_CACHE_FIGURES: Final = frozenset({"cache_read_input_tokens", "prompt_cache_hit_tokens", "cache_creation_input_tokens"})
 _NUMBER: Final = re.compile(r"\s*\d{1,12}(\.\d{0,12})?\s*").fullmatch
 
 
@@ -114,17 +115,20 @@ class _Reader:
         """
         prompt_details = self._details("prompt_tokens_details", "input_tokens_details")
         completion_details = self._details("completion_tokens_details", "output_tokens_details")
-        cached = _largest(
-            self._figure(prompt_details, "cached_tokens"),
-            self._figure(self._usage, "cache_read_input_tokens"),
-            self._figure(self._usage, "prompt_cache_hit_tokens"),
-        )
-        written = _largest(
-            self._figure(self._usage, "cache_creation_input_tokens"),
-            self._figure(prompt_details, "cache_creation_tokens"),
-            self._figure(prompt_details, "cache_write_tokens"),
-        )
-        reasoning = _largest(self._figure(completion_details, "reasoning_tokens"))
+        cached = written = reasoning = 0
+        if prompt_details or not _CACHE_FIGURES.isdisjoint(self._usage):
+            cached = _largest(
+                self._figure(prompt_details, "cached_tokens"),
+                self._figure(self._usage, "cache_read_input_tokens"),
+                self._figure(self._usage, "prompt_cache_hit_tokens"),
+            )
+            written = _largest(
+                self._figure(self._usage, "cache_creation_input_tokens"),
+                self._figure(prompt_details, "cache_creation_tokens"),
+                self._figure(prompt_details, "cache_write_tokens"),
+            )
+        if completion_details:
+            reasoning = _largest(self._figure(completion_details, "reasoning_tokens"))
         if cached + written and self._cache_stands_beside(prompt, completion, total, cached + written):
             prompt, self._repaired = prompt + cached + written, True
         elif cached + written > prompt:  # which of them is wrong can't be known: all is charged as plain prompt

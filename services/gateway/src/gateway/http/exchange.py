@@ -31,6 +31,9 @@ class ClientConnection(Protocol):
     def writable(self) -> bool:
         """Whether a chunk of a streamed answer can be written now."""
 
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole answer at once; False: it can't be now. `headers` without those of the connection's own."""
+
     def write_chunk(self, data: bytes) -> None:
         """Write one at once; does nothing for a client that left."""
 
@@ -120,6 +123,9 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer at once."""
+        """A whole answer at once; `headers` without its length."""
+        if self._connection.answer(status, headers, body):
+            self.started = True
+            return
         await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
         await self.finish(body)

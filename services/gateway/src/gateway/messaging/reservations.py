@@ -54,6 +54,7 @@ class Reserver:
         self._client = client
         self._deadline_seconds = deadline_seconds
         self._attempt_seconds = attempt_seconds
+        self._patience = timedelta(seconds=deadline_seconds)
         self._skew = timedelta(0)
 
     @property
@@ -63,7 +64,7 @@ class Reserver:
 
     def deadline(self) -> datetime:
         """The deadline of a reserve that starts now, by the clock of the ledger, which judges it."""
-        return datetime.now(UTC) - self._skew + timedelta(seconds=self._deadline_seconds)
+        return datetime.now(UTC) + (self._patience - self._skew)
 
     async def reserve(self, command: ReserveTokens, *, patient: bool) -> Reservation:
         """The answer to one reserve; while disconnected nothing is sent.
@@ -80,9 +81,11 @@ class Reserver:
         doubtful = False
         reason = "not connected"
         while (left := ends_at - time.monotonic()) > 0:
-            if not (await self._client.wait_connected(left) if patient else self._client.is_connected):
-                break
-            seconds = max(0.001, min(attempt_seconds, ends_at - time.monotonic()))
+            if not self._client.is_connected:
+                if not (patient and await self._client.wait_connected(left)):
+                    break
+                left = max(0.001, ends_at - time.monotonic())
+            seconds = min(attempt_seconds, left)
             try:
                 answer = _decode_reserve(await self._client.request(subject, payload, seconds=seconds))
             except NoRespondersError:

@@ -45,7 +45,9 @@ class UpstreamAnswer:
         Raises:
             UpstreamError: nobody knows that encoding; `headers` still name it.
         """
-        encoding = next((value for name, value in self.headers if name == b"content-encoding"), b"")
+        encoding = next((value for name, value in self.headers if name == b"content-encoding"), None)
+        if encoding is None:
+            return
         self._decoder = decoder_of(encoding)
         self.headers = [(name, value) for name, value in self.headers if name != b"content-encoding"]
 
