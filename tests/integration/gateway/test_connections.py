@@ -120,3 +120,35 @@ async def test_a_body_behind_an_offer_to_upgrade_is_served_or_refused_and_never_
     with contextlib.suppress(asyncio.IncompleteReadError):
         statuses.append((await second.read_reply()).status)
     assert statuses in ([200, 400], [400])
+
+
+async def test_a_connection_that_is_to_be_closed_is_closed_behind_the_whole_answer(gateway: GatewayProcess) -> None:
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(), {"connection": "close"}, path=PATH)
+
+    reply = await connection.read_reply()
+
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+    assert reply.json["choices"][0]["message"]["content"]
+    assert await connection.reader.read() == b""
+
+
+async def test_whole_answers_keep_their_order_and_length_for_a_client_that_reads_late(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    """The first alone is more than the connection takes: the others are written when it has been read."""
+
+    async def handle(request: Request, responder: Responder) -> None:
+        text = request.json["messages"][0]["content"]
+        await responder.reply(200, completion(text + "x" * 8_000_000))
+
+    upstream.handle = handle
+    connection = await Connection.open(gateway.port)
+    for name in ("first", "second", "third"):
+        await connection.send(chat(name), path=PATH)
+    await asyncio.sleep(0.5)
+
+    for name in ("first", "second", "third"):
+        reply = await connection.read_reply()
+        text = reply.json["choices"][0]["message"]["content"]
+        assert (reply.status, text[: len(name)], len(text)) == (200, name, len(name) + 8_000_000)

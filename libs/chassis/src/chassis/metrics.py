@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class LoopHistogram(Collector):
-    """Observed by the event loop's thread alone; on `/metrics` the same as prometheus_client's, at a quarter of its cost.
+    """Observed by the event loop's thread alone; shows what prometheus_client's would, at a quarter of its cost.
 
     `buckets` are upper bounds, rising; what is above the last counts in `+Inf`.
     """

@@ -26,7 +26,8 @@ BATCH_INTERVAL_SECONDS: Final = 0.2
 
 Behind a full batch the next follows at once: usage is never held back more slowly than it is made.
 """
-SAVE_INTERVAL_SECONDS: Final = 0.2
+SAVE_INTERVAL_SECONDS: Final = 1.0
+"""What a crash lets be published again: that is counted once, and a save takes as long as a hundred records."""
 IDENTIFY_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
