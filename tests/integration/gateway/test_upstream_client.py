@@ -310,7 +310,7 @@ async def test_leaving_closes_the_connection_at_once_before_and_within_the_answe
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            await asyncio.wait_for(gone.wait(), 2)
+            await asyncio.wait_for(gone.wait(), 10)
 
 
 async def test_reader_that_does_not_read_holds_the_upstream_back() -> None:

@@ -1,7 +1,9 @@
 """Texts that come again are not counted again."""
 
+import asyncio
+
 from gateway.domain.model_families import Encoding
-from gateway.tokenizers import REMEMBERED_TEXTS, RepeatedTexts, count_tokens, token_counter
+from gateway.tokenizers import REMEMBERED_TEXTS, SLICE_CHARACTERS, RepeatedTexts, count_tokens, token_counter
 
 
 async def test_a_conversation_sent_again_counts_the_same() -> None:
@@ -11,6 +13,17 @@ async def test_a_conversation_sent_again_counts_the_same() -> None:
     again = await count_tokens([*conversation, "Mais uma pergunta, bem comprida para ser lembrada."], Encoding.O200K)
     assert again - first == count("Mais uma pergunta, bem comprida para ser lembrada.")
     assert first >= sum(map(count, conversation))
+
+
+async def test_others_have_their_turn_after_each_slice_of_a_long_text() -> None:
+    text = " ".join(str(number) for number in range(20 * SLICE_CHARACTERS // 6))
+    counting = asyncio.create_task(count_tokens([text], Encoding.O200K))
+    turns = 0
+    while not counting.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await counting > 0
+    assert turns >= len(text) // SLICE_CHARACTERS
 
 
 def test_a_text_is_counted_once_however_often_it_comes() -> None:
