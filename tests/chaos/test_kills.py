@@ -14,7 +14,8 @@ import asyncpg
 import nats
 import openai
 import pytest
-from contracts.envelope import CloudEvent, cloud_event_type, event_adapter
+from contracts.codec import encode
+from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
@@ -149,9 +150,7 @@ async def _record_late(stack: Stack, account: str, reservation_id: str, prompt: 
         ),
     )
     client = await nats.connect(stack.operator_environment()["SOLARIS_NATS_URL"])
-    await client.jetstream().publish(
-        f"solaris.{USAGE_RECORDED}.{account}", event_adapter(UsageRecorded).dump_json(event)
-    )
+    await client.jetstream().publish(f"solaris.{USAGE_RECORDED}.{account}", encode(event))
     await client.close()
 
 

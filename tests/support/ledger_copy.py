@@ -1,7 +1,7 @@
 """Writes a whole history at once with COPY, into a ledger that nobody else writes."""
 
 import asyncpg
-from ledger.store.codec import encode
+from contracts.codec import encode
 from ledger.store.rows import Changes
 
 SCHEMA = "ledger"

@@ -7,22 +7,22 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import nats
 from chassis.jetstream import provision
 from contracts import subjects
-from contracts.envelope import CloudEvent, event_adapter
+from contracts.codec import encode
+from contracts.envelope import CloudEvent, event_decoder
 from contracts.errors import RefusalCode
 from contracts.events import UsageRecorded
 from contracts.reservations import Granted, RefusalFigures, Refused, ReserveAnswer, ReserveTokens
 from contracts.topology import STREAMS
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from pydantic import TypeAdapter
 
 from tests.support.eventually import eventually
 
-_RESERVE = TypeAdapter(ReserveTokens)
-_ANSWER = TypeAdapter(ReserveAnswer)
+_decode_reserve = msgspec.json.Decoder(ReserveTokens).decode
 
 type Decision = Callable[[ReserveTokens], ReserveAnswer | None]
 
@@ -82,11 +82,11 @@ class ScriptedLedger:
         await self.client.flush()
 
     async def _reserve(self, message: Msg) -> None:
-        command = _RESERVE.validate_json(message.data)
+        command = _decode_reserve(message.data)
         self.reserves.append(command)
         answer = self.decide(command)
         if answer is not None:
-            await message.respond(_ANSWER.dump_json(answer))
+            await message.respond(encode(answer))
 
     async def _ready(self, message: Msg) -> None:
         time = (datetime.now(UTC) + self.ahead).isoformat()
@@ -99,7 +99,7 @@ class ScriptedLedger:
         await message.respond(json.dumps(answer).encode())
 
     async def _usage(self, message: Msg) -> None:
-        self.usage.append(event_adapter(UsageRecorded).validate_json(message.data))
+        self.usage.append(event_decoder(UsageRecorded).decode(message.data))
 
     async def record_of(self, request_id: str) -> UsageRecorded:
         """The record of one call, once it is published; fails when there is a second, different one."""

@@ -1,7 +1,6 @@
 """Enforcement off, observing, and what happens without the ledger: the chat goes on as the operator chose."""
 
 import asyncio
-import dataclasses
 import json
 import re
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nats
 import pytest
 import pytest_asyncio
@@ -367,7 +367,7 @@ async def test_a_call_ends_well_before_its_hold_does(
     def short_lived(command: ReserveTokens) -> ReserveAnswer:
         granted = grant(command).granted
         assert granted is not None
-        return ReserveAnswer(granted=dataclasses.replace(granted, expires_in_seconds=2))
+        return ReserveAnswer(granted=msgspec.structs.replace(granted, expires_in_seconds=2))
 
     async def silent(request: Request, responder: Responder) -> None:
         await responder.closed.wait()

@@ -1,6 +1,6 @@
 """A second set of books on one account, kept from the answers alone: what was promised, charged, granted and told."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from contracts.balance import Balance
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError
@@ -15,6 +15,7 @@ from ledger.domain.commands import (
     SettleUsage,
 )
 from ledger.domain.decision import Answer, Ended
+from msgspec.structs import replace
 
 from tests.integration.ledger.account_histories import Message
 

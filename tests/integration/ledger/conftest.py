@@ -6,7 +6,7 @@ import os
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -16,23 +16,24 @@ from chassis.ids import new_uuid7
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.balance import Balance
-from contracts.envelope import CloudEvent, cloud_event_type, event_adapter
+from contracts.codec import encode
+from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.reads import BalanceAnswer, ReadyAnswer
 from contracts.reservations import ReserveAnswer, ReserveTokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.migrate import migrate_ledger
 from local_run.ports import any_free
+from msgspec import json
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from pydantic import TypeAdapter
 
 from tests.support.eventually import eventually
 
-_answer = TypeAdapter(ReserveAnswer).validate_json
-_balance = TypeAdapter(BalanceAnswer).validate_json
-_ready = TypeAdapter(ReadyAnswer).validate_json
-_request = TypeAdapter(ReserveTokens)
+_answer = json.Decoder(ReserveAnswer).decode
+_balance = json.Decoder(BalanceAnswer).decode
+_ready = json.Decoder(ReadyAnswer).decode
 
 
 @dataclass
@@ -100,11 +101,11 @@ class Conversation:
             maximum_output_tokens=100,
             deadline=datetime.now(UTC) + timedelta(seconds=3),
         )
-        return await self.ask(replace(request, **fields))  # type: ignore[arg-type]  # fields of the request by name
+        return await self.ask(replace(request, **fields))
 
     async def ask(self, request: ReserveTokens) -> ReserveAnswer:
         subject = f"{subjects.RESERVE_PREFIX}.{subject_token(request.account_id)}"
-        return _answer((await self.client.request(subject, _request.dump_json(request), timeout=5)).data)
+        return _answer((await self.client.request(subject, encode(request), timeout=5)).data)
 
     async def record(
         self,
@@ -140,7 +141,7 @@ class Conversation:
     async def publish(self, event: CloudEvent[UsageRecorded], message_id: str | None = None) -> None:
         await self.client.jetstream().publish(
             subjects.event_subject(USAGE_RECORDED, subject_token(event.subject)),
-            event_adapter(UsageRecorded).dump_json(event),
+            encode(event),
             headers={"Nats-Msg-Id": message_id or event.id},
         )
 

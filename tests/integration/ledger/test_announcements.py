@@ -16,13 +16,13 @@ from ledger.messaging.announcements import PAGE, DeadLetterAnnouncer
 from ledger.store.dead_letters import store_dead_letter
 from local_run.nats_server import running_nats
 from local_run.ports import any_free
-from pydantic import TypeAdapter
+from msgspec import json
 from structlog.testing import capture_logs
 
 from tests.support.eventually import eventually
 
 LETTERS = PAGE + 20
-_letter = TypeAdapter(DeadLetter).validate_json
+_letter = json.Decoder(DeadLetter).decode
 
 
 async def announced(nats_url: str) -> list[DeadLetter]:

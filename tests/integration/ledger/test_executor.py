@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from contracts.balance import Balance
+from contracts.codec import encode
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
 from contracts.events import UsageRecorded
 from contracts.reservations import Granted, Refused
@@ -24,7 +25,7 @@ from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, Reser
 from ledger.domain.decision import Answer
 from ledger.domain.holds import Hold, HoldState
 from ledger.domain.policy import Policy
-from ledger.store.codec import decode_hold, encode
+from ledger.store.codec import decode_hold
 from ledger.store.rows import AuditEntry
 from msgspec.structs import replace
 from prometheus_client import REGISTRY

@@ -2,21 +2,21 @@
 
 import asyncio
 import signal
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chassis.ids import new_uuid7
 from contracts import subjects
+from contracts.codec import encode
 from contracts.reservations import ReserveAnswer, ReserveTokens
 from local_run.ports import any_free
+from msgspec import json
+from msgspec.structs import replace
 from nats.errors import TimeoutError as NatsTimeoutError
-from pydantic import TypeAdapter
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
 
-_answer = TypeAdapter(ReserveAnswer).validate_json
-_request = TypeAdapter(ReserveTokens)
+_answer = json.Decoder(ReserveAnswer).decode
 
 
 async def reserve_of_any(gateway: Conversation, account_id: str) -> None:
@@ -34,7 +34,7 @@ async def reserve_of_any(gateway: Conversation, account_id: str) -> None:
         repeated = replace(request, deadline=datetime.now(UTC) + timedelta(seconds=3))
         subject = f"{subjects.RESERVE_AGAIN_PREFIX}.{account_id}"
         try:
-            reply = await gateway.client.request(subject, _request.dump_json(repeated), timeout=1)
+            reply = await gateway.client.request(subject, encode(repeated), timeout=1)
         except NatsTimeoutError:
             continue
         assert _answer(reply.data).granted is not None

@@ -1,12 +1,11 @@
 """Messages that no gateway sends, and any client with its rights could: none stands in the way of the next."""
 
 import json
-from dataclasses import replace
 
 import pytest
-from contracts.envelope import event_adapter
-from contracts.events import UsageRecorded
+from contracts.codec import encode
 from contracts.reservations import Profile
+from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from tests.integration.ledger.conftest import Conversation
@@ -56,7 +55,7 @@ async def test_a_reserve_whose_deadline_could_be_any_of_a_day_s_is_answered(gate
 
 async def test_usage_that_began_at_no_certain_time_is_kept_as_a_dead_letter(gateway: Conversation) -> None:
     event = await gateway.record("began", "r-began", prompt=1)
-    payload = event_adapter(UsageRecorded).dump_json(replace(event, id="naive-start"))
+    payload = encode(replace(event, id="naive-start"))
     naive = json.loads(payload)
     naive["data"]["started_at"] = "2026-03-10T12:00:00"
     await gateway.client.jetstream().publish(

@@ -5,13 +5,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import msgspec
 import pytest
 from contracts import subjects
 from contracts.reads import ReadyAnswer
 from ledger.messaging.watermark import UsageWatermark
 from ledger.store.read_path import is_writable
 from nats.js.api import DiscardPolicy
-from pydantic import TypeAdapter
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
@@ -22,7 +22,7 @@ LOG_LOCK = 7205759403792793
 
 async def ready(gateway: Conversation) -> ReadyAnswer:
     answer = await gateway.client.request(subjects.READ_READY, b"", timeout=5)
-    return TypeAdapter(ReadyAnswer).validate_json(answer.data)
+    return msgspec.json.decode(answer.data, type=ReadyAnswer)
 
 
 async def test_a_ledger_whose_commits_are_stuck_is_not_ready(

@@ -1,13 +1,12 @@
 """The servers that every integration test stands on."""
 
-from dataclasses import replace
-
 import asyncpg
 import nats
 import pytest
 from chassis.jetstream import provision
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, USAGE_STREAM
 from contracts.topology import CONSUMERS, STREAMS
+from msgspec.structs import replace
 from nats.js.errors import APIError
 
 

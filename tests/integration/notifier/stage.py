@@ -16,7 +16,8 @@ from chassis.jetstream import provision
 from contracts import topology
 from contracts.accounts import subject_token
 from contracts.balance import Balance, Cycle
-from contracts.envelope import CloudEvent, cloud_event_type, event_adapter
+from contracts.codec import encode
+from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import LEDGER_EVENT_NAMES, AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.reads import BalanceAnswer, ProfileAnswer
 from contracts.reservations import Profile
@@ -28,7 +29,6 @@ from notifier.domain.retries import RetryPolicy
 from notifier.main import run_notifier
 from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
-from pydantic import TypeAdapter
 
 FAST = RetryPolicy(
     first_delay_seconds=0.2,
@@ -135,9 +135,7 @@ def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
         time=datetime.now(UTC) - age,
         data=data,
     )
-    adapter = event_adapter(type(data))  # type: ignore[arg-type]  # mypy doubts that a class is hashable
-    payload = adapter.dump_json(envelope)
-    return Sent(envelope.id, event_subject(name, subject_token(account_id)), payload, account_id, data)
+    return Sent(envelope.id, event_subject(name, subject_token(account_id)), encode(envelope), account_id, data)
 
 
 @dataclass
@@ -204,7 +202,7 @@ class Ledger:
         self.states_asked.append(token)
         if token not in self.speechless:
             answer = self.standings.get(token, BalanceAnswer())
-            await request.respond(TypeAdapter(BalanceAnswer).dump_json(answer))
+            await request.respond(encode(answer))
 
     async def answer(self, request: Msg) -> None:
         token = request.subject.removeprefix(f"{READ_PROFILE_PREFIX}.")
@@ -212,7 +210,7 @@ class Ledger:
         answer = self.profiles.get(
             token, ProfileAnswer(profile=Profile(email=f"{token}@example.com", name="Ana Souza", locale="pt-BR"))
         )
-        await request.respond(TypeAdapter(ProfileAnswer).dump_json(answer))
+        await request.respond(encode(answer))
 
 
 @contextlib.asynccontextmanager

@@ -1,9 +1,8 @@
 """The account's state is asked again just before sending: what is no longer true is not mailed."""
 
-from dataclasses import replace
-
 from contracts.reads import BalanceAnswer
 from local_run.ports import any_free
+from msgspec.structs import replace
 from notifier.domain.retries import RetryPolicy
 
 from tests.integration.notifier.mailbox import Mailbox, serving

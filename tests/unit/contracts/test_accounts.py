@@ -6,7 +6,7 @@ import pytest
 from contracts.accounts import AccountId, is_account_id, subject_token
 from hypothesis import given as for_all
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from msgspec import ValidationError, convert
 
 account_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
 
@@ -14,14 +14,14 @@ account_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
 @pytest.mark.parametrize("text", ["a", "507f1f77bcf86cd799439011", "A.b_c:d-e", "x" * 128, ".", "-"])
 def test_legal_ids(text: str) -> None:
     assert is_account_id(text)
-    assert TypeAdapter(AccountId).validate_python(text) == text
+    assert convert(text, AccountId) == text
 
 
 @pytest.mark.parametrize("text", ["", "x" * 129, "a b", "a\n", "é", "a@b", "a/b", "a\x00", "=b32=AA", "a*", ">", "٣"])
 def test_any_other_id_is_refused_alike_everywhere(text: str) -> None:
     assert not is_account_id(text)
     with pytest.raises(ValidationError):
-        TypeAdapter(AccountId).validate_python(text)
+        convert(text, AccountId)
 
 
 def test_ids_are_never_normalised() -> None:

@@ -1,15 +1,18 @@
 """The CloudEvents envelope: names, types, and what its validation refuses."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from contracts.envelope import CloudEvent, cloud_event_type, event_adapter, event_name, name_of_any_version
+from contracts.codec import DECODE_ERRORS, encode, fault_of
+from contracts.envelope import CloudEvent, cloud_event_type, event_decoder, event_name, name_of_any_version
 from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, ThresholdsChanged, UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome, TokenUsage, UsageSource
-from pydantic import ValidationError
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 USAGE: dict[str, Any] = {
@@ -63,7 +66,7 @@ def test_an_event_of_a_newer_version_can_be_handed_on_under_its_name() -> None:
 
 
 def test_a_message_is_read_into_its_types() -> None:
-    event = event_adapter(UsageRecorded).validate_json(message())
+    event = event_decoder(UsageRecorded).decode(message())
     assert event == CloudEvent(
         id="0192e4a0-0000-7000-8000-000000000000",
         type="solaris.usage.recorded.v1",
@@ -94,7 +97,7 @@ def test_what_is_written_is_structured_json() -> None:
         data=ThresholdsChanged(thresholds=(80, 90)),
         correlationid="r1",
     )
-    assert json.loads(event_adapter(ThresholdsChanged).dump_json(event)) == {
+    assert json.loads(encode(event)) == {
         "id": "1",
         "type": "solaris.ledger.thresholds_changed.v1",
         "source": "solaris/ledger",
@@ -109,7 +112,7 @@ def test_what_is_written_is_structured_json() -> None:
 
 
 def test_fields_of_a_later_version_are_read_over() -> None:
-    assert event_adapter(UsageRecorded).validate_json(message(added_later=1)).data.reservation_id == "r1"
+    assert event_decoder(UsageRecorded).decode(message(added_later=1)).data.reservation_id == "r1"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +136,11 @@ def test_fields_of_a_later_version_are_read_over() -> None:
         {"usage_source": "guess"},
         {"status": 1_000},
         {"started_at": "yesterday"},
+        {"started_at": "2026-01-10T12:00:00"},
+        {"started_at": 1_768_046_400},
+        {"model": "a\x00b"},
+        {"observed": 1},
+        {"envelope": {"subject": "person-1\n"}},
         {"envelope": {"subject": "not an id"}},
         {"envelope": {"specversion": "2.0"}},
         {"envelope": {"time": None}},
@@ -140,12 +148,57 @@ def test_fields_of_a_later_version_are_read_over() -> None:
     ],
 )
 def test_what_breaks_the_contract_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        event_adapter(UsageRecorded).validate_json(message(**changes))
+    with pytest.raises(DECODE_ERRORS):
+        event_decoder(UsageRecorded).decode(message(**changes))
 
 
 @pytest.mark.parametrize("field", sorted(USAGE))
 def test_no_field_of_usage_is_optional_by_accident(field: str) -> None:
     data = {name: value for name, value in USAGE.items() if name != field}
-    with pytest.raises(ValidationError):
-        event_adapter(UsageRecorded).validate_json(message(envelope={"data": data}))
+    with pytest.raises(DECODE_ERRORS):
+        event_decoder(UsageRecorded).decode(message(envelope={"data": data}))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\0",
+        b"\xff",
+        b"[]",
+        b"null",
+        b'{"id":"\xff"}',
+        b'{"id":' + b"[" * 100_000,
+        message(model="x").encode().replace(b'"x"', b'"\xed\xa0\x80"'),
+        message(duration_ms=1).encode().replace(b'"duration_ms": 1', b'"duration_ms": ' + b"9" * 100_000),
+    ],
+)
+def test_what_no_service_of_ours_sends_is_refused_by_errors_that_readers_expect(payload: bytes) -> None:
+    with pytest.raises(DECODE_ERRORS) as refused:
+        event_decoder(UsageRecorded).decode(payload)
+    assert 0 < len(fault_of(refused.value)) < 200
+
+
+@for_all(st.data())
+def test_a_damaged_message_is_read_or_refused(data: st.DataObject) -> None:
+    payload = bytearray(message().encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(payload) - 1))
+        payload[at : at + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=4))
+    with contextlib.suppress(*DECODE_ERRORS):
+        assert event_decoder(UsageRecorded).decode(bytes(payload)).data.duration_ms >= 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"usage": {"prompt_tokens": -1}}, "Expected `int` >= 0 - at `$.data.usage.prompt_tokens`"),
+        ({"outcome": "ana@example.com" * 1_000}, "Invalid enum value - at `$.data.outcome`"),
+        ({"outcome": "\n - at `$.data`'"}, "Invalid enum value - at `$.data.outcome`"),
+        ({"envelope": {"specversion": "ana"}}, "Invalid enum value - at `$.specversion`"),
+    ],
+)
+def test_a_fault_names_its_place_and_does_not_quote_what_came(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(DECODE_ERRORS) as refused:
+        event_decoder(UsageRecorded).decode(message(**changes))
+    assert fault_of(refused.value) == fault

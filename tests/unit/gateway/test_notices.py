@@ -1,6 +1,5 @@
 """What people read when a call is refused, and how their history is cleaned of it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from gateway.domain.outages import Outage, outage_line, outage_notice
 from gateway.http.errors import TOLD_IN_CHAT
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 KEY = b"a key"
 FIGURES = RefusalFigures(

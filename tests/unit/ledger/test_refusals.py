@@ -1,6 +1,5 @@
 """Refusals: which, in what order, with which figures, and that none leaves a hold."""
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -129,7 +128,7 @@ def test_same_id_and_content_gets_the_same_answer() -> None:
     first = story.when(reserve("r1", prompt=100, maximum=50))
     story.given(reserve("other", prompt=1, maximum=1), grant("lot", 5)).after(seconds=2)
     again = story.when(reserve("r1", prompt=100, maximum=50))
-    assert again == dataclasses.replace(granted(first), expires_in_seconds=898)  # by now
+    assert again == replace(granted(first), expires_in_seconds=898)  # by now
     assert story.events == ()
 
 

@@ -1,11 +1,15 @@
 """What makes two reserves of one id the same, also between processes of two versions."""
 
-from dataclasses import fields, make_dataclass, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 
+from contracts.codec import encode
+from contracts.events import UsageRecorded
 from contracts.reservations import ReserveTokens
-from ledger.application.content import content_hash, reserve_hash
-from pydantic import TypeAdapter
+from contracts.usage import Outcome, TokenUsage, UsageSource
+from ledger.application.content import content_hash, reserve_hash, usage_hash
+from msgspec import defstruct, json
+from msgspec.structs import asdict, fields, replace
 
 REQUEST = ReserveTokens(
     reservation_id="r",
@@ -28,7 +32,28 @@ def test_without_thinking_the_content_is_what_it_was_before_thinking_was_told() 
 
 
 def test_a_ledger_that_does_not_know_of_thinking_reads_the_rest() -> None:
-    known = [(each.name, each.type, each) for each in fields(ReserveTokens) if each.name != "thinking_tokens"]
-    older = make_dataclass("Older", known, frozen=True, kw_only=True)
-    told = TypeAdapter(ReserveTokens).dump_json(replace(REQUEST, thinking_tokens=20_000))
-    assert TypeAdapter(older).validate_json(told) == older(**{name: getattr(REQUEST, name) for name, _, _ in known})
+    known = [each for each in fields(ReserveTokens) if each.name != "thinking_tokens"]
+    older = defstruct(
+        "Older", [(each.name, each.type) if each.required else (each.name, each.type, each.default) for each in known]
+    )
+    read = json.decode(encode(replace(REQUEST, thinking_tokens=20_000)), type=older)
+    assert asdict(read) == {each.name: getattr(REQUEST, each.name) for each in known}
+
+
+def test_an_end_of_a_reservation_is_the_same_content_for_every_version() -> None:
+    usage = UsageRecorded(
+        reservation_id="r",
+        model="m",
+        endpoint="/v1/chat/completions",
+        usage=TokenUsage(prompt_tokens=10, completion_tokens=5),
+        usage_source=UsageSource.PROVIDER,
+        outcome=Outcome.COMPLETED,
+        status=200,
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_ms=1,
+    )
+    told = (
+        b'["m","/v1/chat/completions",{"prompt_tokens":10,"cached_prompt_tokens":0,"cache_write_tokens":0,'
+        b'"completion_tokens":5,"reasoning_tokens":0},"provider","completed"]'
+    )
+    assert usage_hash(usage) == blake2b(told, digest_size=16).hexdigest()

@@ -2,16 +2,14 @@
 
 import re
 from base64 import b32decode, b32encode
-from typing import Annotated
 
-from pydantic import StringConstraints
+from contracts.limits import Identifier
 
-ACCOUNT_ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
 _LEGAL_ACCOUNT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 _ENCODED_PREFIX = "=b32="
 
-AccountId = Annotated[str, StringConstraints(pattern=ACCOUNT_ID_PATTERN)]
+AccountId = Identifier
 """A person's account: LibreChat's user id as it is, never normalised."""
 
 

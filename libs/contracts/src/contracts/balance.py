@@ -1,22 +1,19 @@
 """The balance object: what an account may still use, in billable tokens."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from msgspec import Struct
 
-from contracts.limits import SignedTokens, Tokens
+from contracts.limits import SignedTokens, StoredMoment, Tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cycle:
+class Cycle(Struct, frozen=True, kw_only=True):
     """One month of allowance; `starts_at` inclusive, `ends_at` exclusive, both UTC."""
 
     id: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: StoredMoment
+    ends_at: StoredMoment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(Struct, frozen=True, kw_only=True):
     """`available` = `monthly_remaining` + `credits` - `held` - `debt`; `held` is 0 when nothing is in flight.
 
     `unowed` is what was used beyond the balance because a mode let it through: recorded, and never to be repaid.

@@ -1,11 +1,11 @@
 """What a consumer tells about a message that it gave up on."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discarded:
+
+class Discarded(Struct, frozen=True, kw_only=True):
     """Who put a dead letter away for good, when and why."""
 
     at: datetime
@@ -13,8 +13,7 @@ class Discarded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """One dead letter, as operators list it and as it is announced.
 
     `id` is `<service>:<number>` and names it to a retry. `payload` is the message's text; bytes that are not UTF-8

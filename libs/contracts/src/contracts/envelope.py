@@ -1,29 +1,27 @@
 """The CloudEvents 1.0 envelope (JSON, structured mode) that every published event wears."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, lru_cache
 from typing import Final, Literal
 
-from pydantic import TypeAdapter
+from msgspec import Struct, json
 
 from contracts.accounts import AccountId
+from contracts.limits import StoredMoment
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 _TYPE: Final = re.compile(r"solaris\.(?P<name>[a-z0-9_]+(\.[a-z0-9_]+)*)\.v[1-9][0-9]*")
 MESSAGE_ID_HEADER: Final = "Nats-Msg-Id"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudEvent[Data]:
+class CloudEvent[Data](Struct, frozen=True, kw_only=True):
     """`id` a UUIDv7, `subject` the account id, `correlationid` the request id, `causationid` the causing message."""
 
     id: str
     type: str
     source: str
     subject: AccountId
-    time: datetime
+    time: StoredMoment
     data: Data
     correlationid: str | None = None
     causationid: str | None = None
@@ -62,6 +60,6 @@ def name_of_any_version(cloud_event_type: str) -> str:
 
 
 @cache
-def event_adapter[Data](data_type: type[Data]) -> TypeAdapter[CloudEvent[Data]]:
-    """Validates (`validate_json`) and writes (`dump_json`) the envelope around one type of data."""
-    return TypeAdapter(CloudEvent[data_type])  # type: ignore[valid-type]  # the parameter is a runtime type
+def event_decoder[Data](data_type: type[Data]) -> json.Decoder[CloudEvent[Data]]:
+    """Reads the envelope around one type of data, and checks both; it raises what `codec.DECODE_ERRORS` are."""
+    return json.Decoder(CloudEvent[data_type])  # type: ignore[valid-type]  # the parameter is a runtime type

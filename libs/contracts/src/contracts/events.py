@@ -1,19 +1,17 @@
 """The events: past facts about one account, as they are stored, published and consumed.
 
-Plain dataclasses: pydantic validates them where they cross a boundary (`event_adapter`), and the ledger's domain
-decides and folds the very same types. The name of an event (`ledger.usage_settled`) stands in its CloudEvents
+Structs whose bounds msgspec checks where they are read (`event_decoder`); the ledger's domain decides and folds the
+very same types. The name of an event (`ledger.usage_settled`) stands in its CloudEvents
 type (`solaris.ledger.usage_settled.v1`) and its subject (`solaris.ledger.usage_settled.<account>`).
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from msgspec import Meta, Struct
 
 from contracts.balance import Cycle
-from contracts.limits import Identifier, Moment, Text, Tokens
+from contracts.limits import MAX_INTEGER, Identifier, Moment, StoredMoment, Text, Tokens
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
 
@@ -25,11 +23,10 @@ class Actor(StrEnum):
     SYSTEM = "system"
 
 
-Percent = Annotated[int, Field(ge=1, le=100)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(Struct, frozen=True, kw_only=True):
     """What one model's tokens weigh and cost, as they stood when the hold was made.
 
     Weights are millionths of a billable token per provider token; prices are USD micros per million tokens.
@@ -55,16 +52,14 @@ class Rates:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
+class RateLimits(Struct, frozen=True, kw_only=True):
     """Sustained calls and billable tokens per minute; None means unlimited. Bursts of up to one minute's worth pass."""
 
-    requests_per_minute: Annotated[int, Field(ge=1, le=10**9)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    requests_per_minute: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None = None
+    tokens_per_minute: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LotTokens:
+class LotTokens(Struct, frozen=True, kw_only=True):
     """Tokens taken from, or given back to, one lot of credits.
 
     `expires_at` is the lot's date, if it has one; `ordinal` its place among the account's grants, by which one that was
@@ -73,20 +68,18 @@ class LotTokens:
 
     lot_id: str
     tokens: Tokens
-    expires_at: datetime | None = None
+    expires_at: StoredMoment | None = None
     ordinal: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowRef:
+class WindowRef(Struct, frozen=True, kw_only=True):
     """A capped budget window: `id` is `<scope>:<models>:<first day>`, `ends_at` when nothing more can enter it."""
 
     id: str
-    ends_at: datetime
+    ends_at: StoredMoment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(Struct, frozen=True, kw_only=True):
     """Where a charge was taken; the parts sum to it.
 
     The allowance first, then the lots, the soonest to expire first; then debt, or what a mode let through beyond the
@@ -99,8 +92,7 @@ class Charge:
     to_unowed: Tokens = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveBack:
+class GiveBack(Struct, frozen=True, kw_only=True):
     """A correction downwards, in reverse of the stored charge.
 
     `debt_cancelled` reduces open debt; debt that was repaid meanwhile returns as `correction_lot`; `lapsed` is the
@@ -120,8 +112,7 @@ class GiveBack:
 # --- gateway -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRecorded:
+class UsageRecorded(Struct, frozen=True, kw_only=True):
     """The one end of a reservation, told by the gateway. No prompt, no address, no name.
 
     `forwarded_without_hold`: the gateway forwarded the call though no hold was granted (LEDGER_FAILURE=open or
@@ -135,7 +126,7 @@ class UsageRecorded:
     usage: TokenUsage
     usage_source: UsageSource
     outcome: Outcome
-    status: Annotated[int, Field(ge=0, le=999)]
+    status: Annotated[int, Meta(ge=0, le=999)]
     started_at: Moment
     duration_ms: Tokens
     first_token_ms: Tokens | None = None
@@ -148,8 +139,7 @@ class UsageRecorded:
 # --- ledger: the account -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOpened:
+class AccountOpened(Struct, frozen=True, kw_only=True):
     """First event of every account; `anchor_day` 1 to 31 is the day of the month on which its cycles start."""
 
     plan: str
@@ -157,15 +147,14 @@ class AccountOpened:
     monthly_limit: Tokens
     rate_limits: RateLimits
     thresholds: tuple[Percent, ...]
-    anchor_day: Annotated[int, Field(ge=1, le=31)]
+    anchor_day: Annotated[int, Meta(ge=1, le=31)]
     time_zone: str
     cycle: Cycle
     catalog_version: str
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanChanged:
+class PlanChanged(Struct, frozen=True, kw_only=True):
     """`plan_tokens` is the plan's own allowance where the account keeps another limit; None: `monthly_limit` is it."""
 
     plan: str
@@ -179,8 +168,7 @@ class PlanChanged:
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChanged:
+class LimitChanged(Struct, frozen=True, kw_only=True):
     monthly_limit: Tokens
     previous_limit: Tokens
     debt_repaid: Tokens
@@ -188,22 +176,19 @@ class LimitChanged:
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdsChanged:
+class ThresholdsChanged(Struct, frozen=True, kw_only=True):
     thresholds: tuple[Percent, ...]
     reason_id: str | None = None
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitsChanged:
+class RateLimitsChanged(Struct, frozen=True, kw_only=True):
     rate_limits: RateLimits
     reason_id: str | None = None
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChanged:
+class StatusChanged(Struct, frozen=True, kw_only=True):
     """`reason_id` names the audit entry that holds what a person typed."""
 
     status: str
@@ -212,8 +197,7 @@ class StatusChanged:
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleStarted:
+class CycleStarted(Struct, frozen=True, kw_only=True):
     """`closed_cycle_remaining` stays reserved for holds of the closed cycle while any is open."""
 
     cycle: Cycle
@@ -223,8 +207,7 @@ class CycleStarted:
     debt_repaid: Tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleCorrected:
+class CycleCorrected(Struct, frozen=True, kw_only=True):
     """A cycle was started by a clock that was wrong: `cycle` is the one that runs, with all that was used in it.
 
     The account's time goes back to when this was decided: what was told before is of a time that has not come.
@@ -244,8 +227,7 @@ class CycleCorrected:
 # --- ledger: reservations ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokensReserved:
+class TokensReserved(Struct, frozen=True, kw_only=True):
     """A hold of `tokens` billable tokens, the worst case of one call.
 
     `output_tokens` is the granted output of one choice; `write_maximum` tells the gateway to write it into the
@@ -264,18 +246,17 @@ class TokensReserved:
     model: str
     endpoint: str
     cycle_id: str
-    expires_at: datetime
+    expires_at: StoredMoment
     rates: Rates
     catalog_version: str
     content_hash: str
-    requests_allowed_at: datetime | None = None
-    tokens_allowed_at: datetime | None = None
+    requests_allowed_at: StoredMoment | None = None
+    tokens_allowed_at: StoredMoment | None = None
     windows: tuple[WindowRef, ...] = ()
     observed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReservationReleased:
+class ReservationReleased(Struct, frozen=True, kw_only=True):
     """Nothing was used. `tokens` is what the hold frees; None: no hold was open, the id is closed to a late reserve."""
 
     reservation_id: str
@@ -286,16 +267,15 @@ class ReservationReleased:
     model: str
     endpoint: str
     content_hash: str
-    started_at: datetime
+    started_at: StoredMoment
     duration_ms: Tokens
     estimated_prompt_tokens: Tokens = 0
     conversation_id: str | None = None
-    tokens_allowed_at: datetime | None = None
+    tokens_allowed_at: StoredMoment | None = None
     windows: tuple[WindowRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReservationExpired:
+class ReservationExpired(Struct, frozen=True, kw_only=True):
     """No usage came within the hold's time: the whole hold is charged, flagged unsettled, corrected if usage comes.
 
     `reserved_at` and `endpoint` (None and empty in what an older ledger told) say of which day and call it was.
@@ -307,13 +287,12 @@ class ReservationExpired:
     charge: Charge
     cycle_id: str
     model: str
-    reserved_at: datetime | None = None
+    reserved_at: StoredMoment | None = None
     endpoint: str = ""
     windows: tuple[WindowRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSettled:
+class UsageSettled(Struct, frozen=True, kw_only=True):
     """Real usage, charged at the rates of the hold.
 
     `from_allowance`, `from_credits`, `to_debt` and `to_unowed` are the reservation's final split and sum to
@@ -340,7 +319,7 @@ class UsageSettled:
     cycle_id: str
     catalog_version: str
     content_hash: str
-    started_at: datetime
+    started_at: StoredMoment
     duration_ms: Tokens
     first_token_ms: Tokens | None = None
     estimated_prompt_tokens: Tokens = 0
@@ -350,7 +329,7 @@ class UsageSettled:
     corrects_billable_tokens: Tokens | None = None
     charged: Charge | None = None
     give_back: GiveBack | None = None
-    tokens_allowed_at: datetime | None = None
+    tokens_allowed_at: StoredMoment | None = None
     to_unowed: Tokens = 0
     price_known: bool | None = None
     windows: tuple[WindowRef, ...] = ()
@@ -359,8 +338,7 @@ class UsageSettled:
 # --- ledger: credits ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsGranted:
+class CreditsGranted(Struct, frozen=True, kw_only=True):
     """`tokens` were granted; `debt_repaid` of them repaid debt, the rest is the lot."""
 
     lot_id: str
@@ -368,13 +346,12 @@ class CreditsGranted:
     debt_repaid: Tokens
     source: str
     reference: str
-    expires_at: datetime | None = None
+    expires_at: StoredMoment | None = None
     reason_id: str | None = None
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsRevoked:
+class CreditsRevoked(Struct, frozen=True, kw_only=True):
     """A refund: the lot's remainder goes, even if held; what was spent already becomes debt."""
 
     lot_id: str
@@ -386,8 +363,7 @@ class CreditsRevoked:
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsExpired:
+class CreditsExpired(Struct, frozen=True, kw_only=True):
     """A promotional lot passed its date; tokens that open holds need stay until those end."""
 
     lot_id: str
@@ -397,18 +373,16 @@ class CreditsExpired:
 # --- ledger: what people are told --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdCrossed:
+class ThresholdCrossed(Struct, frozen=True, kw_only=True):
     percent: Percent
     monthly_used: Tokens
     monthly_limit: Tokens
     credits: Tokens
     cycle_id: str
-    resets_at: datetime
+    resets_at: StoredMoment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowanceExhausted:
+class AllowanceExhausted(Struct, frozen=True, kw_only=True):
     """`announced_by_threshold`: the 100 % threshold was crossed in the same decision and tells it already."""
 
     monthly_used: Tokens
@@ -416,27 +390,25 @@ class AllowanceExhausted:
     credits: Tokens
     announced_by_threshold: bool
     cycle_id: str
-    resets_at: datetime
+    resets_at: StoredMoment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokensExhausted:
+class TokensExhausted(Struct, frozen=True, kw_only=True):
     monthly_used: Tokens
     monthly_limit: Tokens
     credits: Tokens
     debt: Tokens
     cycle_id: str
-    resets_at: datetime
+    resets_at: StoredMoment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessRestored:
+class AccessRestored(Struct, frozen=True, kw_only=True):
     monthly_used: Tokens
     monthly_limit: Tokens
     credits: Tokens
     debt: Tokens
     cycle_id: str
-    resets_at: datetime
+    resets_at: StoredMoment
 
 
 LedgerEvent = (

@@ -1,8 +1,9 @@
 """Bounds that every edge applies, so that nothing absurd reaches a decision."""
 
+from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from msgspec import Meta
 
 MAX_INTEGER: Final = 2**53
 """Largest integer that survives every JSON reader."""
@@ -11,13 +12,16 @@ MAX_CHOICES: Final = 16
 MAX_TEXT_LENGTH: Final = 256
 """Characters of an identifier-like text: model names, references, conversation ids."""
 
-Tokens = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-SignedTokens = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
+Tokens = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+SignedTokens = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
 """Without NUL, which Postgres refuses; a lone surrogate is no JSON text to begin with."""
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-Moment = AwareDatetime
+# Python's `$` also stands before a last newline; JSON Schema's does not, and takes the rest of this for granted.
+Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$(?!\n)")]
+Moment = Annotated[datetime, Meta(tz=True)]
 """A point in time; one without an offset could be any of a day's."""
+StoredMoment = Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})]
+"""A point in time that is written with its offset; one that stands in an old log without it is still to be read."""
 
 
 def is_clean_text(text: str, max_length: int = MAX_TEXT_LENGTH) -> bool:

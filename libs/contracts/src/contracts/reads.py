@@ -1,14 +1,14 @@
 """Reads, by request-reply: an account's balance and profile."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from contracts.balance import Balance
 from contracts.reservations import Profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceAnswer:
+class BalanceAnswer(Struct, frozen=True, kw_only=True):
     """`balance` is None for an unknown account; `error` says what failed, and then a retry may help.
 
     `exhausted`: people were told that the account can serve no call, and nothing has raised it since; None: an older
@@ -20,16 +20,14 @@ class BalanceAnswer:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileAnswer:
+class ProfileAnswer(Struct, frozen=True, kw_only=True):
     """`profile` is None where nothing is known about the person; `error` says what failed."""
 
     profile: Profile | None = None
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyAnswer:
+class ReadyAnswer(Struct, frozen=True, kw_only=True):
     """Whether a reservation would be answered now; `error` names the failing part.
 
     `time` is what the ledger takes the time to be, by which it judges deadlines; None: an older ledger, which does not

@@ -1,31 +1,28 @@
 """Reserve, by request-reply: what a gateway asks and what the ledger answers."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta, Struct
 
 from contracts.accounts import AccountId
 from contracts.errors import RefusalCode
 from contracts.limits import MAX_CHOICES, Identifier, Moment, SignedTokens, Text, Tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """Personal data of one account; None leaves what is stored as it is. Never part of an event.
 
     `user_id` is what the client calls the person, where that can't be an account id and a pseudonym stands for it.
     """
 
-    email: Annotated[str, Field(max_length=320)] | None = None
-    name: Annotated[str, Field(max_length=200)] | None = None
-    locale: Annotated[str, Field(max_length=16)] | None = None
-    user_id: Annotated[str, Field(max_length=320)] | None = None
+    email: Annotated[str, Meta(max_length=320)] | None = None
+    name: Annotated[str, Meta(max_length=200)] | None = None
+    locale: Annotated[str, Meta(max_length=16)] | None = None
+    user_id: Annotated[str, Meta(max_length=320)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReserveTokens:
+class ReserveTokens(Struct, frozen=True, kw_only=True):
     """Ask for a hold before a call is forwarded.
 
     `prompt_tokens` is the estimate with the model family's safety margin. `maximum_output_tokens` is the client's
@@ -46,15 +43,14 @@ class ReserveTokens:
     maximum_output_tokens: Tokens | None = None
     model_output_tokens: Tokens | None = None
     thinking_tokens: Tokens = 0
-    choices: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
+    choices: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] = 1
     output_free: bool = False
     observed: bool = False
     key_id: Text = ""
     profile: Profile | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(Struct, frozen=True, kw_only=True):
     """The hold stands. `output_tokens` per choice; write it into the request only if `write_maximum`.
 
     `expires_in_seconds` is the hold's life from the first time that it was asked for; None: an older ledger, which does
@@ -66,11 +62,10 @@ class Granted:
     output_tokens: Tokens
     write_maximum: bool
     available: SignedTokens
-    expires_in_seconds: Annotated[int, Field(ge=0)] | None = None
+    expires_in_seconds: Annotated[int, Meta(ge=0)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusalFigures:
+class RefusalFigures(Struct, frozen=True, kw_only=True):
     """The account's figures at the refusal, in billable tokens; `needed` is the least that the call must have.
 
     `exhausted`: the account can serve no call at all; else this one was too large for what is left, or what is left is
@@ -86,19 +81,17 @@ class RefusalFigures:
     exhausted: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """No hold stands. `locale` is the person's, where known, for the message that they read."""
 
     reservation_id: str
     code: RefusalCode
     figures: RefusalFigures | None = None
-    retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
+    retry_after_seconds: Annotated[int, Meta(ge=0)] | None = None
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReserveAnswer:
+class ReserveAnswer(Struct, frozen=True, kw_only=True):
     """Exactly one of the two."""
 
     granted: Granted | None = None

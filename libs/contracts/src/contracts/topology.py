@@ -3,14 +3,14 @@
 Postgres is the truth; a stream is transport. Limits are explicit, and nothing can be deleted or purged by a client.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from contracts import subjects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Stream(Struct, frozen=True, kw_only=True):
     """One stream; `max_age_seconds` and `max_bytes` bound it.
 
     A full one drops its oldest messages, or refuses new ones where `refuse_when_full`: what reads it has no other
@@ -26,8 +26,7 @@ class Stream:
     refuse_when_full: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
+class Consumer(Struct, frozen=True, kw_only=True):
     """One durable pull consumer; it redelivers for ever, giving up is the reader's own decision."""
 
     stream: str

@@ -1,7 +1,8 @@
 """What a call used: token classes, where the figures come from, how the call ended."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from contracts.limits import Tokens
 
@@ -26,8 +27,7 @@ class Outcome(StrEnum):
     NOT_FORWARDED = "not_forwarded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenUsage:
+class TokenUsage(Struct, frozen=True, kw_only=True):
     """Provider tokens of one call.
 
     `cached_prompt_tokens` and `cache_write_tokens` are parts of `prompt_tokens`; `reasoning_tokens` is a part of

@@ -42,8 +42,8 @@ class _Prices(_Entry):
 
 class _Plan(_Entry):
     monthly_tokens: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     models: tuple[str, ...] = ("*",)
 
 

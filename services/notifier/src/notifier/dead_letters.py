@@ -5,17 +5,16 @@ from typing import Final
 
 import nats.errors
 import structlog
+from contracts.codec import encode
 from contracts.deadletters import DeadLetter
 from contracts.envelope import MESSAGE_ID_HEADER
 from contracts.subjects import dead_letter
 from nats.aio.client import Client
-from pydantic import TypeAdapter
 
 from notifier.store.dead_letters import GivenUp, letter_id
 from notifier.store.tables import SERVICE
 
 PUBLISH_SECONDS: Final = 5.0
-_letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
 log = structlog.get_logger()
 
@@ -42,7 +41,7 @@ class Announcer:
                 raise nats.errors.ConnectionReconnectingError
             await self._client.jetstream(timeout=PUBLISH_SECONDS).publish(
                 dead_letter(SERVICE, letter.consumer),
-                _letter.dump_json(announcement, exclude_none=True),
+                encode(announcement),
                 headers={MESSAGE_ID_HEADER: letter_id(number)},
             )
         except (nats.errors.Error, TimeoutError, OSError) as error:

@@ -5,18 +5,19 @@ from typing import Final
 
 import nats.errors
 from contracts.accounts import subject_token
+from contracts.codec import DECODE_ERRORS
 from contracts.reads import BalanceAnswer, ProfileAnswer
 from contracts.reservations import Profile
 from contracts.subjects import READ_BALANCE_PREFIX, READ_PROFILE_PREFIX
+from msgspec import json
 from nats.aio.client import Client
-from pydantic import TypeAdapter, ValidationError
 
 from notifier.domain.alerts import Standing
 from notifier.domain.notices import Figures
 
 READ_TIMEOUT_SECONDS: Final = 3.0
-_profile: TypeAdapter[ProfileAnswer] = TypeAdapter(ProfileAnswer)
-_balance: TypeAdapter[BalanceAnswer] = TypeAdapter(BalanceAnswer)
+_profile: Final = json.Decoder(ProfileAnswer)
+_balance: Final = json.Decoder(BalanceAnswer)
 
 
 class LedgerUnavailableError(Exception):
@@ -67,7 +68,7 @@ class LedgerReads:
         )
 
     async def _ask[Answer: (ProfileAnswer, BalanceAnswer)](
-        self, prefix: str, account_id: str, adapter: TypeAdapter[Answer]
+        self, prefix: str, account_id: str, decoder: json.Decoder[Answer]
     ) -> Answer:
         if not self._client.is_connected:  # a request made now would be buffered and answered to nobody
             raise LedgerSilentError("nats not connected")
@@ -75,10 +76,10 @@ class LedgerReads:
             reply = await self._client.request(
                 f"{prefix}.{subject_token(account_id)}", b"", timeout=READ_TIMEOUT_SECONDS
             )
-            answer = adapter.validate_json(reply.data)
+            answer = decoder.decode(reply.data)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise LedgerSilentError(f"ledger {type(error).__name__}") from error
-        except ValidationError:
+        except DECODE_ERRORS:
             # `from None`: the validation error would carry the profile into a log.
             raise LedgerUnavailableError("ledger answered nonsense") from None
         if answer.error is not None:

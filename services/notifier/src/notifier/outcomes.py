@@ -9,9 +9,9 @@ from typing import Final, NoReturn
 import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
+from contracts.codec import encode
 from contracts.events import LEDGER_EVENT_NAMES
 from contracts.subjects import event_subject
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
@@ -29,7 +29,6 @@ MARK_DELAYS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """A taken mail that is not marked is sent again: the database is waited for, for two minutes."""
 
 log = structlog.get_logger()
-_notices: TypeAdapter[list[Notice]] = TypeAdapter(list[Notice])
 
 
 class PostponedError(Exception):
@@ -129,7 +128,7 @@ class Outcomes:
             consumer=MAIL_CONSUMER,
             message_id=str(mail.id),
             subject=_subject_of(notices[0]),
-            payload=_notices.dump_json(notices),
+            payload=encode(notices),
             reason=reason,
         )
         number = await mails.give_up_mail(self.engine, mail, letter, uncertain=uncertain or mail.is_settled)

@@ -7,8 +7,8 @@ from typing import Any
 
 from chassis.operators import operator
 from chassis.postgres import create_engine
+from contracts.codec import encode
 from contracts.deadletters import DeadLetter, Discarded
-from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +18,6 @@ from notifier.store.dead_letters import discard, letter_id, load_dead_letters, l
 from notifier.store.mails import requeue_mail
 from notifier.store.notices import accept_notice_within
 from notifier.store.tables import MAIL_CONSUMER, SERVICE
-
-_letter: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ async def load_listing(database_url: str) -> list[str]:
             rows = await load_dead_letters(connection)
     finally:
         await engine.dispose()
-    return [_letter.dump_json(_dead_letter(row)).decode() for row in rows]
+    return [encode(_dead_letter(row)).decode() for row in rows]
 
 
 async def retry(database_url: str, number: int | None) -> list[Retried]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import asyncpg
 import nats
 import pytest
+from contracts.codec import encode
 from contracts.events import UsageRecorded
 from contracts.reads import ReadyAnswer
 from contracts.subjects import READ_READY
@@ -20,7 +21,6 @@ from ledger.operate.__main__ import run
 from ledger.operate.executing import open_executor
 from ledger.settings import LedgerSettings
 from nats.aio.msg import Msg
-from pydantic import TypeAdapter
 
 from tests.integration.ledger.operate.conftest import CATALOG, Operate, Ran, operate_on
 from tests.support.ledger_history import roomy_policy
@@ -268,7 +268,7 @@ async def test_after_a_rest_of_months_a_command_is_of_now_unless_a_running_ledge
     answers = [ReadyAnswer(ready=False, time=disbelieved), ReadyAnswer(ready=True, time=told)]
 
     async def answer(message: Msg) -> None:
-        await message.respond(TypeAdapter(ReadyAnswer).dump_json(answers.pop(0)))
+        await message.respond(encode(answers.pop(0)))
 
     await client.subscribe(READ_READY, cb=answer)
     await client.flush()

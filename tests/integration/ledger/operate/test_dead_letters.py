@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 from chassis.operators import operator
-from contracts.envelope import CloudEvent, event_adapter
+from contracts.codec import encode
+from contracts.envelope import CloudEvent
 from contracts.events import UsageRecorded
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 from contracts.usage import Outcome, TokenUsage, UsageSource
@@ -30,7 +31,7 @@ async def _keep(
 
 def _usage(account_id: str, reservation_id: str, tokens: int) -> bytes:
     at = datetime(2026, 11, 1, 12, tzinfo=UTC)
-    return event_adapter(UsageRecorded).dump_json(
+    return encode(
         CloudEvent(
             id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c",
             type="solaris.usage.recorded.v1",

@@ -1,18 +1,19 @@
 """What a walk over the log notices without any database."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from contracts.balance import Cycle
+from contracts.codec import encode
 from contracts.events import AccountOpened, LedgerEvent, LotTokens, RateLimits, Rates, TokensReserved, UsageSettled
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.operate.comparison import sum_problems
 from ledger.operate.problems import MAX_KEPT, Problem, Problems
 from ledger.operate.walk import Walk
-from ledger.store.codec import GENESIS, TYPES, StoredEvent, chain_hash, encode
+from ledger.store.codec import GENESIS, TYPES, StoredEvent, chain_hash
 from ledger.store.log import FoldRow, StoredRow
+from msgspec.structs import replace
 
 AT = datetime(2026, 11, 3, 15, tzinfo=UTC)
 CYCLE = Cycle(id="2026-11-03", starts_at=AT, ends_at=AT + timedelta(days=30))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,6 +10,7 @@ from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.domain.usage_figures import Figures
 

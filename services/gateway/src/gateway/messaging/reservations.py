@@ -1,7 +1,6 @@
 """Asks the ledger for holds, again with the same id until an answer or the deadline comes."""
 
 import asyncio
-import dataclasses
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +14,7 @@ from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
@@ -107,7 +107,7 @@ class Reserver:
                     return Reservation(answer.refused, doubtful)
                 reason = answer.refused.code if answer.refused is not None else "empty answer"
                 if reason is RefusalCode.LATE and await self._hear_skew():
-                    command = dataclasses.replace(command, deadline=self.deadline())
+                    command = replace(command, deadline=self.deadline())
                     payload = _encode(command)
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 from chassis.ids import new_uuid7
 from contracts.balance import Balance
+from contracts.codec import encode
 from contracts.errors import ConflictError, RefusalCode, SolarisError, UnavailableError
 from contracts.events import UsageSettled
 from contracts.reservations import Refused
@@ -18,7 +19,7 @@ from ledger.domain.decide import decide
 from ledger.domain.decision import Answer, Decision
 from ledger.domain.policy import Policy
 from ledger.metrics import CORRECTIONS, DEBT_TOKENS, UNKNOWN_PLAN, UNOWED_TOKENS, UNPRICED, UNRESERVED
-from ledger.store.codec import TYPES, NewerStateError, StoredEvent, chain_hash, encode
+from ledger.store.codec import TYPES, NewerStateError, StoredEvent, chain_hash
 from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, StoredCommand
 
 log = structlog.get_logger()

@@ -2,10 +2,9 @@
 
 from hashlib import blake2b
 
+from contracts.codec import encode
 from contracts.events import UsageRecorded
 from contracts.reservations import ReserveTokens
-
-from ledger.store.codec import encode
 
 
 def content_hash(content: object) -> str:

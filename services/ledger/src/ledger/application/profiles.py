@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Final
 
 import asyncpg
 import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts.reservations import Profile, Refused
+from msgspec.structs import replace
 
 from ledger.store.read_path import load_profile, store_profile
 

@@ -1,11 +1,11 @@
 """Where a charge is taken, and where a correction gives it back."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from contracts.events import Charge, GiveBack, LotTokens
+from msgspec.structs import replace
 
 from ledger.domain.account import Account, Lot
 from ledger.domain.holds import Hold

@@ -1,12 +1,12 @@
 """When a month of allowance starts and ends."""
 
 from calendar import monthrange
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from contracts.balance import Cycle
+from msgspec.structs import replace
 
 
 def cycle_at(moment: datetime, anchor_day: int, time_zone: str) -> Cycle:

@@ -9,11 +9,11 @@ from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, PublishRejectedError, publish_in_order
 from chassis.postgres import DATABASE_ERRORS
 from contracts import subjects
+from contracts.codec import encode
 from contracts.deadletters import DeadLetter
 from nats.errors import Error as NatsError
 
 from ledger.metrics import WAITING_DEAD_LETTERS
-from ledger.store.codec import encode
 from ledger.store.dead_letters import count_waiting, load_unannounced, mark_announced
 
 log = structlog.get_logger()

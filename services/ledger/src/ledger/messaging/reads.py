@@ -10,6 +10,7 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts import subjects
 from contracts.accounts import account_of_token
+from contracts.codec import encode
 from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -18,7 +19,6 @@ from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.domain.decide import as_of
 from ledger.domain.policy import Policy
-from ledger.store.codec import encode
 from ledger.store.read_path import is_writable, load_account
 
 log = structlog.get_logger()

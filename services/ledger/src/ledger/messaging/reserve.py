@@ -11,10 +11,11 @@ from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
 from contracts import subjects
 from contracts.accounts import subject_token
+from contracts.codec import DECODE_ERRORS, encode, fault_of
 from contracts.errors import RefusalCode, UnavailableError
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
+from msgspec import json
 from nats.errors import Error as NatsError
-from pydantic import TypeAdapter, ValidationError
 
 from ledger.application.content import reserve_hash
 from ledger.application.executor import BusyError, Executor
@@ -23,11 +24,10 @@ from ledger.application.submission import Kind
 from ledger.domain import commands
 from ledger.domain.decision import Answer
 from ledger.metrics import REFUSED
-from ledger.store.codec import encode
 
 log = structlog.get_logger()
 
-_parse: Final = TypeAdapter(ReserveTokens).validate_json
+_parse: Final = json.Decoder(ReserveTokens).decode
 
 
 class ReserveResponder:
@@ -55,8 +55,8 @@ class ReserveResponder:
     def _receive(self, message: Message) -> None:
         try:
             request = _parse(message.payload)
-        except ValidationError as error:
-            log.warning("reserve_invalid", problems=error.error_count(), first=str(error.errors()[0]["loc"]))
+        except DECODE_ERRORS as error:
+            log.warning("reserve_invalid", error=fault_of(error))
             self._refuse(message.reply, "", RefusalCode.INVALID_REQUEST)
             return
         if message.subject.rpartition(".")[2] != subject_token(request.account_id):

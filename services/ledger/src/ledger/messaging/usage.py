@@ -13,12 +13,12 @@ from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
 from contracts import subjects
 from contracts.accounts import subject_token
-from contracts.envelope import MESSAGE_ID_HEADER, event_adapter
+from contracts.codec import DECODE_ERRORS, fault_of
+from contracts.envelope import MESSAGE_ID_HEADER, event_decoder
 from contracts.errors import SolarisError, UnavailableError
 from contracts.events import UsageRecorded
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from pydantic import ValidationError
 
 from ledger.application.content import usage_hash
 from ledger.application.executor import BusyError, Executor
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 FETCH_SIZE: Final = 500
 RETRY_SECONDS: Final = 0.5
-_parse: Final = event_adapter(UsageRecorded).validate_json
+_parse: Final = event_decoder(UsageRecorded).decode
 
 
 class InvalidUsageError(Exception):
@@ -48,10 +48,8 @@ def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
     """
     try:
         event = _parse(payload)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "payload"
-        raise InvalidUsageError(f"{where}: {first['msg']}") from error
+    except DECODE_ERRORS as error:
+        raise InvalidUsageError(fault_of(error)) from error
     if subject.rpartition(".")[2] != subject_token(event.subject):
         raise InvalidUsageError(f"published on {subject}, which is not the subject of account {event.subject}")
     return event.id, SettleUsage(account_id=event.subject, usage=event.data, content_hash=usage_hash(event.data))

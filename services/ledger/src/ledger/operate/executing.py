@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 from contracts.reads import ReadyAnswer
+from msgspec import json
 
 from ledger.application.database_clock import TOLERANCE, is_doubtful_start
 from ledger.application.executor import Executor
@@ -50,7 +51,6 @@ async def _ask_ledger(nats_url: str) -> ReadyAnswer | None:
     import nats.errors  # noqa: PLC0415
     from chassis.nats import connect  # noqa: PLC0415
     from contracts import subjects  # noqa: PLC0415
-    from pydantic import TypeAdapter  # noqa: PLC0415
 
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -61,4 +61,4 @@ async def _ask_ledger(nats_url: str) -> ReadyAnswer | None:
             await client.close()
     except (OSError, TimeoutError, nats.errors.Error):
         return None
-    return TypeAdapter(ReadyAnswer).validate_json(answer.data)
+    return json.decode(answer.data, type=ReadyAnswer)

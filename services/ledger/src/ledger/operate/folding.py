@@ -6,6 +6,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from contracts.codec import encode
 from contracts.events import (
     CreditsGranted,
     CreditsRevoked,
@@ -21,7 +22,7 @@ from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
 from ledger.domain.lots import LotRecord, evolve_lot
 from ledger.operate.history import FINAL
-from ledger.store.codec import GENESIS, encode
+from ledger.store.codec import GENESIS
 from ledger.store.log import EPOCH
 from ledger.store.projections import HoldSums
 

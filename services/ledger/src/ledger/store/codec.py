@@ -41,7 +41,6 @@ _DECODERS: Final[dict[str, Callable[[bytes], StoredEvent[LedgerEvent]]]] = {
     cloud_event_type(name): json.Decoder(StoredEvent[event_type]).decode  # type: ignore[valid-type]  # a runtime type
     for name, event_type in LEDGER_EVENTS.items()
 }
-encode: Final = json.Encoder().encode
 _decode_hold: Final = json.Decoder(Hold).decode
 _decode_lot: Final = json.Decoder(LotRecord).decode
 _decode_account: Final = json.Decoder(Account).decode

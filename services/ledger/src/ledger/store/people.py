@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from contracts.codec import encode
 
-from ledger.store.codec import encode
 from ledger.store.rows import AuditEntry
 
 _PERSON: Final = "account_id, email, name, locale, user_id"

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
+from contracts.codec import encode
 
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.domain.lots import LotRecord
-from ledger.store.codec import encode
 from ledger.store.log import (
     CONNECT_TIMEOUT_SECONDS,
     CONNECTION_SETTINGS,

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+from contracts.codec import encode
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.evolve import evolve
 from ledger.store import schema
-from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, encode, format_of
+from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, format_of
 from ledger.store.facts import decode_fact
 from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises, StoredCommand
 

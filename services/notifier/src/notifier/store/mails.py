@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from msgspec import convert
 from sqlalchemy import (
     Exists,
     Row,
@@ -31,9 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
-from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Notice
+from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice
 from notifier.store.dead_letters import GivenUp, dead_letter_where
-from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, figures_adapter, messages, statements
+from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, messages, statements
 
 MAX_WAITING: Final = 100
 """Messages of one account that are looked at in one go."""
@@ -233,7 +234,7 @@ def _notice(row: _Row) -> Notice:
         cycle_id=row.cycle_id,
         kind=row.kind,
         cause=row.cause,
-        figures=figures_adapter.validate_python(row.figures),
+        figures=convert(row.figures, Figures),
         occurred_at=row.occurred_at,
     )
 

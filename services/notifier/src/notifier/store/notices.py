@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
+from msgspec import to_builtins
 from sqlalchemy import exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.notices import Notice
-from notifier.store.tables import figures_adapter, first_seen, messages, statements
+from notifier.store.tables import first_seen, messages, statements
 
 
 async def accept_notice(engine: AsyncEngine, event_id: str, notice: Notice | None, *, window: timedelta) -> bool:
@@ -30,7 +31,7 @@ async def accept_notice_within(
         messages.c.cycle_id: notice.cycle_id,
         messages.c.kind: notice.kind,
         messages.c.cause: notice.cause,
-        messages.c.figures: figures_adapter.dump_python(notice.figures, mode="json"),
+        messages.c.figures: to_builtins(notice.figures),
         messages.c.occurred_at: notice.occurred_at,
     }
     values = select(*(literal(value, column.type) for column, value in columns.items()), func.now() + window).where(

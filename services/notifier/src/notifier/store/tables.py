@@ -3,7 +3,6 @@
 from typing import Final
 
 from chassis.inbox import dead_letters_table, inbox_table
-from pydantic import TypeAdapter
 from sqlalchemy import (
     CTE,
     BigInteger,
@@ -21,8 +20,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from notifier.domain.notices import Figures
 
 SERVICE: Final = "notifier"
 MAIL_CONSUMER: Final = "notifier-mail"
@@ -72,7 +69,6 @@ messages = Table(
     Column("finished_at", DateTime(timezone=True)),
 )
 """One row per notice. What counts attempts is the same in all rows of a mail."""
-figures_adapter: TypeAdapter[Figures] = TypeAdapter(Figures)
 
 
 def statements(engine: AsyncEngine) -> AsyncConnection:
