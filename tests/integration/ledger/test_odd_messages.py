@@ -20,6 +20,8 @@ from tests.support.eventually import eventually
         ("plain", "odd-2", b""),
         ("plain", "odd-3", b"\0"),
         ("plain", "i" * 4_000, b"\xff"),
+        ("plain", "odd-4", b'{"id":"\xff"}'),
+        ("plain", "odd-5", b'{"data":' + b"[" * 100_000),
     ],
 )
 async def test_an_odd_message_is_kept_and_the_next_is_settled(
@@ -38,6 +40,12 @@ async def test_an_odd_message_is_kept_and_the_next_is_settled(
         return bool(await gateway.database.fetchval("SELECT count(*) FROM ledger.dead_letters") == before + 1)
 
     await eventually(kept)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b'{"model":"\xff"}', b'{"profile":' + b"[" * 100_000])
+async def test_a_reserve_that_is_none_is_refused(gateway: Conversation, payload: bytes) -> None:
+    answered = await gateway.client.request("solaris.rpc.ledger.reserve.odd", payload, timeout=5)
+    assert json.loads(answered.data)["refused"]["code"] == "invalid_request"
 
 
 async def test_a_reserve_whose_deadline_could_be_any_of_a_day_s_is_answered(gateway: Conversation) -> None:

@@ -141,6 +141,8 @@ async def test_poison_becomes_one_dead_letter_and_stops_nothing(
         good.payload.replace(b"2025-11", b"nul\\u0000"),
         good.payload.replace(b'"subject":"poison"', b'"subject":"no account"'),
         b"\xff\xfe" * 100,
+        b'{"type":"\xff"}',
+        b'{"data":' + b"[" * 100_000,
     ]
     async with running(settings_for(migrated_url, nats_url, mailbox.url)):
         before = len(await database.rows("SELECT id FROM notifier.dead_letters"))

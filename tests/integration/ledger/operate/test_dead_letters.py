@@ -143,7 +143,7 @@ async def test_nothing_is_put_away_without_one_letter_and_a_reason(
 
 
 def test_a_payload_that_is_no_json_is_named_as_what_is_wrong() -> None:
-    with pytest.raises(InvalidUsageError, match=r"^payload: Invalid JSON"):
+    with pytest.raises(InvalidUsageError, match=r"^JSON is malformed"):
         parse_usage("solaris.usage.recorded.ana", b"not json")
 
 

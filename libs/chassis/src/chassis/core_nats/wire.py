@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from nats.errors import ProtocolError
 
 MAX_LINE_BYTES: Final = 1024 * 1024
@@ -20,8 +21,7 @@ _VERSION: Final = b"NATS/1.0"
 _END: Final = b"\r\n"
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """`headers` as they came: a line with the protocol's version and perhaps a status, then `Name: value` lines."""
 
     subject: str

@@ -7,9 +7,10 @@ holds are remembered inside their account, and leave memory with it.
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from ledger.application.submission import Submission
 from ledger.domain.account import Account
@@ -21,8 +22,7 @@ MAX_ACCOUNTS: Final = 50_000
 MAX_HOLDS: Final = 100_000
 
 
-@dataclass(slots=True)
-class RecentAccount:
+class RecentAccount(Struct):
     """An account as of its last commit here, the hash of its last event, and such of its open holds as were seen."""
 
     account: Account

@@ -1,8 +1,9 @@
 """One command on its way through the executor."""
 
 import asyncio
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from ledger.domain.commands import (
     Command,
@@ -25,16 +26,14 @@ class Kind(StrEnum):
     SWEEPER = "sweeper"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotency:
+class Idempotency(Struct, frozen=True, kw_only=True):
     """The sender's id of a command and a digest of its content: same id with other content is a conflict."""
 
     command_id: str
     content_hash: str
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Submission:
+class Submission(Struct, kw_only=True, eq=False):
     """A command, when it must be answered, and the future that its caller awaits.
 
     Times are of the event loop's clock. `deadline` None waits as long as it takes. `causation_id` is the message that

@@ -1,9 +1,8 @@
 """What the write path reads and writes, between the decisions and the SQL."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from prometheus_client import Counter
 
 from ledger.domain.account import Account
@@ -14,8 +13,7 @@ type Key = tuple[str, str]
 """An account id with the id of a reservation, a lot or a command of that account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True, kw_only=True):
     """What a person did and why; events carry its id alone."""
 
     id: str
@@ -25,8 +23,7 @@ class AuditEntry:
     details: dict[str, object]
 
 
-@dataclass(slots=True)
-class ChainedAccount:
+class ChainedAccount(Struct):
     """An account and the hash of its last event, which the next one is chained to."""
 
     account: Account
@@ -43,16 +40,14 @@ class EventRow(Struct, frozen=True):
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCommand:
+class StoredCommand(Struct, frozen=True):
     """A command that was executed before, with the answer that it got."""
 
     content_hash: str
     answer: str
 
 
-@dataclass(slots=True)
-class BatchState:
+class BatchState(Struct):
     """What a batch is decided on, changed in place by each decision in turn.
 
     Holds live by `clock`, the database's; accounts by `now`, which is the same (None) unless that clock is doubted.
@@ -78,8 +73,7 @@ class BatchState:
         return Premises(versions, self.clock if confirm_time else None, self.unseen, frozenset(self.holds))
 
 
-@dataclass(frozen=True, slots=True)
-class Premises:
+class Premises(Struct, frozen=True):
     """What decisions took for granted, for the database to confirm.
 
     `versions` of the accounts; the time of the decisions (None: any); reservations that were taken to be new without
@@ -92,8 +86,7 @@ class Premises:
     known_holds: frozenset[Key] = frozenset()
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """The rows to write, in the order of decision, and what is to be counted of an account once they are written."""
 
     events: list[EventRow] = field(default_factory=list)
