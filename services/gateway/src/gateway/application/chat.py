@@ -19,6 +19,7 @@ from gateway import metrics
 from gateway.application.answer import Client
 from gateway.application.aside import Aside
 from gateway.application.call import ENDPOINT, Call
+from gateway.application.ending import Ending
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.headers import call_headers, request_headers
 from gateway.application.quirks import KnownQuirks
@@ -305,15 +306,21 @@ class ChatService:
     def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:
         if granted is not None and not self._rules.observe:
             call.most_output_tokens = granted.output_tokens * prepared.request.choices
+        hide_usage_chunk = not prepared.request.wants_usage_chunk
+        ending = Ending(
+            call,
+            hide_usage_chunk=hide_usage_chunk,
+            count_tokens=token_counter(prepared.family.encoding),
+            on_end=lambda: self._close(call),
+        )
         return Relay(
             call,
             client,
+            ending,
             stream=prepared.request.stream,
-            hide_usage_chunk=not prepared.request.wants_usage_chunk,
+            hide_usage_chunk=hide_usage_chunk,
             available=granted.available if granted is not None else None,
-            count_tokens=token_counter(prepared.family.encoding),
             silence_seconds=self._rules.silence_seconds,
-            on_end=lambda: self._close(call),
         )
 
     def _close(self, call: Call) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -14,17 +14,14 @@ from prometheus_client import Counter
 from gateway import metrics
 from gateway.application.answer import Client
 from gateway.application.call import Call
+from gateway.application.ending import Ending
 from gateway.application.errors import OutageError
 from gateway.application.headers import response_headers, value_of
 from gateway.application.heartbeat import Heartbeat
 from gateway.application.interruption import Cause
 from gateway.domain.answer_form import is_event_stream, what_came
 from gateway.domain.completion_chunk import completion_events, event_of
-from gateway.domain.event_stream import EventStream
 from gateway.domain.outages import Outage
-from gateway.domain.output_text import output_texts, produces_anything
-from gateway.domain.partial_answer import partial_figures, partial_texts
-from gateway.domain.usage_figures import answer_figures
 from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
 from gateway.upstream.connection import Headers, UpstreamError
 
@@ -49,36 +46,29 @@ class RefusedAsWrittenError(Exception):
 
 
 class Relay:
-    """One forwarded call. `on_end` is called as soon as the call has ended, before the client has read it all."""
+    """One forwarded call, ended by `ending` before the client has read it all."""
 
     def __init__(
         self,
         call: Call,
         client: Client,
+        ending: Ending,
         *,
         stream: bool,
         hide_usage_chunk: bool,
         available: int | None,
-        count_tokens: Callable[[str], int],
         silence_seconds: float,
-        on_end: Callable[[], None],
     ) -> None:
         self._call = call
         self._client = client
         self._answer = client.answer
+        self._ending = ending
         self._stream = stream
         self._hide_usage_chunk = hide_usage_chunk
         self._available = available
-        self._count_tokens = count_tokens
         self._silence_seconds = silence_seconds
-        self._on_end = on_end
         self._upstream_call: UpstreamCall | None = None
-        self._events = EventStream(hide_usage_chunk=hide_usage_chunk, count_tokens=count_tokens)
         self._learn: Callable[[bytes], bool] | None = None
-        self._refused_status: int | None = None
-        """The upstream's status where it refused the call: then nothing was produced, whatever else happens."""
-        self._whole: list[bytes] = []
-        """What has come of an answer that is no event stream."""
 
     async def run(self, upstream_call: UpstreamCall, learn: Callable[[bytes], bool] | None = None) -> None:
         """Send the call and relay its answer.
@@ -91,7 +81,7 @@ class Relay:
         """
         self._call.forwarded = True
         self._upstream_call = upstream_call
-        self._refused_status = None
+        self._ending.refused_status = None
         self._learn = learn
         heartbeat = self._heartbeat() if self._stream else None
         try:
@@ -108,37 +98,29 @@ class Relay:
         """The call was stopped from outside: end it by what has been produced, and tell a client who is there."""
         outage = Outage.INTERRUPTED
         if self._upstream_call is None or not self._upstream_call.sent:
-            self._end_without_charge(Outcome.NOT_FORWARDED, 499)
+            self._ending.without_charge(Outcome.NOT_FORWARDED, 499)
         elif cause is Cause.CLIENT_LEFT:
-            self._end_by_what_came(Outcome.CLIENT_DISCONNECTED, 499)
-        elif self._anything_came:
-            self._end_by_what_came(Outcome.INTERRUPTED, 200)
+            self._ending.by_what_came(Outcome.CLIENT_DISCONNECTED, 499)
+        elif self._ending.anything_came:
+            self._ending.by_what_came(Outcome.INTERRUPTED, 200)
             outage = self._charged_outage
         elif cause is Cause.TIMED_OUT:
-            self._end_without_charge(Outcome.UPSTREAM_ERROR, 504)
+            self._ending.without_charge(Outcome.UPSTREAM_ERROR, 504)
             outage = Outage.UPSTREAM_TIMEOUT
         else:
-            self._end_without_charge(Outcome.INTERRUPTED, 503)
+            self._ending.without_charge(Outcome.INTERRUPTED, 503)
         if self._answer.started or cause is not Cause.CLIENT_LEFT:
             await self._tell(outage)
 
     @property
-    def _anything_came(self) -> bool:
-        """Whether anything of a model's, or its figures, has arrived; comments and errors don't count."""
-        if self._whole:
-            body = b"".join(self._whole)
-            return bool(partial_texts(body)) or partial_figures(body) is not None
-        return self._events.figures is not None or self._events.produced
-
-    @property
     def _charged_outage(self) -> Outage:
         """A stream keeps what it has said; of a whole answer nothing is left, and asking again costs again."""
-        return Outage.ANSWER_CUT if self._whole else Outage.INTERRUPTED
+        return Outage.ANSWER_CUT if self._ending.whole else Outage.INTERRUPTED
 
     def end_by_what_came(self) -> None:
         """Whatever went wrong in between: a forwarded call ends by what has been produced, unless it has ended."""
         if self._call.outcome is None:
-            self._end_by_what_came(Outcome.INTERRUPTED, 500)
+            self._ending.by_what_came(Outcome.INTERRUPTED, 500)
 
     def _heartbeat(self) -> Heartbeat:
         headers = [(b"content-type", EVENT_STREAM), (b"cache-control", b"no-cache")]
@@ -146,7 +128,7 @@ class Relay:
             self._answer,
             self._silence_seconds,
             response_headers(headers, self._call.id, self._available),
-            lambda: self._events.at_boundary,
+            lambda: self._ending.events.at_boundary,
         )
 
     async def _relay(self, upstream: UpstreamAnswer, heartbeat: Heartbeat | None) -> None:
@@ -167,11 +149,11 @@ class Relay:
             await self._relay_whole(upstream, headers)
 
     async def _is_event_stream(self, upstream: UpstreamAnswer) -> bool:
-        """Read until the answer's first bytes tell what it is; all that came stays in `_whole`."""
+        """Read until the answer's first bytes tell what it is; all that came stays in `whole`."""
         start = b""
         size = 0
         while data := await upstream.read():
-            self._whole.append(data)
+            self._ending.whole.append(data)
             size += len(data)
             if size > MAX_ANSWER_BYTES:
                 raise UpstreamError("the answer is too large")
@@ -184,19 +166,19 @@ class Relay:
     async def _relay_error(self, upstream: UpstreamAnswer, headers: Headers) -> None:
         status = upstream.status
         if status in UNPROCESSED and self._learn is not None:
-            self._refused_status = status
+            self._ending.refused_status = status
             refusal = await upstream.read_all(MAX_ANSWER_BYTES)
             if self._learn(refusal[:_LEARNED_BYTES]):
                 raise RefusedAsWrittenError
             await self._hand_on_error(status, headers, refusal)
             return
         self._call.note_first_token()
-        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
         await self._hand_on_error(status, headers, await upstream.read_all(MAX_ANSWER_BYTES))
 
     async def _hand_on_error(self, status: int, headers: Headers, body: bytes) -> None:
         self._call.note_first_token()
-        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
         said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
         log.warning("upstream_error", request_id=self._call.id, model=self._call.model, status=status, body=said)
         if status >= 500 and self._stream and self._client.upstream_errors_in_chat:
@@ -207,7 +189,7 @@ class Relay:
             await self._answer.respond(status, headers, body)
 
     async def _relay_whole(self, upstream: UpstreamAnswer, headers: Headers) -> None:
-        parts = self._whole
+        parts = self._ending.whole
         size = sum(map(len, parts))
         while data := await upstream.read():
             parts.append(data)
@@ -220,7 +202,7 @@ class Relay:
         if not isinstance(content, dict):
             await self._useless(upstream.status, f"{what_came(body)}, status {upstream.status}")
             return
-        self._end_by_content(upstream.status, content, body)
+        self._ending.by_content(upstream.status, content, body)
         # An error that stands in an event stream without being an event would be read by nobody.
         names_events = value_of(upstream.headers, b"content-type").lower().startswith(EVENT_STREAM)
         if self._stream and names_events and not self._answer.started:
@@ -231,7 +213,7 @@ class Relay:
         await self._answer.respond(upstream.status, headers, body)
 
     async def _relay_stream(self, upstream: UpstreamAnswer, headers: Headers, heartbeat: Heartbeat | None) -> None:
-        events, answer = self._events, self._answer
+        events, answer = self._ending.events, self._answer
         with metrics.OPEN_STREAMS.track_inprogress():
             if not answer.started:
                 if not value_of(headers, b"content-type").lower().startswith(EVENT_STREAM):
@@ -246,7 +228,7 @@ class Relay:
                     answer.write_now(complete)
                 return True
 
-            data, self._whole = b"".join(self._whole), []
+            data, self._ending.whole = b"".join(self._ending.whole), []
             upstream.hand_to(pass_on)
             while data:
                 if complete := self._hear(data, heartbeat):
@@ -254,11 +236,11 @@ class Relay:
                 data = await upstream.read()
             rest = events.end()
             if events.figures is None and not events.produced:
-                self._end_without_charge(Outcome.UPSTREAM_ERROR, upstream.status)
+                self._ending.without_charge(Outcome.UPSTREAM_ERROR, upstream.status)
                 rest += b"" if events.failed else events.gap + self._useless_event("empty event stream")
             else:
                 failed = events.failed and events.figures is None
-                self._end_by_events(Outcome.INTERRUPTED if failed else Outcome.COMPLETED, upstream.status)
+                self._ending.by_events(Outcome.INTERRUPTED if failed else Outcome.COMPLETED, upstream.status)
             await answer.finish(rest)
 
     def _hear(self, data: bytes, heartbeat: Heartbeat | None) -> bytes:
@@ -266,7 +248,7 @@ class Relay:
         if heartbeat is not None:
             heartbeat.heard()
         self._call.note_first_token()
-        return self._events.feed(data)
+        return self._ending.events.feed(data)
 
     # --- how failures are told ----------------------------------------------------------------------------------
 
@@ -275,16 +257,16 @@ class Relay:
             "unreachable" if isinstance(error, UpstreamUnreachableError) else "broke_off"
         ).inc()
         log.warning("upstream_failed", request_id=self._call.id, model=self._call.model, error=str(error))
-        if self._anything_came:
-            self._end_by_what_came(Outcome.INTERRUPTED, 200)
+        if self._ending.anything_came:
+            self._ending.by_what_came(Outcome.INTERRUPTED, 200)
             await self._tell(self._charged_outage)
         else:
-            self._end_without_charge(Outcome.UPSTREAM_ERROR, 502)
+            self._ending.without_charge(Outcome.UPSTREAM_ERROR, 502)
             await self._tell(Outage.UPSTREAM_UNREACHABLE)
 
     async def _useless(self, status: int, what: str) -> None:
         """The upstream answered, but with nothing that a client could use: that is free."""
-        self._end_without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
         log.warning("upstream_answer_useless", request_id=self._call.id, model=self._call.model, what=what)
         await self._tell(Outage.UPSTREAM_USELESS, what)
 
@@ -299,52 +281,7 @@ class Relay:
         last_word = self._client.tell_in_stream(self._call, outage, detail)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._answer.finish(self._events.gap + last_word if self._stream else b"")
-
-    # --- how the call ends --------------------------------------------------------------------------------------
-
-    def _end_without_charge(self, outcome: Outcome, status: int) -> None:
-        self._call.end_without_charge(outcome, status)
-        self._on_end()
-
-    def _end_by_content(self, status: int, content: dict[str, Any], body: bytes) -> None:
-        if (figures := answer_figures(content)) is not None:
-            self._call.end_metered(Outcome.COMPLETED, status, figures, lambda: self._count(output_texts(content)))
-        elif produces_anything(content):
-            self._call.end_estimated(Outcome.COMPLETED, status, self._count(output_texts(content)))
-        else:
-            said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
-            log.warning("upstream_answer_empty", request_id=self._call.id, model=self._call.model, body=said)
-            self._call.end_without_charge(Outcome.UPSTREAM_ERROR, status)
-        self._on_end()
-
-    def _end_by_events(self, outcome: Outcome, status: int, at_least: int = 0) -> None:
-        events = self._events
-        if events.figures is not None:
-            self._call.end_metered(outcome, status, events.figures, events.output_tokens, at_least)
-        else:
-            self._call.end_estimated(outcome, status, events.output_tokens())
-        self._on_end()
-
-    def _end_by_what_came(self, outcome: Outcome, status: int) -> None:
-        """An answer that did not end: its figures if they were its last word, else no less than its text so far."""
-        if self._refused_status is not None:
-            self._end_without_charge(Outcome.UPSTREAM_ERROR, self._refused_status)
-            return
-        if not self._whole:
-            at_least = self._events.output_tokens() if self._events.text_after_figures else 0
-            self._end_by_events(outcome, status, at_least)
-            return
-        body = b"".join(self._whole)
-        figures = partial_figures(body)
-        if figures is not None:
-            self._call.end_metered(outcome, status, figures, lambda: self._count(partial_texts(body)))
-        else:
-            self._call.end_estimated(outcome, status, self._count(partial_texts(body)))
-        self._on_end()
-
-    def _count(self, texts: Iterable[str]) -> int:
-        return sum(self._count_tokens(text) for text in texts)
+                await self._answer.finish(self._ending.events.gap + last_word if self._stream else b"")
 
 
 @cache
