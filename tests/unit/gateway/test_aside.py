@@ -3,12 +3,13 @@
 import asyncio
 import json
 import threading
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from gateway.application.aside import Aside
 from gateway.application.call import Call
-from gateway.application.chat import ChatService, Rules
+from gateway.application.preparing import Preparer
+from gateway.application.rules import Rules
 from gateway.domain.body_structure import HARMLESS_BYTES, MAX_CONTAINERS
 
 RULES = Rules(
@@ -53,17 +54,8 @@ async def test_who_asked_may_leave_and_the_next_is_handled() -> None:
     ids=["many_parts", "many_pictures", "parts_in_a_part"],
 )
 async def test_others_have_their_turn_while_the_oddest_prompt_is_estimated(content: Any) -> None:
-    nobody = cast(Any, None)  # a request is prepared without ledger, upstream and journal
-    service = ChatService(
-        rules=RULES,
-        reserver=nobody,
-        upstream=nobody,
-        upstream_authorization=None,
-        model_output_tokens=lambda _: None,
-        journal=nobody,
-    )
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": content}]}).encode()
-    preparing = asyncio.create_task(service.prepare(Call(), {b"x-user-id": b"ana"}, body))
+    preparing = asyncio.create_task(Preparer(RULES, Aside()).prepare(Call(), {b"x-user-id": b"ana"}, body))
     turns = 0
     while not preparing.done():
         await asyncio.sleep(0)

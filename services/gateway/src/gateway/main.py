@@ -17,8 +17,9 @@ from chassis.server import settle_memory, stop_signal
 from starlette.applications import Starlette
 
 from gateway import metrics
-from gateway.application.chat import ChatService, Rules
+from gateway.application.chat import ChatService
 from gateway.application.pass_through import PassThrough
+from gateway.application.rules import Rules
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.model_families import Encoding
 from gateway.domain.notices import Presentation

@@ -1,0 +1,102 @@
+"""What is found out about a chat request before anything is held: its fields, its caller, its prompt's size."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from contracts.limits import MAX_INTEGER
+from msgspec import Struct
+
+from gateway import metrics
+from gateway.application.aside import Aside
+from gateway.application.call import Call
+from gateway.application.rules import Rules
+from gateway.domain.body_structure import check_structure
+from gateway.domain.chat_request import ChatRequest, parse_chat_request
+from gateway.domain.errors import InvalidRequestError
+from gateway.domain.estimate import prompt_of
+from gateway.domain.identity import Caller, identify
+from gateway.domain.model_families import ModelFamily, model_family
+from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
+from gateway.domain.observed_request import has_readable_prompt, observed_request, unread_request
+from gateway.tokenizers import count_tokens
+
+log = structlog.get_logger()
+
+INVALID_REQUEST: Final = "invalid_request"
+
+
+class Prepared(Struct, kw_only=True):
+    """A checked request with what was found out about it; one that enforcing `would_refuse` has broken a rule."""
+
+    request: ChatRequest
+    body_bytes: int
+    caller: Caller
+    family: ModelFamily
+    would_refuse: bool = False
+
+
+class Preparer:
+    """Checks requests; `aside` is where large ones are read."""
+
+    def __init__(self, rules: Rules, aside: Aside) -> None:
+        self._rules = rules
+        self._aside = aside
+
+    async def prepare(self, call: Call, headers: Mapping[bytes, bytes], body: bytes) -> Prepared:
+        """Check the request, find its caller, drop our notices from its history, estimate its prompt.
+
+        Raises:
+            InvalidRequestError, MissingUserError: the request can't be served.
+        """
+        request, refusal = await self._read(body)
+        metrics.count_unknown_fields(request.unknown_fields)
+        caller = identify(headers, request.user, self._rules.pseudonym_key)
+        if refusal is not None:
+            metrics.HOLDS.labels("would_refuse", INVALID_REQUEST).inc()
+            log.info("would_refuse", request_id=call.id, code=INVALID_REQUEST, param=refusal.param)
+        family = model_family(request.model)
+        call.account_id = caller.account_id
+        call.model = request.model
+        call.conversation_id = caller.conversation_id
+        if refusal is None or has_readable_prompt(request.fields):
+            if NOTICE_SIGN in body:
+                await self._aside.run(len(body), self._drop_notices, request)
+            prompt = await self._aside.run(len(body), prompt_of, request.fields, family)
+            tokens = prompt.fixed_tokens + await count_tokens(prompt.texts, family.encoding)
+            call.estimated_prompt_tokens = min(tokens, MAX_INTEGER // 2)
+        return Prepared(
+            request=request,
+            body_bytes=len(body),
+            caller=caller,
+            family=family,
+            would_refuse=refusal is not None,
+        )
+
+    async def _read(self, body: bytes) -> tuple[ChatRequest, InvalidRequestError | None]:
+        """The request; where observing, one that breaks a rule too, with the error that it would have been.
+
+        Raises:
+            InvalidRequestError: it breaks a rule.
+        """
+        try:
+            for _ in check_structure(body):
+                await asyncio.sleep(0)
+        except InvalidRequestError as refusal:
+            if not self._rules.observe:
+                raise
+            return unread_request(body), refusal
+        try:
+            strict = self._rules.refuse_unknown_fields
+            return await self._aside.run(len(body), parse_chat_request, body, refuse_unknown=strict), None
+        except InvalidRequestError as refusal:
+            if not self._rules.observe:
+                raise
+            return await self._aside.run(len(body), observed_request, body), refusal
+
+    def _drop_notices(self, request: ChatRequest) -> None:
+        kept = without_notices(request.messages, self._rules.notice_key)
+        if kept == [] and not self._rules.observe:
+            raise InvalidRequestError("messages hold nothing but notices", "messages")
+        request.fields["messages"] = kept or request.messages
