@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec.json import schema_components
 
-from contracts.envelope import CloudEvent, cloud_event_type
+from contracts.envelope import cloud_event_type, event_decoder
 from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, UsageRecorded
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -23,8 +23,7 @@ def schema_file_name(name: str) -> str:
 
 def event_schema(name: str, data_type: type) -> dict[str, Any]:
     """The schema of the whole message, envelope included, with its own CloudEvents type."""
-    message: Any = CloudEvent[data_type]  # type: ignore[valid-type]  # Any, ignore: the parameter is a runtime type
-    _, definitions = schema_components([message], ref_template="#/$defs/{name}")
+    _, definitions = schema_components([event_decoder(data_type).type], ref_template="#/$defs/{name}")
     envelope = definitions.pop(next(iter(definitions)))
     envelope["properties"]["type"] = {"const": cloud_event_type(name), "type": "string"}
     return {"$schema": SCHEMA_DIALECT, "$defs": definitions, **envelope, "title": cloud_event_type(name)}
