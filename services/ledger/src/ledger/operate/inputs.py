@@ -29,10 +29,7 @@ def account_id_of(text: str | None) -> str:
 
 
 def tokens_of(text: str | None, *, least: int) -> int:
-    tokens = _integer(_required(text, "TOKENS"), "TOKENS", MAX_INTEGER)
-    if tokens < least:
-        raise InvalidError(f"TOKENS: at least {least}")
-    return tokens
+    return _integer(_required(text, "TOKENS"), "TOKENS", least, MAX_INTEGER)
 
 
 def reason_of(text: str | None) -> str:
@@ -69,8 +66,8 @@ def is_asked(text: str | None, name: str) -> bool:
 
 def positions_of(first: str | None, last: str | None) -> tuple[int, int]:
     """The range asked for, both ends included; the whole log where nothing was."""
-    start = _integer(first, "FROM", MAX_POSITION) if first else 1
-    end = _integer(last, "TO", MAX_POSITION) if last else MAX_POSITION
+    start = _integer(first, "FROM", 0, MAX_POSITION) if first else 1
+    end = _integer(last, "TO", 0, MAX_POSITION) if last else MAX_POSITION
     if start > end:
         raise InvalidError("FROM: not after TO")
     return start, end
@@ -83,7 +80,7 @@ def dead_letter_number(text: str | None) -> int | None:
     service, _, number = text.partition(":")
     if service != "ledger" or not _DIGITS.fullmatch(number):
         raise InvalidError("ID: a dead letter of the ledger is named ledger:<number>")
-    return _integer(number, "ID", MAX_POSITION)
+    return _integer(number, "ID", 0, MAX_POSITION)
 
 
 def dead_letter_to_discard(text: str | None) -> int:
@@ -126,7 +123,7 @@ def _clean(text: str, name: str, max_length: int) -> str:
     return text
 
 
-def _integer(text: str, name: str, largest: int) -> int:
-    if not _DIGITS.fullmatch(text) or int(text) > largest:
-        raise InvalidError(f"{name}: a whole number, at most {largest}")
+def _integer(text: str, name: str, least: int, largest: int) -> int:
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= largest:
+        raise InvalidError(f"{name}: a whole number from {least} to {largest}, in digits alone")
     return int(text)
