@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import msgspec
 from chassis.ids import new_uuid7
+from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events import USAGE_RECORDED, UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
@@ -18,8 +18,6 @@ ENDPOINT = "/v1/chat/completions"
 SOURCE = "gateway"
 _TYPE = cloud_event_type(USAGE_RECORDED)
 _NOTHING = TokenUsage()
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Call(Struct, kw_only=True):
@@ -97,7 +95,7 @@ class Call(Struct, kw_only=True):
     def record(self) -> bytes:
         """The call's end as the event to publish."""
         assert self.outcome is not None, "a call is recorded when it has ended"
-        return _encode(
+        return encode(
             CloudEvent(
                 id=new_uuid7(),
                 type=_TYPE,

@@ -9,6 +9,7 @@ import structlog
 from chassis.core_nats.client import CoreNats
 from chassis.jetstream import PUBLISH_TIMEOUT_SECONDS, Message, PublishRejectedError, publish_in_order
 from contracts.accounts import subject_token
+from contracts.codec import DECODE_ERRORS
 from contracts.events import USAGE_RECORDED
 from contracts.subjects import USAGE_STREAM, event_subject
 from nats.errors import Error
@@ -54,7 +55,7 @@ class StreamMissingError(Exception):
 
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_info = msgspec.json.Decoder(_StreamInfo).decode
-_FAILURES: Final = (Error, TimeoutError, OSError, msgspec.MsgspecError, PublishRejectedError, StreamMissingError)
+_FAILURES: Final = (Error, TimeoutError, OSError, *DECODE_ERRORS, PublishRejectedError, StreamMissingError)
 _STREAM_INFO: Final = f"$JS.API.STREAM.INFO.{USAGE_STREAM}"
 
 
@@ -220,7 +221,7 @@ def _messages(lines: list[bytes]) -> list[Message]:
     for line in lines:
         try:
             head = _decode_head(line)
-        except (msgspec.MsgspecError, ValueError):
+        except DECODE_ERRORS:
             metrics.UNREADABLE_LINES.inc()
             log.error("journal_line_unreadable", size=len(line))  # noqa: TRY400  the line itself is not for the log
             continue

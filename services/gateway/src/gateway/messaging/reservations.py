@@ -5,15 +5,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
 import structlog
 from chassis.core_nats.client import CoreNats
 from contracts import subjects
 from contracts.accounts import subject_token
+from contracts.codec import DECODE_ERRORS, encode
 from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
 from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import replace
 from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -29,9 +29,8 @@ _LONGEST_PAUSE_SECONDS: Final = 0.4
 _AGAIN: Final = frozenset({RefusalCode.BUSY, RefusalCode.LEDGER_UNAVAILABLE})
 _UNAVAILABLE: Final = _AGAIN | {RefusalCode.LATE, RefusalCode.RESERVATION_CLOSED, RefusalCode.CONFLICT}
 
-_encode = msgspec.json.Encoder().encode
-_decode_reserve = msgspec.json.Decoder(ReserveAnswer).decode
-_decode_ready = msgspec.json.Decoder(ReadyAnswer).decode
+_decode_reserve = json.Decoder(ReserveAnswer).decode
+_decode_ready = json.Decoder(ReadyAnswer).decode
 
 
 class Unavailable(Struct, frozen=True):
@@ -75,7 +74,7 @@ class Reserver:
         token = subject_token(command.account_id)
         one, all_of_them = f"{subjects.RESERVE_PREFIX}.{token}", f"{subjects.RESERVE_AGAIN_PREFIX}.{token}"
         subject, attempt_seconds = one, min(AGAIN_SECONDS, self._attempt_seconds)
-        payload = _encode(command)
+        payload = encode(command)
         ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
         pause = _FIRST_PAUSE_SECONDS
         doubtful = False
@@ -97,7 +96,7 @@ class Reserver:
                 continue
             except Error as error:
                 doubtful, reason = True, type(error).__name__
-            except (msgspec.MsgspecError, ValueError):
+            except DECODE_ERRORS:
                 log.error("reserve_answer_unreadable", request_id=command.reservation_id)  # noqa: TRY400  no secrets
                 doubtful, reason = True, "unreadable answer"
             else:
@@ -108,7 +107,7 @@ class Reserver:
                 reason = answer.refused.code if answer.refused is not None else "empty answer"
                 if reason is RefusalCode.LATE and await self._hear_skew():
                     command = replace(command, deadline=self.deadline())
-                    payload = _encode(command)
+                    payload = encode(command)
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
@@ -127,7 +126,7 @@ class Reserver:
             answer = await self._ask_ready()
         except NoRespondersError:
             return "no ledger is listening"
-        except (Error, TimeoutError, msgspec.MsgspecError) as error:
+        except (Error, TimeoutError, *DECODE_ERRORS) as error:
             return f"no answer from the ledger: {type(error).__name__}"
         if not answer.ready:
             return answer.error or "the ledger is not ready"
@@ -152,6 +151,6 @@ class Reserver:
         before = self._skew
         try:
             await self._ask_ready()
-        except (Error, TimeoutError, msgspec.MsgspecError):
+        except (Error, TimeoutError, *DECODE_ERRORS):
             return False
         return abs(self._skew - before) > MAX_SKEW
