@@ -3,9 +3,15 @@
 import pytest
 from contracts.errors import RefusalCode
 from contracts.events import TokensReserved
+from contracts.limits import MAX_INTEGER
+from contracts.reads import BalanceAnswer
+from contracts.reservations import ReserveAnswer
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from ledger.domain.commands import Command
 from ledger.domain.reserving import offer_for
+from msgspec import json
+from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
     CATALOG,
@@ -265,3 +271,18 @@ def test_an_offer_never_exceeds_what_is_available(
         assert offer.output_tokens <= maximum
     if maximum is None and not output_free and not offer.write_maximum:
         assert offer.output_tokens > 0
+
+
+@pytest.mark.parametrize("largest", [(), (limit(MAX_INTEGER),), (limit(MAX_INTEGER), grant("lot", MAX_INTEGER))])
+def test_every_answer_is_within_what_its_reader_takes(largest: tuple[Command, ...]) -> None:
+    story = Story().given(opened(), *largest)
+    asked = reserve("r1", prompt=100, maximum=100)
+    again = replace(asked, reservation_id="r2", prompt_tokens=MAX_INTEGER, maximum_output_tokens=MAX_INTEGER)
+    answers = [
+        ReserveAnswer(granted=granted(story.when(asked))),
+        ReserveAnswer(granted=granted(story.when(asked))),
+        ReserveAnswer(refused=refused(story.when(again))),
+        BalanceAnswer(balance=story.balance),
+    ]
+    for answer in answers:
+        assert json.decode(json.encode(answer), type=type(answer)) == answer
