@@ -212,6 +212,16 @@ async def test_broken_answer_is_an_error(broken: bytes) -> None:
             await fetch(client)
 
 
+@pytest.mark.parametrize("status", [0, 99, 600, 799, 999])
+async def test_status_that_does_not_exist_is_an_error_at_once(status: int) -> None:
+    """Though the server keeps the connection: no client could be told it."""
+    answer = b"HTTP/1.1 %03d Odd\r\ncontent-length: 2\r\n\r\n{}" % status
+    async with serving(answering(answer)) as server, client_of(server.url) as client, asyncio.timeout(10):
+        with pytest.raises(UpstreamError, match=f"status {status}"):
+            await fetch(client)
+        await eventually(lambda: server.open == 0, message="connection closed")
+
+
 async def test_what_arrived_before_the_break_is_handed_out() -> None:
     start = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
     async with (

@@ -10,6 +10,8 @@ from typing import Final, cast
 
 import httptools
 
+STATUSES: Final = range(100, 600)
+"""The statuses that there are (RFC 9110, 15): another one can't be handed on."""
 MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_TRAILER_BYTES: Final = 16 * 1024
 IDLE_CLOSE_SECONDS: Final = 1.0
@@ -234,7 +236,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._keep_alive = False
             return
         self.status = self._parser.get_status_code()
-        if self.status < 200:
+        if self.status not in STATUSES:
+            self._fail(f"not HTTP: status {self.status}")
+        elif self.status < 200:
             self.headers = []
         else:
             self._headers_complete = True
