@@ -152,3 +152,29 @@ async def test_whole_answers_keep_their_order_and_length_for_a_client_that_reads
         reply = await connection.read_reply()
         text = reply.json["choices"][0]["message"]["content"]
         assert (reply.status, text[: len(name)], len(text)) == (200, name, len(name) + 8_000_000)
+
+
+async def test_leave_to_send_a_body_comes_before_the_answer_also_where_the_body_came_at_once(
+    gateway: GatewayProcess,
+) -> None:
+    connection = await Connection.open(gateway.port)
+    for body in (b"no JSON", json.dumps(chat()).encode()):
+        await connection.send(body, {"expect": "100-continue"}, path=PATH)
+    heads = [await connection.read_reply() for _ in range(4)]
+    assert [reply.status for reply in heads] == [100, 400, 100, 200]
+
+
+async def test_a_status_that_does_not_exist_is_answered_as_a_broken_answer(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    async def handle(request: Request, responder: Responder) -> None:
+        await responder.reply(799, completion())
+
+    upstream.handle = handle
+    before = len(gateway.log)
+    connection = await Connection.open(gateway.port)
+    for _ in range(2):
+        await connection.send(chat(), path=PATH)
+        reply = await connection.read_reply()
+        assert (reply.status, reply.error["code"]) == (502, "upstream_unreachable")
+    assert "Exception" not in gateway.log[before:]

@@ -74,18 +74,17 @@ class JoiningTransport:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-            self._transport.write(data)
-        elif data.startswith(b"HTTP/1.1 "):
+        if not self._head and data.startswith(b"HTTP/1.1 "):
             self._head = data
             self._loop.call_soon(self._flush)
         else:
-            self._transport.write(data)
+            self.write_whole(data)
 
-    def write_whole(self, answer: bytes) -> None:
-        """Write head and body of an answer: there is nothing to wait for."""
-        self._transport.write(answer)
+    def write_whole(self, data: bytes) -> None:
+        """Write what there is nothing to wait for; it goes behind a head, as the leave to send a body (100) is one."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._transport.write(data)
 
     def close(self) -> None:
         self._flush()
