@@ -50,10 +50,11 @@ async def _load(peer: Peer, upstream_pid: int, *, connections: int, seconds: flo
 def _summary(rounds: Sequence[dict[str, Figures]]) -> dict[str, object]:
     summary: dict[str, object] = {}
     for figure in rounds[0][THIS]:
-        ratios = sorted(each[THIS][figure] / each[OTHER][figure] for each in rounds)
+        # A process that had next to nothing to do may show no tick of the CPU clock.
+        ratios = sorted(each[THIS][figure] / each[OTHER][figure] for each in rounds if each[OTHER][figure])
         summary[figure] = {
             **{name: round(statistics.median(each[name][figure] for each in rounds), 2) for name in (THIS, OTHER)},
-            "ratio": round(statistics.median(ratios), 4),
+            "ratio": round(statistics.median(ratios), 4) if ratios else None,
             "ratios": [round(ratio, 3) for ratio in ratios],
         }
     return summary
