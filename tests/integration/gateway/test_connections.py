@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from contracts.usage import Outcome
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
@@ -178,3 +179,29 @@ async def test_a_status_that_does_not_exist_is_answered_as_a_broken_answer(
         reply = await connection.read_reply()
         assert (reply.status, reply.error["code"]) == (502, "upstream_unreachable")
     assert "Exception" not in gateway.log[before:]
+
+
+async def test_a_client_that_leaves_with_calls_waiting_behind_the_one_that_is_served_is_no_failure(
+    gateway: GatewayProcess, upstream: ScriptedUpstream, ledger: ScriptedLedger
+) -> None:
+    second_left = asyncio.Event()
+
+    async def handle(request: Request, responder: Responder) -> None:
+        if "second" in request.body.decode():
+            connection.leave()
+            await responder.closed.wait()
+            second_left.set()
+        else:
+            await responder.reply(200, completion())
+
+    upstream.handle = handle
+    before = len(gateway.log)
+    connection = await Connection.open(gateway.port)
+    for name in ("first", "second", "third"):
+        await connection.send(chat(name), path=PATH)
+    async with asyncio.timeout(15):
+        await second_left.wait()
+    second = ledger.reserves[1].reservation_id
+    assert (await ledger.record_of(second)).outcome is Outcome.CLIENT_DISCONNECTED
+    assert len(upstream.requests) == 2
+    assert '"level": "error"' not in gateway.log[before:]

@@ -171,6 +171,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._joining = JoiningTransport(transport)
         self.transport = cast(asyncio.Transport, self._joining)
         self._lost: asyncio.Future[None] = self.loop.create_future()
+        self._served: RequestResponseCycle | None = None
+        """The request whose turn it is; `cycle` is the last one that came, which may wait behind it."""
         self._in_head = False
         self._framing_bytes = 0
         """Of heads, chunk sizes and trailers, since a request began or its body last went on."""
@@ -179,6 +181,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self.clients.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
         super().connection_lost(exc)
         self._head_timer.cancel()
         self.clients.closed(self)
@@ -210,14 +214,18 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(BODY_BEHIND_OFFER)
         self.clients.busy(self)
         super().on_headers_complete()
+        if not self.pipeline:
+            self._served = self.cycle
         # The task that serves the cycle has not begun to run yet.
         connection = CycleConnection(self.cycle, self.flow, self._joining, self._lost)
         self.scope["extensions"] = {CLIENT_CONNECTION: {"connection": connection}}
 
     def on_response_complete(self) -> None:
-        another = bool(self.pipeline)
+        another = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
-        if not another and not self.transport.is_closing():
+        if another is not None:
+            self._served = another
+        elif not self.transport.is_closing():
             self.clients.idle(self)
 
     def _head_is_late(self) -> None:
