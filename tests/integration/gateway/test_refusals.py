@@ -2,10 +2,12 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from contracts.errors import RefusalCode
+from contracts.reservations import RefusingCap, ReserveAnswer
+from msgspec.structs import replace
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
@@ -253,6 +255,8 @@ async def test_insufficient_tokens_is_402_with_figures_in_one_short_line(
     assert error["details"] == {
         "available": 1234,
         "needed": 5678,
+        "held": None,
+        "cap": None,
         "monthly_limit": 1_000_000,
         "monthly_used": 998_766,
         "credits": 0,
@@ -283,6 +287,67 @@ async def test_a_refusal_links_to_where_credits_are_bought_where_the_operator_na
     assert error["details"]["purchase_url"] == url
     assert error["message"].endswith(url)
     assert f"[compre créditos]({url}?account=ana)" in in_chat
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [(0, "Start a new, shorter one."), (400, "Another request of yours is running")]
+)
+async def test_only_who_has_calls_in_flight_is_told_to_wait_for_them(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, held: int, told: str
+) -> None:
+    """With credits taken back that had been used, the balance is less than limit and credits though nothing is held."""
+    figures = replace(
+        FIGURES, available=9_500, needed=9_900, held=held, monthly_limit=10_000, monthly_used=0, exhausted=False
+    )
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
+    english = {"accept-language": "en"}
+    assert told in (await ask(gateway.port, chat(), english)).error["message"]
+    in_chat = await ask(gateway.port, chat(stream=True), english | {"x-solaris-notices": "chat"})
+    assert told.replace("is running", "is still running") in in_chat.text
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, "Outro pedido seu"),
+        ({"held": 0, "cap": {"scope": "hour", "of": "newer"}, "something": "new"}, "no limite do seu plano"),
+    ],
+)
+async def test_the_refusal_of_an_older_ledger_and_of_a_newer_one_is_understood(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, more: dict[str, Any], told: str
+) -> None:
+    figures = {
+        "available": 9_500,
+        "needed": 9_900,
+        "monthly_limit": 10_000,
+        "monthly_used": 0,
+        "credits": 0,
+        "resets_at": "2026-12-01T03:00:00Z",
+        "exhausted": False,
+    }
+    refused = {"reservation_id": "r", "code": "insufficient_tokens", "figures": figures | more}
+    answer = cast("ReserveAnswer", {"refused": refused})  # as it is written: our own type is that of our own version
+    ledger.decide = lambda _: answer
+    reply = await ask(gateway.port, chat())
+    assert reply.status == 402
+    assert told in reply.error["message"]
+
+
+async def test_whom_a_cap_of_the_plan_refuses_is_told_so_and_sold_nothing(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    figures = replace(FIGURES, held=0, cap=RefusingCap(scope="day"))
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url="https://x.example/buy") as gateway:
+        error = (await ask(gateway.port, chat())).error
+        in_chat = (await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})).text
+    assert error["details"]["cap"] == {"scope": "day", "every_model": True}
+    assert error["details"]["purchase_url"] is None
+    for text in (error["message"], in_chat):
+        assert "limite diário do seu plano" in text
+        assert "renova em 01/12/2026" in text
+        assert "http" not in text
+        assert "compre" not in text
 
 
 async def test_the_persons_own_language_goes_before_the_clients(

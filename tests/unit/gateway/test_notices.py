@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from contracts.errors import RefusalCode
-from contracts.reservations import RefusalFigures, Refused
+from contracts.reservations import RefusalFigures, Refused, RefusingCap
 from gateway.domain.language import Language, choose_language, number
 from gateway.domain.notice_marks import is_notice, marked, without_notices
 from gateway.domain.notices import MAX_LINE_LENGTH, Presentation, refusal_line, refusal_notice
@@ -32,8 +32,16 @@ PURCHASE_URL = "https://solaris.example/buy"
 LONG_URL = "https://" + "x" * 112
 TOO_LARGE = replace(FIGURES, available=5_000, needed=23_840, exhausted=False)
 BUSY = replace(FIGURES, available=85, needed=274, monthly_limit=400, monthly_used=0, exhausted=False)
+DEBT = replace(FIGURES, available=9_500, needed=9_900, monthly_limit=10_000, monthly_used=0, held=0, exhausted=False)
+HELD = replace(DEBT, available=9_300, held=700)
+HELD_BUT_TOO_LITTLE = replace(DEBT, available=9_300, held=200)
+OUT = replace(DEBT, available=-500, monthly_used=10_000, exhausted=True)
+CAPPED = replace(OUT, available=85, needed=274, cap=RefusingCap(scope="day"))
+CAPPED_MODEL = replace(CAPPED, cap=RefusingCap(scope="week", every_model=False))
+CAP_HELD = replace(CAPPED, held=300, exhausted=False)
 NO_ALLOWANCE = replace(FIGURES, available=0, needed=274, monthly_limit=0, monthly_used=0)
-INSUFFICIENT = [None, FIGURES, TOO_LARGE, BUSY, NO_ALLOWANCE]
+SOLD = [None, FIGURES, TOO_LARGE, BUSY, NO_ALLOWANCE, DEBT, HELD, HELD_BUT_TOO_LITTLE, OUT]
+UNSOLD = [CAPPED, CAPPED_MODEL, CAP_HELD, replace(CAPPED, cap=RefusingCap(scope="of a newer ledger"))]
 
 
 def presentation(purchase_url: str | None = PURCHASE_URL, *, public_url: str = PUBLIC_URL) -> Presentation:
@@ -71,7 +79,7 @@ def test_line_is_short_single_and_has_its_link(language: Language, code: Refusal
 
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("url", [PURCHASE_URL, LONG_URL])
-@pytest.mark.parametrize("figures", INSUFFICIENT)
+@pytest.mark.parametrize("figures", SOLD)
 def test_who_lacks_tokens_is_linked_to_where_credits_are_bought(
     language: Language, url: str, figures: RefusalFigures | None
 ) -> None:
@@ -83,11 +91,15 @@ def test_who_lacks_tokens_is_linked_to_where_credits_are_bought(
 
 
 @pytest.mark.parametrize("language", list(Language))
-@pytest.mark.parametrize("figures", INSUFFICIENT)
-def test_where_nothing_can_be_bought_no_text_links_or_speaks_of_it(
-    language: Language, figures: RefusalFigures | None
+@pytest.mark.parametrize(
+    ("figures", "url"), [*((figures, None) for figures in SOLD), *((figures, PURCHASE_URL) for figures in UNSOLD)]
+)
+def test_where_nothing_can_be_bought_or_it_would_not_help_no_text_links_or_speaks_of_it(
+    language: Language, figures: RefusalFigures | None, url: str | None
 ) -> None:
-    for text in texts(figures, language, presentation(None)):
+    line, notice = texts(figures, language, presentation(url))
+    assert len(line) <= MAX_LINE_LENGTH
+    for text in (line, notice):
         assert "http" not in text
         assert "](" not in text
         for word in ("compr", "crédito", "buy", "credit"):
@@ -196,6 +208,54 @@ def test_a_call_refused_for_what_calls_in_flight_hold_is_told_to_wait_and_not_to
         assert ("Comece uma" if portuguese else "Start a new") not in text
         assert "274" in text
         assert "85" in text
+
+
+WAIT = {Language.PORTUGUESE: "Outro pedido seu", Language.ENGLISH: "Another request of yours"}
+SHORTEN = {Language.PORTUGUESE: "Comece uma conversa nova", Language.ENGLISH: "Start a new"}
+RENEWS = {
+    Language.PORTUGUESE: "Sua cota renova em 30/11/2026",
+    Language.ENGLISH: "Your allowance renews on Nov 30, 2026",
+}
+CAP_RENEWS = {
+    Language.PORTUGUESE: "Esse limite renova em 30/11/2026",
+    Language.ENGLISH: "That limit renews on Nov 30, 2026",
+}
+ADVICE = [WAIT, SHORTEN, RENEWS, CAP_RENEWS]
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("figures", "advice"),
+    [
+        (HELD, WAIT),
+        (CAP_HELD, WAIT),
+        (HELD_BUT_TOO_LITTLE, SHORTEN),
+        (DEBT, SHORTEN),
+        (OUT, RENEWS),
+        (CAPPED, CAP_RENEWS),
+        (CAPPED_MODEL, CAP_RENEWS),
+        (replace(DEBT, held=None), WAIT),  # an older ledger, which does not say
+        (replace(TOO_LARGE, held=None), SHORTEN),
+    ],
+)
+def test_people_are_told_what_helps_and_nothing_else(
+    figures: RefusalFigures, advice: dict[Language, str], language: Language
+) -> None:
+    for text in texts(figures, language, presentation(None)):
+        assert [each for each in ADVICE if each[language] in text] == [advice]
+
+
+@pytest.mark.parametrize(
+    ("figures", "portuguese", "english"),
+    [
+        (CAPPED, "limite diário do seu plano", "daily limit of your plan"),
+        (CAPPED_MODEL, "limite semanal do seu plano para este modelo", "weekly limit of your plan for this model"),
+        (UNSOLD[-1], "limite do seu plano", "limit of your plan"),
+    ],
+)
+def test_a_cap_of_the_plan_is_told_by_its_name(figures: RefusalFigures, portuguese: str, english: str) -> None:
+    assert all(portuguese in text for text in texts(figures, Language.PORTUGUESE, presentation()))
+    assert all(english in text for text in texts(figures, Language.ENGLISH, presentation()))
 
 
 @pytest.mark.parametrize("outage", list(Outage))

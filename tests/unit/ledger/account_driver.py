@@ -49,6 +49,7 @@ class AccountDriver(RuleBasedStateMachine):
                 assert self.story.events == ()
             case Refused(code=RefusalCode.INSUFFICIENT_TOKENS, figures=RefusalFigures() as figures):
                 assert figures.needed > before == figures.available
+                assert (figures.held, figures.cap) == (self.model.held, None)
                 self.model.refuse()
                 assert figures.exhausted == self.model.out
                 self.check_told()

@@ -21,6 +21,7 @@ from tests.unit.ledger.story import (
     opened,
     refused,
     reserve,
+    revoke,
     settle,
     status,
     used,
@@ -68,12 +69,28 @@ def test_insufficient_tells_every_figure() -> None:
     assert answer.figures == RefusalFigures(
         available=440,
         needed=1_256,
+        held=100,
         monthly_limit=10_000,
         monthly_used=9_500,
         credits=40,
         resets_at=datetime(2026, 2, 10, tzinfo=UTC),
         exhausted=False,
     )
+
+
+def test_debt_of_a_revoked_grant_is_not_told_as_held() -> None:
+    story = Story().given(grant("lot", 500), *used("r0", 10_000), *used("r1", 500)).after(days=31)
+    story.given(revoke("lot", 500))
+    figures = refused(story.when(reserve("r2", prompt=9_900, output_free=True))).figures
+    assert figures is not None
+    assert (story.balance.debt, figures.available, figures.held, figures.exhausted) == (500, 9_500, 0, False)
+
+
+def test_only_what_an_ended_cycle_left_uncovered_is_told_as_held() -> None:
+    story = Story().given(grant("lot", 1_000), reserve("r1", prompt=10_400, output_free=True)).after(days=31)
+    figures = refused(story.when(reserve("r2", prompt=11_000, output_free=True))).figures
+    assert figures is not None
+    assert (figures.available, figures.held) == (10_600, 400)
 
 
 def test_needed_stays_an_integer_that_every_reader_takes() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from contracts.events import UsageSettled
+from contracts.reservations import RefusalFigures, RefusingCap
 from ledger.domain.catalog import Plan
 from ledger.domain.windows import Cap, Scope, Window
 from msgspec.structs import replace
@@ -14,7 +15,9 @@ from tests.unit.ledger.story import (
     START,
     Story,
     expire,
+    grant,
     granted,
+    limit,
     not_forwarded,
     opened,
     refused,
@@ -35,6 +38,12 @@ def capped(*caps: Cap) -> Story:
 def use(story: Story, name: str, tokens: int, model: str = "known") -> None:
     granted(story.when(reserve(name, prompt=tokens, output_free=True, model=model)))
     story.given(settle(name, prompt=tokens, model=model))
+
+
+def refusal(story: Story, tokens: int) -> RefusalFigures:
+    figures = refused(story.when(reserve("refused", prompt=tokens, output_free=True))).figures
+    assert figures is not None
+    return figures
 
 
 def standing(story: Story) -> list[tuple[str, int, int]]:
@@ -128,3 +137,46 @@ def test_days_end_at_midnight_and_weeks_on_sunday(moment: datetime, day: str, we
     story = capped(DAY, WEEK).at(moment)
     granted(story.when(reserve("r1", prompt=1, output_free=True)))
     assert [window.id for window in story.account.windows] == [day, week]
+
+
+def test_a_cap_that_refuses_is_named_with_what_calls_in_flight_hold_of_it() -> None:
+    story = capped(DAY, MODEL_A_DAY)
+    use(story, "r1", 100)
+    granted(story.when(reserve("r2", prompt=150, output_free=True)))
+    granted(story.when(reserve("r3", prompt=600, output_free=True, model="other")))
+    figures = refusal(story, 51)
+    assert (figures.available, figures.held) == (50, 150)
+    assert figures.cap == RefusingCap(scope="day", every_model=False)
+
+
+def test_a_balance_that_refuses_names_no_cap() -> None:
+    story = capped(DAY).given(opened(), limit(500), reserve("r1", prompt=400, output_free=True))
+    figures = refusal(story, 200)
+    assert (figures.available, figures.held, figures.cap) == (100, 400, None)
+    assert figures.resets_at == datetime(2026, 2, 10, tzinfo=UTC)
+
+
+def test_credits_are_not_asked_for_where_a_cap_would_refuse_all_the_same() -> None:
+    story = capped(DAY).given(opened(), limit(100))
+    use(story, "r1", 90)
+    story.given(settle("r2", prompt=850, forwarded_without_hold=True))
+    assert refusal(story, 100).cap == RefusingCap(scope="day")
+    story.given(grant("lot", 1_000))
+    assert refusal(story, 100).cap == RefusingCap(scope="day")
+
+
+def test_of_two_caps_the_one_that_is_renewed_last_is_told() -> None:
+    story = capped(DAY, replace(WEEK, tokens=1_000))
+    use(story, "r1", 990)
+    figures = refusal(story, 20)
+    assert figures.cap == RefusingCap(scope="week")
+    assert figures.resets_at == datetime(2026, 1, 12, tzinfo=UTC)
+
+
+def test_the_end_of_other_calls_is_not_waited_for_where_another_cap_would_refuse_all_the_same() -> None:
+    story = capped(DAY, MODEL_A_DAY)
+    use(story, "r1", 240)
+    granted(story.when(reserve("r2", prompt=710, output_free=True, model="other")))
+    figures = refusal(story, 100)
+    assert (figures.available, figures.held) == (60, 0)
+    assert figures.cap == RefusingCap(scope="day", every_model=False)

@@ -65,15 +65,28 @@ class Granted(Struct, frozen=True, kw_only=True):
     expires_in_seconds: Annotated[int, Meta(ge=0)] | None = None
 
 
+class RefusingCap(Struct, frozen=True, kw_only=True):
+    """The cap of the plan that a call was refused by, which no credits raise.
+
+    `scope` is `day`, `week` or `month`; without `every_model` the cap is of some models, and others may be served.
+    """
+
+    scope: Text
+    every_model: bool = True
+
+
 class RefusalFigures(Struct, frozen=True, kw_only=True):
     """The account's figures at the refusal, in billable tokens; `needed` is the least that the call must have.
 
-    `exhausted`: the account can serve no call at all; else this one was too large for what is left, or what is left is
-    held for calls in flight.
+    What refused is the balance or, where one is named, a `cap`: that leaves `available`, and `available` + `held` once
+    all calls in flight have ended. `held` None: an older ledger, which does not say. `resets_at` is when it is renewed.
+    `exhausted`: the account's balance can serve no call at all.
     """
 
     available: SignedTokens
     needed: Tokens
+    held: Tokens | None = None
+    cap: RefusingCap | None = None
     monthly_limit: Tokens
     monthly_used: Tokens
     credits: Tokens

@@ -1,7 +1,7 @@
 """What a person reads when a call is not served: one line for an error, a few of markdown for a chat."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,11 @@ class Presentation:
     public_url: str
     purchase_url: str | None
     time_zone: ZoneInfo
+
+    def refused_by(self, figures: RefusalFigures | None) -> Self:
+        """The same, but that nothing is sold to whom a cap of the plan refused: no credits raise it."""
+        capped = figures is not None and figures.cap is not None
+        return replace(self, purchase_url=None) if capped else self
 
     def account_purchase_url(self, account_id: str) -> str | None:
         """Where credits are bought for one account; it gives no sign-in, balance or history."""
@@ -76,7 +81,8 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
     """The fullest first; the last fits with any link."""
     words = words_of(language)
     situation, facts = words.situation(figures), _facts(figures, language, presentation)
-    buy = "" if presentation.purchase_url is None else words.buy.format(url=presentation.purchase_url)
+    url = presentation.refused_by(figures).purchase_url
+    buy = "" if url is None else words.buy.format(url=url)
     line = situation.line.format(**facts)
     return [
         _joined(" ", line, situation.advice.format(**facts), buy),
@@ -91,10 +97,10 @@ def refusal_notice(refused: Refused, account_id: str, language: Language, presen
         return _linked(refusal_line(refused, language, presentation), presentation.public_url)
     words = words_of(language)
     situation, facts = words.situation(refused.figures), _facts(refused.figures, language, presentation)
-    url = presentation.account_purchase_url(account_id)
+    url = presentation.refused_by(refused.figures).account_purchase_url(account_id)
     return _joined(
         "\n\n",
-        f"**{situation.headline}**",
+        f"**{situation.headline.format(**facts)}**",
         situation.explanation.format(**facts),
         _joined(" ", situation.advice.format(**facts), "" if url is None else words.buy_linked.format(url=url)),
     )
@@ -109,6 +115,7 @@ def _facts(figures: RefusalFigures | None, language: Language, presentation: Pre
         "used": number(figures.monthly_used, language),
         "limit": number(figures.monthly_limit, language),
         "resets": date(figures.resets_at, presentation.time_zone, language),
+        "cap": "" if figures.cap is None else words_of(language).cap_name(figures.cap),
     }
 
 

@@ -1,16 +1,20 @@
 """Why a balance does not do for a call, in a person's words: sentences with places for figures, in both languages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.reservations import RefusalFigures
+from contracts.reservations import RefusalFigures, RefusingCap
 
 from gateway.domain.language import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """`line` alone says it all; `headline` and `explanation` say it where there is room; `advice` is free of charge."""
+    """`line` alone says it all; `headline` and `explanation` say it where there is room; `advice` is free of charge.
+
+    A `{cap}` in them is the cap that refused, as `Words.cap_name` calls it.
+    """
 
     line: str
     headline: str
@@ -20,24 +24,41 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """`not_enough` is all that is said where no figures are known, or none fit."""
+    """`not_enough` is all that is said where no figures are known, or none fit.
+
+    `cap_names` by scope, under "" for a scope that only a newer ledger knows.
+    """
 
     not_enough: Situation
     out: Situation
     out_without_allowance: Situation
     busy: Situation
     too_large: Situation
+    capped: Situation
+    cap_names: Mapping[str, str]
+    for_this_model: str
     buy: str
     buy_linked: str
 
     def situation(self, figures: RefusalFigures | None) -> Situation:
         if figures is None:
             return self.not_enough
+        if figures.cap is not None:
+            return self.busy if _waiting_helps(figures) else self.capped
         if figures.exhausted:
             return self.out if figures.monthly_limit else self.out_without_allowance
-        # The balance would do but for what calls in flight hold, as a title's that is asked for beside a chat.
-        balance = max(0, figures.monthly_limit - figures.monthly_used) + figures.credits
-        return self.busy if balance >= figures.needed else self.too_large
+        return self.busy if _waiting_helps(figures) else self.too_large
+
+    def cap_name(self, cap: RefusingCap) -> str:
+        name = self.cap_names.get(cap.scope, self.cap_names[""])
+        return name if cap.every_model else f"{name} {self.for_this_model}"
+
+
+def _waiting_helps(figures: RefusalFigures) -> bool:
+    """Whether it would do but for what calls in flight hold, as a title's that is asked for beside a chat."""
+    if figures.held is None:
+        return max(0, figures.monthly_limit - figures.monthly_used) + figures.credits >= figures.needed
+    return figures.available < figures.needed <= figures.available + figures.held
 
 
 _PORTUGUESE: Final = Words(
@@ -73,6 +94,19 @@ _PORTUGUESE: Final = Words(
         ),
         advice="Comece uma conversa nova, mais curta.",
     ),
+    capped=Situation(
+        line="Esta mensagem precisa de {needed} tokens e restam {available} no {cap}.",
+        headline="O que resta do {cap} não basta para esta mensagem.",
+        explanation="Ela precisa de {needed} tokens e restam {available}.",
+        advice="Esse limite renova em {resets}.",
+    ),
+    cap_names={
+        "day": "limite diário do seu plano",
+        "week": "limite semanal do seu plano",
+        "month": "limite mensal do seu plano",
+        "": "limite do seu plano",
+    },
+    for_this_model="para este modelo",
     buy="Para continuar agora, compre créditos: {url}",
     buy_linked="Para continuar agora, [compre créditos]({url}).",
 )
@@ -111,6 +145,19 @@ _ENGLISH: Final = Words(
         ),
         advice="Start a new, shorter one.",
     ),
+    capped=Situation(
+        line="This message needs {needed} tokens and the {cap} has {available} left.",
+        headline="What is left of the {cap} is not enough for this message.",
+        explanation="It needs {needed} tokens and {available} are left.",
+        advice="That limit renews on {resets}.",
+    ),
+    cap_names={
+        "day": "daily limit of your plan",
+        "week": "weekly limit of your plan",
+        "month": "monthly limit of your plan",
+        "": "limit of your plan",
+    },
+    for_this_model="for this model",
     buy="To go on now, buy credits: {url}",
     buy_linked="To go on now, [buy credits]({url}).",
 )

@@ -104,5 +104,5 @@ def _details(refused: Refused, presentation: Presentation) -> dict[str, Any] | N
     if refused.figures is not None:
         details = msgspec.to_builtins(refused.figures)
     if refused.code is RefusalCode.INSUFFICIENT_TOKENS:
-        details["purchase_url"] = presentation.purchase_url
+        details["purchase_url"] = presentation.refused_by(refused.figures).purchase_url
     return details or None

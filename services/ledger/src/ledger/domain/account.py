@@ -8,7 +8,7 @@ from contracts.events import RateLimits
 from contracts.limits import MAX_INTEGER
 from msgspec import Struct
 
-from ledger.domain.windows import Window, month_id
+from ledger.domain.windows import Room, Window, month_id
 
 STATE_FORMAT: Final = 2
 """Of the stored state. Whoever meets a higher one decides nothing on it; a lower one is folded anew from the log."""
@@ -109,6 +109,11 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
     def available(self) -> int:
         """Within what a message may tell: a limit and credits can each be the largest figure."""
         return max(-MAX_INTEGER, min(self.balance_without_holds - self.held_against_balance, MAX_INTEGER))
+
+    @property
+    def room(self) -> Room:
+        """What a call may take of the balance."""
+        return Room(self.available, self.held_against_balance, self.running_cycle.ends_at)
 
     @property
     def all_open_holds(self) -> int:

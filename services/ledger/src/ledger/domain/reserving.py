@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from contracts.errors import RefusalCode
-from contracts.events import TokensReserved, WindowRef
+from contracts.events import TokensReserved
 from contracts.limits import MAX_INTEGER
-from contracts.reservations import Granted, RefusalFigures, Refused
+from contracts.reservations import Granted, RefusalFigures, Refused, RefusingCap
 from msgspec import Struct
 
 from ledger.domain.account import Account
@@ -18,7 +18,7 @@ from ledger.domain.holds import Hold, HoldState
 from ledger.domain.pace import Pace, pace
 from ledger.domain.policy import Policy
 from ledger.domain.rates import MILLION, highest_prompt_weight
-from ledger.domain.windows import Cap, left_in, windows_of
+from ledger.domain.windows import EVERY_MODEL, Cap, Room, room_in, windows_of
 
 STATUS_REFUSALS = {
     "suspended": RefusalCode.ACCOUNT_SUSPENDED,
@@ -51,13 +51,13 @@ def decide_reserve(draft: Draft, command: ReserveTokens, policy: Policy) -> Deci
     model = policy.catalog.model(command.model)
     plan = policy.plan_of(account.plan)
     capped = windows_of(plan.caps if plan else (), command.model, account.running_cycle, draft.now, account.time_zone)
-    available, resets_at = _least_left(account, capped)
-    offer = offer_for(available, command, model, policy)
+    rooms = (account.room, *(room_in(account.windows, cap, ref) for cap, ref in capped))
+    offer = offer_for(min(room.left for room in rooms), command, model, policy)
     if offer.tokens is None:
         # Only what the smallest call would need tells whether people are out; this one may just be too large.
         if not command.observed:
             draft.exhaust_below(policy.smallest_call_tokens)
-        return draft.decided(_insufficient(draft.account, command, offer.needed, available, resets_at))
+        return draft.decided(_insufficient(draft.account, command, offer.needed, rooms))
     requests = pace(account.requests_allowed_at, account.rate_limits.requests_per_minute, 1, draft.now)
     tokens = pace(account.tokens_allowed_at, account.rate_limits.tokens_per_minute, offer.tokens, draft.now)
     if wait := _longest_wait(requests, tokens):
@@ -143,16 +143,6 @@ def _stored_answer(hold: Hold, command: ReserveTokens, clock: datetime) -> Grant
     )
 
 
-def _least_left(account: Account, capped: Sequence[tuple[Cap, WindowRef]]) -> tuple[int, datetime]:
-    """The least that the balance and the capped windows leave, and when that is renewed."""
-    available, resets_at = account.available, account.running_cycle.ends_at
-    for cap, ref in capped:
-        left = left_in(account.windows, cap, ref)
-        if left < available:
-            available, resets_at = left, ref.ends_at
-    return available, resets_at
-
-
 def _standing_refusal(account: Account, command: ReserveTokens, policy: Policy) -> RefusalCode | None:
     if refusal := STATUS_REFUSALS.get(account.status):
         return refusal
@@ -174,22 +164,39 @@ def _rate_limited(command: ReserveTokens, wait: timedelta) -> Refused:
     )
 
 
-def _insufficient(
-    account: Account, command: ReserveTokens, needed: int, available: int, resets_at: datetime
-) -> Refused:
+def _refusing(rooms: Sequence[Room], needed: int) -> Room:
+    """The room that a call is refused by, of those that leave too little: what people are told must help them.
+
+    The end of other calls helps nobody whom another room refuses even then, credits nobody whom a cap refuses, and one
+    cap's renewal nobody whom a later one refuses.
+    """
+    return max(
+        (room for room in rooms if room.left < needed),
+        key=lambda room: (room.left_without_holds < needed, room.cap is not None, room.renewed_at),
+    )
+
+
+def _insufficient(account: Account, command: ReserveTokens, needed: int, rooms: Sequence[Room]) -> Refused:
+    room = _refusing(rooms, needed)
     return Refused(
         reservation_id=command.reservation_id,
         code=RefusalCode.INSUFFICIENT_TOKENS,
         figures=RefusalFigures(
-            available=available,
+            available=room.left,
             needed=min(needed, MAX_INTEGER),
+            held=room.held,
+            cap=None if room.cap is None else _refusing_cap(room.cap),
             monthly_limit=account.monthly_limit,
             monthly_used=account.monthly_used,
             credits=account.credits,
-            resets_at=resets_at,
+            resets_at=room.renewed_at,
             exhausted=account.exhausted,
         ),
     )
+
+
+def _refusing_cap(cap: Cap) -> RefusingCap:
+    return RefusingCap(scope=cap.scope, every_model=cap.models == EVERY_MODEL)
 
 
 def _seconds_left(expires_at: datetime | None, clock: datetime) -> int | None:

@@ -47,6 +47,19 @@ class Window(Struct, frozen=True):
     held: int = 0
 
 
+class Room(Struct, frozen=True):
+    """What a call may take of the balance or, with a `cap`, of one of its windows; `held` has been taken off."""
+
+    left: int
+    held: int
+    renewed_at: datetime
+    cap: Cap | None = None
+
+    @property
+    def left_without_holds(self) -> int:
+        return self.left + self.held
+
+
 def month_id(cycle: Cycle) -> str:
     """The month's id as a window; a cycle's own id is the day on which it starts."""
     return f"{Scope.MONTH}:{EVERY_MODEL}:{cycle.id}"
@@ -61,10 +74,10 @@ def windows_of(
     return tuple((cap, _window_of(cap, cycle, now, time_zone)) for cap in caps if cap.covers(model))
 
 
-def left_in(windows: Sequence[Window], cap: Cap, ref: WindowRef) -> int:
+def room_in(windows: Sequence[Window], cap: Cap, ref: WindowRef) -> Room:
     """What a cap still allows in one of its windows."""
-    known = next((window for window in windows if window.id == ref.id), None)
-    return cap.tokens if known is None else cap.tokens - known.used - known.held
+    window = next((window for window in windows if window.id == ref.id), None) or Window(ref.id, ref.ends_at)
+    return Room(cap.tokens - window.used - window.held, window.held, window.ends_at, cap)
 
 
 def moved(
