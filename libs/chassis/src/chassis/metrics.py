@@ -1,5 +1,6 @@
 """A histogram for what is observed several times a call: prometheus_client's takes a lock and walks its buckets."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +23,7 @@ class LoopHistogram(Collector):
         self._bounds = [*buckets, float("inf")]
         self._counts = [0] * len(self._bounds)
         self._sum = 0.0
+        self._created = time.time()
         registry.register(self)
 
     def observe(self, value: float) -> None:
@@ -34,7 +36,9 @@ class LoopHistogram(Collector):
         for bound, count in zip(self._bounds, self._counts, strict=True):
             total += count
             buckets.append((_text_of(bound), total))
-        yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)
+        family = HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)
+        family.add_sample(f"{self._name}_created", {}, self._created)
+        yield family
 
 
 def _text_of(bound: float) -> str:
