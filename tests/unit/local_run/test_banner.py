@@ -1,9 +1,11 @@
-"""The first call that is shown is the one that the README explains."""
+"""What is shown when the run is ready: the call that the README explains, and the servers that are really used."""
 
 from pathlib import Path
 
-from local_run.banner import first_call
-from local_run.settings import DEVELOPMENT_KEY
+from local_run.banner import banner, first_call
+from local_run.ports import WANTED_PORTS
+from local_run.services import Addresses
+from local_run.settings import DEVELOPMENT_KEY, LocalSettings
 
 README = Path(__file__).parents[3] / "README.md"
 
@@ -14,3 +16,33 @@ def test_the_call_that_is_shown_is_the_readme_s() -> None:
     assert shown.replace('"Authorization: Bearer sk-solaris-dev"', "'Authorization: Bearer sk-solaris-dev'") == next(
         lines
     )
+
+
+def shown(**environment: str) -> dict[str, str]:
+    """The table's addresses by their names."""
+    addresses = Addresses(
+        instance="",
+        host="127.0.0.1",
+        ports=dict(WANTED_PORTS),
+        database_urls={},
+        nats_urls={},
+        owner_database_url="",
+        operator_database_url="",
+        operator_nats_url="",
+        upstream_url="http://127.0.0.1:4000",
+        smtp_url="",
+    )
+    table = banner(LocalSettings.load(environment), addresses, "/data").splitlines()
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in table if line.strip()}
+
+
+def test_servers_of_others_are_shown_in_place_of_our_own_without_their_passwords() -> None:
+    own = shown()
+    assert own["postgres"].startswith("127.0.0.1:")
+    others = shown(
+        SOLARIS_DATABASE_URL="postgresql://solaris:s3cret@db.example:5432/solaris",
+        SOLARIS_NATS_URL="nats://solaris:s3cret@one.example:4222,nats://solaris:s3cret@two.example:4222",
+    )
+    assert others["postgres"].startswith("db.example:5432 ")
+    assert others["nats"].startswith("one.example:4222, two.example:4222 ")
+    assert "s3cret" not in str(others)

@@ -1,6 +1,7 @@
 """What the local run shows when it is ready: addresses, keys and a first call."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from local_run.ports import LOOPBACK
 from local_run.services import Addresses, local_base_url
@@ -27,8 +28,9 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
         rows.append(("upstream", f"{addresses.upstream_url}/v1", "demo models: demo, demo-fast, …"))
     if settings.smtp_url is None:
         rows.append(("mailbox", local_base_url(ports["mailbox"]), f"SMTP on {LOOPBACK}:{ports['smtp']}"))
-    rows.append(("postgres", f"{LOOPBACK}:{ports['postgres']}", "with password: make -s env"))
-    rows.append(("nats", f"{LOOPBACK}:{ports['nats']}", "with password: make -s env"))
+    for name, outside in (("postgres", settings.database_url), ("nats", settings.nats_url)):
+        own = f"{LOOPBACK}:{ports[name]}"
+        rows.append((name, own if outside is None else _place_of(outside), "with password: make -s env"))
     is_development = settings.gateway_keys == DEVELOPMENT_KEY
     key = DEVELOPMENT_KEY if is_development else "$SOLARIS_KEY"
     rows.append(("key", key, "local run only" if is_development else "one of your SOLARIS_GATEWAY_KEYS"))
@@ -37,3 +39,8 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     value_width = max(len(value) for _, value, note in rows if note)
     table = "\n".join(f"  {name:<{name_width}}  {value:<{value_width}}  {note}".rstrip() for name, value, note in rows)
     return f"\n{table}\n\n  {first_call(gateway, key)}\n"
+
+
+def _place_of(urls: str) -> str:
+    """Where servers of others are: what stands before the host may be a password."""
+    return ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in urls.split(","))
