@@ -12,11 +12,14 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
 OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID
+typed = $(findstring command line,$(origin $(1)))
 define operate_value
-export SOLARIS_OPERATE_$(1) := $$(if $$(findstring command line,$$(origin $(1))),$$(value $(1)))
+export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
 unexport $(1)
 endef
 $(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
+# The names of all that was typed: a command refuses what it does not take, and what has no value.
+export SOLARIS_OPERATE_GIVEN := $(sort $(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
 
 OPERATE := $(PYTHON) -m local_run.operate
 

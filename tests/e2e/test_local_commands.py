@@ -81,6 +81,45 @@ def test_what_a_shell_exports_is_no_value_of_a_command(stack: Stack, account: st
     assert stack.make("balance", f"ACCOUNT={account}-other").returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "credit ACCOUNT={account} NEW=1 TOKENS=5 KYE=x REASON='mine OTHER=1'",
+            "make credit takes ACCOUNT TOKENS REASON KEY NEW, and not KYE",
+        ),
+        (
+            "credit ACCOUNT={account} NEW=1 TOKENS=5 REASON=mine key=x",
+            "make credit takes ACCOUNT TOKENS REASON KEY NEW, and not key",
+        ),
+        ("credit ACCOUNT={account} NEW=1 TOKENS=5 REASON=mine KEY=", "make credit: no value stands after KEY="),
+        ("find WHO={account} ACCOUNT={account}", "make find takes WHO, and not ACCOUNT"),
+        ("apply-catalog PLAN=", "make apply-catalog: no value stands after PLAN="),
+        ("apply-catalog PLAN=' ' SHOW=", "make apply-catalog: no value stands after PLAN= SHOW="),
+        ("dead-letters-retry ID=", "make dead-letters-retry: no value stands after ID="),
+        ("verify CHEKPOINT={{}}", "make verify takes CHECKPOINT, and not CHEKPOINT"),
+        ("seed ACCOUNT=", "make seed takes no variables, and not ACCOUNT"),
+    ],
+)
+def test_what_a_command_does_not_take_or_has_no_value_is_refused_and_nothing_is_done(
+    stack: Stack, account: str, typed: str, told: str
+) -> None:
+    events = stack.make("events").stdout
+    completed = stack.shell(f"make -s {typed.format(account=account)}")
+    assert completed.returncode == 2
+    assert completed.stdout == ""
+    told_by_make = r"make(\[\d+\])?: \*\*\* .* Error 2"
+    lines = [line for line in completed.stderr.splitlines() if not re.fullmatch(told_by_make, line)]
+    assert lines == [f"error: {told}"]
+    assert stack.make("events").stdout == events
+
+
+def test_settings_may_stand_on_the_command_line(stack: Stack, account: str) -> None:
+    stack.credit(account, 5)
+    completed = stack.make("balance", f"ACCOUNT={account}", f"SOLARIS_DATA_DIR={stack.directory}")
+    assert json.loads(completed.stdout)["credits"] == 5
+
+
 @pytest.mark.parametrize("verb", ["events", "env", "ps", "verify", f"balance ACCOUNT={ACCOUNT}"])
 def test_an_output_that_is_full_is_named(stack: Stack, verb: str) -> None:
     stack.credit(ACCOUNT, 5)

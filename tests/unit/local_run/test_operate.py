@@ -26,8 +26,22 @@ def test_the_plan_goes_by_its_name() -> None:
     assert command_arguments("plan", environment) == ["plan", "--account=ana", "--name=pro"]
 
 
-def test_values_that_a_command_does_not_take_are_left_out() -> None:
-    assert command_arguments("verify", {"SOLARIS_OPERATE_ACCOUNT": "ana"}) == ["verify"]
+def test_a_variable_that_a_command_does_not_take_is_refused() -> None:
+    environment = {"SOLARIS_OPERATE_ACCOUNT": "ana", "SOLARIS_OPERATE_GIVEN": "ACCOUNT KYE"}
+    with pytest.raises(UsageError, match="make lots takes ACCOUNT, and not KYE"):
+        command_arguments("lots", environment)
+    with pytest.raises(UsageError, match="make seed takes no variables, and not ACCOUNT KYE"):
+        command_arguments("seed", environment)
+
+
+def test_a_variable_without_a_value_is_refused_where_it_was_given() -> None:
+    assert command_arguments("apply-catalog", {"SOLARIS_OPERATE_PLAN": ""}) == ["apply-catalog"]
+    with pytest.raises(UsageError, match="make apply-catalog: no value stands after PLAN="):
+        command_arguments("apply-catalog", {"SOLARIS_OPERATE_PLAN": "", "SOLARIS_OPERATE_GIVEN": "PLAN"})
+
+
+def test_settings_are_no_values_of_a_command() -> None:
+    assert command_arguments("seed", {"SOLARIS_OPERATE_GIVEN": "SOLARIS_DATA_DIR"}) == ["seed"]
 
 
 def test_every_missing_value_is_named() -> None:

@@ -13,6 +13,9 @@ from typing import Final
 from local_run.data_folder import DataFolder, DataFolderError
 
 _OPTION_PREFIX: Final = "SOLARIS_OPERATE_"
+_GIVEN: Final = "GIVEN"
+"""The option that names, in words, all variables on make's command line."""
+_SETTING_PREFIX: Final = "SOLARIS_"
 _OUTSIDE: Final = ("SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL")
 
 
@@ -56,22 +59,30 @@ OPTIONS: Final = {"PLAN": "--name"}
 
 
 class UsageError(Exception):
-    """A value is missing, or names nothing; the text says which."""
+    """A value is missing, empty, not taken, or names nothing; the text says which."""
 
 
 def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
     """The verb and its options.
 
     Raises:
-        UsageError: the verb is unknown or lacks a value.
+        UsageError: the verb is unknown, lacks a value, or was given one that it does not take, or an empty one, which
+            must not mean all, or none.
     """
     known = VERBS.get(verb)
     if known is None:
         raise UsageError(f"error: unknown command {verb!r}")
-    values = {name: environment.get(_OPTION_PREFIX + name, "") for name in (*known.required, *known.optional)}
+    taken = (*known.required, *known.optional)
+    values = {name: environment.get(_OPTION_PREFIX + name, "") for name in taken}
+    words = environment.get(_OPTION_PREFIX + _GIVEN, "").split()
+    given = [name for name in words if not name.startswith(_SETTING_PREFIX)]
+    if unknown := [name for name in given if name not in taken]:
+        raise UsageError(f"error: make {verb} takes {' '.join(taken) or 'no variables'}, and not {' '.join(unknown)}")
     missing = [name for name in known.required if not values[name]]
     if missing:
         raise UsageError(f"error: make {verb} needs {' '.join(f'{name}=…' for name in missing)}")
+    if empty := [name for name in given if not values[name]]:
+        raise UsageError(f"error: make {verb}: no value stands after {' '.join(f'{name}=' for name in empty)}")
     # One word per option: a value that begins with a dash stays a value.
     options = [f"{OPTIONS.get(name, '--' + name.lower())}={value}" for name, value in values.items() if value]
     return [verb, *options]
@@ -88,7 +99,7 @@ def stack_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not name.startswith(_OPTION_PREFIX)}
     if any(kept.get(name) for name in _OUTSIDE):
         return kept
-    callers = {name: value for name, value in kept.items() if not name.startswith("SOLARIS_")}
+    callers = {name: value for name, value in kept.items() if not name.startswith(_SETTING_PREFIX)}
     return callers | DataFolder.from_environment(environment).load_operator_environment()
 
 
@@ -98,7 +109,10 @@ def main() -> None:
         arguments = command_arguments(verb, os.environ)
         services = _asked_services(verb, os.environ)
         environment = stack_environment(os.environ)
-    except (UsageError, DataFolderError) as error:
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except DataFolderError as error:
         sys.exit(str(error))
     commands = [(sys.executable, "-m", f"{service}.operate", *arguments) for service in services]
     if len(commands) == 1:
