@@ -130,8 +130,8 @@ def mistyped(verb: str) -> Iterator[list[str]]:
     needed, optional = NEEDED[verb], OPTIONAL.get(verb, ())
     for name in needed:
         yield _words(verb, {other: value for other, value in needed.items() if other != name})
-        yield _words(verb, needed | {name: ""})
     for name in (*needed, *optional):
+        yield _words(verb, needed | {name: ""})
         for value in WRONG[name]:
             yield _words(verb, needed | {name: value})
             if "new" in optional and name not in {"account", "new"}:  # nor is an account opened for it

@@ -1,4 +1,4 @@
-"""The operator's verbs: values come as options, and never from the environment; an empty one is absent.
+"""The operator's verbs: values come as options, never from the environment, and an empty one is refused.
 
 Each verb imports what it needs when it runs: a balance must not wait for NATS to be imported.
 """
@@ -8,29 +8,40 @@ from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
+from contracts.errors import InvalidError
 
 from ledger.operate.output import abandon
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-Account = Annotated[str | None, typer.Option("--account", help="account id")]
-Tokens = Annotated[str | None, typer.Option("--tokens", help="billable tokens")]
-Reason = Annotated[str | None, typer.Option("--reason", help="kept in the audit, never in an event")]
-Key = Annotated[str | None, typer.Option("--key", help="idempotency key")]
-At = Annotated[str | None, typer.Option("--at", help="ISO 8601 date or time")]
-First = Annotated[str | None, typer.Option("--from", help="first position")]
-Last = Annotated[str | None, typer.Option("--to", help="last position")]
-Plan = Annotated[str | None, typer.Option("--plan", "--name", help="name of a plan")]
-ProjectionName = Annotated[str | None, typer.Option("--projection", help="accounts, holds or all")]
-KeptCheckpoint = Annotated[
-    str | None, typer.Option("--checkpoint", help="what an earlier verify printed as checkpoint")
-]
-Lot = Annotated[str | None, typer.Option("--lot", help="id of a grant of credits")]
-Who = Annotated[str | None, typer.Option("--who", help="account id, or part of a name, an e-mail or a client's own id")]
-New = Annotated[str | None, typer.Option("--new", help="1 opens an account that does not exist yet")]
-Show = Annotated[str | None, typer.Option("--show", help="1 shows what would be done, and does nothing")]
-Custom = Annotated[str | None, typer.Option("--custom", help="1 changes limits of an account's own too")]
-LetterId = Annotated[str | None, typer.Option("--id", help="ledger:<number>")]
+
+def _filled(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """An empty value is one that somebody failed to give; it must not mean all plans, or no key."""
+    if value is not None and not value.strip():
+        raise InvalidError(f"{parameter.opts[0].removeprefix('--').upper()}: not blank")
+    return value
+
+
+def _option(*names: str, help: str) -> Any:  # noqa: A002  as Typer calls it, and Any as Typer declares it
+    return typer.Option(*names, help=help, callback=_filled)
+
+
+Account = Annotated[str | None, _option("--account", help="account id")]
+Tokens = Annotated[str | None, _option("--tokens", help="billable tokens")]
+Reason = Annotated[str | None, _option("--reason", help="kept in the audit, never in an event")]
+Key = Annotated[str | None, _option("--key", help="idempotency key")]
+At = Annotated[str | None, _option("--at", help="ISO 8601 date or time")]
+First = Annotated[str | None, _option("--from", help="first position")]
+Last = Annotated[str | None, _option("--to", help="last position")]
+Plan = Annotated[str | None, _option("--plan", "--name", help="name of a plan")]
+ProjectionName = Annotated[str | None, _option("--projection", help="accounts, holds or all")]
+KeptCheckpoint = Annotated[str | None, _option("--checkpoint", help="what an earlier verify printed as checkpoint")]
+Lot = Annotated[str | None, _option("--lot", help="id of a grant of credits")]
+Who = Annotated[str | None, _option("--who", help="account id, or part of a name, an e-mail or a client's own id")]
+New = Annotated[str | None, _option("--new", help="1 opens an account that does not exist yet")]
+Show = Annotated[str | None, _option("--show", help="1 shows what would be done, and does nothing")]
+Custom = Annotated[str | None, _option("--custom", help="1 changes limits of an account's own too")]
+LetterId = Annotated[str | None, _option("--id", help="ledger:<number>")]
 
 
 def _run(main: Coroutine[Any, Any, int | None]) -> int | None:

@@ -59,7 +59,7 @@ def who_of(text: str | None) -> str:
 
 def is_asked(text: str | None, name: str) -> bool:
     """A switch: 1, or nothing."""
-    if text not in {None, "", "1"}:
+    if text not in {None, "1"}:
         raise InvalidError(f"{name}: 1, or nothing")
     return text == "1"
 
