@@ -11,9 +11,12 @@ from contracts.usage import Outcome
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import KEY, Connection, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger
-from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, completion
+from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, chunk, completion
+from tests.support.eventually import eventually
 
 PATH = "/v1/chat/completions"
+UNREAD_BYTES = 24_000_000
+"""More than a connection's buffers take on both sides: who does not read lets the next answer wait."""
 
 
 async def test_a_pipelined_call_is_not_taken_for_an_idle_connection(
@@ -205,3 +208,64 @@ async def test_a_client_that_leaves_with_calls_waiting_behind_the_one_that_is_se
     assert (await ledger.record_of(second)).outcome is Outcome.CLIENT_DISCONNECTED
     assert len(upstream.requests) == 2
     assert '"level": "error"' not in gateway.log[before:]
+
+
+async def test_a_call_whose_time_is_over_while_the_answer_before_it_is_unread_is_told_so(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    """It is charged by then: whatever clients repeat would be charged again."""
+
+    async def handle(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion("x" * (UNREAD_BYTES if "first" in request.body.decode() else 1)))
+
+    upstream.handle = handle
+    async with running_gateway(tmp_path / "late", nats_url, upstream.url, request_seconds="1") as gateway:
+
+        async def over() -> bool:
+            shown = (await ask(gateway.port, path="/metrics", method="GET")).body.decode()
+            return len(upstream.requests) == 2 and "solaris_gateway_open_calls 0.0" in shown
+
+        connection = await Connection.open(gateway.port)
+        await connection.send(chat("first"), path=PATH)
+        await connection.send(chat("second"), path=PATH)
+        await eventually(over, message="second call over")
+        first, second = [await connection.read_reply() for _ in range(2)]
+        assert (first.status, second.status, second.error["code"]) == (200, 406, "answer_cut")
+        assert '"level": "error"' not in gateway.log
+
+
+async def test_nothing_follows_the_refusal_of_what_is_no_request(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    """The first answer is unread: the second one waits, and would be taken for an answer to what was refused."""
+
+    async def handle(request: Request, responder: Responder) -> None:
+        await responder.reply(200, completion("x" * (UNREAD_BYTES if "first" in request.body.decode() else 1)))
+
+    upstream.handle = handle
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat("first"), path=PATH)
+    await connection.send(chat("second"), path=PATH)
+    await eventually(lambda: len(upstream.requests) == 2, message="second call forwarded")
+    before = len(gateway.log)
+    connection.writer.write(b"no request\r\n\r\n")
+    await eventually(lambda: "Invalid HTTP request" in gateway.log[before:], message="garbage read")
+    assert [(await connection.read_reply()).status for _ in range(2)] == [200, 400]
+    assert await connection.reader.read() == b""
+
+
+async def test_garbage_behind_a_call_whose_answer_streams_ends_the_stream_and_adds_nothing(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    async def handle(request: Request, responder: Responder) -> None:
+        await responder.start_stream()
+        await responder.event(chunk("Hello"))
+        await responder.closed.wait()
+
+    upstream.handle = handle
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(stream=True), path=PATH)
+    await connection.read_head()
+    connection.writer.write(b"no request\r\n\r\n")
+    async with asyncio.timeout(15):
+        assert b"HTTP/1.1" not in await connection.reader.read()

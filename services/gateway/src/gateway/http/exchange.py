@@ -94,7 +94,11 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
         self._answer_headers = headers
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        try:
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        except asyncio.CancelledError:
+            self.started = False  # it waited for a client that had not read what came before: nothing was sent
+            raise
 
     @property
     def streams_events(self) -> bool:

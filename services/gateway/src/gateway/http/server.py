@@ -256,6 +256,12 @@ class GatewayProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if self.transport.is_closing():
             return
+        served = self._served
+        if served is not None and not served.response_complete:
+            served.disconnected = True  # its answer behind this one would be taken for another request's
+            if served.response_started:
+                self.transport.close()
+                return
         body = error_answer(400, "invalid_request", f"Invalid request: {self._refusal or msg}").body
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[400] + head + body)
