@@ -20,6 +20,7 @@ from tests.integration.gateway.answer_case import (
     Case,
     answered,
     data,
+    raw_answer,
     spoken,
     tokens,
 )
@@ -321,3 +322,22 @@ async def test_headers_about_money_and_keys_stay_behind(
     reply = await answered(gateway, upstream, case)
     assert not set(secret) & set(reply.headers)
     assert reply.headers["x-litellm-model-id"] == "m"
+
+
+async def test_no_upstream_speaks_in_our_name(
+    gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
+) -> None:
+    theirs = ("x-solaris-request-id: theirs", "X-Solaris-Tokens-Available: 7", "x-solaris-anything: 1")
+
+    async def handle(request: Request, responder: Responder) -> None:
+        responder.writer.write(raw_answer(json.dumps(completion()).encode(), JSON, *theirs))
+        await responder.writer.drain()
+
+    upstream.handle = handle
+    connection = await Connection.open(gateway.port)
+    await connection.send(chat(), path=PATH)
+    head = (await connection.reader.readuntil(b"\r\n\r\n")).lower()
+    connection.leave()
+    assert head.count(b"x-solaris-request-id: ") == head.count(b"x-solaris-tokens-available: ") == 1
+    assert b": theirs" not in head
+    assert b"x-solaris-anything" not in head

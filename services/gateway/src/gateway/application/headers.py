@@ -32,8 +32,8 @@ _STOPPED: Final = frozenset(
         b"x-litellm-model-api-base",
     }
 )
-_STOPPED_PREFIXES: Final = (b"x-litellm-response-cost", b"llm_provider-")
-"""What LiteLLM tells of its costs, its key and the provider's answer is for operators alone."""
+_STOPPED_PREFIXES: Final = (b"x-litellm-response-cost", b"llm_provider-", b"x-solaris-")
+"""What LiteLLM tells of its costs, its key and the provider's answer is for operators alone; our names are ours."""
 
 
 def request_headers(client: Mapping[bytes, bytes], authorization: bytes | None) -> Headers:
