@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ledger.domain.commands import Command
 from ledger.domain.reserving import offer_for
 from msgspec import json
-from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
     CATALOG,
@@ -277,11 +276,11 @@ def test_an_offer_never_exceeds_what_is_available(
 def test_every_answer_is_within_what_its_reader_takes(largest: tuple[Command, ...]) -> None:
     story = Story().given(opened(), *largest)
     asked = reserve("r1", prompt=100, maximum=100)
-    again = replace(asked, reservation_id="r2", prompt_tokens=MAX_INTEGER, maximum_output_tokens=MAX_INTEGER)
+    huge = reserve("r2", prompt=MAX_INTEGER, maximum=MAX_INTEGER, choices=16)
     answers = [
         ReserveAnswer(granted=granted(story.when(asked))),
         ReserveAnswer(granted=granted(story.when(asked))),
-        ReserveAnswer(refused=refused(story.when(again))),
+        ReserveAnswer(refused=refused(story.when(huge))),
         BalanceAnswer(balance=story.balance),
     ]
     for answer in answers:

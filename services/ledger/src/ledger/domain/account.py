@@ -5,7 +5,6 @@ from typing import Final
 
 from contracts.balance import Balance, Cycle
 from contracts.events import RateLimits
-from contracts.limits import MAX_INTEGER
 from msgspec import Struct
 
 from ledger.domain.windows import Room, Window, month_id
@@ -107,8 +106,7 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
 
     @property
     def available(self) -> int:
-        """Within what a message may tell: a limit and credits can each be the largest figure."""
-        return max(-MAX_INTEGER, min(self.balance_without_holds - self.held_against_balance, MAX_INTEGER))
+        return self.balance_without_holds - self.held_against_balance
 
     @property
     def room(self) -> Room:
@@ -153,7 +151,7 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
             monthly_used=self.monthly_used,
             monthly_remaining=self.monthly_remaining,
             credits=self.credits,
-            held=min(self.held_against_balance, MAX_INTEGER),
+            held=self.held_against_balance,
             debt=self.debt,
             available=self.available,
             unowed=self.unowed,
