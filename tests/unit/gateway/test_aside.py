@@ -61,4 +61,4 @@ async def test_others_have_their_turn_while_the_oddest_prompt_is_estimated(conte
         await asyncio.sleep(0)
         turns += 1
     assert (await preparing).caller.account_id == "ana"
-    assert turns > 100
+    assert turns > 20  # a dozen at most where all is done in the loop's own thread, however fast the machine

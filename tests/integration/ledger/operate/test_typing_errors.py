@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 import pytest
+from ledger.operate import service
 from ledger.operate.__main__ import run
 from ledger.operate.commands import app
 from typer.core import TyperGroup
@@ -161,6 +162,8 @@ def settings(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOLARIS_DATABASE_URL", ledger_url)
     monkeypatch.setenv("SOLARIS_CATALOG", str(CATALOG))
     monkeypatch.delenv("SOLARIS_NATS_URL", raising=False)
+    # It is for a process of its own: in this one, later tests would look for warnings that are filtered out.
+    monkeypatch.setattr(service, "configure_logging", lambda *_: None)
 
 
 def test_every_verb_is_mistyped_here() -> None:
