@@ -12,7 +12,8 @@ from random import Random
 from statistics import median
 from typing import Final
 
-from contracts.events import LedgerEvent, UsageRecorded
+from contracts.events.registry import LedgerEvent
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.content import usage_hash
 from ledger.domain.account import Account

@@ -20,7 +20,7 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 from chassis.ids import new_uuid7
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.committer import CONNECTION_SETTINGS

@@ -16,7 +16,8 @@ import openai
 import pytest
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
-from contracts.events import USAGE_RECORDED, UsageRecorded
+from contracts.events.registry import USAGE_RECORDED
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
 from tests.support.eventually import eventually, eventually_blocking

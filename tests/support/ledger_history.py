@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import asyncpg
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.content import usage_hash
 from ledger.domain.catalog import Catalog, Model, Plan

@@ -14,17 +14,17 @@ from contracts import subjects
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, event_decoder
 from contracts.errors import RefusalCode
-from contracts.events import UsageRecorded
-from contracts.reservations import Granted, RefusalFigures, Refused, ReserveAnswer, ReserveTokens
+from contracts.events.usage import UsageRecorded
+from contracts.reservations import Granted, RefusalFigures, Refused, ReserveAnswer, ReserveRequest
 from contracts.topology import STREAMS
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from tests.support.eventually import eventually
 
-_decode_reserve = msgspec.json.Decoder(ReserveTokens).decode
+_decode_reserve = msgspec.json.Decoder(ReserveRequest).decode
 
-type Decision = Callable[[ReserveTokens], ReserveAnswer | None]
+type Decision = Callable[[ReserveRequest], ReserveAnswer | None]
 
 FIGURES = RefusalFigures(
     available=1_234,
@@ -37,12 +37,12 @@ FIGURES = RefusalFigures(
 
 
 def grant(
-    command: ReserveTokens, *, output_tokens: int = 4096, write_maximum: bool = False, available: int = 900_000
+    reserve: ReserveRequest, *, output_tokens: int = 4096, write_maximum: bool = False, available: int = 900_000
 ) -> ReserveAnswer:
     return ReserveAnswer(
         granted=Granted(
-            reservation_id=command.reservation_id,
-            held_tokens=command.prompt_tokens + output_tokens,
+            reservation_id=reserve.reservation_id,
+            held_tokens=reserve.prompt_tokens + output_tokens,
             output_tokens=output_tokens,
             write_maximum=write_maximum,
             available=available,
@@ -51,7 +51,7 @@ def grant(
 
 
 def refuse(code: RefusalCode, **facts: Any) -> Decision:
-    return lambda command: ReserveAnswer(refused=Refused(reservation_id=command.reservation_id, code=code, **facts))
+    return lambda reserve: ReserveAnswer(refused=Refused(reservation_id=reserve.reservation_id, code=code, **facts))
 
 
 class ScriptedLedger:
@@ -60,7 +60,7 @@ class ScriptedLedger:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.decide: Decision = grant
-        self.reserves: list[ReserveTokens] = []
+        self.reserves: list[ReserveRequest] = []
         self.usage: list[CloudEvent[UsageRecorded]] = []
         self.ready = True
         self.ahead = timedelta(0)
@@ -82,9 +82,9 @@ class ScriptedLedger:
         await self.client.flush()
 
     async def _reserve(self, message: Msg) -> None:
-        command = _decode_reserve(message.data)
-        self.reserves.append(command)
-        answer = self.decide(command)
+        reserve = _decode_reserve(message.data)
+        self.reserves.append(reserve)
+        answer = self.decide(reserve)
         if answer is not None:
             await message.respond(encode(answer))
 
@@ -115,7 +115,7 @@ class ScriptedLedger:
         """The one record of the calls that reserved since the last reset."""
 
         def records() -> list[CloudEvent[UsageRecorded]]:
-            asked = {command.reservation_id for command in self.reserves}
+            asked = {reserve.reservation_id for reserve in self.reserves}
             return [event for event in self.usage if event.data.reservation_id in asked]
 
         await eventually(records, message="a record")

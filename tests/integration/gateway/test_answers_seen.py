@@ -218,7 +218,7 @@ async def test_comments_and_then_a_reset_are_free(
 async def test_long_text_in_one_event_is_counted_and_relayed(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
-    ledger.decide = lambda command: grant(command, output_tokens=300_000)
+    ledger.decide = lambda reserve: grant(reserve, output_tokens=300_000)
     case = Case(name="", body=data(chunk(LONG_TEXT)) + data("[DONE]"), source=ESTIMATED)
     reply = await answered(gateway, upstream, case)
     assert reply.body == case.body
@@ -231,7 +231,7 @@ async def test_long_text_in_one_event_is_counted_and_relayed(
 async def test_estimate_never_exceeds_what_was_granted(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream, choices: int
 ) -> None:
-    ledger.decide = lambda command: grant(command, output_tokens=10)
+    ledger.decide = lambda reserve: grant(reserve, output_tokens=10)
     case = Case(name="", body=data(chunk("word " * 100)) + data("[DONE]"), source=ESTIMATED)
     reply = await answered(gateway, upstream, case, n=choices)
     record = await ledger.record_of(reply.headers["x-solaris-request-id"])

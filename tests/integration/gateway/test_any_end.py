@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 from contracts.errors import RefusalCode
-from contracts.reservations import ReserveAnswer, ReserveTokens
+from contracts.reservations import ReserveAnswer, ReserveRequest
 
 from tests.integration.gateway.gateway_process import GatewayProcess
 from tests.integration.gateway.raw_http import Connection, chat
@@ -56,17 +56,17 @@ class MoodyLedger:
         self.granted: set[str] = set()
         self._random = Random(4)
 
-    def __call__(self, command: ReserveTokens) -> ReserveAnswer | None:
-        if command.reservation_id not in self.granted:
+    def __call__(self, reserve: ReserveRequest) -> ReserveAnswer | None:
+        if reserve.reservation_id not in self.granted:
             mood = self._random.choice(["grant"] * 7 + ["refuse", "busy", "lost before"])
             if mood == "refuse":
-                return refuse(RefusalCode.ACCOUNT_BLOCKED)(command)
+                return refuse(RefusalCode.ACCOUNT_BLOCKED)(reserve)
             if mood == "busy":
-                return refuse(RefusalCode.BUSY)(command)
+                return refuse(RefusalCode.BUSY)(reserve)
             if mood == "lost before":
                 return None
-        self.granted.add(command.reservation_id)
-        return grant(command) if self._random.random() < 0.9 else None
+        self.granted.add(reserve.reservation_id)
+        return grant(reserve) if self._random.random() < 0.9 else None
 
 
 async def hasty_client(port: int, number: int) -> None:
@@ -99,7 +99,7 @@ async def test_each_hold_of_many_troubled_calls_ends_exactly_once(
     await eventually(lambda: moody.granted <= set(recorded()), 15)
     assert len(moody.granted) > CALLS / 2
     assert set(recorded().values()) == {1}
-    assert set(recorded()) <= {command.reservation_id for command in ledger.reserves}
+    assert set(recorded()) <= {reserve.reservation_id for reserve in ledger.reserves}
     await eventually(lambda: moody.granted <= {event.data.reservation_id for event in ledger.usage})
     ends = Counter(event.data.outcome for event in ledger.usage)
     assert len(ends) == 5

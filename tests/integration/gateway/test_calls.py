@@ -158,7 +158,7 @@ async def test_clamp_is_written_as_the_client_or_the_model_names_it(
     written: tuple[str, dict[str, int], dict[str, int]],
 ) -> None:
     model, asked, forwarded = written
-    ledger.decide = lambda command: grant(command, output_tokens=123, write_maximum=True)
+    ledger.decide = lambda reserve: grant(reserve, output_tokens=123, write_maximum=True)
     reply = await ask(gateway.port, chat(model=model) | asked)
     assert reply.status == 200
     assert upstream.requests[0].json == chat(model=model) | forwarded

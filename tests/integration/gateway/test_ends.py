@@ -243,9 +243,9 @@ async def test_reserve_without_an_answer_is_503_and_its_id_is_closed(
     ledger.decide = lambda _: None
     reply = await ask(gateway.port, chat())
     assert (reply.status, reply.error["code"]) == (503, "ledger_unavailable")
-    assert len({command.reservation_id for command in ledger.reserves}) == 1
+    assert len({reserve.reservation_id for reserve in ledger.reserves}) == 1
     assert len(ledger.reserves) >= 2
-    assert len({command.deadline for command in ledger.reserves}) == 1
+    assert len({reserve.deadline for reserve in ledger.reserves}) == 1
     record = await ledger.record_of(ledger.reserves[0].reservation_id)
     assert (record.outcome, record.usage_source) == (Outcome.NOT_FORWARDED, UsageSource.NONE)
     assert upstream.requests == []
@@ -254,7 +254,7 @@ async def test_reserve_without_an_answer_is_503_and_its_id_is_closed(
 async def test_lost_answer_is_asked_for_again_with_the_same_id(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
-    ledger.decide = lambda command: None if len(ledger.reserves) == 1 else grant(command)
+    ledger.decide = lambda reserve: None if len(ledger.reserves) == 1 else grant(reserve)
     reply = await ask(gateway.port, chat())
     assert reply.status == 200
     assert len(ledger.reserves) == 2
@@ -266,7 +266,7 @@ async def test_busy_ledger_is_asked_again(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
     busy = refuse(RefusalCode.BUSY)
-    ledger.decide = lambda command: busy(command) if len(ledger.reserves) < 3 else grant(command)
+    ledger.decide = lambda reserve: busy(reserve) if len(ledger.reserves) < 3 else grant(reserve)
     assert (await ask(gateway.port, chat())).status == 200
     assert len(ledger.reserves) == 3
 
@@ -277,7 +277,7 @@ async def test_plain_refusal_leaves_no_record_but_a_doubtful_one_closes_its_id(
     blocked = refuse(RefusalCode.ACCOUNT_BLOCKED)
     ledger.decide = blocked
     assert (await ask(gateway.port, chat())).status == 403
-    ledger.decide = lambda command: None if len(ledger.reserves) == 2 else blocked(command)
+    ledger.decide = lambda reserve: None if len(ledger.reserves) == 2 else blocked(reserve)
     doubtful = await ask(gateway.port, chat())
     assert doubtful.status == 403
     record = await ledger.only_record()

@@ -16,8 +16,8 @@ PATH = "/v1/chat/completions"
 
 def unbounded(ledger: ScriptedLedger) -> None:
     """As the ledger grants a call of a model whose maximum nobody knows."""
-    ledger.decide = lambda command: grant(
-        command, output_tokens=16_384, write_maximum=command.model_output_tokens is None
+    ledger.decide = lambda reserve: grant(
+        reserve, output_tokens=16_384, write_maximum=reserve.model_output_tokens is None
     )
 
 
@@ -82,7 +82,7 @@ async def test_what_was_learned_bounds_a_call_without_a_hold(
 async def test_the_other_name_of_the_maximum_is_learned(
     gateway: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
-    ledger.decide = lambda command: grant(command, output_tokens=500, write_maximum=True)
+    ledger.decide = lambda reserve: grant(reserve, output_tokens=500, write_maximum=True)
 
     async def reasoning(request: Request, responder: Responder) -> None:
         if "max_tokens" in request.json:

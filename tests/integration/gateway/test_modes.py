@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from contracts import subjects
 from contracts.errors import RefusalCode
-from contracts.reservations import ReserveAnswer, ReserveTokens
+from contracts.reservations import ReserveAnswer, ReserveRequest
 from contracts.usage import Outcome, UsageSource
 from nats.aio.msg import Msg
 
@@ -59,13 +59,13 @@ async def idle(
 async def test_observing_meters_a_granted_call_and_never_clamps(
     observer: GatewayProcess, ledger: ScriptedLedger, upstream: ScriptedUpstream
 ) -> None:
-    ledger.decide = lambda command: grant(command, output_tokens=5, write_maximum=True)
+    ledger.decide = lambda reserve: grant(reserve, output_tokens=5, write_maximum=True)
     reply = await ask(observer.port, chat(max_tokens=100))
     assert reply.status == 200
     assert upstream.requests[0].json == chat(max_tokens=100)
     record = await ledger.only_record()
     assert (record.usage, record.forwarded_without_hold, record.observed) == (METERED, False, True)
-    assert all(command.observed for command in ledger.reserves)
+    assert all(reserve.observed for reserve in ledger.reserves)
 
 
 async def test_observing_forwards_what_would_be_refused_and_meters_it(
@@ -267,7 +267,7 @@ async def test_parallel_calls_of_one_account_each_have_their_own_hold(
 ) -> None:
     replies = await asyncio.gather(*(ask(gateway.port, chat()) for _ in range(50)))
     assert len({reply.headers["x-solaris-request-id"] for reply in replies}) == 50
-    assert len({command.reservation_id for command in ledger.reserves}) == 50
+    assert len({reserve.reservation_id for reserve in ledger.reserves}) == 50
 
 
 async def test_outage_of_the_ledger_does_not_slow_a_forgiving_gateway_down(
@@ -311,10 +311,10 @@ async def test_a_clock_behind_the_ledger_s_is_told_and_refuses_no_call(
     is another matter: all clocks but its own may be right."""
     ledger.ahead = timedelta(seconds=4)
 
-    def late(command: ReserveTokens) -> ReserveAnswer | None:
-        if command.deadline < datetime.now(UTC) + ledger.ahead:
-            return refuse(RefusalCode.LATE)(command)
-        return grant(command)
+    def late(reserve: ReserveRequest) -> ReserveAnswer | None:
+        if reserve.deadline < datetime.now(UTC) + ledger.ahead:
+            return refuse(RefusalCode.LATE)(reserve)
+        return grant(reserve)
 
     ledger.decide = late
     try:
@@ -364,8 +364,8 @@ async def test_a_call_ends_well_before_its_hold_does(
 ) -> None:
     """Whatever this gateway thinks of how long holds live."""
 
-    def short_lived(command: ReserveTokens) -> ReserveAnswer:
-        granted = grant(command).granted
+    def short_lived(reserve: ReserveRequest) -> ReserveAnswer:
+        granted = grant(reserve).granted
         assert granted is not None
         return ReserveAnswer(granted=msgspec.structs.replace(granted, expires_in_seconds=2))
 

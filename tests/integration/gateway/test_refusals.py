@@ -66,7 +66,7 @@ async def test_illegal_user_id_becomes_the_same_pseudonym_every_time(
         {"x-user-id": "other@x"},
     ):
         await ask(gateway.port, chat(), headers)
-    first, same, other = (command.account_id for command in ledger.reserves)
+    first, same, other = (reserve.account_id for reserve in ledger.reserves)
     assert first == same != other
     assert first.startswith("p-")
     assert "ana" not in first
@@ -78,8 +78,8 @@ async def test_a_person_is_one_account_by_header_in_utf_8_in_latin_1_and_by_body
     as_utf_8 = "conceição".encode().decode("latin-1")  # headers are sent byte by byte
     for headers in ({"x-user-id": as_utf_8}, {"x-user-id": "conceição"}, {"x-user-id": None}):
         assert (await ask(gateway.port, chat(user="conceição"), headers)).status == 200
-    assert len({command.account_id for command in ledger.reserves}) == 1
-    assert [command.profile and command.profile.user_id for command in ledger.reserves] == ["conceição"] * 3
+    assert len({reserve.account_id for reserve in ledger.reserves}) == 1
+    assert [reserve.profile and reserve.profile.user_id for reserve in ledger.reserves] == ["conceição"] * 3
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ async def test_notice_is_removed_from_the_history_before_estimating_and_forwardi
         history = [plain[0], {"role": "assistant", "content": content}, plain[1]]
         assert (await ask(gateway.port, chat() | {"messages": history})).status == 200
         assert upstream.requests[-1].json["messages"] == plain
-    assert len({command.prompt_tokens for command in ledger.reserves}) == 1
+    assert len({reserve.prompt_tokens for reserve in ledger.reserves}) == 1
 
     forged = notice.replace("[solaris-notice]: #", "[solaris-notice]: #0")
     for content in (notice + " and more", forged, "[solaris-notice]: #" + "0" * 32):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.commands import (

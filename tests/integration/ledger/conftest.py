@@ -18,9 +18,10 @@ from contracts.accounts import subject_token
 from contracts.balance import Balance
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
-from contracts.events import USAGE_RECORDED, UsageRecorded
+from contracts.events.registry import USAGE_RECORDED
+from contracts.events.usage import UsageRecorded
 from contracts.reads import BalanceAnswer, ReadyAnswer
-from contracts.reservations import ReserveAnswer, ReserveTokens
+from contracts.reservations import ReserveAnswer, ReserveRequest
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.migrate import migrate_ledger
 from local_run.ports import any_free
@@ -92,7 +93,7 @@ class Conversation:
     database: asyncpg.Pool
 
     async def reserve(self, account_id: str, **fields: object) -> ReserveAnswer:
-        request = ReserveTokens(
+        request = ReserveRequest(
             reservation_id=str(fields.pop("reservation_id", None) or new_uuid7()),
             account_id=account_id,
             model="gpt-4o",
@@ -103,7 +104,7 @@ class Conversation:
         )
         return await self.ask(replace(request, **fields))
 
-    async def ask(self, request: ReserveTokens) -> ReserveAnswer:
+    async def ask(self, request: ReserveRequest) -> ReserveAnswer:
         subject = f"{subjects.RESERVE_PREFIX}.{subject_token(request.account_id)}"
         return _answer((await self.client.request(subject, encode(request), timeout=5)).data)
 

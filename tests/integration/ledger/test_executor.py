@@ -12,7 +12,7 @@ import pytest_asyncio
 from contracts.balance import Balance
 from contracts.codec import encode
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.batch import DecisionFailedError, UnreadableStateError

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from chassis.ids import new_uuid7
 from contracts import subjects
 from contracts.codec import encode
-from contracts.reservations import ReserveAnswer, ReserveTokens
+from contracts.reservations import ReserveAnswer, ReserveRequest
 from local_run.ports import any_free
 from msgspec import json
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ _answer = json.Decoder(ReserveAnswer).decode
 
 async def reserve_of_any(gateway: Conversation, account_id: str) -> None:
     """As a gateway does: whoever answers first."""
-    request = ReserveTokens(
+    request = ReserveRequest(
         reservation_id=new_uuid7(),
         account_id=account_id,
         model="gpt-4o",

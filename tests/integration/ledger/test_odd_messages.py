@@ -4,7 +4,7 @@ import json
 
 import pytest
 from contracts.codec import encode
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from msgspec.structs import replace
 from nats.aio.msg import Msg
 

@@ -6,7 +6,7 @@ from collections import Counter
 from chassis.ids import new_uuid7
 from contracts import subjects
 from contracts.errors import RefusalCode
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from contracts.usage import Outcome
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess

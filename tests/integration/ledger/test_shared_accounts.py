@@ -10,7 +10,7 @@ import asyncpg
 import pytest_asyncio
 from contracts.balance import Balance
 from contracts.errors import RefusalCode
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.executor import Executor

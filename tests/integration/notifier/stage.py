@@ -18,9 +18,10 @@ from contracts.accounts import subject_token
 from contracts.balance import Balance, Cycle
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
-from contracts.events import LEDGER_EVENT_NAMES, AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.registry import LEDGER_EVENT_NAMES
+from contracts.profiles import Profile
 from contracts.reads import BalanceAnswer, ProfileAnswer
-from contracts.reservations import Profile
 from contracts.subjects import LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_PREFIX, event_subject
 from local_run.ports import any_free
 from nats.aio.client import Client

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from chassis.operators import operator
 from chassis.postgres import create_engine
+from contracts.profiles import Profile
 from contracts.reads import ProfileAnswer
-from contracts.reservations import Profile
 from local_run.ports import any_free
 from notifier import outcomes
 from notifier.domain.retries import RetryPolicy

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contracts.limits import MAX_CHOICES, MAX_INTEGER, is_clean_text
-from contracts.reservations import ReserveTokens
+from contracts.reservations import ReserveRequest
 from msgspec import ValidationError, convert
 
 REQUEST: dict[str, Any] = {
@@ -23,7 +23,7 @@ REQUEST: dict[str, Any] = {
     [{}, {"choices": MAX_CHOICES}, {"maximum_output_tokens": 0}, {"prompt_tokens": MAX_INTEGER}, {"profile": {}}],
 )
 def test_a_sane_reserve_passes(changes: dict[str, Any]) -> None:
-    assert convert(REQUEST | changes, ReserveTokens).reservation_id == "r1"
+    assert convert(REQUEST | changes, ReserveRequest).reservation_id == "r1"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_sane_reserve_passes(changes: dict[str, Any]) -> None:
 )
 def test_an_absurd_reserve_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        convert(REQUEST | changes, ReserveTokens)
+        convert(REQUEST | changes, ReserveRequest)
 
 
 @pytest.mark.parametrize("text", ["", "gpt-5", "açaí", "日本", "x" * 256, "🙂", "line\nbreak"])

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from contracts.codec import DECODE_ERRORS, encode, fault_of
 from contracts.envelope import CloudEvent, cloud_event_type, event_decoder, event_name, name_of_any_version
-from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, ThresholdsChanged, UsageRecorded
+from contracts.events.accounts import ThresholdsChanged
+from contracts.events.registry import LEDGER_EVENTS, USAGE_RECORDED
+from contracts.events.usage import UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from hypothesis import given as for_all

@@ -4,7 +4,8 @@ import re
 from typing import get_args
 
 import pytest
-from contracts.events import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent, UsageRecorded
+from contracts.events.registry import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, UsageSource
 from msgspec import Struct
 from msgspec.structs import fields

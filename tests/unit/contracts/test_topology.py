@@ -3,7 +3,7 @@
 import pytest
 from contracts import subjects
 from contracts.accounts import subject_token
-from contracts.events import LEDGER_EVENTS, USAGE_RECORDED
+from contracts.events.registry import LEDGER_EVENTS, USAGE_RECORDED
 from contracts.topology import CONSUMERS, STREAMS
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from contracts.errors import RefusalCode
-from contracts.events import UsageSettled
+from contracts.events.reservations import UsageSettled
 from contracts.reservations import Granted, RefusalFigures, Refused
 from hypothesis.stateful import RuleBasedStateMachine
 from ledger.domain.commands import AdvanceAccount, Command, ReserveTokens, SettleUsage

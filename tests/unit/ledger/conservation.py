@@ -2,22 +2,11 @@
 
 from datetime import datetime
 
-from contracts.events import (
-    AccountOpened,
-    Charge,
-    CreditsExpired,
-    CreditsGranted,
-    CreditsRevoked,
-    CycleCorrected,
-    CycleStarted,
-    GiveBack,
-    LedgerEvent,
-    LimitChanged,
-    LotTokens,
-    PlanChanged,
-    ReservationExpired,
-    UsageSettled,
-)
+from contracts.events.accounts import AccountOpened, CycleCorrected, CycleStarted, LimitChanged, PlanChanged
+from contracts.events.charges import Charge, GiveBack, LotTokens
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import ReservationExpired, UsageSettled
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold, HoldState
 

@@ -1,14 +1,9 @@
 """What people are told by events, as the naive account puts it, and what time alone may bring."""
 
-from contracts.events import (
-    AccessRestored,
-    AllowanceExhausted,
-    CreditsExpired,
-    CycleStarted,
-    LedgerEvent,
-    ThresholdCrossed,
-    TokensExhausted,
-)
+from contracts.events.accounts import CycleStarted
+from contracts.events.credits import CreditsExpired
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.registry import LedgerEvent
 
 MADE_BY_TIME = (CycleStarted, CreditsExpired, ThresholdCrossed, AllowanceExhausted, TokensExhausted, AccessRestored)
 

@@ -2,7 +2,7 @@
 
 from contracts.codec import encode
 from contracts.envelope import event_decoder
-from contracts.events import LedgerEvent
+from contracts.events.registry import LedgerEvent
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.store.codec import TYPES, StoredEvent, decode_event

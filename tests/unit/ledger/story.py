@@ -4,7 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from contracts.balance import Balance
-from contracts.events import LedgerEvent, RateLimits, Rates, UsageRecorded
+from contracts.events.accounts import RateLimits
+from contracts.events.rates import Rates
+from contracts.events.registry import LedgerEvent
+from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.domain.account import Account

@@ -2,7 +2,8 @@
 
 import pytest
 from contracts.errors import InvalidError, RefusalCode
-from contracts.events import Actor, LimitChanged, PlanChanged, RateLimits, StatusChanged
+from contracts.events.accounts import LimitChanged, PlanChanged, RateLimits, StatusChanged
+from contracts.events.actors import Actor
 from contracts.limits import MAX_INTEGER
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import (

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from contracts.events import RateLimitsChanged
+from contracts.events.accounts import RateLimitsChanged
 from contracts.limits import MAX_INTEGER
 from ledger.catalog_file import CatalogError, load_catalog
 

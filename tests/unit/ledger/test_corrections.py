@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 from contracts.errors import ConflictError
-from contracts.events import Charge, GiveBack, LotTokens, ReservationExpired, UsageSettled
+from contracts.events.charges import Charge, GiveBack, LotTokens
+from contracts.events.reservations import ReservationExpired, UsageSettled
 from contracts.usage import Outcome
 
 from tests.unit.ledger.story import (

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from contracts.errors import ConflictError, InvalidError
-from contracts.events import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
 from contracts.limits import MAX_INTEGER
 
 from tests.unit.ledger.story import (

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from contracts.balance import Cycle
 from contracts.errors import InvalidError
-from contracts.events import CycleStarted, ThresholdCrossed, TokensExhausted
+from contracts.events.accounts import CycleStarted
+from contracts.events.notices import ThresholdCrossed, TokensExhausted
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from ledger.domain.commands import CorrectCycle

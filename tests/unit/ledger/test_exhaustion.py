@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from contracts.events import AccessRestored, TokensExhausted, TokensReserved
+from contracts.events.notices import AccessRestored, TokensExhausted
+from contracts.events.reservations import TokensReserved
 from ledger.domain.commands import SettleUsage
 from msgspec.structs import replace
 

@@ -2,7 +2,7 @@
 
 import pytest
 from contracts.errors import RefusalCode
-from contracts.events import TokensReserved
+from contracts.events.reservations import TokensReserved
 from contracts.limits import MAX_INTEGER
 from contracts.reads import BalanceAnswer
 from contracts.reservations import ReserveAnswer

@@ -1,6 +1,9 @@
 """A call belongs to the cycle that admitted it: its remainder is kept for it, the new allowance is never touched."""
 
-from contracts.events import AllowanceExhausted, CycleStarted, LotTokens, ThresholdCrossed, UsageSettled
+from contracts.events.accounts import CycleStarted
+from contracts.events.charges import LotTokens
+from contracts.events.notices import AllowanceExhausted, ThresholdCrossed
+from contracts.events.reservations import UsageSettled
 
 from tests.unit.ledger.story import (
     Story,

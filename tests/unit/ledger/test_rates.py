@@ -1,6 +1,6 @@
 """Weights and prices: each token by its own class, rounded up once per call."""
 
-from contracts.events import Rates
+from contracts.events.rates import Rates
 from contracts.usage import TokenUsage
 from hypothesis import given as for_all
 from hypothesis import strategies as st

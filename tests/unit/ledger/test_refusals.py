@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.errors import RefusalCode
-from contracts.events import AccountOpened
+from contracts.events.accounts import AccountOpened
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import RefusalFigures
 from msgspec.structs import replace

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from contracts.codec import encode
-from contracts.events import UsageRecorded
-from contracts.reservations import ReserveTokens
+from contracts.events.usage import UsageRecorded
+from contracts.reservations import ReserveRequest
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.content import content_hash, reserve_hash, usage_hash
 from msgspec import defstruct, json
 from msgspec.structs import asdict, fields, replace
 
-REQUEST = ReserveTokens(
+REQUEST = ReserveRequest(
     reservation_id="r",
     account_id="ana",
     model="m",
@@ -32,7 +32,7 @@ def test_without_thinking_the_content_is_what_it_was_before_thinking_was_told() 
 
 
 def test_a_ledger_that_does_not_know_of_thinking_reads_the_rest() -> None:
-    known = [each for each in fields(ReserveTokens) if each.name != "thinking_tokens"]
+    known = [each for each in fields(ReserveRequest) if each.name != "thinking_tokens"]
     older = defstruct(
         "Older", [(each.name, each.type) if each.required else (each.name, each.type, each.default) for each in known]
     )

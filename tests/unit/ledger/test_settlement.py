@@ -2,7 +2,8 @@
 
 import pytest
 from contracts.errors import ConflictError, InvalidError
-from contracts.events import LotTokens, ReservationReleased, UsageSettled
+from contracts.events.charges import LotTokens
+from contracts.events.reservations import ReservationReleased, UsageSettled
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 from msgspec.structs import replace

@@ -2,7 +2,7 @@
 
 import pytest
 from contracts.errors import InvalidError
-from contracts.events import AllowanceExhausted, ThresholdCrossed
+from contracts.events.notices import AllowanceExhausted, ThresholdCrossed
 
 from tests.unit.ledger.story import (
     Story,

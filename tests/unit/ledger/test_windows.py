@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from contracts.events import UsageSettled
+from contracts.events.reservations import UsageSettled
 from contracts.reservations import RefusalFigures, RefusingCap
 from ledger.domain.catalog import Plan
 from ledger.domain.windows import Cap, Scope, Window

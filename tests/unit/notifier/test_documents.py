@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from contracts import schemas
-from contracts.events import LEDGER_EVENTS, USAGE_RECORDED
+from contracts.events.registry import LEDGER_EVENTS, USAGE_RECORDED
 from notifier import document
 
 EVENTS_FOLDER = Path(__file__).parents[3] / "docs" / "events"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contracts.envelope import CloudEvent
-from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from notifier.domain.notices import (
     Figures,
     Notice,

@@ -15,6 +15,7 @@ MAX_TEXT_LENGTH: Final = 256
 Tokens = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 SignedTokens = Annotated[int, Meta(ge=-2 * MAX_INTEGER, le=2 * MAX_INTEGER)]
 """What figures leave together: a limit and credits can each be the largest."""
+Percent = Annotated[int, Meta(ge=1, le=100)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
 """Without NUL, which Postgres refuses; a lone surrogate is no JSON text to begin with."""
 # Python's `$` also stands before a last newline; JSON Schema's does not, and takes the rest of this for granted.

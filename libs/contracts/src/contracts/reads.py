@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from contracts.balance import Balance
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 
 
 class BalanceAnswer(Struct, frozen=True, kw_only=True):

@@ -8,21 +8,10 @@ from msgspec import Meta, Struct
 from contracts.accounts import AccountId
 from contracts.errors import RefusalCode
 from contracts.limits import MAX_CHOICES, Identifier, Moment, SignedTokens, Text, Tokens
+from contracts.profiles import Profile
 
 
-class Profile(Struct, frozen=True, kw_only=True):
-    """Personal data of one account; None leaves what is stored as it is. Never part of an event.
-
-    `user_id` is what the client calls the person, where that can't be an account id and a pseudonym stands for it.
-    """
-
-    email: Annotated[str, Meta(max_length=320)] | None = None
-    name: Annotated[str, Meta(max_length=200)] | None = None
-    locale: Annotated[str, Meta(max_length=16)] | None = None
-    user_id: Annotated[str, Meta(max_length=320)] | None = None
-
-
-class ReserveTokens(Struct, frozen=True, kw_only=True):
+class ReserveRequest(Struct, frozen=True, kw_only=True):
     """Ask for a hold before a call is forwarded.
 
     `prompt_tokens` is the estimate with the model family's safety margin. `maximum_output_tokens` is the client's

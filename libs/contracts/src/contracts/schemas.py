@@ -10,7 +10,8 @@ from typing import Any, Final
 from msgspec.json import schema_components
 
 from contracts.envelope import cloud_event_type, event_decoder
-from contracts.events import LEDGER_EVENTS, USAGE_RECORDED, UsageRecorded
+from contracts.events.registry import LEDGER_EVENTS, USAGE_RECORDED
+from contracts.events.usage import UsageRecorded
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from chassis.setting_types import did_you_mean
-from contracts.events import RateLimits, Rates
+from contracts.events.accounts import RateLimits
+from contracts.events.rates import Rates
 from contracts.limits import MAX_INTEGER
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 

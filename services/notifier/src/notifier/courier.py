@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 from chassis.postgres import DATABASE_ERRORS
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics

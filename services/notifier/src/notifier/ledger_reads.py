@@ -6,8 +6,8 @@ from typing import Final
 import nats.errors
 from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS
+from contracts.profiles import Profile
 from contracts.reads import BalanceAnswer, ProfileAnswer
-from contracts.reservations import Profile
 from contracts.subjects import READ_BALANCE_PREFIX, READ_PROFILE_PREFIX
 from msgspec import json
 from nats.aio.client import Client

@@ -10,7 +10,7 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
 from contracts.codec import encode
-from contracts.events import LEDGER_EVENT_NAMES
+from contracts.events.registry import LEDGER_EVENT_NAMES
 from contracts.subjects import event_subject
 from sqlalchemy.ext.asyncio import AsyncEngine
 

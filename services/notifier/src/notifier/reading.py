@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.codec import DECODE_ERRORS, fault_of
 from contracts.envelope import CloudEvent, event_decoder, event_name
-from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.limits import is_clean_text
 from msgspec import Struct, json
 

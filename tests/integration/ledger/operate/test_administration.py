@@ -10,7 +10,7 @@ import asyncpg
 import nats
 import pytest
 from contracts.codec import encode
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.reads import ReadyAnswer
 from contracts.subjects import READ_READY
 from contracts.usage import Outcome, TokenUsage, UsageSource

@@ -7,7 +7,7 @@ import pytest
 from chassis.operators import operator
 from contracts.codec import encode
 from contracts.envelope import CloudEvent
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.messaging.usage import InvalidUsageError, parse_usage

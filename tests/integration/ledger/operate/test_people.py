@@ -4,7 +4,7 @@ import json
 
 import asyncpg
 import pytest
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from ledger.store import people
 from ledger.store.read_path import store_profile
 

@@ -6,7 +6,11 @@ from uuid import UUID
 import pytest
 from contracts.balance import Cycle
 from contracts.codec import encode
-from contracts.events import AccountOpened, LedgerEvent, LotTokens, RateLimits, Rates, TokensReserved, UsageSettled
+from contracts.events.accounts import AccountOpened, RateLimits
+from contracts.events.charges import LotTokens
+from contracts.events.rates import Rates
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import TokensReserved, UsageSettled
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.operate.comparison import sum_problems
 from ledger.operate.problems import MAX_KEPT, Problem, Problems

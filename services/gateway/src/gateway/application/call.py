@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from chassis.ids import new_uuid7
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
-from contracts.events import USAGE_RECORDED, UsageRecorded
+from contracts.events.registry import USAGE_RECORDED
+from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from msgspec import Struct, field
 from msgspec.structs import replace

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final, Protocol
 
 import structlog
-from contracts.reservations import Granted, Refused, ReserveTokens
+from contracts.reservations import Granted, Refused, ReserveRequest
 from contracts.usage import Outcome, UsageSource
 from prometheus_client import Counter
 
@@ -100,7 +100,8 @@ class ChatService:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)
         call.reserving = True
         asked_at = time.perf_counter()
-        reservation = await self._reserver.reserve(self._command(call, prepared, client.key_id), patient=needs_hold)
+        request = self._reserve_request(call, prepared, client.key_id)
+        reservation = await self._reserver.reserve(request, patient=needs_hold)
         metrics.RESERVE_SECONDS.observe(time.perf_counter() - asked_at)
         match reservation.answer:
             case Granted() as granted:
@@ -132,8 +133,8 @@ class ChatService:
         if left < self._rules.call_seconds:
             client.interruption.bound(max(0.0, left))
 
-    def _command(self, call: Call, prepared: Prepared, key_id: str) -> ReserveTokens:
-        return ReserveTokens(
+    def _reserve_request(self, call: Call, prepared: Prepared, key_id: str) -> ReserveRequest:
+        return ReserveRequest(
             reservation_id=call.id,
             account_id=call.account_id,
             model=call.model,

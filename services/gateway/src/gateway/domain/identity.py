@@ -9,7 +9,7 @@ from typing import Final
 
 from contracts.accounts import is_account_id
 from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from msgspec import Struct
 
 from gateway.domain.errors import InvalidRequestError, MissingUserError

@@ -10,7 +10,7 @@ from chassis.core_nats.client import CoreNats
 from chassis.jetstream import PUBLISH_TIMEOUT_SECONDS, Message, PublishRejectedError, publish_in_order
 from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS
-from contracts.events import USAGE_RECORDED
+from contracts.events.registry import USAGE_RECORDED
 from contracts.subjects import USAGE_STREAM, event_subject
 from nats.errors import Error
 

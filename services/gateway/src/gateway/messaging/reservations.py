@@ -12,7 +12,7 @@ from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS, encode
 from contracts.errors import RefusalCode
 from contracts.reads import ReadyAnswer
-from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
+from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveRequest
 from msgspec import Struct, json
 from msgspec.structs import replace
 from nats.errors import Error, NoRespondersError
@@ -65,16 +65,16 @@ class Reserver:
         """The deadline of a reserve that starts now, by the clock of the ledger, which judges it."""
         return datetime.now(UTC) + (self._patience - self._skew)
 
-    async def reserve(self, command: ReserveTokens, *, patient: bool) -> Reservation:
+    async def reserve(self, request: ReserveRequest, *, patient: bool) -> Reservation:
         """The answer to one reserve; while disconnected nothing is sent.
 
         Without an answer a `patient` caller is refused, and waits until the deadline. Any other goes on without a
         hold, and waits for one attempt at most: an outage of the ledger must not slow every chat down.
         """
-        token = subject_token(command.account_id)
+        token = subject_token(request.account_id)
         one, all_of_them = f"{subjects.RESERVE_PREFIX}.{token}", f"{subjects.RESERVE_AGAIN_PREFIX}.{token}"
         subject, attempt_seconds = one, min(AGAIN_SECONDS, self._attempt_seconds)
-        payload = encode(command)
+        payload = encode(request)
         ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
         pause = _FIRST_PAUSE_SECONDS
         doubtful = False
@@ -97,7 +97,7 @@ class Reserver:
             except Error as error:
                 doubtful, reason = True, type(error).__name__
             except DECODE_ERRORS:
-                log.error("reserve_answer_unreadable", request_id=command.reservation_id)  # noqa: TRY400  no secrets
+                log.error("reserve_answer_unreadable", request_id=request.reservation_id)  # noqa: TRY400  no secrets
                 doubtful, reason = True, "unreadable answer"
             else:
                 if answer.granted is not None:
@@ -106,8 +106,8 @@ class Reserver:
                     return Reservation(answer.refused, doubtful)
                 reason = answer.refused.code if answer.refused is not None else "empty answer"
                 if reason is RefusalCode.LATE and await self._hear_skew():
-                    command = replace(command, deadline=self.deadline())
-                    payload = encode(command)
+                    request = replace(request, deadline=self.deadline())
+                    payload = encode(request)
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
@@ -115,7 +115,7 @@ class Reserver:
                 subject = one if reason is RefusalCode.BUSY else all_of_them
             await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
-        log.warning("reserve_unanswered", request_id=command.reservation_id, reason=reason)
+        log.warning("reserve_unanswered", request_id=request.reservation_id, reason=reason)
         return Reservation(Unavailable(reason), doubtful=True)
 
     async def why_not_ready(self) -> str | None:

@@ -7,7 +7,7 @@ from chassis.ids import new_uuid7
 from contracts.balance import Balance
 from contracts.codec import encode
 from contracts.errors import ConflictError, RefusalCode, SolarisError, UnavailableError
-from contracts.events import UsageSettled
+from contracts.events.reservations import UsageSettled
 from contracts.reservations import Refused
 from msgspec import json
 from prometheus_client import Counter
@@ -24,7 +24,7 @@ from ledger.store.rows import BatchState, ChainedAccount, Changes, EventRow, Sto
 
 log = structlog.get_logger()
 
-type Outcome = Answer | SolarisError
+type Result = Answer | SolarisError
 
 
 class DecisionFailedError(SolarisError):
@@ -45,21 +45,21 @@ def decide_batch(
     changes: Changes,
     policy: Policy,
     openings: Openings | None = None,
-) -> list[Outcome]:
+) -> list[Result]:
     """Decide each command on what the ones before it left; an error of one changes nothing and fails it alone.
 
     What is to be written is added to `changes`. `openings` caps how fast a key's reserves open accounts.
     """
-    outcomes: list[Outcome] = []
+    results: list[Result] = []
     for submission in batch:
         try:
-            outcomes.append(_decide_one(submission, state, changes, policy, openings))
+            results.append(_decide_one(submission, state, changes, policy, openings))
         except SolarisError as error:
-            outcomes.append(error)
+            results.append(error)
         except Exception as error:  # a defect that one command meets must not take the batch with it
             log.exception("decision_failed", command=type(submission.command).__name__)
-            outcomes.append(DecisionFailedError(repr(error)))
-    return outcomes
+            results.append(DecisionFailedError(repr(error)))
+    return results
 
 
 def _decide_one(

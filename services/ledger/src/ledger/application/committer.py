@@ -14,7 +14,7 @@ from contracts.errors import SolarisError, UnavailableError
 from ledger.application.batch import (
     DecisionFailedError,
     NewerAccountError,
-    Outcome,
+    Result,
     UnreadableStateError,
     decide_batch,
 )
@@ -212,7 +212,7 @@ class Committer:
         """None: nothing was written, and the database does not say on whose account."""
         # While the database's clock is not believed, there is none to confirm the time of the decisions by.
         premises = state.premises(confirm_time=not self._clock.jump_seconds)
-        outcomes, changes = await self._decide(batch, state)
+        results, changes = await self._decide(batch, state)
         appended = await write_path.append_current(connection, premises, changes, careful=careful)
         if appended is None:
             self._recent.forget(batch)
@@ -225,21 +225,21 @@ class Committer:
         if self._on_commit is not None and changes.events:
             self._on_commit()
         left: Stale = []
-        for submission, outcome in zip(batch, outcomes, strict=True):
+        for submission, result in zip(batch, results, strict=True):
             if submission.account_id in appended.stale:
                 left.append(submission)
             else:
-                _answer(submission, outcome)
+                _answer(submission, result)
         return left
 
-    async def _decide(self, batch: list[Submission], state: BatchState) -> tuple[list[Outcome], Changes]:
+    async def _decide(self, batch: list[Submission], state: BatchState) -> tuple[list[Result], Changes]:
         """Decide slice by slice: in between, whoever waits for the event loop has its turn, a reserve for instance."""
         changes = Changes()
-        outcomes = decide_batch(batch[:SLICE], state, changes, self._policy, self._openings)
+        results = decide_batch(batch[:SLICE], state, changes, self._policy, self._openings)
         for start in range(SLICE, len(batch), SLICE):
             await asyncio.sleep(0)
-            outcomes += decide_batch(batch[start : start + SLICE], state, changes, self._policy, self._openings)
-        return outcomes, changes
+            results += decide_batch(batch[start : start + SLICE], state, changes, self._policy, self._openings)
+        return results, changes
 
     def _doubted_now(self) -> datetime | None:
         """The time of accounts, where it may be another than that of holds."""
@@ -277,11 +277,11 @@ def _is_data_error(error: asyncpg.PostgresError) -> bool:
     return (error.sqlstate or "")[:2] in DATA_ERROR_CLASSES
 
 
-def _answer(submission: Submission, outcome: Outcome) -> None:
-    count_command(submission.kind, type(outcome).__name__)
-    if isinstance(outcome, UnreadableStateError | NewerAccountError):
+def _answer(submission: Submission, result: Result) -> None:
+    count_command(submission.kind, type(result).__name__)
+    if isinstance(result, UnreadableStateError | NewerAccountError):
         UNREADABLE.inc()
-    if isinstance(outcome, Exception):
-        submission.fail(outcome)
+    if isinstance(result, Exception):
+        submission.fail(result)
     else:
-        submission.resolve(outcome)
+        submission.resolve(result)

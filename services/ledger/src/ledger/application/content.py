@@ -3,8 +3,8 @@
 from hashlib import blake2b
 
 from contracts.codec import encode
-from contracts.events import UsageRecorded
-from contracts.reservations import ReserveTokens
+from contracts.events.usage import UsageRecorded
+from contracts.reservations import ReserveRequest
 
 
 def content_hash(content: object) -> str:
@@ -12,7 +12,7 @@ def content_hash(content: object) -> str:
     return blake2b(encode(content), digest_size=16).hexdigest()
 
 
-def reserve_hash(request: ReserveTokens) -> str:
+def reserve_hash(request: ReserveRequest) -> str:
     """What a repeated reserve must repeat; deadline, key and profile may differ."""
     return content_hash(
         (

@@ -7,7 +7,8 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.postgres import DATABASE_ERRORS
-from contracts.reservations import Profile, Refused
+from contracts.profiles import Profile
+from contracts.reservations import Refused
 from msgspec.structs import replace
 
 from ledger.store.read_path import load_profile, store_profile

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from contracts.balance import Balance, Cycle
-from contracts.events import RateLimits
+from contracts.events.accounts import RateLimits
 from msgspec import Struct
 
 from ledger.domain.windows import Room, Window, month_id

@@ -1,11 +1,8 @@
 """Plans, limits, statuses and credits, as people and payments change them."""
 
 from contracts.errors import ConflictError, InvalidError
-from contracts.events import (
+from contracts.events.accounts import (
     AccountOpened,
-    Actor,
-    CreditsGranted,
-    CreditsRevoked,
     CycleCorrected,
     LimitChanged,
     PlanChanged,
@@ -13,6 +10,8 @@ from contracts.events import (
     StatusChanged,
     ThresholdsChanged,
 )
+from contracts.events.actors import Actor
+from contracts.events.credits import CreditsGranted, CreditsRevoked
 from msgspec.structs import replace
 
 from ledger.domain.account import Account

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from contracts.events import AccessRestored, AllowanceExhausted, LedgerEvent, ThresholdCrossed, TokensExhausted
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.registry import LedgerEvent
 
 from ledger.domain.account import Account
 

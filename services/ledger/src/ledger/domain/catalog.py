@@ -3,7 +3,8 @@
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from contracts.events import RateLimits, Rates
+from contracts.events.accounts import RateLimits
+from contracts.events.rates import Rates
 from msgspec import Struct
 
 from ledger.domain.windows import Cap

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from contracts.events import Charge, GiveBack, LotTokens
+from contracts.events.charges import Charge, GiveBack, LotTokens
 from msgspec.structs import replace
 
 from ledger.domain.account import Account, Lot

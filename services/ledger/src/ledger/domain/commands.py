@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
-from contracts.events import Actor, RateLimits, UsageRecorded
+from contracts.events.accounts import RateLimits
+from contracts.events.actors import Actor
+from contracts.events.usage import UsageRecorded
 from msgspec import Struct
 
 

@@ -4,7 +4,9 @@ from datetime import datetime
 
 from contracts.balance import Balance
 from contracts.errors import InvalidError
-from contracts.events import CreditsExpired, CycleStarted, LedgerEvent
+from contracts.events.accounts import CycleStarted
+from contracts.events.credits import CreditsExpired
+from contracts.events.registry import LedgerEvent
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused
 from msgspec import Struct

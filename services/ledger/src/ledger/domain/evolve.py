@@ -3,29 +3,24 @@
 from datetime import datetime
 from typing import assert_never
 
-from contracts.events import (
-    AccessRestored,
+from contracts.events.accounts import (
     AccountOpened,
-    AllowanceExhausted,
-    Charge,
-    CreditsExpired,
-    CreditsGranted,
-    CreditsRevoked,
     CycleCorrected,
     CycleStarted,
-    GiveBack,
-    LedgerEvent,
     LimitChanged,
-    LotTokens,
     PlanChanged,
     RateLimits,
     RateLimitsChanged,
+    StatusChanged,
+    ThresholdsChanged,
+)
+from contracts.events.charges import Charge, GiveBack, LotTokens
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import (
     ReservationExpired,
     ReservationReleased,
-    StatusChanged,
-    ThresholdCrossed,
-    ThresholdsChanged,
-    TokensExhausted,
     TokensReserved,
     UsageSettled,
     WindowRef,

@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from contracts.events import (
-    Charge,
-    LedgerEvent,
-    Rates,
+from contracts.events.charges import Charge
+from contracts.events.rates import Rates
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import (
     ReservationExpired,
     ReservationReleased,
     TokensReserved,

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from contracts.events import CreditsGranted, CreditsRevoked, LedgerEvent
+from contracts.events.credits import CreditsGranted, CreditsRevoked
+from contracts.events.registry import LedgerEvent
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 

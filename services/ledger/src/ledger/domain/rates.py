@@ -1,6 +1,6 @@
 """What provider tokens weigh and cost."""
 
-from contracts.events import Rates
+from contracts.events.rates import Rates
 from contracts.usage import TokenUsage
 
 MILLION = 1_000_000

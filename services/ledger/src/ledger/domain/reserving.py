@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from contracts.errors import RefusalCode
-from contracts.events import TokensReserved
+from contracts.events.reservations import TokensReserved
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, RefusalFigures, Refused, RefusingCap
 from msgspec import Struct

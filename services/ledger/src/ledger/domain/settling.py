@@ -3,16 +3,10 @@
 from datetime import datetime
 
 from contracts.errors import ConflictError, InvalidError
-from contracts.events import (
-    Charge,
-    GiveBack,
-    Rates,
-    ReservationExpired,
-    ReservationReleased,
-    UsageRecorded,
-    UsageSettled,
-    WindowRef,
-)
+from contracts.events.charges import Charge, GiveBack
+from contracts.events.rates import Rates
+from contracts.events.reservations import ReservationExpired, ReservationReleased, UsageSettled, WindowRef
+from contracts.events.usage import UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from contracts.balance import Cycle
-from contracts.events import WindowRef
+from contracts.events.reservations import WindowRef
 from msgspec import Struct
 from msgspec.structs import replace
 

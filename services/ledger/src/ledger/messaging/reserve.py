@@ -13,7 +13,7 @@ from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS, encode, fault_of
 from contracts.errors import RefusalCode, UnavailableError
-from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveTokens
+from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveRequest
 from msgspec import json
 from nats.errors import Error as NatsError
 
@@ -21,13 +21,13 @@ from ledger.application.content import reserve_hash
 from ledger.application.executor import BusyError, Executor
 from ledger.application.profiles import Profiles
 from ledger.application.submission import Kind
-from ledger.domain import commands
+from ledger.domain.commands import ReserveTokens
 from ledger.domain.decision import Answer
 from ledger.metrics import REFUSED
 
 log = structlog.get_logger()
 
-_parse: Final = json.Decoder(ReserveTokens).decode
+_parse: Final = json.Decoder(ReserveRequest).decode
 
 
 class ReserveResponder:
@@ -78,7 +78,7 @@ class ReserveResponder:
             return
         answer.add_done_callback(partial(self._answer, message.reply, request))
 
-    def _answer(self, reply_subject: str, request: ReserveTokens, future: asyncio.Future[Answer]) -> None:
+    def _answer(self, reply_subject: str, request: ReserveRequest, future: asyncio.Future[Answer]) -> None:
         if future.cancelled():
             return
         error = future.exception()
@@ -114,8 +114,8 @@ class ReserveResponder:
             log.warning("reply_dropped", error=repr(error))
 
 
-def _command(request: ReserveTokens) -> commands.ReserveTokens:
-    return commands.ReserveTokens(
+def _command(request: ReserveRequest) -> ReserveTokens:
+    return ReserveTokens(
         account_id=request.account_id,
         reservation_id=request.reservation_id,
         model=request.model,

@@ -16,7 +16,7 @@ from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS, fault_of
 from contracts.envelope import MESSAGE_ID_HEADER, event_decoder
 from contracts.errors import SolarisError, UnavailableError
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 

@@ -6,7 +6,7 @@ from typing import Final
 from chassis.ids import new_uuid7
 from chassis.operators import operator
 from contracts.balance import Balance
-from contracts.events import Actor
+from contracts.events.actors import Actor
 from msgspec import Struct
 
 from ledger.application.content import content_hash

@@ -8,7 +8,8 @@ import asyncpg
 from chassis.ids import new_uuid7
 from chassis.operators import operator
 from contracts.errors import SolarisError
-from contracts.events import AccountOpened, Actor, LimitChanged, PlanChanged, RateLimits
+from contracts.events.accounts import AccountOpened, LimitChanged, PlanChanged, RateLimits
+from contracts.events.actors import Actor
 from msgspec import Struct
 from msgspec.structs import replace
 

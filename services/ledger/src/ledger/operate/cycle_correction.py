@@ -4,7 +4,8 @@ from datetime import datetime
 
 import asyncpg
 from contracts.errors import InvalidError
-from contracts.events import CycleCorrected, CycleStarted, ReservationExpired, UsageSettled
+from contracts.events.accounts import CycleCorrected, CycleStarted
+from contracts.events.reservations import ReservationExpired, UsageSettled
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from chassis.ids import new_uuid7
-from contracts.events import UsageRecorded
+from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted
 from contracts.usage import Outcome, TokenUsage, UsageSource
 

@@ -7,15 +7,9 @@ from typing import Final
 from zlib import crc32
 
 from contracts.codec import encode
-from contracts.events import (
-    CreditsGranted,
-    CreditsRevoked,
-    LedgerEvent,
-    ReservationExpired,
-    ReservationReleased,
-    TokensReserved,
-    UsageSettled,
-)
+from contracts.events.credits import CreditsGranted, CreditsRevoked
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import asyncpg
 from contracts.errors import NotFoundError
-from contracts.events import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
 from msgspec import Struct
 from msgspec.structs import replace
 

@@ -2,7 +2,7 @@
 
 import asyncpg
 from contracts.errors import ConflictError
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 from msgspec import Struct
 
 from ledger.domain.policy import Policy

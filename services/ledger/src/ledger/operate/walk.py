@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from contracts.events import Charge, LedgerEvent, ReservationExpired, UsageSettled
+from contracts.events.charges import Charge
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import ReservationExpired, UsageSettled
 
 from ledger.operate.folding import Folded
 from ledger.operate.problems import Problem, Problems

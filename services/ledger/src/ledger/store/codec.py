@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from contracts.envelope import cloud_event_type
-from contracts.events import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
+from contracts.events.registry import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, ValidationError, json
 
 from ledger.domain.account import STATE_FORMAT, Account

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from contracts.envelope import cloud_event_type
-from contracts.events import LEDGER_EVENTS, LedgerEvent
+from contracts.events.registry import LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, json
 
 from ledger.store.codec import UnknownEventTypeError

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from contracts.events import LedgerEvent
+from contracts.events.registry import LedgerEvent
 
 from ledger.store.codec import TYPES
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import asyncpg
-from contracts.reservations import Profile
+from contracts.profiles import Profile
 
 from ledger.domain.account import Account
 from ledger.store.codec import decode_account

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from contracts.envelope import CloudEvent
-from contracts.events import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 
 ALLOWANCE_EXHAUSTED: Final = "allowance-exhausted"
 TOKENS_EXHAUSTED: Final = "tokens-exhausted"

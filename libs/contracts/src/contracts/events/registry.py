@@ -1,0 +1,64 @@
+"""Which events there are, each by its name."""
+
+from typing import Final
+
+from contracts.events.accounts import (
+    AccountOpened,
+    CycleCorrected,
+    CycleStarted,
+    LimitChanged,
+    PlanChanged,
+    RateLimitsChanged,
+    StatusChanged,
+    ThresholdsChanged,
+)
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
+
+USAGE_RECORDED: Final = "usage.recorded"
+
+LedgerEvent = (
+    AccountOpened
+    | PlanChanged
+    | LimitChanged
+    | ThresholdsChanged
+    | RateLimitsChanged
+    | StatusChanged
+    | CycleStarted
+    | CycleCorrected
+    | TokensReserved
+    | ReservationReleased
+    | ReservationExpired
+    | UsageSettled
+    | CreditsGranted
+    | CreditsRevoked
+    | CreditsExpired
+    | ThresholdCrossed
+    | AllowanceExhausted
+    | TokensExhausted
+    | AccessRestored
+)
+
+LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
+    "ledger.account_opened": AccountOpened,
+    "ledger.plan_changed": PlanChanged,
+    "ledger.limit_changed": LimitChanged,
+    "ledger.thresholds_changed": ThresholdsChanged,
+    "ledger.rate_limits_changed": RateLimitsChanged,
+    "ledger.status_changed": StatusChanged,
+    "ledger.cycle_started": CycleStarted,
+    "ledger.cycle_corrected": CycleCorrected,
+    "ledger.tokens_reserved": TokensReserved,
+    "ledger.reservation_released": ReservationReleased,
+    "ledger.reservation_expired": ReservationExpired,
+    "ledger.usage_settled": UsageSettled,
+    "ledger.credits_granted": CreditsGranted,
+    "ledger.credits_revoked": CreditsRevoked,
+    "ledger.credits_expired": CreditsExpired,
+    "ledger.threshold_crossed": ThresholdCrossed,
+    "ledger.allowance_exhausted": AllowanceExhausted,
+    "ledger.tokens_exhausted": TokensExhausted,
+    "ledger.access_restored": AccessRestored,
+}
+LEDGER_EVENT_NAMES: Final[dict[type, str]] = {event_type: name for name, event_type in LEDGER_EVENTS.items()}
