@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, granted, opened, reserve, settle, used
 
 SAO_PAULO = "America/Sao_Paulo"
-ZONES = (SAO_PAULO, "UTC", "Europe/Lisbon", "America/Asuncion", "Asia/Beirut", "Africa/Cairo", "America/Havana")
+TIME_ZONES = (SAO_PAULO, "UTC", "Europe/Lisbon", "America/Asuncion", "Asia/Beirut", "Africa/Cairo", "America/Havana")
 
 
 def utc(text: str) -> datetime:
@@ -56,7 +56,7 @@ def test_a_cycle_starts_on_the_anchor_day_or_the_month_s_last(
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "starts_at"),
+    ("time_zone", "day", "starts_at"),
     [
         # Summer time began at midnight, so that midnight does not exist: the day starts at 01:00.
         (SAO_PAULO, "2018-11-04", "2018-11-04T03:00"),
@@ -70,25 +70,25 @@ def test_a_cycle_starts_on_the_anchor_day_or_the_month_s_last(
         ("Europe/Lisbon", "2024-10-27", "2024-10-26T23:00"),
     ],
 )
-def test_local_midnight_survives_clock_changes(zone: str, day: str, starts_at: str) -> None:
+def test_local_midnight_survives_clock_changes(time_zone: str, day: str, starts_at: str) -> None:
     anchor_day, start = int(day[-2:]), utc(starts_at)
-    cycle = cycle_at(start, anchor_day, zone)
+    cycle = cycle_at(start, anchor_day, time_zone)
     assert (cycle.starts_at, cycle.id) == (start, day)
-    before = cycle_at(start - timedelta(microseconds=1), anchor_day, zone)
+    before = cycle_at(start - timedelta(microseconds=1), anchor_day, time_zone)
     assert before.ends_at == start
     assert before.id != cycle.id
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("time_zone", TIME_ZONES)
 @pytest.mark.parametrize("anchor_day", [1, 4, 18, 27, 28, 29, 30, 31])
-def test_twenty_years_of_cycles_follow_without_gap_or_overlap(zone: str, anchor_day: int) -> None:
-    cycle = cycle_at(utc("2010-01-05T12:00"), anchor_day, zone)
+def test_twenty_years_of_cycles_follow_without_gap_or_overlap(time_zone: str, anchor_day: int) -> None:
+    cycle = cycle_at(utc("2010-01-05T12:00"), anchor_day, time_zone)
     seen = {cycle.id}
     for _ in range(240):
-        following = cycle_after(cycle, anchor_day, zone)
+        following = cycle_after(cycle, anchor_day, time_zone)
         assert following.starts_at == cycle.ends_at
         assert timedelta(days=27) < following.ends_at - following.starts_at < timedelta(days=32)
-        local = following.starts_at.astimezone(ZoneInfo(zone))
+        local = following.starts_at.astimezone(ZoneInfo(time_zone))
         assert local.hour <= 1
         assert following.id == f"{local:%Y-%m-%d}"
         assert following.id not in seen
@@ -99,13 +99,13 @@ def test_twenty_years_of_cycles_follow_without_gap_or_overlap(zone: str, anchor_
 @for_all(
     moment=st.integers(946_684_800, 4_070_908_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
     anchor_day=st.integers(1, 31),
-    zone=st.sampled_from(ZONES),
+    time_zone=st.sampled_from(TIME_ZONES),
 )
-def test_every_moment_lies_in_its_cycle(moment: datetime, anchor_day: int, zone: str) -> None:
-    cycle = cycle_at(moment, anchor_day, zone)
+def test_every_moment_lies_in_its_cycle(moment: datetime, anchor_day: int, time_zone: str) -> None:
+    cycle = cycle_at(moment, anchor_day, time_zone)
     assert cycle.starts_at <= moment < cycle.ends_at
-    assert cycle_at(cycle.starts_at, anchor_day, zone) == cycle
-    assert cycle_at(cycle.ends_at - timedelta(microseconds=1), anchor_day, zone) == cycle
+    assert cycle_at(cycle.starts_at, anchor_day, time_zone) == cycle
+    assert cycle_at(cycle.ends_at - timedelta(microseconds=1), anchor_day, time_zone) == cycle
     assert cycle.starts_at.tzinfo is UTC
 
 

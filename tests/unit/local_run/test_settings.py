@@ -35,7 +35,7 @@ RIGHT: dict[type[ServiceSettings], dict[str, str]] = {
 WRONG_TEXTS = {
     "host": ["my computer", "127.0.0.1:8000", "http://127.0.0.1", "300.1.1.1"],
     "log_level": ["loud", "inf"],
-    "timezone": ["America/Sao_paulo", "America", "../etc/passwd", "UTC+3", "-"],
+    "time_zone": ["America/Sao_paulo", "America", "../etc/passwd", "UTC+3", "-"],
     "locale": ["klingon", "fr", "pt-BRA"],
     "brand": ["   ", "x" * 61, "IA\r\nBcc: ana"],
     "public_url": ["solaris.example", "javascript:alert(1)", "http://", "http://a:99999", "https://a b"],
@@ -51,6 +51,10 @@ WRONG_TEXTS = {
 }
 ANY_TEXT = {"instance", "data_dir", "catalog", "default_plan", "upstream_api_key"}
 """Right by themselves; the catalog and the plan are looked up (see below), the folder is tried by whoever uses it."""
+
+
+def _variable(name: str) -> str:
+    return "SOLARIS_TIMEZONE" if name == "time_zone" else f"SOLARIS_{name.upper()}"
 
 
 def _wrong_values(settings: type[ServiceSettings], name: str) -> list[str]:
@@ -83,7 +87,7 @@ def test_what_is_right_is_taken(settings: type[ServiceSettings]) -> None:
 
 @pytest.mark.parametrize(("settings", "name", "value"), list(_cases()))
 def test_a_wrong_value_is_named_with_what_to_do(settings: type[ServiceSettings], name: str, value: str) -> None:
-    variable = f"SOLARIS_{name.upper()}"
+    variable = _variable(name)
     with pytest.raises(SettingsError) as refused:
         settings.read(RIGHT[settings] | {variable: value})
     told = str(refused.value)
@@ -100,7 +104,7 @@ def test_a_wrong_value_is_named_with_what_to_do(settings: type[ServiceSettings],
 def test_what_is_missing_is_named_with_what_to_set(settings: type[ServiceSettings]) -> None:
     for name, field in settings.model_fields.items():
         if field.is_required():
-            variable = f"SOLARIS_{name.upper()}"
+            variable = _variable(name)
             for environment in (
                 {**RIGHT[settings], variable: ""},
                 {k: v for k, v in RIGHT[settings].items() if k != variable},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from chassis.setting_types import Brand, Host, Locale, LogLevel, StrongSecret, TimeZoneName, WebUrl, did_you_mean
@@ -22,14 +22,24 @@ class SettingsError(Exception):
     """Variables that can't be used; the text is one line that names each with its value, if no secret, and a remedy."""
 
 
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
 class ServiceSettings(BaseModel):
     """Base of each service's settings class; the class is the full list of what that service reads.
 
-    A field's description says what to set, for the message when it is missing. A field that holds a secret is a
-    `SecretStr`, or has `repr=False`: its value is never shown.
+    A field's variable is its name in capitals, or the `validation_alias` that it has. Its description says what to set,
+    for the message when it is missing. A field that holds a secret is a `SecretStr`, or has `repr=False`: its value is
+    never shown.
     """
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        allow_inf_nan=False,
+        alias_generator=AliasGenerator(validation_alias=_variable),
+        validate_by_name=True,
+    )
 
     metrics_token: StrongSecret | None = None
     """Whoever reads the metrics bears it, where it is set."""
@@ -38,7 +48,7 @@ class ServiceSettings(BaseModel):
     host: Host = "127.0.0.1"
     data_dir: Path = Path(".solaris")
     log_level: LogLevel = "info"
-    timezone: TimeZoneName = "America/Sao_Paulo"
+    time_zone: TimeZoneName = Field(default="America/Sao_Paulo", validation_alias=f"{PREFIX}TIMEZONE")
     locale: Locale = "pt-BR"
     brand: Brand = "IA SOLARIS"
     public_url: WebUrl = "http://127.0.0.1:8080"
@@ -47,7 +57,7 @@ class ServiceSettings(BaseModel):
     @classmethod
     def variables(cls) -> frozenset[str]:
         """Names of the environment variables that it reads."""
-        return frozenset(map(_variable, cls.model_fields))
+        return frozenset(cls._fields())
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -56,7 +66,7 @@ class ServiceSettings(BaseModel):
         Raises:
             SettingsError: a variable is missing or invalid.
         """
-        values = {field: value for field in cls.model_fields if (value := environment.get(_variable(field)))}
+        values = {variable: value for variable in cls._fields() if (value := environment.get(variable))}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -75,19 +85,19 @@ class ServiceSettings(BaseModel):
             raise SystemExit(f"cannot start: {error}") from None
 
     @classmethod
+    def _fields(cls) -> dict[str, FieldInfo]:
+        return {str(field.validation_alias): field for field in cls.model_fields.values()}
+
+    @classmethod
     def _problem(cls, item: Any, values: Mapping[str, str]) -> str:  # Any: pydantic's details of one error
         if not item["loc"]:  # a rule about several; its words name them
             return str(item["ctx"]["error"])
-        name = str(item["loc"][0])
-        field = cls.model_fields[name]
+        variable = str(item["loc"][0])
+        field = cls._fields()[variable]
         if item["type"] == "missing":
-            return f"{_variable(name)} is not set: {field.description or 'it is required'}"
-        shown = "" if _is_secret(field) else f"={_shown(values[name])}"
-        return f"{_variable(name)}{shown}: {_remedy(item, field, values[name])}"
-
-
-def _variable(field: str) -> str:
-    return PREFIX + field.upper()
+            return f"{variable} is not set: {field.description or 'it is required'}"
+        shown = "" if _is_secret(field) else f"={_shown(values[variable])}"
+        return f"{variable}{shown}: {_remedy(item, field, values[variable])}"
 
 
 def _is_secret(field: FieldInfo) -> bool:

@@ -155,7 +155,7 @@ def _chat_route(
             brand=settings.brand,
             public_url=settings.public_url,
             purchase_url=settings.purchase_url,
-            time_zone=ZoneInfo(settings.timezone),
+            time_zone=ZoneInfo(settings.time_zone),
         ),
         notice_key=notice_key,
         default_locale=settings.locale,

@@ -143,7 +143,7 @@ def load_policy(settings: LedgerSettings) -> Policy:
     return Policy(
         catalog=catalog,
         default_plan=settings.default_plan,
-        time_zone=settings.timezone,
+        time_zone=settings.time_zone,
         hold_ttl=timedelta(seconds=settings.hold_ttl_seconds),
         minimum_output_tokens=settings.min_output_tokens,
         default_output_tokens=settings.default_output_tokens,

@@ -148,7 +148,7 @@ def _style(settings: NotifierSettings) -> MailStyle:
         public_url=settings.public_url,
         purchase_url=settings.purchase_url,
         default_locale=settings.locale,
-        time_zone=ZoneInfo(settings.timezone),
+        time_zone=ZoneInfo(settings.time_zone),
     )
 
 

@@ -59,8 +59,8 @@ async def test_a_past_balance_is_folded_from_the_events_up_to_then(
 async def test_a_date_alone_is_the_first_instant_of_that_day_in_the_configured_zone(operate: Operate) -> None:
     sao_paulo = await operate("balance", account="account-00003", at="2026-04-02")
     assert sao_paulo.json["cycle"]["starts_at"] == "2026-04-02T03:00:00Z"
-    zone = {"SOLARIS_TIMEZONE": "UTC"}
-    utc = await operate("balance", account="account-00003", at="2026-04-02", environment=zone)
+    in_utc = {"SOLARIS_TIMEZONE": "UTC"}
+    utc = await operate("balance", account="account-00003", at="2026-04-02", environment=in_utc)
     assert utc.json["cycle"]["id"] == "2026-03-02"
 
 

@@ -46,7 +46,7 @@ class Life:
         self._people = people
         self._now = now
         self._ends_at = now - LAST_MINUTE
-        self._zone = ZoneInfo(policy.time_zone)
+        self._time_zone = ZoneInfo(policy.time_zone)
         self._random = Random(20_261)  # noqa: S311  a demo, the same every time
         self._history = History(policy, now)
         self._due: list[tuple[datetime, int, Callable[[datetime], object]]] = []
@@ -89,7 +89,7 @@ class Life:
             self._at(self._now - timedelta(hours=30), partial(self._spend, person, MAX_LAST_CALLS))
 
     def _call_times(self, person: Person, opened_at: datetime, last_call: datetime) -> Iterator[datetime]:
-        day = opened_at.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        day = opened_at.astimezone(self._time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
         while day < last_call:
             share = 100 if day.weekday() < 5 else 45 if person.weekends else 8
             for _ in range(round(person.calls_a_day * share / 100 * self._random.uniform(0.5, 1.5))):

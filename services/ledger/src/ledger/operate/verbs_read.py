@@ -51,6 +51,6 @@ def _time_zone() -> str:
     from ledger.settings import LedgerSettings  # noqa: PLC0415  a balance as of now needs none of it
 
     try:
-        return LedgerSettings.load().timezone
+        return LedgerSettings.load().time_zone
     except SystemExit as stop:
         raise InvalidError(str(stop)) from None
