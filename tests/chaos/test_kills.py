@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ import nats
 import openai
 import pytest
 from contracts.codec import encode
-from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events.registry import USAGE_RECORDED
-from contracts.events.usage import UsageRecorded
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome
 
 from tests.support.eventually import eventually, eventually_blocking
+from tests.support.gateway_messages import usage_event, usage_recorded
 from tests.support.stack import Stack
 from tests.support.tampering import tamper
 
@@ -131,25 +129,10 @@ async def test_a_gateway_killed_mid_stream_is_charged_and_later_corrected(
 
 async def _record_late(stack: Stack, account: str, reservation_id: str, prompt: int, completion: int) -> None:
     """The usage that the dead gateway would have recorded, published as its journal would."""
-    now = datetime.now(UTC)
-    event = CloudEvent(
-        id=f"late-{reservation_id}",
-        type=cloud_event_type(USAGE_RECORDED),
-        source="test",
-        subject=account,
-        time=now,
-        data=UsageRecorded(
-            reservation_id=reservation_id,
-            model="demo",
-            endpoint="/v1/chat/completions",
-            usage=TokenUsage(prompt_tokens=prompt, completion_tokens=completion),
-            usage_source=UsageSource.PROVIDER,
-            outcome=Outcome.INTERRUPTED,
-            status=200,
-            started_at=now,
-            duration_ms=1,
-        ),
+    usage = usage_recorded(
+        reservation_id, prompt=prompt, completion=completion, model="demo", outcome=Outcome.INTERRUPTED
     )
+    event = usage_event(account, usage)
     client = await nats.connect(stack.operator_environment()["SOLARIS_NATS_URL"])
     await client.jetstream().publish(f"solaris.{USAGE_RECORDED}.{account}", encode(event))
     await client.close()

@@ -4,18 +4,18 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import asyncpg
-from contracts.events.usage import UsageRecorded
-from contracts.usage import Outcome, TokenUsage, UsageSource
-from ledger.application.content import usage_hash
 from ledger.domain.catalog import Catalog, Model, Plan
-from ledger.domain.commands import GrantCredits, ReserveTokens, SettleUsage
+from ledger.domain.commands import GrantCredits, ReserveTokens
 from ledger.domain.policy import Policy
 from ledger.operate.history import FINAL, History
 from ledger.store.rows import Changes
 
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_copy import copy_changes
 
 CHUNK_EVENTS = 20_000
+MODEL = "gpt-4o-mini"
 STARTS_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
@@ -76,34 +76,24 @@ async def _flush(connection: asyncpg.Connection, taken: Changes, kept: Changes) 
 def _call(history: History, account_id: str, reservation_id: str, at: datetime, random: Random) -> None:
     prompt = random.randrange(50, 900)
     history.execute(_reserve(account_id, reservation_id, prompt), at)
-    usage = UsageRecorded(
-        reservation_id=reservation_id,
-        model="gpt-4o-mini",
-        endpoint="/v1/chat/completions",
-        usage=TokenUsage(prompt_tokens=prompt, completion_tokens=random.randrange(1, 400)),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
+    usage = usage_recorded(
+        reservation_id,
+        model=MODEL,
+        prompt=prompt,
+        completion=random.randrange(1, 400),
         started_at=at,
         duration_ms=random.randrange(300, 20_000),
         first_token_ms=250,
         estimated_prompt_tokens=prompt,
         conversation_id="3e1f6d0a-90fd-4a6c-9a5b-3c8d0a2f7b11",
     )
-    settle = SettleUsage(account_id=account_id, usage=usage, content_hash=usage_hash(usage))
-    history.execute(settle, at + timedelta(seconds=3), causation_id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c")
+    ends_at = at + timedelta(seconds=3)
+    history.execute(settle_usage(account_id, usage), ends_at, causation_id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c")
 
 
 def _reserve(account_id: str, reservation_id: str, prompt: int) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=account_id,
-        reservation_id=reservation_id,
-        model="gpt-4o-mini",
-        endpoint="/v1/chat/completions",
-        prompt_tokens=prompt,
-        content_hash=f"{prompt:032x}",
-        maximum_output_tokens=512,
-    )
+    content = f"{prompt:032x}"
+    return reserve_tokens(account_id, reservation_id, model=MODEL, prompt=prompt, maximum=512, content_hash=content)
 
 
 def _grant(account_id: str, call: int) -> GrantCredits:

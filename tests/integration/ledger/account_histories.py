@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from contracts.events.usage import UsageRecorded
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.commands import (
     ChangeLimit,
@@ -19,6 +18,9 @@ from ledger.domain.commands import (
     RevokeCredits,
     SettleUsage,
 )
+
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 
 PROCESSES: Final = 3
 """Two that serve calls, and last an operator's."""
@@ -112,15 +114,8 @@ class _Draw:
 
     def _reserve(self) -> Message:
         prompt, maximum = self._random.randint(1, 3_000), self._random.choice((0, 100, 4_000))
-        command = ReserveTokens(
-            account_id=self._account_id,
-            reservation_id=self._reservation_id(known=0.05),
-            model="any",
-            endpoint="/v1/chat/completions",
-            prompt_tokens=prompt,
-            maximum_output_tokens=maximum,
-            content_hash=f"{prompt}+{maximum}",
-        )
+        reservation_id, content = self._reservation_id(known=0.05), f"{prompt}+{maximum}"
+        command = reserve_tokens(self._account_id, reservation_id, prompt=prompt, maximum=maximum, content_hash=content)
         return Message(command, Kind.RESERVE)
 
     def _settle(self) -> Message:
@@ -131,20 +126,14 @@ class _Draw:
         return self._end(0, Outcome.NOT_FORWARDED)
 
     def _end(self, tokens: int, outcome: Outcome, *, let_through: bool = False) -> Message:
-        usage = UsageRecorded(
-            reservation_id=self._reservation_id(known=0.9),
-            model="any",
-            endpoint="/v1/chat/completions",
-            usage=TokenUsage(prompt_tokens=tokens),
-            usage_source=UsageSource.PROVIDER,
+        usage = usage_recorded(
+            self._reservation_id(known=0.9),
+            prompt=tokens,
             outcome=outcome,
-            status=200,
             started_at=STARTED,
-            duration_ms=1,
             forwarded_without_hold=let_through,
         )
-        content = f"{tokens} {outcome}"
-        return Message(SettleUsage(account_id=self._account_id, usage=usage, content_hash=content), Kind.USAGE)
+        return Message(settle_usage(self._account_id, usage, f"{tokens} {outcome}"), Kind.USAGE)
 
     def _expire(self) -> Message:
         reservation_id = self._reservation_id(known=0.98)

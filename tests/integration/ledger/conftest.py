@@ -7,30 +7,29 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import nats
 import pytest_asyncio
-from chassis.ids import new_uuid7
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.balance import Balance
 from contracts.codec import encode
-from contracts.envelope import CloudEvent, cloud_event_type
+from contracts.envelope import CloudEvent
 from contracts.events.registry import USAGE_RECORDED
 from contracts.events.usage import UsageRecorded
 from contracts.reads import BalanceAnswer, ReadyAnswer
 from contracts.reservations import ReserveAnswer, ReserveRequest
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome
 from ledger.migrate import migrate_ledger
 from local_run.ports import any_free
 from msgspec import json
-from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from tests.support.eventually import eventually
+from tests.support.gateway_messages import reserve_request, usage_event, usage_recorded
 
 _answer = json.Decoder(ReserveAnswer).decode
 _balance = json.Decoder(BalanceAnswer).decode
@@ -92,17 +91,8 @@ class Conversation:
     client: Client
     database: asyncpg.Pool
 
-    async def reserve(self, account_id: str, **fields: object) -> ReserveAnswer:
-        request = ReserveRequest(
-            reservation_id=str(fields.pop("reservation_id", None) or new_uuid7()),
-            account_id=account_id,
-            model="gpt-4o",
-            endpoint="/v1/chat/completions",
-            prompt_tokens=100,
-            maximum_output_tokens=100,
-            deadline=datetime.now(UTC) + timedelta(seconds=3),
-        )
-        return await self.ask(replace(request, **fields))
+    async def reserve(self, account_id: str, **fields: Any) -> ReserveAnswer:  # Any: fields of a request
+        return await self.ask(reserve_request(account_id, **fields))
 
     async def ask(self, request: ReserveRequest) -> ReserveAnswer:
         subject = f"{subjects.RESERVE_PREFIX}.{subject_token(request.account_id)}"
@@ -118,24 +108,8 @@ class Conversation:
         outcome: Outcome = Outcome.COMPLETED,
         message_id: str | None = None,
     ) -> CloudEvent[UsageRecorded]:
-        event = CloudEvent(
-            id=message_id or new_uuid7(),
-            type=cloud_event_type(USAGE_RECORDED),
-            source="test",
-            subject=account_id,
-            time=datetime.now(UTC),
-            data=UsageRecorded(
-                reservation_id=reservation_id,
-                model="gpt-4o",
-                endpoint="/v1/chat/completions",
-                usage=TokenUsage(prompt_tokens=prompt, completion_tokens=completion),
-                usage_source=UsageSource.PROVIDER,
-                outcome=outcome,
-                status=200,
-                started_at=datetime.now(UTC),
-                duration_ms=5,
-            ),
-        )
+        usage = usage_recorded(reservation_id, prompt=prompt, completion=completion, outcome=outcome)
+        event = usage_event(account_id, usage, event_id=message_id)
         await self.publish(event)
         return event
 

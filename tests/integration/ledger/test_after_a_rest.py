@@ -15,29 +15,17 @@ from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.application.sweeper import Sweeper
 from ledger.domain.catalog import Catalog, Plan
-from ledger.domain.commands import ReserveTokens
 from ledger.domain.policy import Policy
 from local_run.ports import any_free
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
+from tests.support.ledger_commands import reserve_tokens
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
 REST = timedelta(days=40)
 
 type SweeperOf = Callable[[Executor], Sweeper]
-
-
-def reserve(account_id: str, reservation_id: str) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=account_id,
-        reservation_id=reservation_id,
-        model="m",
-        endpoint="e",
-        prompt_tokens=100,
-        maximum_output_tokens=100,
-        content_hash="h",
-    )
 
 
 @pytest_asyncio.fixture(scope="module", autouse=True)
@@ -48,7 +36,7 @@ async def rested(migrated: str) -> None:
     await connection.close()
     async with Executor(migrated, POLICY) as past:
         past.clock.observe(now - REST)
-        assert isinstance(await past.submit(reserve("rested", "r-old"), Kind.RESERVE), Granted)
+        assert isinstance(await past.submit(reserve_tokens("rested", "r-old"), Kind.RESERVE), Granted)
 
 
 @pytest_asyncio.fixture
@@ -129,7 +117,7 @@ async def test_a_hold_granted_in_doubt_outlives_it_and_what_ended_before_the_res
     migrated: str, database: asyncpg.Connection, sweeper_of: SweeperOf
 ) -> None:
     async with Executor(migrated, POLICY, clock=DatabaseClock(confirm_seconds=3600)) as doubting:
-        answer = await doubting.submit(reserve("rested", "r-doubt"), Kind.RESERVE)
+        answer = await doubting.submit(reserve_tokens("rested", "r-doubt"), Kind.RESERVE)
         assert isinstance(answer, Granted)
         assert answer.expires_in_seconds == 900
         await sweeper_of(doubting).sweep()
@@ -152,21 +140,21 @@ async def test_two_ledgers_of_which_one_still_doubts_neither_end_a_call_s_hold_n
     now: datetime = await database.fetchval("SELECT clock_timestamp()")
     async with Executor(migrated, POLICY) as past:
         past.clock.observe(now - REST)
-        assert isinstance(await past.submit(reserve("shared", "shared-old"), Kind.RESERVE), Granted)
+        assert isinstance(await past.submit(reserve_tokens("shared", "shared-old"), Kind.RESERVE), Granted)
     doubting_clock, sure_clock = DatabaseClock(confirm_seconds=3600), DatabaseClock(confirm_seconds=0)
     doubting_clock.observe(now, now - REST)
     async with (
         Executor(migrated, POLICY, clock=doubting_clock) as doubting,
         Executor(migrated, POLICY, clock=sure_clock) as sure,
     ):
-        first = await doubting.submit(reserve("shared", "shared-doubt"), Kind.RESERVE)
+        first = await doubting.submit(reserve_tokens("shared", "shared-doubt"), Kind.RESERVE)
         assert isinstance(first, Granted)
         assert await cycles_started(database, "shared") == 0
         sweeper = sweeper_of(sure)
         for _ in range(3):
             await sweeper.sweep()
         assert await cycles_started(database, "shared") > 0
-        second = await doubting.submit(reserve("shared", "shared-after"), Kind.RESERVE)
+        second = await doubting.submit(reserve_tokens("shared", "shared-after"), Kind.RESERVE)
         assert isinstance(second, Granted)
         assert (first.expires_in_seconds, second.expires_in_seconds) == (900, 900)
         for each in (sweeper_of(doubting), sweeper):

@@ -9,6 +9,7 @@ from ledger.application.submission import Kind
 from ledger.domain.commands import ReserveTokens
 from ledger.operate.verify import Verified, verify
 
+from tests.support.ledger_commands import reserve_tokens
 from tests.support.ledger_history import roomy_policy, write_history
 
 ACCOUNTS = 100
@@ -16,15 +17,7 @@ EVENTS_EACH = 1_200
 
 
 def reserve(account_id: str) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=account_id,
-        reservation_id=f"now-{account_id}",
-        model="gpt-4o-mini",
-        endpoint="/v1/chat/completions",
-        prompt_tokens=100,
-        maximum_output_tokens=100,
-        content_hash="h",
-    )
+    return reserve_tokens(account_id, f"now-{account_id}")
 
 
 async def test_many_long_logs_are_learned_at_once_and_others_are_answered_meanwhile(

@@ -12,16 +12,14 @@ import pytest_asyncio
 from contracts.balance import Balance
 from contracts.codec import encode
 from contracts.errors import ConflictError, InvalidError, RefusalCode, SolarisError, UnavailableError
-from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
-from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.batch import DecisionFailedError, UnreadableStateError
 from ledger.application.content import content_hash
 from ledger.application.executor import BusyError, Executor
 from ledger.application.queues import CAPACITY
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
-from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits, SettleUsage
+from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits
 from ledger.domain.decision import Answer
 from ledger.domain.holds import Hold, HoldState
 from ledger.domain.policy import Policy
@@ -29,6 +27,9 @@ from ledger.store.codec import decode_hold
 from ledger.store.rows import AuditEntry
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
+
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
 
@@ -40,15 +41,7 @@ async def executor(migrated: str) -> AsyncIterator[Executor]:
 
 
 def reserve(account_id: str, reservation_id: str, prompt_tokens: int = 100) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=account_id,
-        reservation_id=reservation_id,
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        prompt_tokens=prompt_tokens,
-        maximum_output_tokens=100,
-        content_hash=str(prompt_tokens),
-    )
+    return reserve_tokens(account_id, reservation_id, prompt=prompt_tokens, content_hash=str(prompt_tokens))
 
 
 def grant(account_id: str, tokens: int, key: str) -> tuple[GrantCredits, Idempotency]:
@@ -259,19 +252,8 @@ async def test_what_is_not_owed_and_plans_that_left_the_catalog_are_counted_once
 
     names = ("unowed_tokens", "debt_tokens", "unknown_plan_reserves")
     before = {name: counted(name) for name in names}
-    usage = UsageRecorded(
-        reservation_id="through",
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        usage=TokenUsage(prompt_tokens=12_500),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
-        started_at=datetime.now(UTC),
-        duration_ms=1,
-        forwarded_without_hold=True,
-    )
-    command = SettleUsage(account_id="observed", usage=usage, content_hash="h")
+    usage = usage_recorded("through", prompt=12_500, forwarded_without_hold=True)
+    command = settle_usage("observed", usage)
     for _ in range(2):
         await executor.submit(command, Kind.USAGE)
     await executor.submit(reserve("on-a-plan-that-is", "planned"), Kind.RESERVE)
@@ -288,25 +270,14 @@ async def test_what_is_not_owed_and_plans_that_left_the_catalog_are_counted_once
 async def test_people_are_told_to_be_out_at_the_first_refusal_after_a_mode_has_let_all_through(
     executor: Executor, database: asyncpg.Connection
 ) -> None:
-    usage = UsageRecorded(
-        reservation_id="piloted",
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        usage=TokenUsage(prompt_tokens=12_500),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
-        started_at=datetime.now(UTC),
-        duration_ms=1,
-        observed=True,
-    )
+    usage = usage_recorded("piloted", prompt=12_500, observed=True)
 
     async def told() -> int:
         query = "SELECT count(*) FROM ledger.events WHERE account_id = 'pilot' AND type LIKE '%tokens_exhausted%'"
         return int(await database.fetchval(query))
 
     await executor.submit(replace(reserve("pilot", "piloted"), observed=True), Kind.RESERVE)
-    await executor.submit(SettleUsage(account_id="pilot", usage=usage, content_hash="h"), Kind.USAGE)
+    await executor.submit(settle_usage("pilot", usage), Kind.USAGE)
     noted = await executor.submit(replace(reserve("pilot", "noted"), observed=True), Kind.RESERVE)
     assert (isinstance(noted, Refused), await told()) == (True, 0)
     for reservation_id in ("stands", "stands-too"):

@@ -4,10 +4,9 @@ import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
 
-from chassis.ids import new_uuid7
 from contracts import subjects
 from contracts.codec import encode
-from contracts.reservations import ReserveAnswer, ReserveRequest
+from contracts.reservations import ReserveAnswer
 from local_run.ports import any_free
 from msgspec import json
 from msgspec.structs import replace
@@ -15,21 +14,14 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
+from tests.support.gateway_messages import reserve_request
 
 _answer = json.Decoder(ReserveAnswer).decode
 
 
 async def reserve_of_any(gateway: Conversation, account_id: str) -> None:
     """As a gateway does: whoever answers first."""
-    request = ReserveRequest(
-        reservation_id=new_uuid7(),
-        account_id=account_id,
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        prompt_tokens=1,
-        maximum_output_tokens=1,
-        deadline=datetime.now(UTC),
-    )
+    request = reserve_request(account_id, prompt_tokens=1, maximum_output_tokens=1)
     for _ in range(20):
         repeated = replace(request, deadline=datetime.now(UTC) + timedelta(seconds=3))
         subject = f"{subjects.RESERVE_AGAIN_PREFIX}.{account_id}"

@@ -4,15 +4,12 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import asyncpg
 import pytest_asyncio
 from contracts.balance import Balance
 from contracts.errors import RefusalCode
-from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
-from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.catalog import Catalog, Plan
@@ -20,6 +17,9 @@ from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangeStatus, Gr
 from ledger.domain.decision import Answer, Ended
 from ledger.domain.policy import Policy
 from ledger.operate.verify import Verified, verify
+
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
 LOG_LOCK = 7205759403792793
@@ -33,30 +33,11 @@ async def pair(migrated: str) -> AsyncIterator[tuple[Executor, Executor]]:
 
 
 def reserve(account_id: str, reservation_id: str, tokens: int = 100) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=account_id,
-        reservation_id=reservation_id,
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        prompt_tokens=tokens,
-        maximum_output_tokens=0,
-        content_hash=str(tokens),
-    )
+    return reserve_tokens(account_id, reservation_id, prompt=tokens, maximum=0, content_hash=str(tokens))
 
 
 def settle(account_id: str, reservation_id: str, tokens: int) -> SettleUsage:
-    usage = UsageRecorded(
-        reservation_id=reservation_id,
-        model="gpt-4o",
-        endpoint="/v1/chat/completions",
-        usage=TokenUsage(prompt_tokens=tokens),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
-        started_at=datetime.now(UTC),
-        duration_ms=1,
-    )
-    return SettleUsage(account_id=account_id, usage=usage, content_hash=str(tokens))
+    return settle_usage(account_id, usage_recorded(reservation_id, prompt=tokens), str(tokens))
 
 
 async def do(executor: Executor, command: object, kind: Kind = Kind.RESERVE) -> Answer:

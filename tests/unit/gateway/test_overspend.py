@@ -13,9 +13,10 @@ from gateway.domain.model_quirks import Quirks
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from ledger.domain.catalog import UNLISTED_MODEL, Catalog
-from ledger.domain.commands import ReserveTokens
 from ledger.domain.policy import Policy
 from ledger.domain.reserving import offer_for
+
+from tests.support.ledger_commands import reserve_tokens
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -162,14 +163,12 @@ def test_no_accepted_body_makes_an_upstream_write_more_than_is_held(
     if catalog_maximum is not None and not own_maximum_is_known and lesson is None:
         own_maximum = min(own_maximum, catalog_maximum)  # whoever alone says what a model writes is believed
     known_maximum = lesson or (own_maximum if own_maximum_is_known else None)
-    command = ReserveTokens(
-        account_id="a",
-        reservation_id="r",
+    command = reserve_tokens(
+        "a",
+        "r",
         model=request.model,
-        endpoint="/v1/chat/completions",
-        prompt_tokens=PROMPT_TOKENS,
-        content_hash="h",
-        maximum_output_tokens=request.maximum_output_tokens,
+        prompt=PROMPT_TOKENS,
+        maximum=request.maximum_output_tokens,
         model_output_tokens=None if known_maximum is None else known_maximum + request.thinking_tokens,
         thinking_tokens=request.thinking_tokens,
         choices=request.choices,

@@ -7,9 +7,8 @@ from contracts.balance import Balance
 from contracts.events.accounts import RateLimits
 from contracts.events.rates import Rates
 from contracts.events.registry import LedgerEvent
-from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted, Refused
-from contracts.usage import Outcome, TokenUsage, UsageSource
+from contracts.usage import Outcome, TokenUsage
 from ledger.domain.account import Account
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import (
@@ -33,6 +32,9 @@ from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
 from ledger.domain.lots import LotRecord, evolve_lot
 from ledger.domain.policy import Policy
+
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 
 ACCOUNT_ID = "person-1"
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -170,14 +172,13 @@ def reserve(
     content_hash: str = "content",
     observed: bool = False,
 ) -> ReserveTokens:
-    return ReserveTokens(
-        account_id=ACCOUNT_ID,
-        reservation_id=reservation_id,
+    return reserve_tokens(
+        ACCOUNT_ID,
+        reservation_id,
         model=model,
-        endpoint="/v1/chat/completions",
-        prompt_tokens=prompt,
+        prompt=prompt,
         content_hash=content_hash,
-        maximum_output_tokens=maximum,
+        maximum=maximum,
         model_output_tokens=model_maximum,
         thinking_tokens=thinking,
         choices=choices,
@@ -204,14 +205,11 @@ def settle(
         cache_write_tokens=cache_write,
         completion_tokens=completion,
     )
-    recorded = UsageRecorded(
-        reservation_id=reservation_id,
+    recorded = usage_recorded(
+        reservation_id,
         model=model,
-        endpoint="/v1/chat/completions",
         usage=usage,
-        usage_source=UsageSource.PROVIDER,
         outcome=outcome,
-        status=200,
         started_at=START,
         duration_ms=1_500,
         first_token_ms=200,
@@ -220,7 +218,7 @@ def settle(
         forwarded_without_hold=forwarded_without_hold,
         observed=observed,
     )
-    return SettleUsage(account_id=ACCOUNT_ID, usage=recorded, content_hash=f"{usage}{outcome}{model}")
+    return settle_usage(ACCOUNT_ID, recorded, f"{usage}{outcome}{model}")
 
 
 def not_forwarded(reservation_id: str) -> SettleUsage:

@@ -1,24 +1,17 @@
 """What makes two reserves of one id the same, also between processes of two versions."""
 
-from datetime import UTC, datetime
 from hashlib import blake2b
 
 from contracts.codec import encode
-from contracts.events.usage import UsageRecorded
 from contracts.reservations import ReserveRequest
-from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.content import content_hash, reserve_hash, usage_hash
 from msgspec import defstruct, json
 from msgspec.structs import asdict, fields, replace
 
-REQUEST = ReserveRequest(
-    reservation_id="r",
-    account_id="ana",
-    model="m",
-    endpoint="/v1/chat/completions",
-    prompt_tokens=10,
-    deadline=datetime(2026, 1, 1, tzinfo=UTC),
-    model_output_tokens=8_192,
+from tests.support.gateway_messages import reserve_request, usage_recorded
+
+REQUEST = reserve_request(
+    "ana", "r", model="m", prompt_tokens=10, maximum_output_tokens=None, model_output_tokens=8_192
 )
 
 
@@ -41,17 +34,7 @@ def test_a_ledger_that_does_not_know_of_thinking_reads_the_rest() -> None:
 
 
 def test_an_end_of_a_reservation_is_the_same_content_for_every_version() -> None:
-    usage = UsageRecorded(
-        reservation_id="r",
-        model="m",
-        endpoint="/v1/chat/completions",
-        usage=TokenUsage(prompt_tokens=10, completion_tokens=5),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
-        duration_ms=1,
-    )
+    usage = usage_recorded("r", prompt=10, completion=5, model="m")
     told = (
         b'["m","/v1/chat/completions",{"prompt_tokens":10,"cached_prompt_tokens":0,"cache_write_tokens":0,'
         b'"completion_tokens":5,"reasoning_tokens":0},"provider","completed"]'

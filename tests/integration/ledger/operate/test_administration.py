@@ -10,10 +10,8 @@ import asyncpg
 import nats
 import pytest
 from contracts.codec import encode
-from contracts.events.usage import UsageRecorded
 from contracts.reads import ReadyAnswer
 from contracts.subjects import READ_READY
-from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import ExpireReservation, ReserveTokens, SettleUsage
@@ -22,6 +20,8 @@ from ledger.settings import LedgerSettings
 from nats.aio.msg import Msg
 
 from tests.integration.ledger.operate.conftest import Operate, operate_on
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_history import roomy_policy
 
 
@@ -180,16 +180,7 @@ async def test_commands_beside_a_busy_ledger_lose_nothing(
         number = 0
         while not stop.is_set():
             number += 1
-            command = ReserveTokens(
-                account_id="busy",
-                reservation_id=f"b-{number}",
-                model="m",
-                endpoint="e",
-                prompt_tokens=1,
-                maximum_output_tokens=1,
-                content_hash="h",
-            )
-            await executor.submit(command, Kind.RESERVE)
+            await executor.submit(reserve_tokens("busy", f"b-{number}", prompt=1, maximum=1), Kind.RESERVE)
         return number
 
     settings = LedgerSettings(database_url=ledger_url)
@@ -246,41 +237,22 @@ async def test_a_cycle_that_a_wrong_clock_started_is_put_back_with_all_that_was_
     before = (await operate("balance", account="early")).json
     now = await damaged.fetchval("SELECT clock_timestamp()")
 
-    def command(reservation_id: str, prompt: int) -> ReserveTokens:
-        return ReserveTokens(
-            account_id="early",
-            reservation_id=reservation_id,
-            model="m",
-            endpoint="e",
-            prompt_tokens=prompt,
-            maximum_output_tokens=0,
-            content_hash="h",
-        )
+    def reserve(reservation_id: str, prompt: int) -> ReserveTokens:
+        return reserve_tokens("early", reservation_id, prompt=prompt, maximum=0)
 
     def settle(reservation_id: str, prompt: int) -> SettleUsage:
-        usage = UsageRecorded(
-            reservation_id=reservation_id,
-            model="m",
-            endpoint="e",
-            usage=TokenUsage(prompt_tokens=prompt),
-            usage_source=UsageSource.PROVIDER,
-            outcome=Outcome.COMPLETED,
-            status=200,
-            started_at=now,
-            duration_ms=1,
-        )
-        return SettleUsage(account_id="early", usage=usage, content_hash="h")
+        return settle_usage("early", usage_recorded(reservation_id, prompt=prompt, started_at=now))
 
     async with Executor(own_ledger, roomy_policy()) as executor:
         executor.clock.observe(now)
         for reservation_id in ("e-1", "e-2"):
-            await executor.submit(command(reservation_id, 1_000), Kind.RESERVE)
+            await executor.submit(reserve(reservation_id, 1_000), Kind.RESERVE)
         await executor.submit(settle("e-1", 1_000), Kind.USAGE)
     async with Executor(own_ledger, roomy_policy()) as jumped:
         jumped.clock.observe(now + timedelta(days=40))
         await jumped.submit(ExpireReservation(account_id="early", reservation_id="e-2"), Kind.SWEEPER)
-        await jumped.submit(command("e-3", 300), Kind.RESERVE)
-        await jumped.submit(command("e-4", 20), Kind.RESERVE)
+        await jumped.submit(reserve("e-3", 300), Kind.RESERVE)
+        await jumped.submit(reserve("e-4", 20), Kind.RESERVE)
         await jumped.submit(settle("e-3", 300), Kind.USAGE)
         in_flight = await operate("correct-cycle", account="early", reason="too early")
         in_flight.assert_refused(2)

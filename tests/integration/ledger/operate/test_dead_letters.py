@@ -6,14 +6,12 @@ import asyncpg
 import pytest
 from chassis.operators import operator
 from contracts.codec import encode
-from contracts.envelope import CloudEvent
-from contracts.events.usage import UsageRecorded
 from contracts.subjects import LEDGER_USAGE_CONSUMER
-from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.messaging.usage import InvalidUsageError, parse_usage
 from ledger.store.dead_letters import WAITING
 
 from tests.integration.ledger.operate.conftest import Operate
+from tests.support.gateway_messages import usage_event, usage_recorded
 
 
 async def _keep(
@@ -30,27 +28,8 @@ async def _keep(
 
 
 def _usage(account_id: str, reservation_id: str, tokens: int) -> bytes:
-    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
-    return encode(
-        CloudEvent(
-            id="0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c",
-            type="solaris.usage.recorded.v1",
-            source="solaris/gateway",
-            subject=account_id,
-            time=at,
-            data=UsageRecorded(
-                reservation_id=reservation_id,
-                model="gpt-4o-mini",
-                endpoint="/v1/chat/completions",
-                usage=TokenUsage(prompt_tokens=tokens),
-                usage_source=UsageSource.PROVIDER,
-                outcome=Outcome.COMPLETED,
-                status=200,
-                started_at=at,
-                duration_ms=5,
-            ),
-        )
-    )
+    began = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    return encode(usage_event(account_id, usage_recorded(reservation_id, prompt=tokens, started_at=began)))
 
 
 async def test_letters_are_listed_with_payload_and_reason(operate: Operate, database: asyncpg.Connection) -> None:

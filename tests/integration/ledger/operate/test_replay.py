@@ -8,7 +8,7 @@ import pytest
 from chassis.postgres import DATABASE_ERRORS
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
-from ledger.domain.commands import ExpireReservation, ReserveTokens
+from ledger.domain.commands import ExpireReservation
 from ledger.operate import partition, repair, survey
 from ledger.operate.differences import Projection
 from ledger.operate.executing import open_executor
@@ -20,6 +20,7 @@ from ledger.store.projections import connect_for_repair, lock_account
 
 from tests.integration.ledger.operate.conftest import operate_on
 from tests.support.eventually import eventually
+from tests.support.ledger_commands import reserve_tokens
 from tests.support.ledger_history import roomy_policy
 from tests.support.tampering import tamper
 
@@ -156,15 +157,7 @@ async def test_damage_is_repaired_under_traffic_that_never_stops(own_ledger: str
         number = 0
         while not stop.is_set():
             number += 1
-            command = ReserveTokens(
-                account_id=account_id,
-                reservation_id=f"t-{account_id}-{number}",
-                model="m",
-                endpoint="e",
-                prompt_tokens=3,
-                maximum_output_tokens=1,
-                content_hash="h",
-            )
+            command = reserve_tokens(account_id, f"t-{account_id}-{number}", prompt=3, maximum=1)
             await executor.submit(command, Kind.RESERVE)
         return number
 

@@ -4,43 +4,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
-from contracts.events.usage import UsageRecorded
-from contracts.usage import Outcome, TokenUsage, UsageSource
-from ledger.application.content import usage_hash
 from ledger.catalog_file import load_catalog
 from ledger.domain.commands import OpenAccount, ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
 from ledger.operate.history import History
 
 from tests.integration.ledger.operate.conftest import CATALOG, operate_on
+from tests.support.gateway_messages import usage_recorded
+from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_copy import copy_changes
 
 
 def _reserve(reservation_id: str, tokens: int) -> ReserveTokens:
-    return ReserveTokens(
-        account_id="jumped",
-        reservation_id=reservation_id,
-        model="gpt-4o",
-        endpoint="/v1/embeddings",
-        prompt_tokens=tokens,
-        content_hash="h",
-        output_free=True,
-    )
+    return reserve_tokens("jumped", reservation_id, prompt=tokens, maximum=None, output_free=True)
 
 
 def _settle(reservation_id: str, tokens: int, at: datetime) -> SettleUsage:
-    usage = UsageRecorded(
-        reservation_id=reservation_id,
-        model="gpt-4o",
-        endpoint="/v1/embeddings",
-        usage=TokenUsage(prompt_tokens=tokens),
-        usage_source=UsageSource.PROVIDER,
-        outcome=Outcome.COMPLETED,
-        status=200,
-        started_at=at,
-        duration_ms=1,
-    )
-    return SettleUsage(account_id="jumped", usage=usage, content_hash=usage_hash(usage))
+    return settle_usage("jumped", usage_recorded(reservation_id, prompt=tokens, started_at=at))
 
 
 async def test_what_was_used_in_every_wrongly_started_cycle_counts(
