@@ -10,11 +10,9 @@ from typing import Any, Final
 from msgspec.json import schema_components
 
 from contracts.envelope import cloud_event_type, event_decoder
-from contracts.events.registry import LEDGER_EVENTS, USAGE_RECORDED
-from contracts.events.usage import UsageRecorded
+from contracts.events.registry import EVENTS
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS}
 
 
 def schema_file_name(name: str) -> str:

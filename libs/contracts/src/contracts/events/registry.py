@@ -1,5 +1,6 @@
 """Which events there are, each by its name."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts.events.accounts import (
@@ -15,6 +16,7 @@ from contracts.events.accounts import (
 from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
+from contracts.events.usage import UsageRecorded
 
 USAGE_RECORDED: Final = "usage.recorded"
 
@@ -62,3 +64,5 @@ LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
     "ledger.access_restored": AccessRestored,
 }
 LEDGER_EVENT_NAMES: Final[dict[type, str]] = {event_type: name for name, event_type in LEDGER_EVENTS.items()}
+
+EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS}
