@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from local_run.addresses import local_base_url
 from local_run.ports import any_free
-from local_run.services import local_base_url
 
 from bench import resources
 from bench.litellm_peer import running_litellm

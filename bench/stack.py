@@ -1,11 +1,8 @@
 """The whole stack as `make run` starts it, on a data folder and ports of its own, with our upstream."""
 
-import asyncio
 import contextlib
-import json
 import re
 import secrets
-import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -13,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from local_run.addresses import local_base_url
+from local_run.data_folder import DataFolder
 from local_run.ports import WANTED_PORTS, any_free
-from local_run.services import local_base_url
+from local_run.ps import running_processes
+from local_run.services import HELPERS
 
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, python_program, running
 from bench.requests import Target
 
 _START_SECONDS: Final = 120.0
-_ASK_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,36 +60,21 @@ async def running_stack(
 
     try:
         async with running(program, log, is_ready=is_ready, timeout_seconds=_START_SECONDS):
+            folder = DataFolder(data)  # whose files are the same in every version
             yield RunningStack(
                 target=Target(name=name, port=ports["gateway"], headers=(("authorization", f"Bearer {key}"),)),
-                pids=_product_pids(await _ask("local_run.ps", environment, checkout)),
-                database_url=_exported(await _ask("local_run.env", environment, checkout))["SOLARIS_DATABASE_URL"],
+                pids=_product_pids(folder),
+                database_url=folder.load_operator_environment()["SOLARIS_DATABASE_URL"],
                 sync_interval=_sync_interval(data / "nats" / "nats.conf"),
             )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _ask(module: str, environment: Mapping[str, str], checkout: Path) -> list[str]:
-    """What a command of the local run prints about the running stack."""
-    program = python_program(module, "-m", module, environment=environment, checkout=checkout)
-    child = await asyncio.create_subprocess_exec(
-        *program.command, env=dict(program.environment), cwd=program.directory, stdout=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(_ASK_SECONDS):
-        output, _ = await child.communicate()
-    return output.decode().splitlines()
-
-
-def _product_pids(lines: list[str]) -> dict[str, int]:
-    """Pid by service, of the processes that are part of the product (the demo's mailbox is not)."""
-    listed = (json.loads(line) for line in lines)
-    return {one["service"]: one["pid"] for one in listed if one["service"] not in {"mailbox", "upstream"}}
-
-
-def _exported(lines: list[str]) -> dict[str, str]:
-    words = (shlex.split(line)[1] for line in lines)
-    return dict(word.split("=", 1) for word in words)
+def _product_pids(folder: DataFolder) -> dict[str, int]:
+    """Pid by name, of the processes that are part of the product (the demo's helpers are not)."""
+    demo = {helper.name for helper in HELPERS}
+    return {name: pid for name, pid in running_processes(folder).items() if name not in demo}
 
 
 def _free_ports() -> dict[str, int]:

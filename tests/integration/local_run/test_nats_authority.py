@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import nats
 import nats.errors
@@ -13,8 +14,9 @@ from chassis.jetstream import Message, provision, publish_in_order
 from chassis.nats import connect
 from contracts import subjects
 from contracts.topology import CONSUMERS, STREAMS
-from local_run.nats_authority import USERS
+from local_run.nats_authority import USERS, nats_users
 from local_run.nats_server import NatsServer, running_nats
+from local_run.parts import Service
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy
@@ -171,6 +173,13 @@ async def test_nobody_gets_in_without_a_password(server: NatsServer) -> None:
 
 def test_every_service_has_a_user() -> None:
     assert {user.name for user in USERS} == {"operator", *SERVICES}
+
+
+async def test_a_service_without_rights_may_say_nothing(tmp_path: Path) -> None:
+    users = nats_users([Service(name="plain", port=8005)])
+    async with running_nats(tmp_path / "nats", users=users) as server:
+        for subject in ("solaris.usage.recorded.ana", "_INBOX_operator.x"):
+            assert "permissions violation" in await _refusal(server, "plain", lambda to: to.publish(subject, b"{}"))  # noqa: B023  run at once
 
 
 async def test_the_ledger_may_have_a_full_stream_of_usage_refuse_what_is_new_and_change_no_other(

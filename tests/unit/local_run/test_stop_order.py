@@ -1,17 +1,22 @@
 """The ten seconds of a stop are shared out: every wait has its bound, and nobody is killed before its own is over."""
 
-from local_run.services import SHUTDOWN_SECONDS
-from local_run.stack import STOP_ORDER
+from local_run.parts import in_turns
+from local_run.services import PARTS, SERVICES
 
 from tests.support.stack import EVERYTHING
 
-PATIENCE = {name: seconds for names, seconds in STOP_ORDER for name in names}
+TURNS = in_turns(PARTS)
 
 
 def test_all_stop_within_ten_seconds_whoever_hangs() -> None:
-    assert set(PATIENCE) == EVERYTHING
-    assert sum(seconds for _, seconds in STOP_ORDER) < 10
+    assert {part.name for together in TURNS for part in together} == EVERYTHING
+    assert sum(max(part.stop_seconds for part in together) for together in TURNS) < 10
 
 
 def test_a_service_has_ended_by_itself_before_it_is_killed() -> None:
-    assert all(seconds < PATIENCE[service] for service, seconds in SHUTDOWN_SECONDS.items())
+    assert all(0 < service.shutdown_seconds < service.stop_seconds for service in SERVICES)
+
+
+def test_who_needs_another_to_end_stops_before_it() -> None:
+    names = [{part.name for part in together} for together in TURNS]
+    assert names == [{"gateway"}, {"ledger", "notifier"}, {"upstream", "mailbox"}, {"nats"}, {"postgres"}]

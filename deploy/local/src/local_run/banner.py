@@ -1,13 +1,11 @@
 """What the local run shows when it is ready: addresses, keys and a first call."""
 
-from typing import Final
 from urllib.parse import urlsplit
 
+from local_run.addresses import Addresses, local_base_url
 from local_run.ports import LOOPBACK
-from local_run.services import Addresses, local_base_url
-from local_run.settings import DEVELOPMENT_KEY, LocalSettings
-
-_SERVICES: Final = (("ledger", "health, metrics"), ("notifier", "health, metrics"))
+from local_run.services import DEVELOPMENT_KEY, SERVICES
+from local_run.settings import LocalSettings
 
 
 def first_call(base_url: str, key: str) -> str:
@@ -21,9 +19,8 @@ def first_call(base_url: str, key: str) -> str:
 def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     """The table. A key that the operator chose is not shown; the development key is no secret."""
     ports = addresses.ports
-    gateway = local_base_url(ports["gateway"], addresses.host)
-    rows = [("gateway", f"{gateway}/v1", "OpenAI-compatible")]
-    rows += [(name, local_base_url(ports[name], addresses.host), note) for name, note in _SERVICES]
+    bases = {service.name: local_base_url(ports[service.name], addresses.host) for service in SERVICES}
+    rows = [(service.name, bases[service.name] + service.path, service.note) for service in SERVICES]
     if settings.upstream_url is None:
         rows.append(("upstream", f"{addresses.upstream_url}/v1", "demo models: demo, demo-fast, …"))
     if settings.smtp_url is None:
@@ -38,7 +35,7 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     name_width = max(len(name) for name, _, _ in rows)
     value_width = max(len(value) for _, value, note in rows if note)
     table = "\n".join(f"  {name:<{name_width}}  {value:<{value_width}}  {note}".rstrip() for name, value, note in rows)
-    return f"\n{table}\n\n  {first_call(gateway, key)}\n"
+    return f"\n{table}\n\n  {first_call(bases['gateway'], key)}\n"
 
 
 def _place_of(urls: str) -> str:

@@ -5,22 +5,13 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from local_run.nats_authority import USERS
+from local_run.parts import Service
+from local_run.services import OPERATOR, SERVICES
 from local_run.settings import LocalSettings
-
-SECRET_NAMES: Final = (
-    "postgres_owner",
-    "postgres_operator",
-    "postgres_ledger",
-    "postgres_notifier",
-    *(f"nats_{user.name}" for user in USERS),
-    "gateway",
-)
-
 
 MIN_FREE_BYTES: Final = 128 * 2**20
 """What a new folder takes within its first minutes, and a little."""
@@ -100,7 +91,7 @@ class DataFolder:
         """Every secret of the local run; those that are missing are made up and kept."""
         path = self.path / "secrets.json"
         known: dict[str, str] = _read_json(path)
-        missing = [name for name in SECRET_NAMES if name not in known]
+        missing = [name for name in secret_names(SERVICES) if name not in known]
         if missing:
             known |= {name: secrets.token_hex(24) for name in missing}
             write_private_json(path, known)
@@ -154,6 +145,16 @@ class DataFolder:
     @property
     def _lock_path(self) -> Path:
         return self.path / "supervisor.lock"
+
+
+def secret_names(services: Iterable[Service]) -> list[str]:
+    """Of the servers' users and of the services, which have their secret under their own name."""
+    names = ["postgres_owner", f"postgres_{OPERATOR}", f"nats_{OPERATOR}"]
+    for service in services:
+        names.append(f"nats_{service.name}")
+        names += [f"postgres_{service.name}"] if service.migrates else []
+        names += [service.name] if service.secret else []
+    return names
 
 
 def _read_json(path: Path) -> Any:

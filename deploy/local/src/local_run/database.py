@@ -6,11 +6,12 @@ from typing import Final
 import asyncpg
 
 from local_run.postgres import PostgresServer
+from local_run.services import OPERATOR, SERVICES
 
 DATABASE: Final = "solaris"
-ROLES: Final = {"ledger": "solaris_ledger", "notifier": "solaris_notifier"}
-"""Login role by service; each owns nothing and gets what its service's migrations grant."""
-OPERATOR_ROLE: Final = "solaris_operator"
+ROLES: Final = {service.name: service.role for service in SERVICES if service.role is not None}
+"""Login role by service."""
+OPERATOR_ROLE: Final = f"solaris_{OPERATOR}"
 """Login role of operators' commands: what every service may, and statistics; like them it can't change an event."""
 
 _TIMEOUT_SECONDS: Final = 30.0

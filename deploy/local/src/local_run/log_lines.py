@@ -1,11 +1,12 @@
 """Turns a service's log line into one that a person reads."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any, Final
 
-_WIDTH: Final = 9
+from local_run.services import PARTS
+
+_WIDTH: Final = max(len(name) for name in ("local_run", *(part.name for part in PARTS)))
 _MAX_FIELD_LENGTH: Final = 200
 _MAX_LINE_LENGTH: Final = 1_000
 _RESET: Final = "\x1b[0m"
@@ -21,12 +22,7 @@ _SERVICE_COLOURS: Final = (
 )
 _LEVEL_COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _SHOWN_ELSEWHERE: Final = ("event", "level", "timestamp", "service")
-
-
-_ROUTINE: Final = {
-    "nats": re.compile(r"\[\d+\] \[(INF|DBG|TRC|WRN\] Plaintext passwords)"),  # in a private file, on loopback
-    "postgres": re.compile(r"(LOG|DEBUG\d?|INFO|NOTICE):|FATAL:  the database system is (starting up|shutting down)"),
-}
+_ROUTINE: Final = {part.name: part.routine for part in PARTS}
 
 
 def is_routine(service: str, line: str) -> bool:

@@ -15,9 +15,10 @@ from typing import Final
 from urllib.parse import quote
 
 from local_run import process
-from local_run.nats_authority import OPERATOR, USERS, authorization
+from local_run.nats_authority import USERS, NatsUser, authorization
 from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
 from local_run.process import Program
+from local_run.services import OPERATOR
 
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 5.0
@@ -34,6 +35,7 @@ class NatsServer:
     directory: Path
     port: int
     passwords: Mapping[str, str]
+    users: tuple[NatsUser, ...] = USERS
     name: str = field(default_factory=lambda: f"solaris-local-{secrets.token_hex(8)}")
 
     def url(self, user: str = OPERATOR) -> str:
@@ -123,14 +125,16 @@ jetstream {{
   max_memory_store: 256MB
   max_file_store: 64GB
 }}
-{authorization(self.passwords)}"""
+{authorization(self.users, self.passwords)}"""
 
 
 @contextlib.asynccontextmanager
-async def running_nats(directory: Path, *, port: int | None = None) -> AsyncIterator[NatsServer]:
+async def running_nats(
+    directory: Path, *, port: int | None = None, users: tuple[NatsUser, ...] = USERS
+) -> AsyncIterator[NatsServer]:
     """A server for the length of the block, without a supervisor; output goes to `directory`/nats.log."""
-    passwords = {user.name: f"{user.name}-password" for user in USERS}
-    server = NatsServer(directory=directory, port=port or any_free(), passwords=passwords)
+    passwords = {user.name: f"{user.name}-password" for user in users}
+    server = NatsServer(directory=directory, port=port or any_free(), passwords=passwords, users=users)
     server.initialise()
     program = server.program()
     with (directory / "nats.log").open("ab") as log:

@@ -6,60 +6,36 @@ Values come as `SOLARIS_OPERATE_<NAME>` environment variables and leave as argum
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from local_run.data_folder import DataFolder, DataFolderError
+from local_run.parts import Service
+from local_run.services import SERVICES
 
 _OPTION_PREFIX: Final = "SOLARIS_OPERATE_"
 _GIVEN: Final = "GIVEN"
 """The option that names, in words, all variables on make's command line."""
 _SETTING_PREFIX: Final = "SOLARIS_"
 _OUTSIDE: Final = ("SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """What one command takes, as make variables, and the services whose command it is."""
-
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    services: tuple[str, ...] = ("ledger",)
-    in_turn: bool = False
-    """What one service refuses is not asked of the next."""
-
-
-VERBS: Final = {
-    "balance": Verb(required=("ACCOUNT",), optional=("AT",)),
-    "credit": Verb(required=("ACCOUNT", "TOKENS", "REASON"), optional=("KEY", "NEW")),
-    "revoke": Verb(required=("ACCOUNT", "LOT", "TOKENS", "REASON"), optional=("KEY",)),
-    "lots": Verb(required=("ACCOUNT",)),
-    "plan": Verb(required=("ACCOUNT", "PLAN"), optional=("REASON", "KEY", "NEW")),
-    "limit": Verb(required=("ACCOUNT", "TOKENS"), optional=("REASON", "KEY", "NEW")),
-    "suspend": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
-    "activate": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
-    "block": Verb(required=("ACCOUNT", "REASON"), optional=("KEY", "NEW")),
-    "correct-cycle": Verb(required=("ACCOUNT", "REASON")),
-    "apply-catalog": Verb(optional=("PLAN", "REASON", "SHOW", "CUSTOM")),
-    "find": Verb(required=("WHO",)),
-    "export": Verb(required=("ACCOUNT",), services=("ledger", "notifier"), in_turn=True),
-    "forget": Verb(required=("ACCOUNT",), optional=("REASON",), services=("ledger", "notifier"), in_turn=True),
-    "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
-    "replay": Verb(optional=("PROJECTION",)),
-    "verify": Verb(optional=("CHECKPOINT",)),
-    "republish": Verb(optional=("FROM", "TO")),
-    "dead-letters": Verb(services=("ledger", "notifier")),
-    "dead-letters-retry": Verb(optional=("ID",), services=("ledger", "notifier")),
-    "dead-letters-discard": Verb(required=("ID", "REASON"), services=("ledger", "notifier")),
-    "seed": Verb(),
-}
 OPTIONS: Final = {"PLAN": "--name"}
 """Where an option's name is not the variable's in lower case."""
 
 
 class UsageError(Exception):
     """A value is missing, empty, not taken, or names nothing; the text says which."""
+
+
+def services_of(verb: str, services: Iterable[Service] = SERVICES) -> tuple[Service, ...]:
+    """Those whose command it is, in the order in which they are asked.
+
+    Raises:
+        UsageError: it is nobody's.
+    """
+    having = tuple(service for service in services if verb in service.verbs)
+    if not having:
+        raise UsageError(f"error: unknown command {verb!r}")
+    return having
 
 
 def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
@@ -69,9 +45,7 @@ def command_arguments(verb: str, environment: Mapping[str, str]) -> list[str]:
         UsageError: the verb is unknown, lacks a value, or was given one that it does not take, or an empty one, which
             must not mean all, or none.
     """
-    known = VERBS.get(verb)
-    if known is None:
-        raise UsageError(f"error: unknown command {verb!r}")
+    known = services_of(verb)[0].verbs[verb]
     taken = (*known.required, *known.optional)
     values = {name: environment.get(_OPTION_PREFIX + name, "") for name in taken}
     words = environment.get(_OPTION_PREFIX + _GIVEN, "").split()
@@ -114,33 +88,34 @@ def main() -> None:
         sys.exit(2)
     except DataFolderError as error:
         sys.exit(str(error))
-    commands = [(sys.executable, "-m", f"{service}.operate", *arguments) for service in services]
+    commands = [(sys.executable, "-m", f"{service.name}.operate", *arguments) for service in services]
     if len(commands) == 1:
         sys.stdout.flush()
         os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
     worst = 0
     for command in commands:
         worst = max(worst, subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603  likewise
-        if worst and VERBS[verb].in_turn:
+        if worst and services[0].verbs[verb].in_turn:
             break
     sys.exit(worst)
 
 
-def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Service, ...]:
     """All services of the verb, or the one that a dead letter's id names (`notifier:3`).
 
     Raises:
         UsageError: an id that names none.
     """
-    known = VERBS[verb]
+    services = services_of(verb)
+    known = services[0].verbs[verb]
     letter = environment.get(_OPTION_PREFIX + "ID", "")
     if not letter or "ID" not in (*known.required, *known.optional):
-        return known.services
+        return services
     named, _, number = letter.partition(":")
-    if named not in known.services or not (number.isascii() and number.isdigit()):
-        names = " or ".join(f"{service}:<number>" for service in known.services)
+    if named not in {service.name for service in services} or not (number.isascii() and number.isdigit()):
+        names = " or ".join(f"{service.name}:<number>" for service in services)
         raise UsageError(f"error: ID: a dead letter is named {names}")
-    return (named,)
+    return tuple(service for service in services if service.name == named)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,11 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Final, Self
 
+from local_run.services import PARTS
+
 LOOPBACK: Final = "127.0.0.1"
 
-WANTED_PORTS: Final = {
-    "gateway": 8000,
-    "ledger": 8001,
-    "notifier": 8003,
-    "upstream": 8010,
-    "mailbox": 8025,
-    "smtp": 8026,
-    "postgres": 8032,
-    "nats": 8022,
-}
+WANTED_PORTS: Final = {name: port for part in PARTS for name, port in part.ports.items()}
 """What each listens on unless `SOLARIS_<NAME>_PORT` says otherwise or the port is taken."""
 
 _FREE_PORT_ATTEMPTS: Final = 1_000

@@ -8,14 +8,12 @@ from local_run.leftovers import is_alive
 from local_run.output import print_lines
 
 
-def running_processes(folder: DataFolder) -> list[dict[str, str | int]]:
-    """{service, pid} of each process that the supervisor started and that still lives."""
+def running_processes(folder: DataFolder) -> dict[str, int]:
+    """Pid by service, of each process that the supervisor started and that still lives."""
     if not folder.is_in_use():
-        return []
+        return {}
     recorded = folder.load_processes().items()
-    return [
-        {"service": service, "pid": one.pid} for service, one in recorded if one.started_ticks == 0 or is_alive(one)
-    ]
+    return {service: one.pid for service, one in recorded if one.started_ticks == 0 or is_alive(one)}
 
 
 def main() -> None:
@@ -26,7 +24,7 @@ def main() -> None:
         sys.exit(str(error))
     if not running:
         sys.stderr.write(f"nothing runs on {folder.path}\n")
-    print_lines(json.dumps(process) for process in running)
+    print_lines(json.dumps({"service": service, "pid": pid}) for service, pid in running.items())
 
 
 if __name__ == "__main__":

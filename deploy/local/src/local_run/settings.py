@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from local_run.ports import LOOPBACK, WANTED_PORTS
+from local_run.services import DEVELOPMENT_KEY
 
-DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  compared with, not listened on
 
 

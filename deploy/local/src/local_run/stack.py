@@ -12,52 +12,31 @@ from secrets import token_hex
 from typing import Any, Final
 
 from local_run import process
+from local_run.addresses import Addresses, local_base_url
 from local_run.console import Console
 from local_run.data_folder import DataFolder, RecordedProcess
 from local_run.database import DATABASE, OPERATOR_ROLE, ROLES, prepare_database
 from local_run.disk_recovery import DiskRecovery
+from local_run.environments import check_settings, operator_environment
 from local_run.leftovers import start_ticks
 from local_run.log_file import LogFile
 from local_run.log_lines import is_routine, render
 from local_run.nats_authority import USERS
 from local_run.nats_server import NatsServer
+from local_run.parts import Part, Service, in_turns, start_order
 from local_run.ports import LOOPBACK, PortLostError, is_free
 from local_run.postgres import PostgresServer
 from local_run.probe import fetch
 from local_run.process import Program
-from local_run.services import (
-    MIGRATED,
-    SERVICES,
-    Addresses,
-    check_settings,
-    demo_upstream_program,
-    local_base_url,
-    mailbox_program,
-    migration_program,
-    operator_environment,
-    service_program,
-)
+from local_run.programs import demo_upstream_program, mailbox_program, migration_program, service_program
+from local_run.services import HELPERS, OPERATOR, PARTS, SERVICES
 from local_run.settings import LocalSettings
 from local_run.supervised import Supervised
-
-STOP_ORDER: Final[tuple[tuple[tuple[str, ...], float], ...]] = (
-    (("gateway",), 4.0),
-    (("notifier", "ledger"), 2.0),
-    (("upstream", "mailbox"), 0.5),
-    (("nats",), 1.0),
-    (("postgres",), 1.5),
-)
-"""Who stops together, and after how many seconds it is killed; 9 s in all."""
 
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _READY_POLL_SECONDS: Final = 0.05
 _STILL_WAITING_SECONDS: Final = 15.0
 _RECORD_RETRY_SECONDS: Final = 2.0
-
-
-HELPERS: Final = ("upstream", "mailbox")
-PORTS_OF: Final = {"mailbox": ("mailbox", "smtp")}
-"""Which ports a program listens on, where it is not the one that has its name."""
 
 
 class StackError(Exception):
@@ -106,7 +85,7 @@ class Stack:
                 or self._postgres.url(DATABASE, user=role, password=self._secrets[f"postgres_{service}"], socket=True)
                 for service, role in ROLES.items()
             },
-            nats_urls={service: nats or self._nats.url(service) for service in SERVICES},
+            nats_urls={service.name: nats or self._nats.url(service.name) for service in SERVICES},
             owner_database_url=database or self._postgres.url(DATABASE),
             operator_database_url=database or self._own_operator_url,
             operator_nats_url=nats or self._nats.url(),
@@ -122,7 +101,7 @@ class Stack:
 
     @property
     def _own_operator_url(self) -> str:
-        return self._postgres.url(DATABASE, user=OPERATOR_ROLE, password=self._secrets["postgres_operator"])
+        return self._postgres.url(DATABASE, user=OPERATOR_ROLE, password=self._secrets[f"postgres_{OPERATOR}"])
 
     @property
     def _outside_nats(self) -> str | None:
@@ -140,8 +119,8 @@ class Stack:
         watches = {"disk-recovery": self._disk_recovery.run(), "record": self._keep_record()}
         self._watching = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
         await _together(self._start_helpers(), self._start_nats(), self._start_postgres())
-        await _together(*(self._migrate(service) for service in MIGRATED))
-        for service in SERVICES:
+        await _together(*(self._migrate(service) for service in SERVICES if service.migrates))
+        for service in start_order(SERVICES):
             await self._start(service_program(service, os.environ, self._folder, self.addresses, self._secrets))
         operators = operator_environment(os.environ, self._folder, self.addresses, self._secrets)
         self._folder.save_operator_environment(operators)
@@ -151,16 +130,16 @@ class Stack:
         """Read every service's settings before anything starts.
 
         Raises:
-            SettingsError, CatalogError: a service would refuse to start.
+            SettingsError: a service would refuse to start.
         """
         check_settings(os.environ, self._folder, self.addresses)
 
     async def stop(self) -> None:
-        """Stop everything in order, within the sum of the times of `STOP_ORDER`."""
+        """Stop everything in order, within the sum of the times of all turns."""
         for task in self._watching:
             task.cancel()
-        for names, seconds in STOP_ORDER:
-            stops = (self._running[name].stop(seconds) for name in names if name in self._running)
+        for together in in_turns(PARTS):
+            stops = (one.stop(part.stop_seconds) for part in together if (one := self._running.get(part.name)))
             for failure in await asyncio.gather(*stops, return_exceptions=True):
                 if failure is not None:  # the next ones stop all the same
                     self._log("local_run", f"a stop failed: {failure!r}".encode())
@@ -175,9 +154,8 @@ class Stack:
             supervised.let_go()
         for supervised in self._running.values():
             if supervised.pid is not None:
-                number = signal.SIGQUIT if supervised.program.name == "postgres" else signal.SIGKILL
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(supervised.pid, number)
+                    os.kill(supervised.pid, supervised.program.death_signal)
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:
@@ -206,14 +184,14 @@ class Stack:
             await self._start(self._postgres.program(), self._postgres.remove_stale_lock)
         )
         passwords = {service: self._secrets[f"postgres_{service}"] for service in ROLES}
-        await prepare_database(self._postgres, passwords, self._secrets["postgres_operator"])
+        await prepare_database(self._postgres, passwords, self._secrets[f"postgres_{OPERATOR}"])
 
     async def _start(self, program: Program, prepare: Callable[[], None] | None = None) -> asyncio.subprocess.Process:
         supervised = Supervised(program, on_line=self._log, on_change=self._record_processes, prepare=prepare)
         self._running[program.name] = supervised
         return await supervised.start()
 
-    async def _migrate(self, service: str) -> None:
+    async def _migrate(self, service: Service) -> None:
         program = migration_program(service, os.environ, self._folder, self.addresses)
         child = await process.start(program, output=asyncio.subprocess.PIPE)
         try:
@@ -234,7 +212,8 @@ class Stack:
     async def _wait_until_ready(self) -> None:
         said_at = time.monotonic()
         while True:
-            reasons = {name: why for name in self._answering if (why := await self._why_not_ready(name)) is not None}
+            asked = self._answering
+            reasons = {part.name: why for part in asked if (why := await self._why_not_ready(part)) is not None}
             if not reasons:
                 return
             if time.monotonic() - said_at > _STILL_WAITING_SECONDS:
@@ -244,25 +223,25 @@ class Stack:
             await asyncio.sleep(_READY_POLL_SECONDS)
 
     @property
-    def _answering(self) -> list[str]:
+    def _answering(self) -> list[Part]:
         """Who answers about health; a helper that something else stands in for does not."""
-        return [name for name in (*HELPERS, *SERVICES) if name in self._running]
+        return [part for part in (*HELPERS, *SERVICES) if part.name in self._running]
 
-    async def _why_not_ready(self, name: str) -> str | None:
+    async def _why_not_ready(self, part: Part) -> str | None:
         """None when our own process is ready.
 
         Raises:
             PortLostError: somebody else listens where it should.
         """
-        port, host = self.addresses.ports[name], self.addresses.host if name in SERVICES else LOOPBACK
-        path = "/health/ready" if name in SERVICES else "/health/live"
+        port = self.addresses.ports[part.name]
+        host, path = (self.addresses.host, "/health/ready") if isinstance(part, Service) else (LOOPBACK, "/health/live")
         answer = await fetch(port, path, host)
         if answer.status != 0 and answer.instance != self.addresses.instance:
-            raise PortLostError(name, port)
-        if self._running[name].pid is None:  # it ends at once: who listens there now is not ours
-            for one in PORTS_OF.get(name, (name,)):
-                if not is_free(self.addresses.ports[one], host):
-                    raise PortLostError(one, self.addresses.ports[one])
+            raise PortLostError(part.name, port)
+        if self._running[part.name].pid is None:  # it ends at once: who listens there now is not ours
+            for name in part.ports:
+                if not is_free(self.addresses.ports[name], host):
+                    raise PortLostError(name, self.addresses.ports[name])
         return None if answer.status == 200 else _told(answer.body)
 
     def _log(self, service: str, line: bytes) -> None:

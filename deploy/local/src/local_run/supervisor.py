@@ -9,17 +9,16 @@ import time
 from typing import Final
 
 from chassis.settings import SettingsError
-from ledger.catalog_file import CatalogError
 
 from local_run.banner import banner
 from local_run.child import follow_parent
 from local_run.console import Console
 from local_run.data_folder import DataFolder, DataFolderError
+from local_run.environments import misspelt_settings
 from local_run.leftovers import end_leftovers
 from local_run.nats_server import NatsError
 from local_run.ports import PortClaims, PortError, PortLostError, check_host, choose_ports
 from local_run.postgres import PostgresError
-from local_run.services import misspelt_settings
 from local_run.settings import LocalSettings
 from local_run.stack import Stack, StackError
 
@@ -34,7 +33,7 @@ def run(*, stop_with_parent: bool) -> int:
         follow_parent(os.getppid(), signal.SIGTERM)
     try:
         return asyncio.run(_run())
-    except (DataFolderError, PortError, SettingsError, CatalogError) as error:
+    except (DataFolderError, PortError, SettingsError) as error:
         reason = str(error)
     except OSError as error:
         reason = _system_reason(error)

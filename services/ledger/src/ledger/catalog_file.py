@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from chassis.setting_types import did_you_mean
+from chassis.settings import SettingsError
 from contracts.events.accounts import RateLimits
 from contracts.events.rates import Rates
 from contracts.limits import MAX_INTEGER
@@ -81,8 +82,8 @@ class _CatalogFile(_Entry):
     models: dict[str, _Model] = {}
 
 
-class CatalogError(Exception):
-    """The catalog can't be used; the message says where and why in one line."""
+class CatalogError(SettingsError):
+    """The catalog that the settings name can't be used; the message says where and why in one line."""
 
 
 def load_catalog(path: Path) -> Catalog:
