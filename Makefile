@@ -21,7 +21,7 @@ $(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
 # The names of all that was typed: a command refuses what it does not take, and what has no value.
 export SOLARIS_OPERATE_GIVEN := $(sort $(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
 
-OPERATE := $(PYTHON) -m local_run.operate
+OPERATE := $(PYTHON) -m local_run.commands.operate
 
 .PHONY: help
 help: ## Lists these targets
@@ -33,10 +33,10 @@ run: $(STAMP) ## Starts everything in the foreground: Postgres, NATS, services, 
 	@exec $(PYTHON) -m local_run --stop-with-parent
 
 ps: $(STAMP) ## One JSON line per running process
-	@$(PYTHON) -m local_run.ps
+	@$(PYTHON) -m local_run.commands.ps
 
 env: $(STAMP) ## The running stack's addresses with operator rights, as export lines
-	@$(PYTHON) -m local_run.env
+	@$(PYTHON) -m local_run.commands.env
 
 ##@ Build
 .PHONY: test check format bench schemas

@@ -32,7 +32,7 @@ from ledger.domain.commands import ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
 from ledger.metrics import BATCH_SIZE
 from ledger.migrate import migrate_ledger
-from local_run.postgres import running_postgres
+from local_run.servers.postgres import running_postgres
 
 from bench.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
 from bench.figures import percentile

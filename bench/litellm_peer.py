@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from local_run.ports import any_free
-from local_run.process import Program
+from local_run.supervision.process import Program
 
 from bench.answers import MODEL
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, answers, run_to_end, running

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from pathlib import Path
 from typing import Any, Final
 
-from local_run import process
-from local_run.probe import fetch_status
-from local_run.process import Program
+from local_run.supervision import process
+from local_run.supervision.probe import fetch_status
+from local_run.supervision.process import Program
 
 from bench.progress import say
 

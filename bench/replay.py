@@ -18,7 +18,7 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 from ledger.migrate import migrate_ledger
-from local_run.postgres import PostgresServer, running_postgres
+from local_run.servers.postgres import PostgresServer, running_postgres
 
 from bench.processes import REPOSITORY
 from bench.progress import say

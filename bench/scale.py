@@ -28,7 +28,7 @@ from chassis.ids import new_uuid7
 from ledger.messaging.relay import NAME as RELAY
 from ledger.store import due
 from ledger.store.codec import GENESIS, chain_hash
-from local_run.postgres import running_postgres
+from local_run.servers.postgres import running_postgres
 
 from bench.processes import REPOSITORY
 from bench.progress import say

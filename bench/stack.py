@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from local_run.addresses import local_base_url
+from local_run.commands.ps import running_processes
 from local_run.data_folder import DataFolder
 from local_run.ports import WANTED_PORTS, any_free
-from local_run.ps import running_processes
 from local_run.services import HELPERS
 
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, python_program, running

@@ -45,7 +45,7 @@ async def test_env_exports_addresses_with_operator_rights(stack: Stack) -> None:
 def test_commands_say_in_one_line_that_nothing_runs(tmp_path: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")}
     environment = {**inherited, "SOLARIS_DATA_DIR": str(tmp_path / "none")}
-    for module, arguments in (("local_run.env", []), ("local_run.operate", ["verify"])):
+    for module, arguments in (("local_run.commands.env", []), ("local_run.commands.operate", ["verify"])):
         completed = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=REPOSITORY,

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import nats
-from local_run.nats_server import running_nats
-from local_run.postgres import running_postgres
+from local_run.servers.nats_server import running_nats
+from local_run.servers.postgres import running_postgres
 from nats.js.errors import NotFoundError
 
 POSTGRES_IMAGE = "postgres:18"

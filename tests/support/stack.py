@@ -130,7 +130,7 @@ class Stack:
 
     def processes(self) -> dict[str, int]:
         """Pids by service, as `make -s ps` tells them."""
-        listed = self.run_module("local_run.ps")
+        listed = self.run_module("local_run.commands.ps")
         return {entry["service"]: entry["pid"] for entry in map(json.loads, listed.stdout.splitlines())}
 
     def pid(self, service: str) -> int:
@@ -155,7 +155,7 @@ class Stack:
     def operate(self, verb: str, **values: object) -> subprocess.CompletedProcess[str]:
         """An operator command as `make` runs it; values as make variables (`ACCOUNT="ana"`)."""
         given = {f"SOLARIS_OPERATE_{name}": str(value) for name, value in values.items() if value is not None}
-        return self.run_module("local_run.operate", verb, environment=given)
+        return self.run_module("local_run.commands.operate", verb, environment=given)
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`make -s …` in the repository, against this stack."""
@@ -167,7 +167,7 @@ class Stack:
 
     def operator_environment(self) -> dict[str, str]:
         """What `make -s env` exports: URLs with operator rights, and ports."""
-        exported = self._succeeded(self.run_module("local_run.env")).stdout
+        exported = self._succeeded(self.run_module("local_run.commands.env")).stdout
         lines = (shlex.split(line)[1] for line in exported.splitlines() if line.startswith("export "))
         return dict(line.split("=", 1) for line in lines)
 

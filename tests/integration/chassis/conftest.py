@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
-from local_run.nats_server import NatsServer, running_nats
+from local_run.servers.nats_server import NatsServer, running_nats
 
 type Connect = Callable[[str], Awaitable[CoreNats]]
 

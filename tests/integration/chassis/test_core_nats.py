@@ -8,8 +8,8 @@ from chassis.core_nats.client import CoreNats
 from chassis.core_nats.connection import MAX_UNSENT_BYTES
 from chassis.core_nats.wire import Message
 from chassis.nats import connect
-from local_run.nats_server import NatsServer
 from local_run.ports import any_free
+from local_run.servers.nats_server import NatsServer
 from nats.errors import Error, MaxPayloadError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeoutError
 from structlog.testing import capture_logs

@@ -15,10 +15,10 @@ from chassis.core_nats import connection as connection_module
 from chassis.core_nats.client import RECONNECT_SECONDS, CoreNats
 from chassis.core_nats.connection import MAX_UNSENT_BYTES
 from chassis.core_nats.wire import MAX_LINE_BYTES, Message
-from local_run import process
-from local_run.nats_authority import USERS
-from local_run.nats_server import NatsServer
 from local_run.ports import any_free
+from local_run.servers.nats_authority import USERS
+from local_run.servers.nats_server import NatsServer
+from local_run.supervision import process
 from nats.errors import ConnectionClosedError, Error, OutboundBufferLimitError
 
 from tests.integration.chassis.scripted_nats import Visit, scripted_nats

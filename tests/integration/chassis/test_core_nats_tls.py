@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
-from local_run import process
-from local_run.nats_authority import USERS
-from local_run.nats_server import NatsServer
 from local_run.ports import any_free
+from local_run.servers.nats_authority import USERS
+from local_run.servers.nats_server import NatsServer
+from local_run.supervision import process
 
 from tests.integration.chassis.scripted_nats import Visit, scripted_nats
 from tests.support.eventually import eventually

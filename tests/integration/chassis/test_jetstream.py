@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
 from chassis.jetstream import MIN_ATOMIC_BATCH, Message, PublishRejectedError, publish_in_order
-from local_run.nats_server import NatsServer
+from local_run.servers.nats_server import NatsServer
 from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig

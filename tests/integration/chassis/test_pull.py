@@ -11,7 +11,7 @@ from chassis import pull as pull_module
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
 from chassis.pull import PullEndedError, Puller
-from local_run.nats_server import NatsServer
+from local_run.servers.nats_server import NatsServer
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 

@@ -19,7 +19,7 @@ from contracts.usage import Outcome
 from gateway.journal.journal import Journal
 from gateway.journal.position import PositionFile
 from gateway.messaging import drainer as drainer_module
-from local_run.nats_server import running_nats
+from local_run.servers.nats_server import running_nats
 
 from tests.integration.gateway.gateway_process import GatewayProcess, free_port, running_gateway
 from tests.integration.gateway.raw_http import Connection, Reply, ask, chat

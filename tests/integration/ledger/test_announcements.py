@@ -14,8 +14,8 @@ from contracts.deadletters import DeadLetter
 from contracts.topology import STREAMS
 from ledger.messaging.announcements import PAGE, DeadLetterAnnouncer
 from ledger.store.dead_letters import store_dead_letter
-from local_run.nats_server import running_nats
 from local_run.ports import any_free
+from local_run.servers.nats_server import running_nats
 from msgspec import json
 from structlog.testing import capture_logs
 

@@ -15,10 +15,10 @@ from typing import Any
 import openai
 import pytest
 import pytest_asyncio
-from local_run import process
 from local_run.ports import any_free
-from local_run.probe import fetch_status
-from local_run.process import Program
+from local_run.supervision import process
+from local_run.supervision.probe import fetch_status
+from local_run.supervision.process import Program
 
 from tests.support.eventually import eventually
 

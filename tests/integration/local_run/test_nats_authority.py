@@ -14,9 +14,9 @@ from chassis.jetstream import Message, provision, publish_in_order
 from chassis.nats import connect
 from contracts import subjects
 from contracts.topology import CONSUMERS, STREAMS
-from local_run.nats_authority import USERS, nats_users
-from local_run.nats_server import NatsServer, running_nats
 from local_run.parts import Service
+from local_run.servers.nats_authority import USERS, nats_users
+from local_run.servers.nats_server import NatsServer, running_nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from local_run import postgres, process
-from local_run.nats_server import NatsServer, running_nats
 from local_run.ports import PortLostError, any_free
-from local_run.postgres import PostgresError, PostgresServer, running_postgres
-from local_run.process import Program
-from local_run.supervised import Supervised
+from local_run.servers import postgres
+from local_run.servers.nats_server import NatsServer, running_nats
+from local_run.servers.postgres import PostgresError, PostgresServer, running_postgres
+from local_run.supervision import process
+from local_run.supervision.process import Program
+from local_run.supervision.supervised import Supervised
 
 from tests.support.eventually import eventually, eventually_blocking
 
 PARENT = """
 import asyncio, os, sys
-from local_run import process
-from local_run.process import Program
+from local_run.supervision import process
+from local_run.supervision.process import Program
 
 async def main():
     command = (sys.executable, "-c", "import time; time.sleep(600)")

@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 from chassis.postgres import create_engine
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
-from local_run.nats_server import running_nats
 from local_run.ports import any_free
-from local_run.postgres import running_postgres
+from local_run.servers.nats_server import running_nats
+from local_run.servers.postgres import running_postgres
 from notifier.dead_letters import Announcer
 from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.migrate import migrate_notifier

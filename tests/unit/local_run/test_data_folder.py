@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from local_run import postgres
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.log_file import LogFile
+from local_run.servers import postgres
+from local_run.supervision.log_file import LogFile
 
 
 @pytest.fixture

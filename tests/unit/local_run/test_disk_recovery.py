@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from local_run.disk_recovery import ENOUGH_FREE_BYTES, DiskRecovery
+from local_run.servers.disk_recovery import ENOUGH_FREE_BYTES, DiskRecovery
 
 from tests.support.eventually import eventually
 

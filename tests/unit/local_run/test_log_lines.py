@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from local_run.log_lines import is_routine, render
+from local_run.supervision.log_lines import is_routine, render
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123_000, tzinfo=UTC)
 

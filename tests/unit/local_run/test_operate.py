@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from local_run.commands.operate import UsageError, command_arguments, stack_environment
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.operate import UsageError, command_arguments, stack_environment
 
 
 def test_values_become_one_argument_each_whatever_they_hold() -> None:
@@ -56,7 +56,7 @@ def test_an_id_that_names_no_dead_letter_is_refused_in_one_line(letter: str) -> 
         "SOLARIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "SOLARIS_OPERATE_ID": letter,
     }
-    command = [sys.executable, "-m", "local_run.operate", "dead-letters-retry"]
+    command = [sys.executable, "-m", "local_run.commands.operate", "dead-letters-retry"]
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode != 0
     assert (ran.stdout, ran.stderr) == ("", "error: ID: a dead letter is named ledger:<number> or notifier:<number>\n")

@@ -9,12 +9,12 @@ from types import ModuleType
 import pytest
 from chassis.settings import ServiceSettings
 from local_run.addresses import Addresses
+from local_run.commands.operate import UsageError, command_arguments, services_of
 from local_run.data_folder import DataFolder, secret_names
 from local_run.environments import service_environment, settings_of
-from local_run.nats_authority import nats_users
-from local_run.operate import UsageError, command_arguments, services_of
 from local_run.parts import Service, Verb, in_turns, start_order
 from local_run.ports import WANTED_PORTS
+from local_run.servers.nats_authority import nats_users
 from local_run.services import OPERATOR, PARTS, SERVICES
 
 ECHO = Service(

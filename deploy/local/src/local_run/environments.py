@@ -10,9 +10,9 @@ from chassis.settings import ServiceSettings
 from local_run.addresses import Addresses
 from local_run.data_folder import DataFolder
 from local_run.parts import Service, start_order
-from local_run.process import system_environment
 from local_run.services import SERVICES
 from local_run.settings import LocalSettings
+from local_run.supervision.process import system_environment
 
 INSTANCE_VARIABLE: Final = "SOLARIS_INSTANCE"
 

@@ -7,7 +7,7 @@ from local_run.addresses import Addresses
 from local_run.data_folder import DataFolder
 from local_run.environments import helper_environment, migration_environment, service_environment
 from local_run.parts import Service
-from local_run.process import Program
+from local_run.supervision.process import Program
 
 
 def service_program(

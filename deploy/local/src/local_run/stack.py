@@ -11,27 +11,27 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
 
-from local_run import process
 from local_run.addresses import Addresses, local_base_url
-from local_run.console import Console
 from local_run.data_folder import DataFolder, RecordedProcess
-from local_run.database import DATABASE, OPERATOR_ROLE, ROLES, prepare_database
-from local_run.disk_recovery import DiskRecovery
 from local_run.environments import check_settings, operator_environment
-from local_run.leftovers import start_ticks
-from local_run.log_file import LogFile
-from local_run.log_lines import is_routine, render
-from local_run.nats_authority import USERS
-from local_run.nats_server import NatsServer
 from local_run.parts import Part, Service, in_turns, start_order
 from local_run.ports import LOOPBACK, PortLostError, is_free
-from local_run.postgres import PostgresServer
-from local_run.probe import fetch
-from local_run.process import Program
 from local_run.programs import demo_upstream_program, mailbox_program, migration_program, service_program
+from local_run.servers.database import DATABASE, OPERATOR_ROLE, ROLES, prepare_database
+from local_run.servers.disk_recovery import DiskRecovery
+from local_run.servers.nats_authority import USERS
+from local_run.servers.nats_server import NatsServer
+from local_run.servers.postgres import PostgresServer
 from local_run.services import HELPERS, OPERATOR, PARTS, SERVICES
 from local_run.settings import LocalSettings
-from local_run.supervised import Supervised
+from local_run.supervision import process
+from local_run.supervision.console import Console
+from local_run.supervision.leftovers import start_ticks
+from local_run.supervision.log_file import LogFile
+from local_run.supervision.log_lines import is_routine, render
+from local_run.supervision.probe import fetch
+from local_run.supervision.process import Program
+from local_run.supervision.supervised import Supervised
 
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _READY_POLL_SECONDS: Final = 0.05

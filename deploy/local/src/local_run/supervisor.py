@@ -11,16 +11,16 @@ from typing import Final
 from chassis.settings import SettingsError
 
 from local_run.banner import banner
-from local_run.child import follow_parent
-from local_run.console import Console
 from local_run.data_folder import DataFolder, DataFolderError
 from local_run.environments import misspelt_settings
-from local_run.leftovers import end_leftovers
-from local_run.nats_server import NatsError
 from local_run.ports import PortClaims, PortError, PortLostError, check_host, choose_ports
-from local_run.postgres import PostgresError
+from local_run.servers.nats_server import NatsError
+from local_run.servers.postgres import PostgresError
 from local_run.settings import LocalSettings
 from local_run.stack import Stack, StackError
+from local_run.supervision.child import follow_parent
+from local_run.supervision.console import Console
+from local_run.supervision.leftovers import end_leftovers
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAX_LOST_PORTS: Final = 10

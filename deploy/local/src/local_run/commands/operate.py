@@ -1,4 +1,4 @@
-"""`python -m local_run.operate VERB`: an operator's command against the running stack, for `make`.
+"""`python -m local_run.commands.operate VERB`: an operator's command against the running stack, for `make`.
 
 Values come as `SOLARIS_OPERATE_<NAME>` environment variables and leave as arguments of a program: no shell reads them.
 """

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from local_run import process
-from local_run.nats_authority import USERS, NatsUser, authorization
 from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
-from local_run.process import Program
+from local_run.servers.nats_authority import USERS, NatsUser, authorization
 from local_run.services import OPERATOR
+from local_run.supervision import process
+from local_run.supervision.process import Program
 
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 5.0

@@ -7,8 +7,8 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Final
 
-from local_run import process
-from local_run.process import Program
+from local_run.supervision import process
+from local_run.supervision.process import Program
 
 FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 5.0

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import asyncpg
 
-from local_run import process
 from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
-from local_run.process import Program
+from local_run.supervision import process
+from local_run.supervision.process import Program
 
 OWNER: Final = "solaris"
 """Superuser of the embedded server and owner of its databases."""

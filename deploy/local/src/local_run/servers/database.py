@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from local_run.postgres import PostgresServer
+from local_run.servers.postgres import PostgresServer
 from local_run.services import OPERATOR, SERVICES
 
 DATABASE: Final = "solaris"

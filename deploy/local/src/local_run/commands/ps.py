@@ -1,11 +1,11 @@
-"""`python -m local_run.ps`: one JSON line for each running process of the stack, from the data folder alone."""
+"""`python -m local_run.commands.ps`: one JSON line per running process, from the data folder alone."""
 
 import json
 import sys
 
+from local_run.commands.output import print_lines
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.leftovers import is_alive
-from local_run.output import print_lines
+from local_run.supervision.leftovers import is_alive
 
 
 def running_processes(folder: DataFolder) -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""`python -m local_run.env`: addresses with operator rights, and ports, as `export` lines for a shell."""
+"""`python -m local_run.commands.env`: addresses with operator rights, and ports, as `export` lines for a shell."""
 
 import shlex
 import sys
 
+from local_run.commands.output import print_lines
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.output import print_lines
 
 
 def main() -> None:

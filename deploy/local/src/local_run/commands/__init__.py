@@ -1,0 +1,1 @@
+"""What `make` runs against a running stack."""

@@ -1,0 +1,1 @@
+"""Postgres and NATS: their files, their programs, and who may do what on them."""

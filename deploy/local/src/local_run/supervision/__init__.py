@@ -1,0 +1,1 @@
+"""Programs as children of this process: started, kept running, heard and stopped."""
