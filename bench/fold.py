@@ -16,12 +16,12 @@ from contracts.events.registry import LedgerEvent
 from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.application.content import usage_hash
+from ledger.demo.history import History
 from ledger.domain.account import Account
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import ReserveTokens, SettleUsage
 from ledger.domain.evolve import evolve
 from ledger.domain.policy import Policy
-from ledger.operate.history import History
 from ledger.store.codec import chain_hash
 from ledger.store.facts import decode_fact
 from ledger.store.rows import EventRow

@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import uvloop
 from chassis.ids import new_uuid7
-from ledger.messaging.relay import NAME as RELAY
 from ledger.store import due
 from ledger.store.codec import GENESIS, chain_hash
+from ledger.store.outbox import RELAY
 from local_run.servers.postgres import running_postgres
 
 from bench.processes import REPOSITORY

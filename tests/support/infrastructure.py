@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import nats
+from chassis.ids import new_uuid7
 from local_run.servers.nats_server import running_nats
 from local_run.servers.postgres import running_postgres
 from nats.js.errors import NotFoundError
@@ -35,6 +36,18 @@ class Postgres:
         finally:
             await connection.close()
         return self.url(name)
+
+    @contextlib.asynccontextmanager
+    async def copied(self, template: str) -> AsyncIterator[str]:
+        """The URL of a copy of a database that nobody uses; it goes with the block."""
+        name = f"{template}_{new_uuid7()[-12:]}"
+        connection = await asyncpg.connect(self.admin_url, timeout=10)
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            yield self.url(name)
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        finally:
+            await connection.close()
 
     async def drop_database(self, name: str) -> None:
         connection = await asyncpg.connect(self.admin_url, timeout=10)

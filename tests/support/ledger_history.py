@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import asyncpg
+from ledger.demo.history import History
 from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import GrantCredits, ReserveTokens
+from ledger.domain.holds import FINAL_STATES
 from ledger.domain.policy import Policy
-from ledger.operate.history import FINAL, History
 from ledger.store.rows import Changes
 
 from tests.support.gateway_messages import usage_recorded
@@ -63,7 +64,7 @@ async def write_history(
 async def _flush(connection: asyncpg.Connection, taken: Changes, kept: Changes) -> int:
     """Write what no later command can change, and keep the rest; returns how many events were written."""
     kept.holds.update(taken.holds)
-    final = {key: hold for key, hold in kept.holds.items() if hold.state in FINAL}
+    final = {key: hold for key, hold in kept.holds.items() if hold.state in FINAL_STATES}
     for key in final:
         del kept.holds[key]
     kept.accounts.update(taken.accounts)

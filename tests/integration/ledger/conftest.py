@@ -30,6 +30,8 @@ from nats.errors import Error as NatsError
 
 from tests.support.eventually import eventually
 from tests.support.gateway_messages import reserve_request, usage_event, usage_recorded
+from tests.support.infrastructure import Postgres
+from tests.support.ledger_history import write_history
 
 _answer = json.Decoder(ReserveAnswer).decode
 _balance = json.Decoder(BalanceAnswer).decode
@@ -180,3 +182,29 @@ async def gateway(ledger: LedgerProcess, nats_url: str, database_url: str) -> As
     yield Conversation(client, pool)
     pool.terminate()
     await client.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def history_template(postgres_server: Postgres) -> AsyncIterator[str]:
+    """Name of a database with a small, sound history, to copy from."""
+    name = "ledger_history"
+    url = await postgres_server.create_database(name)
+    await migrate_ledger(url)
+    await write_history(url, accounts=12, events=1_500, open_holds=5)
+    yield name
+    await postgres_server.drop_database(name)
+
+
+@pytest_asyncio.fixture
+async def own_ledger(postgres_server: Postgres, history_template: str) -> AsyncIterator[str]:
+    """A ledger with a small history that the test may damage."""
+    async with postgres_server.copied(history_template) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def damaged(own_ledger: str) -> AsyncIterator[asyncpg.Connection]:
+    """The owner's connection to the test's own ledger, for damaging it."""
+    connection = await asyncpg.connect(own_ledger, timeout=10)
+    yield connection
+    await connection.close()

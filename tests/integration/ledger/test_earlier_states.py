@@ -6,8 +6,8 @@ import asyncpg
 from contracts.reservations import Granted
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
+from ledger.audit.verify import Verified, verify
 from ledger.domain.commands import ReserveTokens
-from ledger.operate.verify import Verified, verify
 
 from tests.support.ledger_commands import reserve_tokens
 from tests.support.ledger_history import roomy_policy, write_history

@@ -9,8 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from ledger.application.committer import CONNECTION_SETTINGS
-from ledger.messaging.relay import READ_EVENTS
-from ledger.store import dead_letters, due, schema
+from ledger.store import dead_letters, due, outbox, schema
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -58,7 +57,7 @@ RECURRING = {
     "expired holds": (due.EXPIRED_HOLDS, (NOW, NOW, "", "", 500), {"holds_open_page"}),
     "oldest open hold": (due.OLDEST_OPEN_HOLD, (), {"holds_open_page"}),
     "time": (due.DATABASE_TIME, (), {"events_pkey"}),
-    "relay": (READ_EVENTS, (5_000, 250), {"events_pkey"}),
+    "relay": (outbox.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
     "unannounced letters": (dead_letters.UNANNOUNCED, (100,), {"dead_letters_unannounced"}),
     "waiting letters": (dead_letters.WAITING, (), {"dead_letters_waiting"}),
     "batch": (

@@ -12,11 +12,11 @@ from contracts.errors import RefusalCode
 from contracts.reservations import Granted, Refused
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
+from ledger.audit.verify import Verified, verify
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangeStatus, GrantCredits, ReserveTokens, SettleUsage
 from ledger.domain.decision import Answer, Ended
 from ledger.domain.policy import Policy
-from ledger.operate.verify import Verified, verify
 
 from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import reserve_tokens, settle_usage

@@ -12,11 +12,11 @@ from contracts.errors import SolarisError
 from ledger.application.executor import BusyError, Executor
 from ledger.application.recent import RecentAccounts
 from ledger.application.submission import Kind
+from ledger.audit.verify import Verified, verify
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import AdvanceAccount
 from ledger.domain.decision import Answer
 from ledger.domain.policy import Policy
-from ledger.operate.verify import Verified, verify
 from msgspec.structs import replace
 
 from tests.integration.ledger.account_books import Books, Heard

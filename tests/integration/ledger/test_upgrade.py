@@ -19,7 +19,7 @@ from ledger.migrate import migrate_ledger
 from notifier import migrate as notifier_migrate
 from notifier.migrate import migrate_notifier
 
-from tests.integration.ledger.operate.conftest import operate_on
+from tests.support.ledger_operate import operate_on
 
 DUMP = Path(__file__).parent / "upgrade" / "version_0_1.tar.gz"
 REVISIONS_OF_0_1 = {ledger_migrate: ("0001", "0002"), notifier_migrate: ("0001",)}

@@ -19,10 +19,10 @@ from ledger.operate.executing import open_executor
 from ledger.settings import LedgerSettings
 from nats.aio.msg import Msg
 
-from tests.integration.ledger.operate.conftest import Operate, operate_on
 from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_history import roomy_policy
+from tests.support.ledger_operate import Operate, operate_on
 
 
 async def _events(database: asyncpg.Connection, account_id: str) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.integration.ledger.operate.conftest import CATALOG, Operate, operate_on
+from tests.support.ledger_operate import CATALOG, Operate, operate_on
 
 
 @pytest.fixture

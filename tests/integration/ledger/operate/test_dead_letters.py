@@ -10,8 +10,8 @@ from contracts.subjects import LEDGER_USAGE_CONSUMER
 from ledger.messaging.usage import InvalidUsageError, parse_usage
 from ledger.store.dead_letters import WAITING
 
-from tests.integration.ledger.operate.conftest import Operate
 from tests.support.gateway_messages import usage_event, usage_recorded
+from tests.support.ledger_operate import Operate
 
 
 async def _keep(

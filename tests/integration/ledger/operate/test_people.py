@@ -8,7 +8,7 @@ from contracts.profiles import Profile
 from ledger.store import people
 from ledger.store.read_path import store_profile
 
-from tests.integration.ledger.operate.conftest import Operate
+from tests.support.ledger_operate import Operate
 
 JOAO = "665f1a2b3c4d5e6f70818283"
 ODD = "p-0123456789abcdef0123456789abcdef"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from tests.integration.ledger.operate.conftest import Operate, operate_on
+from tests.support.ledger_operate import Operate, operate_on
 from tests.support.tampering import tamper
 
 

@@ -10,8 +10,8 @@ from contracts.subjects import LEDGER_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from nats.aio.client import Client
 
-from tests.integration.ledger.operate.conftest import Operate
 from tests.support.infrastructure import wipe_streams
+from tests.support.ledger_operate import Operate
 
 
 @pytest_asyncio.fixture

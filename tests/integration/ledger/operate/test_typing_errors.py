@@ -12,7 +12,7 @@ from ledger.operate.commands import app
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tests.integration.ledger.operate.conftest import CATALOG, Ran
+from tests.support.ledger_operate import CATALOG, Ran
 
 KNOWN: Final = "account-00003"
 UNKNOWN: Final = "acount-00003"

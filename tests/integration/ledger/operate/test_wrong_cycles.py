@@ -5,14 +5,14 @@ from pathlib import Path
 
 import asyncpg
 from ledger.catalog_file import load_catalog
+from ledger.demo.history import History
 from ledger.domain.commands import OpenAccount, ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
-from ledger.operate.history import History
 
-from tests.integration.ledger.operate.conftest import CATALOG, operate_on
 from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_copy import copy_changes
+from tests.support.ledger_operate import CATALOG, operate_on
 
 
 def _reserve(reservation_id: str, tokens: int) -> ReserveTokens:

@@ -30,6 +30,10 @@ class HoldState(StrEnum):
     EXPIRED = "expired"
 
 
+FINAL_STATES: Final = frozenset({HoldState.SETTLED, HoldState.RELEASED})
+"""No later event changes such a hold."""
+
+
 class Hold(Struct, frozen=True, kw_only=True):
     """Kept 400 days: it makes reserve and settle idempotent and is the basis of corrections.
 

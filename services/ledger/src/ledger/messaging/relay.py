@@ -16,11 +16,10 @@ from nats.js import JetStreamContext
 
 from ledger.messaging.topology import ensure_topology
 from ledger.metrics import RELAY_ERRORS, RELAY_LAG, RELAY_LEADER, RELAYED
+from ledger.store.outbox import count_behind, events_after, load_position, store_position, try_lead
 
 log = structlog.get_logger()
 
-NAME: Final = "ledger"
-LEADER_LOCK: Final = 7205759403792794
 BATCH: Final = 1_000
 PAGE: Final = 250
 """Events read in one go; between pages whoever waits for the event loop has its turn."""
@@ -33,16 +32,6 @@ POLL_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 0.5
 FROZEN_SECONDS: Final = 8
 """Longer than the slowest publication of a leader that lives."""
-
-READ_EVENTS: Final = """
-SELECT position, account_id, id, type, data FROM ledger.events WHERE position > $1 ORDER BY position LIMIT $2
-"""
-_TRY_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
-_READ_POSITION: Final = "SELECT position FROM ledger.relay WHERE name = $1"
-_STORE_POSITION: Final = """
-INSERT INTO ledger.relay (name, position) VALUES ($1, $2)
-ON CONFLICT (name) DO UPDATE SET position = greatest(relay.position, excluded.position)
-"""
 
 
 def as_message(account_id: str, event_id: object, event_type: str, data: bytes) -> Message:
@@ -101,10 +90,10 @@ class Relay:
         )
         try:
             # The leader may be another process, so there is nothing here to wait on but the lock.
-            while not await connection.fetchval(_TRY_LEAD, LEADER_LOCK):  # noqa: ASYNC110
+            while not await try_lead(connection):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS * 4)
             RELAY_LEADER.set(1)
-            position = await connection.fetchval(_READ_POSITION, NAME) or 0
+            position = await load_position(connection)
             while True:
                 position = await self._publish_after(connection, position)
         finally:
@@ -114,7 +103,7 @@ class Relay:
     async def _publish_after(self, connection: asyncpg.Connection, position: int) -> int:
         messages: list[Message] = []
         stored = position
-        while rows := await connection.fetch(READ_EVENTS, position, PAGE):
+        while rows := await events_after(connection, position, PAGE):
             messages += [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
             position = int(rows[-1]["position"])
             if len(rows) < PAGE or len(messages) >= BATCH:
@@ -126,13 +115,13 @@ class Relay:
         # Told before it is tried: a relay that is stuck must not look as if it had nothing to do.
         RELAY_LAG.set(position - stored)
         await publish_in_order(self._client, messages)
-        await connection.execute(_STORE_POSITION, NAME, position)
+        await store_position(connection, position)
         RELAYED.inc(len(messages))
         if len(messages) < BATCH:
             RELAY_LAG.set(0)
             await self._wait(BUSY_GATHER_SECONDS if len(messages) >= BUSY_EVENTS else GATHER_SECONDS)
         else:
-            RELAY_LAG.set(await connection.fetchval("SELECT max(position) FROM ledger.events") - position)
+            RELAY_LAG.set(await count_behind(connection, position))
         return position
 
     async def _wait(self, gather_seconds: float) -> None:

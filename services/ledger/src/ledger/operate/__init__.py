@@ -1,1 +1,1 @@
-"""What operators do with the ledger: read, administer, verify, rebuild, publish again, seed."""
+"""The operator's verbs: read, administer, verify, replay, publish again, seed; one module a group."""

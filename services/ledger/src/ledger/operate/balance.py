@@ -12,7 +12,7 @@ from ledger.domain.decide import as_of
 from ledger.domain.evolve import evolve
 from ledger.domain.policy import Policy
 from ledger.store.facts import decode_fact
-from ledger.store.log import facts_until
+from ledger.store.log import facts_until, opening_time_of
 from ledger.store.read_path import load_account
 
 READING = Policy(catalog=Catalog(version="", plans={}, models=()))
@@ -45,9 +45,7 @@ async def balance_at(connection: asyncpg.Connection, account_id: str, moment: da
             account = evolve(account, fact.data, fact.time)
     if account.is_open:
         return as_of(account, moment, READING).balance()
-    opened_at = await connection.fetchval(
-        "SELECT recorded_at FROM ledger.events WHERE account_id = $1 AND version = 1", account_id
-    )
+    opened_at = await opening_time_of(connection, account_id)
     if opened_at is None:
         raise NotFoundError(f"no account {account_id}")
     raise NotFoundError(f"account {account_id} was opened later, at {opened_at.astimezone(UTC).isoformat()}")

@@ -6,6 +6,8 @@ from typing import Final
 import asyncpg
 from contracts.errors import InvalidError, UnavailableError
 
+from ledger.store.read_path import is_migrated
+
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 STATEMENT_TIMEOUT_SECONDS: Final = 10.0
 
@@ -33,7 +35,7 @@ async def connect(url: str, *, statement_timeout_seconds: float = STATEMENT_TIME
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise UnavailableError(f"the database does not answer: {str(error) or type(error).__name__}") from error
-    if await connection.fetchval("SELECT to_regclass('ledger.events')") is None:
+    if not await is_migrated(connection):
         connection.terminate()
         raise UnavailableError("the database has no ledger; migrate it first")
     return connection

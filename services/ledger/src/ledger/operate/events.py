@@ -9,6 +9,7 @@ from contracts.errors import NotFoundError
 from msgspec import DecodeError, Raw, Struct, json
 
 from ledger.store.log import newest_position, read_any_time, rows_between, rows_of_account
+from ledger.store.read_path import is_account_open
 
 
 class EventLine(Struct, frozen=True):
@@ -37,7 +38,7 @@ async def event_lines(
     Raises:
         NotFoundError: the account named has no events at all.
     """
-    if account_id is not None and not await _has_events(connection, account_id):
+    if account_id is not None and not await is_account_open(connection, account_id):
         raise NotFoundError(f"no account {account_id}")
     await read_any_time(connection)
     last = min(last, await newest_position(connection))
@@ -58,8 +59,3 @@ def _data(stored: bytes) -> Raw | str:
         with contextlib.suppress(DecodeError, RecursionError):
             return _data_of(stored).data
     return stored.decode("utf-8", "backslashreplace")
-
-
-async def _has_events(connection: asyncpg.Connection, account_id: str) -> bool:
-    found = await connection.fetchval("SELECT 1 FROM ledger.events WHERE account_id = $1 LIMIT 1", account_id)
-    return found is not None

@@ -6,17 +6,16 @@ from typing import Final
 import asyncpg
 import nats.errors
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import Message, PublishRejectedError, provision, publish_in_order
+from chassis.jetstream import PublishRejectedError, provision, publish_in_order
 from chassis.nats import connect
-from contracts.accounts import subject_token
-from contracts.envelope import name_of_any_version
 from contracts.errors import UnavailableError
-from contracts.subjects import LEDGER_STREAM, event_subject
+from contracts.subjects import LEDGER_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from ledger.messaging.relay import as_message
 from ledger.store.log import newest_position, rows_between, sizes_before
 
 BATCH: Final = 500
@@ -89,10 +88,7 @@ async def _publish(connection: asyncpg.Connection, client: CoreNats, first: int,
     """How many were published, and the position of the last one."""
     published, position = 0, None
     async for rows in rows_between(connection, first, last, size=BATCH):
-        messages = [
-            Message(event_subject(name_of_any_version(row[4]), subject_token(row[1])), row[6], str(row[3]))
-            for row in rows
-        ]
+        messages = [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
         try:
             await publish_in_order(client, messages)
         except (PublishRejectedError, nats.errors.Error, TimeoutError) as error:

@@ -11,7 +11,7 @@ from ledger.operate.executing import open_executor
 from ledger.operate.inputs import account_id_of, is_asked, key_of, lot_of, plan_of, reason_of, tokens_of
 from ledger.operate.output import write_line
 from ledger.operate.service import load_settings
-from ledger.store.read_path import is_account_open
+from ledger.store.read_path import is_account_open, load_clock
 
 
 async def credit(account: str | None, tokens: str | None, reason: str | None, key: str | None, new: str | None) -> None:
@@ -74,7 +74,7 @@ async def correct_cycle(account: str | None, reason: str | None) -> None:
         if not await is_account_open(connection, account_id):
             raise NotFoundError(f"no account {account_id}")
         async with open_executor(settings, policy, connection) as executor:
-            now = executor.clock.now() or await connection.fetchval("SELECT clock_timestamp()")
+            now = executor.clock.now() or await load_clock(connection)
             used = await used_before(connection, account_id, now)
             order = Order(action="correct-cycle", account_id=account_id, tokens=used, reason=given)
             balance = await administer(executor, order)

@@ -11,8 +11,8 @@ from ledger.operate.output import write_line
 
 
 async def verify(checkpoint: str | None) -> int:
-    from ledger.operate.extent import Checkpoint  # noqa: PLC0415  each of these brings its own world
-    from ledger.operate.verify import Verified, verify  # noqa: PLC0415
+    from ledger.audit.extent import Checkpoint  # noqa: PLC0415  each of these brings its own world
+    from ledger.audit.verify import Verified, verify  # noqa: PLC0415
 
     try:
         kept = json.decode(checkpoint, type=Checkpoint) if checkpoint else None
@@ -26,8 +26,8 @@ async def verify(checkpoint: str | None) -> int:
 
 
 async def replay(projection_name: str | None) -> int:
-    from ledger.operate.differences import Projection  # noqa: PLC0415
-    from ledger.operate.replay import replay  # noqa: PLC0415
+    from ledger.audit.differences import Projection  # noqa: PLC0415
+    from ledger.audit.replay import replay  # noqa: PLC0415
 
     try:
         projection = Projection(projection_name or Projection.ALL)

@@ -9,6 +9,7 @@ from ledger.operate.balance import balance_at, balance_now
 from ledger.operate.events import event_lines
 from ledger.operate.inputs import account_id_of, moment_of, positions_of
 from ledger.operate.output import write_line, write_lines
+from ledger.store.read_path import load_clock
 
 
 async def balance(account: str | None, at: str | None) -> None:
@@ -18,7 +19,7 @@ async def balance(account: str | None, at: str | None) -> None:
         if at is None or not at.strip():
             write_line(await balance_now(connection, account_id))
             return
-        moment = moment_of(at, _time_zone(), await connection.fetchval("SELECT clock_timestamp()"))
+        moment = moment_of(at, _time_zone(), await load_clock(connection))
         write_line(await balance_at(connection, account_id, moment))
     finally:
         connection.terminate()

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from ledger.demo.seed import seed as seed_accounts
 from ledger.operate import database
 from ledger.operate.output import write_line
-from ledger.operate.seed import seed as seed_accounts
 from ledger.operate.service import load_settings
 
 SEED_TIMEOUT_SECONDS: Final = 60.0

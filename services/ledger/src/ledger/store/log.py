@@ -67,6 +67,7 @@ WHERE account_id = $1 AND version > $2 AND type = ANY ($3::text[]) ORDER BY vers
 _LAST_OF_TYPES: Final = """
 SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY ($2::text[]) ORDER BY version DESC LIMIT 1
 """
+_OPENED_AT: Final = "SELECT recorded_at FROM ledger.events WHERE account_id = $1 AND version = 1"
 _NEWEST_OF_ACCOUNT: Final = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = $1"
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
@@ -233,6 +234,12 @@ async def facts_until(
     ):
         yield rows
         version = rows[-1][2]
+
+
+async def opening_time_of(connection: asyncpg.Connection, account_id: str) -> datetime | None:
+    """When the account was opened; None if it never was."""
+    opened_at: datetime | None = await connection.fetchval(_OPENED_AT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return opened_at
 
 
 async def newest_time_of(connection: asyncpg.Connection, account_id: str) -> datetime:

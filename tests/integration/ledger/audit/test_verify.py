@@ -6,13 +6,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from ledger.operate import partition, survey
-from ledger.operate.folding import Folded
-from ledger.operate.verify import Broken, Verified, verify
-from ledger.operate.walk import Walk
+from ledger.audit import partition, survey
+from ledger.audit.folding import Folded
+from ledger.audit.verify import Broken, Verified, verify
+from ledger.audit.walk import Walk
 from ledger.store import log
 
-from tests.integration.ledger.operate.conftest import operate_on
+from tests.support.ledger_operate import operate_on
 from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"

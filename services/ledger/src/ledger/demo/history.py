@@ -8,12 +8,10 @@ from ledger.application.submission import Idempotency, Kind, Submission
 from ledger.domain.account import Account
 from ledger.domain.commands import Command
 from ledger.domain.decision import Answer
-from ledger.domain.holds import Hold, HoldState
+from ledger.domain.holds import FINAL_STATES, Hold
 from ledger.domain.policy import Policy
 from ledger.store.codec import GENESIS
 from ledger.store.rows import AuditEntry, BatchState, ChainedAccount, Changes, Key
-
-FINAL = frozenset({HoldState.SETTLED, HoldState.RELEASED})
 
 
 class History:
@@ -90,5 +88,5 @@ class History:
 
     def _forget_final(self, holds: dict[Key, Hold]) -> None:
         for key, hold in holds.items():
-            if hold.state in FINAL:
+            if hold.state in FINAL_STATES:
                 self._state.holds.pop(key, None)

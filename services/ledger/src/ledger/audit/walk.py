@@ -6,8 +6,8 @@ from contracts.events.charges import Charge
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 
-from ledger.operate.folding import Folded
-from ledger.operate.problems import Problem, Problems
+from ledger.audit.folding import Folded
+from ledger.audit.problems import Problem, Problems
 from ledger.store.codec import StoredEvent, UnknownEventTypeError, chain_hash, decode_event
 from ledger.store.facts import decode_fact
 from ledger.store.log import FoldRow, StoredRow

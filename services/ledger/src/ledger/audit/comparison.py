@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contracts.codec import encode
 from msgspec.structs import replace
 
+from ledger.audit.folding import Folded
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.holds import Hold, HoldState
 from ledger.domain.lots import LotRecord
-from ledger.operate.folding import Folded
 from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, format_of
 from ledger.store.projections import AccountRow, HoldRow
 

@@ -13,14 +13,14 @@ from typing import Final, cast
 import asyncpg
 from msgspec import Struct
 
-from ledger.operate.closer_look import look_closer
-from ledger.operate.comparison import account_difference, is_tail_missing, lots_difference, sum_problems
-from ledger.operate.differences import Difference, Differences, Projection
-from ledger.operate.extent import Extent, Tally
-from ledger.operate.folding import Folded
-from ledger.operate.problems import MAX_KEPT, Problem, Problems
-from ledger.operate.repair import Repairs
-from ledger.operate.walk import Walk
+from ledger.audit.closer_look import look_closer
+from ledger.audit.comparison import account_difference, is_tail_missing, lots_difference, sum_problems
+from ledger.audit.differences import Difference, Differences, Projection
+from ledger.audit.extent import Extent, Tally
+from ledger.audit.folding import Folded
+from ledger.audit.problems import MAX_KEPT, Problem, Problems
+from ledger.audit.repair import Repairs
+from ledger.audit.walk import Walk
 from ledger.store.log import (
     BEFORE_ALL_VERSIONS,
     PAGE_EVENTS,

@@ -5,11 +5,11 @@ from typing import Final, cast
 
 import asyncpg
 
+from ledger.audit.comparison import hold_difference
+from ledger.audit.folding import Folded
+from ledger.audit.problems import Problems
+from ledger.audit.walk import Walk
 from ledger.domain.holds import Hold
-from ledger.operate.comparison import hold_difference
-from ledger.operate.folding import Folded
-from ledger.operate.problems import Problems
-from ledger.operate.walk import Walk
 from ledger.store.log import StoredRow, rows_of_account
 from ledger.store.projections import hold_ids_of_account, load_holds
 

@@ -12,10 +12,10 @@ import asyncpg
 from contracts.errors import UnavailableError
 from msgspec import Struct
 
-from ledger.operate.differences import Differences, Projection
-from ledger.operate.extent import Checkpoint, checkpoint_of
-from ledger.operate.partition import PartitionReport, PartitionRequest, run_partition, walk_partition
-from ledger.operate.problems import Problems
+from ledger.audit.differences import Differences, Projection
+from ledger.audit.extent import Checkpoint, checkpoint_of
+from ledger.audit.partition import PartitionReport, PartitionRequest, run_partition, walk_partition
+from ledger.audit.problems import Problems
 from ledger.store.log import AFTER_ALL_ACCOUNTS, AccountRange, connect, newest_position, sample_accounts
 from ledger.store.projections import has_more_accounts
 

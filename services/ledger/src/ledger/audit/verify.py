@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger.operate.extent import Checkpoint
-from ledger.operate.problems import Problem, Problems
-from ledger.operate.survey import Survey, survey
+from ledger.audit.extent import Checkpoint
+from ledger.audit.problems import Problem, Problems
+from ledger.audit.survey import Survey, survey
 from ledger.store.log import connect, is_history_guarded
 
 BLIND_TO: Final = (

@@ -15,6 +15,8 @@ from contracts.reservations import Granted
 from contracts.usage import Outcome, TokenUsage, UsageSource
 
 from ledger.application.content import content_hash, usage_hash
+from ledger.demo.history import History
+from ledger.demo.people import Person
 from ledger.domain.commands import (
     AdvanceAccount,
     ChangeStatus,
@@ -25,8 +27,6 @@ from ledger.domain.commands import (
     SettleUsage,
 )
 from ledger.domain.policy import Policy
-from ledger.operate.demo_people import Person
-from ledger.operate.history import History
 from ledger.store.rows import AuditEntry, Changes
 
 # Local hour → how likely a call is then: mornings and afternoons of an office, a little in the evening.

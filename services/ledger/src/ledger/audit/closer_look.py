@@ -5,9 +5,9 @@ from itertools import batched
 
 import asyncpg
 
+from ledger.audit.problems import Problem, Problems
+from ledger.audit.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 from ledger.domain.holds import Hold
-from ledger.operate.problems import Problem, Problems
-from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 
 
 async def look_closer(connection: asyncpg.Connection, account_id: str, problems: Problems) -> None:

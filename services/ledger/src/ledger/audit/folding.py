@@ -13,9 +13,8 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
-from ledger.domain.holds import Hold, evolve_hold
+from ledger.domain.holds import FINAL_STATES, Hold, evolve_hold
 from ledger.domain.lots import LotRecord, evolve_lot
-from ledger.operate.history import FINAL
 from ledger.store.codec import GENESIS
 from ledger.store.log import EPOCH
 from ledger.store.projections import HoldSums
@@ -71,7 +70,7 @@ class Folded:
         reservation_id: str = event.reservation_id  # type: ignore[union-attr]  # all of OF_RESERVATION have one
         hold = evolve_hold(self.unfinished.get(reservation_id), event, at)
         assert hold is not None, "an event of a reservation makes its record"
-        if hold.state not in FINAL:
+        if hold.state not in FINAL_STATES:
             self.unfinished[reservation_id] = hold
             return
         self.unfinished.pop(reservation_id, None)

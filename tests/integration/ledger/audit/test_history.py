@@ -2,7 +2,7 @@
 
 import asyncpg
 import pytest
-from ledger.operate.verify import Broken, Verified, verify
+from ledger.audit.verify import Broken, Verified, verify
 
 CHANGES = (
     "UPDATE ledger.events SET data = data",

@@ -12,9 +12,9 @@ from contracts.events.rates import Rates
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import TokensReserved, UsageSettled
 from contracts.usage import Outcome, TokenUsage, UsageSource
-from ledger.operate.comparison import sum_problems
-from ledger.operate.problems import MAX_KEPT, Problem, Problems
-from ledger.operate.walk import Walk
+from ledger.audit.comparison import sum_problems
+from ledger.audit.problems import MAX_KEPT, Problem, Problems
+from ledger.audit.walk import Walk
 from ledger.store.codec import GENESIS, TYPES, StoredEvent, chain_hash
 from ledger.store.log import FoldRow, StoredRow
 from msgspec.structs import replace

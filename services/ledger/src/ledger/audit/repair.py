@@ -7,10 +7,10 @@ from typing import Final
 
 import asyncpg
 
+from ledger.audit.comparison import account_difference, is_tail_missing, lots_difference
+from ledger.audit.differences import Difference, Differences, Projection
+from ledger.audit.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 from ledger.domain.holds import Hold
-from ledger.operate.comparison import account_difference, is_tail_missing, lots_difference
-from ledger.operate.differences import Difference, Differences, Projection
-from ledger.operate.rebuild import HOLDS_AT_ONCE, Rebuild, differing_holds
 from ledger.store.projections import (
     AccountRow,
     connect_for_repair,

@@ -8,20 +8,20 @@ import pytest
 from chassis.postgres import DATABASE_ERRORS
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
+from ledger.audit import partition, repair, survey
+from ledger.audit.differences import Projection
+from ledger.audit.replay import Replayed, replay
+from ledger.audit.verify import Broken, Verified, verify
 from ledger.domain.commands import ExpireReservation
-from ledger.operate import partition, repair, survey
-from ledger.operate.differences import Projection
 from ledger.operate.executing import open_executor
-from ledger.operate.replay import Replayed, replay
-from ledger.operate.verify import Broken, Verified, verify
 from ledger.settings import LedgerSettings
 from ledger.store import log
 from ledger.store.projections import connect_for_repair, lock_account
 
-from tests.integration.ledger.operate.conftest import operate_on
 from tests.support.eventually import eventually
 from tests.support.ledger_commands import reserve_tokens
 from tests.support.ledger_history import roomy_policy
+from tests.support.ledger_operate import operate_on
 from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"

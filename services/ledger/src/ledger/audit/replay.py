@@ -4,8 +4,8 @@ import time
 
 from msgspec import Struct
 
-from ledger.operate.differences import Difference, Projection
-from ledger.operate.survey import survey
+from ledger.audit.differences import Difference, Projection
+from ledger.audit.survey import survey
 
 
 class Replayed(Struct, frozen=True):

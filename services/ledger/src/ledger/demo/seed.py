@@ -5,9 +5,9 @@ from contracts.errors import ConflictError
 from contracts.profiles import Profile
 from msgspec import Struct
 
+from ledger.demo.life import Life
+from ledger.demo.people import PEOPLE
 from ledger.domain.policy import Policy
-from ledger.operate.demo_life import Life
-from ledger.operate.demo_people import PEOPLE
 from ledger.store.read_path import store_profile
 from ledger.store.rows import BatchState, Premises
 from ledger.store.write_path import append_current, read_batch

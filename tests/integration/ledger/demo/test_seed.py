@@ -4,9 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
-from ledger.operate.demo_people import PEOPLE
+from ledger.demo.people import PEOPLE
 
-from tests.integration.ledger.operate.conftest import Operate, operate_on
+from tests.support.ledger_operate import operate_on
 
 
 async def test_seeding_makes_weeks_of_sound_history_once(own_ledger: str, damaged: asyncpg.Connection) -> None:
@@ -58,7 +58,8 @@ async def test_an_account_that_exists_is_left_alone(own_ledger: str) -> None:
     assert (await operate("balance", account="demo-ana")).json == before
 
 
-async def test_a_plan_that_the_catalog_lacks_falls_back_to_the_default(operate: Operate, tmp_path: Path) -> None:
+async def test_a_plan_that_the_catalog_lacks_falls_back_to_the_default(own_ledger: str, tmp_path: Path) -> None:
+    operate = operate_on(own_ledger)
     catalog = tmp_path / "catalog.toml"
     catalog.write_text('version = "1"\n[plans.basic]\nmonthly_tokens = 1000\n')
     ran = await operate("seed", environment={"SOLARIS_CATALOG": str(catalog)})

@@ -1,0 +1,66 @@
+"""The ledger's operator's commands as subprocesses."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CATALOG = Path(__file__).parents[2] / "deploy" / "catalog.toml"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # whatever shape the verb prints
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def assert_refused(self, code: int) -> None:
+        """One line of error, nothing on standard output."""
+        assert self.code == code, self
+        assert self.out == ""
+        assert self.err.startswith("error: ")
+        assert self.err.count("\n") == 1
+
+
+type Operate = Callable[..., Awaitable[Ran]]
+
+
+def operate_on(database_url: str) -> Operate:
+    """Run `python -m ledger.operate` on a ledger; keywords are options, and `environment` adds variables."""
+
+    async def run(verb: str, environment: dict[str, str] | None = None, **options: object) -> Ran:
+        words = [f"--{name.rstrip('_')}={value}" for name, value in options.items()]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ledger.operate",
+            verb,
+            *words,
+            env={
+                "PATH": os.environ["PATH"],
+                "SOLARIS_DATABASE_URL": database_url,
+                "SOLARIS_CATALOG": str(CATALOG),
+                **(environment or {}),
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return Ran(process.returncode, out.decode(), err.decode())
+
+    return run
