@@ -4,11 +4,11 @@ from datetime import datetime
 
 from contracts.errors import ConflictError, InvalidError
 from contracts.events.charges import Charge, GiveBack
-from contracts.events.rates import Rates
 from contracts.events.reservations import ReservationExpired, ReservationReleased, UsageSettled, WindowRef
 from contracts.events.usage import UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
+from msgspec import Struct
 
 from ledger.domain.charging import add_charges, charge_for, charge_let_through, give_back_for
 from ledger.domain.commands import ExpireReservation, SettleUsage
@@ -21,6 +21,13 @@ from ledger.domain.windows import windows_of
 
 FREE_OUTCOMES = frozenset({Outcome.NOT_FORWARDED, Outcome.UPSTREAM_ERROR})
 """Ends that cost nothing, whatever figures came with them."""
+
+
+class Correction(Struct, frozen=True):
+    """What late usage of an expired hold moves: tokens that are charged beside it, or tokens that come back."""
+
+    charged: Charge | None = None
+    give_back: GiveBack | None = None
 
 
 def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decision:
@@ -92,13 +99,9 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
     draft.emit(
         _settled(
             command,
+            hold,
             charge,
             billable,
-            hold_tokens=hold.tokens,
-            cycle_id=hold.cycle_id,
-            catalog_version=hold.catalog_version,
-            rates=hold.rates,
-            windows=hold.windows,
             tokens_allowed_at=give_back_pace(before.tokens_allowed_at, before.rate_limits.tokens_per_minute, unused),
         )
     )
@@ -112,24 +115,20 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
     if usage.outcome in FREE_OUTCOMES:
         draft.emit(_released(command, None, cycle_id))
         return
-    rates = policy.catalog.model(usage.model).rates
-    billable = billable_tokens(usage.usage, rates)
     plan = policy.plan_of(before.plan)
     capped = windows_of(plan.caps if plan else (), usage.model, before.running_cycle, draft.now, before.time_zone)
-    charge = charge_let_through if _is_let_through(usage) else charge_for
-    draft.emit(
-        _settled(
-            command,
-            charge(before, billable, cycle_id),
-            billable,
-            hold_tokens=None,
-            cycle_id=cycle_id,
-            catalog_version=policy.catalog.version,
-            rates=rates,
-            unreserved=True,
-            windows=tuple(ref for _, ref in capped),
-        )
+    terms = Hold(
+        reservation_id=command.reservation_id,
+        state=HoldState.OPEN,
+        reserved_at=draft.now,
+        cycle_id=cycle_id,
+        rates=policy.catalog.model(usage.model).rates,
+        catalog_version=policy.catalog.version,
+        windows=tuple(ref for _, ref in capped),
     )
+    billable = billable_tokens(usage.usage, terms.rates)
+    charge = charge_let_through if _is_let_through(usage) else charge_for
+    draft.emit(_settled(command, terms, charge(before, billable, cycle_id), billable))
     draft.emit_usage_alerts(before)
     _exhaust(draft, usage, policy)
 
@@ -140,28 +139,14 @@ def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> 
     free = usage.outcome in FREE_OUTCOMES
     billable = 0 if free else billable_tokens(usage.usage, hold.rates)
     difference = billable - hold.billable_tokens
-    give_back, charged = None, None
     if difference > 0:
         charge = charge_let_through if _is_let_through(usage) else charge_for
         charged = charge(before, difference, hold.cycle_id)
-        final = add_charges(hold.charge, charged)
+        final, correction = add_charges(hold.charge, charged), Correction(charged=charged)
     else:
         give_back, final = give_back_for(before, hold, -difference, draft.now)
-    draft.emit(
-        _settled(
-            command,
-            final,
-            billable,
-            hold_tokens=None,
-            cycle_id=hold.cycle_id,
-            catalog_version=hold.catalog_version,
-            rates=hold.rates,
-            windows=hold.windows,
-            corrects_billable_tokens=hold.billable_tokens,
-            charged=charged,
-            give_back=give_back,
-        )
-    )
+        correction = Correction(give_back=give_back)
+    draft.emit(_settled(command, hold, final, billable, correction=correction))
     draft.emit_usage_alerts(before)
     _exhaust(draft, usage, policy)
     draft.restore_if_raised(before, policy.smallest_call_tokens)
@@ -205,22 +190,16 @@ def _released(
 
 def _settled(
     command: SettleUsage,
+    hold: Hold,
     split: Charge,
     billable: int,
     *,
-    hold_tokens: int | None,
-    cycle_id: str,
-    catalog_version: str,
-    rates: Rates,
-    windows: tuple[WindowRef, ...],
-    unreserved: bool = False,
-    corrects_billable_tokens: int | None = None,
-    charged: Charge | None = None,
-    give_back: GiveBack | None = None,
+    correction: Correction | None = None,
     tokens_allowed_at: datetime | None = None,
 ) -> UsageSettled:
-    usage = command.usage
-    cost = 0 if usage.outcome in FREE_OUTCOMES else cost_usd_micros(usage.usage, rates)
+    """The event, by the terms of the hold; a call that had none brings one without tokens."""
+    usage, unreserved = command.usage, hold.tokens is None
+    cost = 0 if usage.outcome in FREE_OUTCOMES else cost_usd_micros(usage.usage, hold.rates)
     if max(billable, cost) > MAX_INTEGER:
         raise InvalidError(f"usage of reservation {usage.reservation_id} is beyond any real call")
     return UsageSettled(
@@ -236,21 +215,21 @@ def _settled(
         from_credits=split.from_credits,
         to_debt=split.to_debt,
         to_unowed=split.to_unowed,
-        hold_tokens=hold_tokens,
+        hold_tokens=hold.tokens if correction is None else None,
         cost_usd_micros=cost,
-        cycle_id=cycle_id,
-        catalog_version=catalog_version,
+        cycle_id=hold.cycle_id,
+        catalog_version=hold.catalog_version,
         content_hash=command.content_hash,
         started_at=usage.started_at,
         duration_ms=usage.duration_ms,
         first_token_ms=usage.first_token_ms,
         estimated_prompt_tokens=usage.estimated_prompt_tokens,
         unreserved=unreserved,
-        unreserved_rates=rates if unreserved else None,
-        price_known=rates.has_price,
-        windows=windows,
-        corrects_billable_tokens=corrects_billable_tokens,
-        charged=charged,
-        give_back=give_back,
+        unreserved_rates=hold.rates if unreserved else None,
+        price_known=hold.rates.has_price,
+        windows=hold.windows,
+        corrects_billable_tokens=None if correction is None else hold.billable_tokens,
+        charged=None if correction is None else correction.charged,
+        give_back=None if correction is None else correction.give_back,
         tokens_allowed_at=tokens_allowed_at,
     )

@@ -1,5 +1,6 @@
 """The ledger's SQL statements on the hot path, and what their rows are."""
 
+from itertools import chain
 from typing import Final
 
 READ_BATCH: Final = """
@@ -22,12 +23,21 @@ JOIN ledger.lots AS lot USING (account_id, lot_id)
 """
 """Of one snapshot, so that an account and its holds belong together: kind, account, id, head, document, hash, clock."""
 
-APPEND_CURRENT: Final = """
-SELECT clock, stale FROM ledger.append_current(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43
-)
-"""
+APPENDED: Final = {
+    "accounts": ("account_ids", "decided_versions", "versions", "heads", "states", "due_ats"),
+    "unchanged": ("unchanged_ids", "unchanged_versions"),
+    "unseen": ("unseen_accounts", "unseen_ids"),
+    "new_holds": ("new_accounts", "new_ids", "new_states", "new_expires_ats", "new_records", "new_reserved_ats"),
+    "changed_holds": ("changed_accounts", "changed_ids", "changed_states", "changed_expires_ats", "changed_records"),
+    "lots": ("lot_accounts", "lot_ids", "lot_records"),
+    "commands": ("command_accounts", "command_ids", "command_hashes", "command_answers"),
+    "audit": ("audit_accounts", "audit_ids", "audit_actors", "audit_actions", "audit_reasons", "audit_details"),
+    "events": ("event_accounts", "event_versions", "event_ids", "event_types", "recorded_ats", "datas", "hashes"),
+}
+"""The groups of rows that an append is given, and the function's parameter for each of their columns."""
+_PARAMETERS: Final = ("decided_at", "careful", *chain.from_iterable(APPENDED.values()))
+_ARGUMENTS: Final = ", ".join(f"{name} => ${number}" for number, name in enumerate(_PARAMETERS, start=1))
+APPEND_CURRENT: Final = f"SELECT clock, stale FROM ledger.append_current({_ARGUMENTS})"  # noqa: S608  constants
 
 FACTS_OF_ACCOUNT: Final = """
 SELECT version, type, data FROM ledger.events

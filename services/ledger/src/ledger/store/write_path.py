@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 from contracts.codec import encode
+from msgspec import Struct
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.evolve import evolve
+from ledger.domain.holds import Hold
 from ledger.store import schema
 from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, format_of
 from ledger.store.facts import decode_fact
@@ -16,6 +19,7 @@ from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises
 
 FOLD_PAGE: Final = 2_000
 
+type Rows = Sequence[tuple[Any, ...]]
 type Columns = tuple[list[Any] | None, ...]
 """One list a column; without rows NULLs, which cost less than empty arrays."""
 
@@ -25,6 +29,25 @@ class Appended(NamedTuple):
 
     clock: datetime
     stale: frozenset[str]
+
+
+class Append(Struct, kw_only=True):
+    """What one write takes for granted and brings: the groups of rows of `schema.APPENDED`."""
+
+    accounts: Rows
+    unchanged: Rows
+    unseen: Rows
+    new_holds: Rows
+    changed_holds: Rows
+    lots: Rows
+    commands: Rows
+    audit: Rows
+    events: Rows
+
+    def columns(self) -> Columns:
+        """Of all groups, in the order in which the function is given them."""
+        groups = schema.APPENDED.items()
+        return tuple(chain.from_iterable(_columns(getattr(self, name), width=len(each)) for name, each in groups))
 
 
 async def read_batch(
@@ -89,58 +112,50 @@ async def append_current(
     somebody else has locked, and tells them as stale too, where else the whole batch waits a little for them.
     None: a premise that is not about one account does not hold, or a row stayed locked; nothing was written.
     """
-    versions, holds = premises.versions, changes.holds
-    # One order for everybody, so that two processes never wait for each other's rows.
-    account_ids = sorted(changes.accounts)
-    accounts = [changes.accounts[account_id] for account_id in account_ids]
-    new = [key for key in holds if key not in premises.known_holds]
-    row = await connection.fetchrow(
-        schema.APPEND_CURRENT,
-        premises.decided_at,
-        careful,
-        *_columns(
-            [
-                (
-                    chained.account.account_id,
-                    versions[chained.account.account_id],
-                    chained.account.version,
-                    chained.head,
-                    encode(chained.account).decode(),
-                    chained.account.due_at,
-                )
-                for chained in accounts
-            ],
-            width=6,
-        ),
-        *_columns([(each, versions[each]) for each in versions if each not in changes.accounts], width=2),
-        *_columns([key for key in premises.unseen if key not in holds], width=2),
-        *_columns([(*_hold_row(key, changes), holds[key].reserved_at) for key in new], width=6),
-        *_columns([_hold_row(key, changes) for key in holds if key in premises.known_holds], width=5),
-        *_columns([(*key, encode(lot).decode()) for key, lot in changes.lots.items()], width=3),
-        *_columns([(*key, command.content_hash, command.answer) for key, command in changes.commands.items()], width=4),
-        *_columns(
-            [
-                (account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode())
-                for account_id, audit in changes.audit
-            ],
-            width=6,
-        ),
-        *_columns(
-            [
-                (event.account_id, event.version, event.id, event.type, event.recorded_at, event.data, event.hash)
-                for event in changes.events
-            ],
-            width=7,
-        ),
-    )
+    columns = _append_of(premises, changes).columns()
+    row = await connection.fetchrow(schema.APPEND_CURRENT, premises.decided_at, careful, *columns)
     assert row is not None, "the function answers one row"
     return None if row["clock"] is None else Appended(row["clock"], frozenset(row["stale"] or ()))
 
 
-def _hold_row(key: Key, changes: Changes) -> tuple[Any, ...]:
-    hold = changes.holds[key]
+def _append_of(premises: Premises, changes: Changes) -> Append:
+    versions, holds = premises.versions, changes.holds
+    # One order for everybody, so that two processes never wait for each other's rows.
+    accounts = [changes.accounts[account_id] for account_id in sorted(changes.accounts)]
+    return Append(
+        accounts=[
+            (
+                chained.account.account_id,
+                versions[chained.account.account_id],
+                chained.account.version,
+                chained.head,
+                encode(chained.account).decode(),
+                chained.account.due_at,
+            )
+            for chained in accounts
+        ],
+        unchanged=[(each, versions[each]) for each in versions if each not in changes.accounts],
+        unseen=[key for key in premises.unseen if key not in holds],
+        new_holds=[
+            (*_hold_row(key, hold), hold.reserved_at) for key, hold in holds.items() if key not in premises.known_holds
+        ],
+        changed_holds=[_hold_row(key, hold) for key, hold in holds.items() if key in premises.known_holds],
+        lots=[(*key, encode(lot).decode()) for key, lot in changes.lots.items()],
+        commands=[(*key, command.content_hash, command.answer) for key, command in changes.commands.items()],
+        audit=[
+            (account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode())
+            for account_id, audit in changes.audit
+        ],
+        events=[
+            (event.account_id, event.version, event.id, event.type, event.recorded_at, event.data, event.hash)
+            for event in changes.events
+        ],
+    )
+
+
+def _hold_row(key: Key, hold: Hold) -> tuple[Any, ...]:
     return *key, hold.state, hold.expires_at, encode(hold).decode()
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], *, width: int) -> Columns:
+def _columns(rows: Rows, *, width: int) -> Columns:
     return tuple(map(list, zip(*rows, strict=True))) if rows else (None,) * width
