@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from ledger.domain.catalog import UNLISTED_MODEL, Catalog
 from ledger.domain.policy import Policy
-from ledger.domain.reserving import offer_for
+from ledger.domain.reservations import offer_for
 
 from tests.support.ledger_commands import reserve_tokens
 

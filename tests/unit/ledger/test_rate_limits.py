@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from contracts.errors import RefusalCode
 from contracts.reservations import Refused
-from ledger.domain.pace import give_back_pace, pace
+from ledger.domain.rate_limits import give_back_pace, pace
 
 from tests.unit.ledger.story import (
     START,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger.domain.pace import pace
+from ledger.domain.rate_limits import pace
 
 MAX_KEYS: Final = 1_024
 

@@ -4,17 +4,6 @@ from datetime import datetime
 from typing import assert_never
 
 from ledger.domain.account import Account
-from ledger.domain.administering import (
-    decide_cycle_correction,
-    decide_grant,
-    decide_limit,
-    decide_plan,
-    decide_rate_limits,
-    decide_revoke,
-    decide_status,
-    decide_thresholds,
-    open_account,
-)
 from ledger.domain.commands import (
     AdvanceAccount,
     ChangeLimit,
@@ -31,12 +20,18 @@ from ledger.domain.commands import (
     RevokeCredits,
     SettleUsage,
 )
+from ledger.domain.credits import decide_grant, decide_revoke
+from ledger.domain.cycle_corrections import decide_cycle_correction
 from ledger.domain.decision import Decision, Draft, advance
 from ledger.domain.holds import Hold
 from ledger.domain.lots import LotRecord
+from ledger.domain.plans import decide_limit, decide_plan, open_account
 from ledger.domain.policy import Policy
-from ledger.domain.reserving import decide_reserve
-from ledger.domain.settling import decide_expire, decide_settle
+from ledger.domain.rate_limits import decide_rate_limits
+from ledger.domain.reservations import decide_reserve
+from ledger.domain.settlements import decide_expire, decide_settle
+from ledger.domain.statuses import decide_status
+from ledger.domain.thresholds import decide_thresholds
 
 
 def decide(

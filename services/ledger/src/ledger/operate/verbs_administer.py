@@ -2,7 +2,7 @@
 
 from contracts.errors import NotFoundError
 
-from ledger.domain.administering import find_plan
+from ledger.domain.plans import find_plan
 from ledger.operate import database
 from ledger.operate.administer import Order, administer
 from ledger.operate.apply_catalog import Applied, apply_changes, find_changes

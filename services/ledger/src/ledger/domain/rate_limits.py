@@ -2,7 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from contracts.events.accounts import RateLimitsChanged
 from msgspec import Struct
+
+from ledger.domain.commands import ChangeRateLimits
+from ledger.domain.decision import Decision, Draft
 
 MINUTE = timedelta(minutes=1)
 LONGEST = timedelta(days=3650)
@@ -37,6 +41,12 @@ def give_back_pace(allowed_at: datetime | None, per_minute: int | None, amount: 
     if allowed_at is None or per_minute is None:
         return None
     return allowed_at - _increment(per_minute, amount)
+
+
+def decide_rate_limits(draft: Draft, command: ChangeRateLimits) -> Decision:
+    if command.rate_limits != draft.account.rate_limits:
+        draft.emit(RateLimitsChanged(rate_limits=command.rate_limits, reason_id=command.reason_id, actor=command.actor))
+    return draft.balance_answer()
 
 
 def _increment(per_minute: int, amount: int) -> timedelta:

@@ -15,8 +15,8 @@ from ledger.domain.catalog import Model
 from ledger.domain.commands import ReserveTokens
 from ledger.domain.decision import Decision, Draft
 from ledger.domain.holds import Hold, HoldState
-from ledger.domain.pace import Pace, pace
 from ledger.domain.policy import Policy
+from ledger.domain.rate_limits import Pace, pace
 from ledger.domain.rates import MILLION, highest_prompt_weight
 from ledger.domain.windows import EVERY_MODEL, Cap, Room, room_in, windows_of
 

@@ -9,7 +9,7 @@ from contracts.reservations import ReserveAnswer
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from ledger.domain.commands import Command
-from ledger.domain.reserving import offer_for
+from ledger.domain.reservations import offer_for
 from msgspec import json
 
 from tests.unit.ledger.story import (

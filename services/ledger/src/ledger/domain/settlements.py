@@ -10,12 +10,12 @@ from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
 from msgspec import Struct
 
-from ledger.domain.charging import add_charges, charge_for, charge_let_through, give_back_for
+from ledger.domain.charges import add_charges, charge_for, charge_let_through, give_back_for
 from ledger.domain.commands import ExpireReservation, SettleUsage
 from ledger.domain.decision import Decision, Draft, Ended
 from ledger.domain.holds import Hold, HoldState
-from ledger.domain.pace import give_back_pace
 from ledger.domain.policy import Policy
+from ledger.domain.rate_limits import give_back_pace
 from ledger.domain.rates import billable_tokens, cost_usd_micros
 from ledger.domain.windows import windows_of
 
