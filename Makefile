@@ -63,72 +63,33 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-.PHONY: balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed
-balance: $(STAMP) ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
-	@$(OPERATE) balance
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed
+.PHONY: $(OPERATE_VERBS)
+$(OPERATE_VERBS): $(STAMP)
+	@$(OPERATE) $@
 
-credit: $(STAMP) ## ACCOUNT=id TOKENS=n REASON=text [KEY=idempotency-key] [NEW=1]: grants credits
-	@$(OPERATE) credit
-
-revoke: $(STAMP) ## ACCOUNT=id LOT=id TOKENS=n REASON=text [KEY=idempotency-key]: takes back tokens of a grant
-	@$(OPERATE) revoke
-
-lots: $(STAMP) ## ACCOUNT=id: the account's grants of credits, and what became of them
-	@$(OPERATE) lots
-
-plan: $(STAMP) ## ACCOUNT=id PLAN=name [NEW=1]: changes the plan
-	@$(OPERATE) plan
-
-limit: $(STAMP) ## ACCOUNT=id TOKENS=n [NEW=1]: changes the monthly limit
-	@$(OPERATE) limit
-
-suspend: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: suspends the account
-	@$(OPERATE) suspend
-
-activate: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: makes the account active again
-	@$(OPERATE) activate
-
-block: $(STAMP) ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
-	@$(OPERATE) block
-
-correct-cycle: $(STAMP) ## ACCOUNT=id REASON=text: puts back the cycle that runs, where a wrong clock started a later one
-	@$(OPERATE) correct-cycle
-
-apply-catalog: $(STAMP) ## [PLAN=name] [SHOW=1] [CUSTOM=1]: the catalog's limits for existing accounts; shows whom, then does it
-	@$(OPERATE) apply-catalog
-
-find: $(STAMP) ## WHO=id|part: people by account id, or part of a name, an e-mail or the client's own id
-	@$(OPERATE) find
-
-export: $(STAMP) ## ACCOUNT=id: all that is kept about the person, as JSON lines
-	@$(OPERATE) export
-
-forget: $(STAMP) ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
-	@$(OPERATE) forget
-
-events: $(STAMP) ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
-	@$(OPERATE) events
-
-replay: $(STAMP) ## [PROJECTION=name|all]: rebuilds projections from the events and compares
-	@$(OPERATE) replay
-
-verify: $(STAMP) ## [CHECKPOINT=json]: checks hash chains, gaps, sums, events against state
-	@$(OPERATE) verify
-
-republish: $(STAMP) ## [FROM=position] [TO=position]: publishes stored events again, same ids
-	@$(OPERATE) republish
-
-dead-letters: $(STAMP) ## Lists what consumers gave up on
-	@$(OPERATE) dead-letters
-
-dead-letters-retry: $(STAMP) ## [ID=service:n]: redelivers what consumers gave up on
-	@$(OPERATE) dead-letters-retry
-
-dead-letters-discard: $(STAMP) ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
-	@$(OPERATE) dead-letters-discard
-
-seed: $(STAMP) ## Demo accounts with weeks of plausible usage
-	@$(OPERATE) seed
+balance: ## ACCOUNT=id [AT=iso-time]: the balance, now or as it was then
+credit: ## ACCOUNT=id TOKENS=n REASON=text [KEY=idempotency-key] [NEW=1]: grants credits
+revoke: ## ACCOUNT=id LOT=id TOKENS=n REASON=text [KEY=idempotency-key]: takes back tokens of a grant
+lots: ## ACCOUNT=id: the account's grants of credits, and what became of them
+plan: ## ACCOUNT=id PLAN=name [NEW=1]: changes the plan
+limit: ## ACCOUNT=id TOKENS=n [NEW=1]: changes the monthly limit
+suspend: ## ACCOUNT=id REASON=text [NEW=1]: suspends the account
+activate: ## ACCOUNT=id REASON=text [NEW=1]: makes the account active again
+block: ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
+correct-cycle: ## ACCOUNT=id REASON=text: puts back the cycle that runs, where a wrong clock started a later one
+apply-catalog: ## [PLAN=name] [SHOW=1] [CUSTOM=1]: the catalog's limits for existing accounts; shows whom, then does it
+find: ## WHO=id|part: people by account id, or part of a name, an e-mail or the client's own id
+export: ## ACCOUNT=id: all that is kept about the person, as JSON lines
+forget: ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
+events: ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
+replay: ## [PROJECTION=name|all]: rebuilds projections from the events and compares
+verify: ## [CHECKPOINT=json]: checks hash chains, gaps, sums, events against state
+republish: ## [FROM=position] [TO=position]: publishes stored events again, same ids
+dead-letters: ## Lists what consumers gave up on
+dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
+dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
+seed: ## Demo accounts with weeks of plausible usage
 
 # The environment: .venv from uv.lock, with a Python that this machine has. All talk goes to standard error.
 $(STAMP): uv.lock $(PROJECTS) deploy/local/bootstrap.sh
