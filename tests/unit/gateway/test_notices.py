@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from contracts.errors import RefusalCode
 from contracts.reservations import RefusalFigures, Refused, RefusingCap
-from gateway.domain.language import Language, choose_language, number
 from gateway.domain.notice_marks import is_notice, marked, without_notices
-from gateway.domain.notices import MAX_LINE_LENGTH, Presentation, refusal_line, refusal_notice
+from gateway.domain.notices import MAX_LINE_LENGTH, refusal_line, refusal_notice
 from gateway.domain.outages import Outage, outage_line, outage_notice
 from gateway.http.errors import TOLD_IN_CHAT
 from hypothesis import given
 from hypothesis import strategies as st
+from language.choice import Language
+from language.formats import format_number
+from language.presentation import Presentation
 from msgspec.structs import replace
 
 KEY = b"a key"
@@ -49,6 +51,7 @@ def presentation(purchase_url: str | None = PURCHASE_URL, *, public_url: str = P
         brand="IA SOLARIS",
         public_url=public_url,
         purchase_url=purchase_url,
+        default_language=Language.PORTUGUESE,
         time_zone=ZoneInfo("America/Sao_Paulo"),
     )
 
@@ -115,11 +118,6 @@ def test_who_has_no_allowance_is_not_told_that_it_renews(language: Language) -> 
     assert not any(renews in text for text in texts(NO_ALLOWANCE, language, presentation(None)))
 
 
-def test_the_account_joins_the_purchase_pages_own_parameters() -> None:
-    style = presentation("https://shop.example/tokens?from=chat#top")
-    assert style.account_purchase_url("ana") == "https://shop.example/tokens?from=chat&account=ana#top"
-
-
 def test_figures_and_dates_are_written_as_the_person_writes_them() -> None:
     portuguese = refusal_line(insufficient(FIGURES), Language.PORTUGUESE, presentation())
     english = refusal_line(insufficient(FIGURES), Language.ENGLISH, presentation())
@@ -127,24 +125,6 @@ def test_figures_and_dates_are_written_as_the_person_writes_them() -> None:
     assert "30/11/2026" in portuguese  # still the evening before in São Paulo
     assert "9,007,199,254,740,992" in english
     assert "Nov 30, 2026" in english
-
-
-@pytest.mark.parametrize(
-    ("locale", "accepted", "default", "language"),
-    [
-        ("en", "pt-BR", "pt-BR", Language.ENGLISH),
-        (None, "en-US,en;q=0.9", "pt-BR", Language.ENGLISH),
-        (None, "fr, en;q=0.5", "pt-BR", Language.ENGLISH),
-        (None, "*", "pt-BR", Language.PORTUGUESE),
-        (None, "", "en", Language.ENGLISH),
-        ("de", None, "fr", Language.PORTUGUESE),
-        ("pt-PT", "en", "en", Language.PORTUGUESE),
-    ],
-)
-def test_language_is_the_persons_then_the_clients_then_the_default(
-    locale: str | None, accepted: str | None, default: str, language: Language
-) -> None:
-    assert choose_language(locale, accepted, default) is language
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -196,8 +176,8 @@ def test_a_call_refused_for_its_size_is_told_to_start_anew_and_not_that_all_is_g
     start_anew = "Comece uma" if language is Language.PORTUGUESE else "Start a new"
     for text in texts(TOO_LARGE, language, presentation()):
         assert start_anew in text
-        assert number(23_840, language) in text
-        assert number(5_000, language) in text
+        assert format_number(23_840, language) in text
+        assert format_number(5_000, language) in text
 
 
 @pytest.mark.parametrize("language", list(Language))

@@ -7,7 +7,7 @@ from sys import modules
 from types import ModuleType
 
 import pytest
-from chassis.settings import ServiceSettings
+from language.settings import PresentationSettings
 from local_run.addresses import Addresses
 from local_run.commands.operate import UsageError, command_arguments, services_of
 from local_run.data_folder import DataFolder, secret_names
@@ -33,7 +33,7 @@ PLAIN = Service(name="plain", port=8005)
 """A port, and nothing else."""
 
 
-class EchoSettings(ServiceSettings):
+class EchoSettings(PresentationSettings):
     """As `echo.settings` would have it."""
 
     echo_port: int

@@ -8,21 +8,25 @@ from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
+from language.choice import Language
+from language.presentation import Presentation
 from notifier.domain.alerts import Alert
 from notifier.domain.notices import Figures, Notice
-from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 
 NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
 STYLE = MailStyle(
     mail_from="avisos@solaris.example",
     mail_domain="solaris.example",
-    brand="IA SOLARIS & Cia <1>",
-    public_url="https://solaris.example/app",
-    purchase_url="https://solaris.example/app/buy",
-    default_locale="pt-BR",
-    time_zone=ZoneInfo("America/Sao_Paulo"),
+    presentation=Presentation(
+        brand="IA SOLARIS & Cia <1>",
+        public_url="https://solaris.example/app",
+        purchase_url="https://solaris.example/app/buy",
+        default_language=Language.PORTUGUESE,
+        time_zone=ZoneInfo("America/Sao_Paulo"),
+    ),
 )
+UNSOLD = replace(STYLE, presentation=replace(STYLE.presentation, purchase_url=None))
 KINDS = [
     "threshold-80",
     "threshold-90",
@@ -107,7 +111,7 @@ def test_every_kind_has_figures_link_and_headers_in_both_parts_and_languages(kin
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Content-Language"] == locale
     assert mail["Date"] == "Thu, 20 Nov 2025 15:04:00 +0000"
-    assert mail["From"].addresses[0].display_name == STYLE.brand
+    assert mail["From"].addresses[0].display_name == STYLE.presentation.brand
     assert mail["From"].addresses[0].addr_spec == "avisos@solaris.example"
     assert mail["To"] == "ana@example.com"
     assert mail["Reply-To"] is None
@@ -143,7 +147,7 @@ def test_english_follows_the_profile() -> None:
 @pytest.mark.parametrize("granted", [0, 9])
 @pytest.mark.parametrize("locale", ["pt-BR", "en"])
 def test_where_nothing_can_be_bought_no_mail_speaks_of_buying(kind: str, granted: int, locale: str) -> None:
-    mail = render(alert(kind, granted=granted), locale=locale, style=replace(STYLE, purchase_url=None))
+    mail = render(alert(kind, granted=granted), locale=locale, style=UNSOLD)
     for subtype in ("plain", "html"):
         body = mail.get_body((subtype,))
         assert body is not None
@@ -220,6 +224,13 @@ def test_debt_is_shown_only_where_there_is_one() -> None:
     assert "Débito: 7 tokens" in text_of(render(alert(debt=7)))
 
 
+@pytest.mark.parametrize("locale", ["pt-BR", "en"])
+def test_one_token_is_no_tokens_in_the_table_as_in_the_sentences(locale: str) -> None:
+    text = text_of(render(alert(used=999_999, granted=1), locale=locale))
+    assert sum(line.endswith(": 1 token") for line in text.splitlines()) == 2  # left of the allowance, credits
+    assert "1 tokens" not in text
+
+
 def test_use_beyond_the_limit_keeps_the_bar_within_its_width() -> None:
     html = html_of(render(alert("threshold-100", used=2_500_000)))
     assert "250%</td>" in html
@@ -246,30 +257,3 @@ def test_names_in_the_profile_never_reach_a_header() -> None:
     mail = render(alert(), name="Ana\r\nX-Evil: 1")
     assert mail["X-Evil"] is None
     assert "Ana" not in str(mail["To"])
-
-
-@pytest.mark.parametrize(
-    ("locale", "default", "language"),
-    [
-        ("pt-BR", "en", Language.PORTUGUESE),
-        ("pt_PT", "en", Language.PORTUGUESE),
-        ("en-GB", "pt-BR", Language.ENGLISH),
-        ("fr", "en", Language.ENGLISH),
-        (None, "en", Language.ENGLISH),
-        ("", "xx", Language.PORTUGUESE),
-        ("\r\n", "pt-BR", Language.PORTUGUESE),
-    ],
-)
-def test_language_is_the_person_s_where_we_write_it(locale: str | None, default: str, language: Language) -> None:
-    assert choose_language(locale, default) is language
-
-
-def test_numbers_and_dates_follow_the_language() -> None:
-    moment = datetime(2025, 3, 2, 15, 5, tzinfo=ZoneInfo("Asia/Kolkata"))
-    assert format_number(1_234_567, Language.PORTUGUESE) == "1.234.567"
-    assert format_number(1_234_567, Language.ENGLISH) == "1,234,567"
-    assert format_number(0, Language.ENGLISH) == "0"
-    assert format_date(moment, Language.PORTUGUESE) == "2 de março de 2025"
-    assert format_moment(moment, Language.PORTUGUESE) == "2 de março de 2025, 15:05 (UTC+5:30)"
-    assert format_moment(moment, Language.ENGLISH) == "March 2, 2025, 3:05 PM (UTC+5:30)"
-    assert format_moment(datetime(2025, 1, 1, tzinfo=UTC), Language.ENGLISH) == "January 1, 2025, 12:00 AM (UTC)"

@@ -5,13 +5,11 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr
 
 MIN_SECRET_LENGTH: Final = 16
 _MIN_DIFFERENT_CHARACTERS: Final = 5
-_LOCALE: Final = re.compile(r"(pt|en)([-_][A-Za-z]{2})?", re.IGNORECASE)
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
@@ -32,21 +30,6 @@ def check_strength(secret: str) -> str | None:
     return None
 
 
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        hint = did_you_mean(name, sorted(available_timezones()))
-        raise ValueError(f"is not a time zone; use a name such as America/Sao_Paulo{hint}") from None
-    return name
-
-
-def _locale(tag: str) -> str:
-    if not _LOCALE.fullmatch(tag):
-        raise ValueError("is not a language that is spoken here; use pt-BR or en")
-    return tag
-
-
 def _log_level(level: str) -> str:
     if level.lower() not in _LEVELS:
         raise ValueError(f"must be one of {', '.join(_LEVELS)}{did_you_mean(level, list(_LEVELS))}")
@@ -60,12 +43,6 @@ def _host(host: str) -> str:
         if _HOST_NAME.fullmatch(host) and not host.replace(".", "").isdigit():
             return host
     raise ValueError("must be an address of this machine such as 127.0.0.1 or 0.0.0.0, without a port")
-
-
-def _brand(brand: str) -> str:
-    if not brand.strip() or len(brand) > 60 or not brand.isprintable():
-        raise ValueError("must be 1 to 60 printable characters")
-    return brand.strip()
 
 
 def _web_url(url: str) -> str:
@@ -100,11 +77,8 @@ def _split(url: str) -> SplitResult | None:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
-Locale = Annotated[str, AfterValidator(_locale)]
 LogLevel = Annotated[str, AfterValidator(_log_level)]
 Host = Annotated[str, AfterValidator(_host)]
-Brand = Annotated[str, AfterValidator(_brand)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 DatabaseUrl = Annotated[
     str,

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from chassis.setting_types import Brand, Host, Locale, LogLevel, StrongSecret, TimeZoneName, WebUrl, did_you_mean
+from chassis.setting_types import Host, LogLevel, StrongSecret, did_you_mean
 
 PREFIX: Final = "SOLARIS_"
 _MAX_SHOWN_LENGTH: Final = 100
@@ -48,10 +48,6 @@ class ServiceSettings(BaseModel):
     host: Host = "127.0.0.1"
     data_dir: Path = Path(".solaris")
     log_level: LogLevel = "info"
-    time_zone: TimeZoneName = Field(default="America/Sao_Paulo", validation_alias=f"{PREFIX}TIMEZONE")
-    locale: Locale = "pt-BR"
-    brand: Brand = "IA SOLARIS"
-    public_url: WebUrl = "http://127.0.0.1:8080"
     shutdown_seconds: float = Field(default=8.0, ge=0, le=3600)
 
     @classmethod

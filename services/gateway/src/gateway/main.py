@@ -6,7 +6,6 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.core_nats.client import CoreNats
@@ -22,7 +21,6 @@ from gateway.application.pass_through import PassThrough
 from gateway.application.rules import Rules
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.model_families import Encoding
-from gateway.domain.notices import Presentation
 from gateway.http.app import GatewayApp
 from gateway.http.chat_route import ChatRoute
 from gateway.http.descriptors import raise_limit, share_out
@@ -151,14 +149,8 @@ def _chat_route(
         chat=chat,
         pass_through=PassThrough(upstream, authorization),
         observing=observing,
-        presentation=Presentation(
-            brand=settings.brand,
-            public_url=settings.public_url,
-            purchase_url=settings.purchase_url,
-            time_zone=ZoneInfo(settings.time_zone),
-        ),
+        presentation=settings.presentation,
         notice_key=notice_key,
-        default_locale=settings.locale,
         upstream_errors_in_chat=settings.upstream_errors_in_chat,
         body_bounds=BodyBounds(
             most_bytes=settings.max_body_bytes,

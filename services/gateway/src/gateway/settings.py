@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Final, Self
 
 from chassis.setting_types import NatsUrl, WebUrl, check_strength
-from chassis.settings import ServiceSettings
+from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.domain.body_memory import most_memory_of
@@ -41,7 +41,7 @@ class UnknownFields(StrEnum):
     REFUSE = "refuse"
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(PresentationSettings):
     """`GATEWAY_SECRET` keys pseudonyms and notice marks: the same on every gateway, and never changed."""
 
     gateway_port: int = Field(default=8000, ge=0, le=65535)
@@ -58,8 +58,6 @@ class GatewaySettings(ServiceSettings):
     shutdown_seconds: float = Field(default=30.0, ge=0, le=3600)
     stop_notice_seconds: float = Field(default=2.0, ge=0, le=60)
     upstream_errors_in_chat: bool = True
-    purchase_url: WebUrl | None = None
-    """Where credits are bought; without it no refusal speaks of buying. The notifier reads the same."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     request_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
     body_seconds: float = Field(default=300.0, gt=0)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port
-from chassis.settings import ServiceSettings
+from language.settings import ZoneSettings
 from pydantic import Field
 
 
-class LedgerSettings(ServiceSettings):
+class LedgerSettings(ZoneSettings):
     """The full list of the ledger's variables, prefix `SOLARIS_`."""
 
     database_url: DatabaseUrl

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.health import Check, health_routes
@@ -130,25 +129,15 @@ def _sender(
         engine=engine,
         reads=LedgerReads(client),
         deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
-        style=_style(settings),
+        style=MailStyle(
+            mail_from=settings.mail_from, mail_domain=settings.mail_domain, presentation=settings.presentation
+        ),
         outcomes=Outcomes(engine=engine, announcer=announcer, policy=policy),
         mail_server=mail_server,
         ledger=ledger,
     )
     return Sender(
         engine=engine, courier=courier, at_once=settings.smtp_connections, outages=(mail_server, ledger), lease=lease
-    )
-
-
-def _style(settings: NotifierSettings) -> MailStyle:
-    return MailStyle(
-        mail_from=settings.mail_from,
-        mail_domain=settings.mail_domain,
-        brand=settings.brand,
-        public_url=settings.public_url,
-        purchase_url=settings.purchase_url,
-        default_locale=settings.locale,
-        time_zone=ZoneInfo(settings.time_zone),
     )
 
 

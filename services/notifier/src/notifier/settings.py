@@ -2,14 +2,14 @@
 
 from email.headerregistry import Address
 
-from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
-from chassis.settings import ServiceSettings
+from chassis.setting_types import DatabaseUrl, NatsUrl, Port
+from language.settings import PresentationSettings
 from pydantic import Field, field_validator
 
 from notifier.mail.smtp import SmtpServer
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(PresentationSettings):
     """The notifier's settings; `smtp_url` is `smtp://user:password@host:587?starttls=1` or `smtps://…`."""
 
     notifier_port: Port = 8003
@@ -21,9 +21,6 @@ class NotifierSettings(ServiceSettings):
     """Mails that are on their way at the same time; some servers take few connections of one sender."""
     alert_window_seconds: float = Field(default=10.0, ge=0, le=3600)
     """What becomes due for one account within this time is one mail."""
-
-    purchase_url: WebUrl | None = None
-    """Where credits are bought; without it no mail speaks of buying."""
 
     @field_validator("mail_from")
     @classmethod

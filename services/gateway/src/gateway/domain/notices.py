@@ -1,45 +1,18 @@
 """What a person reads when a call is not served: one line for an error, a few of markdown for a chat."""
 
-from dataclasses import dataclass, replace
-from typing import Final, Self
-from urllib.parse import urlsplit, urlunsplit
-from zoneinfo import ZoneInfo
+from dataclasses import replace
+from typing import Final
 
 from contracts.errors import RefusalCode
 from contracts.reservations import RefusalFigures, Refused
+from language.choice import Language
+from language.formats import format_number, format_seconds, format_short_date
+from language.presentation import Presentation
 
-from gateway.domain.language import Language, date, number
 from gateway.domain.refusal_words import words_of
 
 MAX_LINE_LENGTH: Final = 240
 """LibreChat shows that much of an error."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presentation:
-    """How this installation presents itself, URLs without a slash at their end.
-
-    Without a `purchase_url` nothing speaks of buying.
-    """
-
-    brand: str
-    public_url: str
-    purchase_url: str | None
-    time_zone: ZoneInfo
-
-    def refused_by(self, figures: RefusalFigures | None) -> Self:
-        """The same, but that nothing is sold to whom a cap of the plan refused: no credits raise it."""
-        capped = figures is not None and figures.cap is not None
-        return replace(self, purchase_url=None) if capped else self
-
-    def account_purchase_url(self, account_id: str) -> str | None:
-        """Where credits are bought for one account; it gives no sign-in, balance or history."""
-        if self.purchase_url is None:
-            return None
-        page = urlsplit(self.purchase_url)
-        query = f"{page.query}&account={account_id}" if page.query else f"account={account_id}"
-        return urlunsplit(page._replace(query=query))
-
 
 _STATUS_LINES: Final = {
     RefusalCode.ACCOUNT_SUSPENDED: {
@@ -59,10 +32,16 @@ _STATUS_LINES: Final = {
         Language.ENGLISH: "This model is not part of your {brand} plan. Choose another model or see the plans: {url}",
     },
     RefusalCode.RATE_LIMITED: {
-        Language.PORTUGUESE: "Muitas mensagens em pouco tempo. Aguarde {seconds} s e envie de novo.",
-        Language.ENGLISH: "Too many messages in a short time. Wait {seconds} s and send it again.",
+        Language.PORTUGUESE: "Muitas mensagens em pouco tempo. Aguarde {wait} e envie de novo.",
+        Language.ENGLISH: "Too many messages in a short time. Wait {wait} and send it again.",
     },
 }
+
+
+def presented_to(figures: RefusalFigures | None, presentation: Presentation) -> Presentation:
+    """The same, but that nothing is sold to whom a cap of the plan refused: no credits raise it."""
+    capped = figures is not None and figures.cap is not None
+    return replace(presentation, purchase_url=None) if capped else presentation
 
 
 def refusal_line(refused: Refused, language: Language, presentation: Presentation) -> str:
@@ -71,8 +50,8 @@ def refusal_line(refused: Refused, language: Language, presentation: Presentatio
         candidates = _insufficient_lines(refused.figures, language, presentation)
     else:
         template = _STATUS_LINES[refused.code][language]
-        seconds = refused.retry_after_seconds or 1
-        facts = {"brand": presentation.brand, "url": presentation.public_url, "seconds": number(seconds, language)}
+        wait = format_seconds(refused.retry_after_seconds or 1, language)
+        facts = {"brand": presentation.brand, "url": presentation.public_url, "wait": wait}
         candidates = [template.format(**facts), template.partition(". ")[0].format(**facts)]
     return next((line for line in candidates if len(line) <= MAX_LINE_LENGTH), candidates[-1][:MAX_LINE_LENGTH])
 
@@ -81,7 +60,7 @@ def _insufficient_lines(figures: RefusalFigures | None, language: Language, pres
     """The fullest first; the last fits with any link."""
     words = words_of(language)
     situation, facts = words.situation(figures), _facts(figures, language, presentation)
-    url = presentation.refused_by(figures).purchase_url
+    url = presented_to(figures, presentation).purchase_url
     buy = "" if url is None else words.buy.format(url=url)
     line = situation.line.format(**facts)
     return [
@@ -97,7 +76,7 @@ def refusal_notice(refused: Refused, account_id: str, language: Language, presen
         return _linked(refusal_line(refused, language, presentation), presentation.public_url)
     words = words_of(language)
     situation, facts = words.situation(refused.figures), _facts(refused.figures, language, presentation)
-    url = presentation.refused_by(refused.figures).account_purchase_url(account_id)
+    url = presented_to(refused.figures, presentation).account_purchase_url(account_id)
     return _joined(
         "\n\n",
         f"**{situation.headline.format(**facts)}**",
@@ -110,11 +89,11 @@ def _facts(figures: RefusalFigures | None, language: Language, presentation: Pre
     if figures is None:
         return {}
     return {
-        "needed": number(figures.needed, language),
-        "available": number(max(0, figures.available), language),
-        "used": number(figures.monthly_used, language),
-        "limit": number(figures.monthly_limit, language),
-        "resets": date(figures.resets_at, presentation.time_zone, language),
+        "needed": format_number(figures.needed, language),
+        "available": format_number(max(0, figures.available), language),
+        "used": format_number(figures.monthly_used, language),
+        "limit": format_number(figures.monthly_limit, language),
+        "resets": format_short_date(figures.resets_at.astimezone(presentation.time_zone), language),
         "cap": "" if figures.cap is None else words_of(language).cap_name(figures.cap),
     }
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from gateway.domain.language import Language
+from language.choice import Language
 
 
 class Outage(StrEnum):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.reservations import RefusalFigures, RefusingCap
-
-from gateway.domain.language import Language
+from language.choice import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ import contextlib
 
 import structlog
 from contracts.usage import UsageSource
+from language.choice import Language
+from language.presentation import Presentation
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -18,9 +20,8 @@ from gateway.application.relay import LAST_WORD_SECONDS
 from gateway.domain.body_memory import most_memory_of
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
 from gateway.domain.keys import ServiceKeys
-from gateway.domain.language import Language, choose_language
 from gateway.domain.notice_marks import marked
-from gateway.domain.notices import Presentation, refusal_notice
+from gateway.domain.notices import refusal_notice
 from gateway.domain.outages import OF_UPSTREAM, Outage, outage_notice
 from gateway.http.byte_budget import ByteBudget, Lease, NoRoomError
 from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
@@ -44,7 +45,6 @@ class ChatRoute:
         observing: bool,
         presentation: Presentation,
         notice_key: bytes,
-        default_locale: str,
         upstream_errors_in_chat: bool,
         body_bounds: BodyBounds,
         request_memory_bytes: int,
@@ -57,7 +57,6 @@ class ChatRoute:
         self._observing = observing
         self._presentation = presentation
         self._notice_key = notice_key
-        self._default_locale = default_locale
         self._upstream_errors_in_chat = upstream_errors_in_chat
         self._body_bounds = body_bounds
         self._budget = ByteBudget(request_memory_bytes, most_memory_of(body_bounds.most_bytes))
@@ -230,7 +229,7 @@ class ChatRoute:
 
     def _language(self, exchange: Exchange, person_locale: str | None = None) -> Language:
         accepted = exchange.headers.get(b"accept-language", b"").decode("latin-1")
-        return choose_language(person_locale, accepted, self._default_locale)
+        return self._presentation.language_of(person_locale, accepted)
 
 
 def _wants_notices(exchange: Exchange) -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Final, assert_never
 import msgspec
 from contracts.errors import RefusalCode
 from contracts.reservations import Refused
+from language.choice import Language
+from language.presentation import Presentation
 
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
-from gateway.domain.language import Language
-from gateway.domain.notices import Presentation, refusal_line
+from gateway.domain.notices import presented_to, refusal_line
 from gateway.domain.outages import Outage, outage_line
 from gateway.upstream.connection import Headers
 
@@ -104,5 +105,5 @@ def _details(refused: Refused, presentation: Presentation) -> dict[str, Any] | N
     if refused.figures is not None:
         details = msgspec.to_builtins(refused.figures)
     if refused.code is RefusalCode.INSUFFICIENT_TOKENS:
-        details["purchase_url"] = presentation.refused_by(refused.figures).purchase_url
+        details["purchase_url"] = presented_to(refused.figures, presentation).purchase_url
     return details or None

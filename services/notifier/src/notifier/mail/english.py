@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from language.choice import Language
+from language.formats import format_count, format_list, format_number
+
 from notifier.domain.notices import Figures
-from notifier.mail.language import Language, format_number
 from notifier.mail.sentences import Labels, Target, Words
 
 LABELS: Final = Labels(
@@ -17,7 +19,7 @@ LABELS: Final = Labels(
     debt="Debt",
     remaining="Available in total",
     resets="Renews on",
-    tokens="tokens",
+    tokens=("token", "tokens"),
     used_of_limit="{used} of {limit} tokens",
     remaining_now="tokens available now",
     as_of="Figures as of",
@@ -30,7 +32,7 @@ LABELS: Final = Labels(
 def warning(figures: Figures, percent: int, brand: str, reset_date: str) -> Words:
     reached = f"Your use of {brand} has reached {percent}% of the monthly allowance"
     if figures.used_percent > percent:
-        reached += f" and stands at {_number(figures.used_percent)}% by now"
+        reached += f" and stands at {format_number(figures.used_percent, Language.ENGLISH)}% by now"
     if figures.monthly_remaining:
         left = f"You have {_tokens(figures.monthly_remaining)} left until {reset_date}, when it renews."
         takes_over = "take over if it runs out sooner, without interruption"
@@ -105,19 +107,14 @@ def access_restored(figures: Figures, brand: str, reset_date: str) -> Words:
 
 def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     """Names the notices that this mail stands for beside its own; at least one."""
-    named = [f"{_joined([f'{percent}%' for percent in percents])} of the monthly allowance"] if percents else []
+    named = []
+    if percents:
+        thresholds = format_list([f"{percent}%" for percent in percents], Language.ENGLISH)
+        named.append(f"{thresholds} of the monthly allowance")
     if allowance_ended:
         named.append("the end of the monthly allowance")
-    return f"You also reached {_joined(named)}: this one notice covers it all."
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
-
-
-def _number(number: int) -> str:
-    return format_number(number, Language.ENGLISH)
+    return f"You also reached {format_list(named, Language.ENGLISH)}: this one notice covers it all."
 
 
 def _tokens(number: int) -> str:
-    return f"{_number(number)} {'token' if number == 1 else 'tokens'}"
+    return format_count(number, *LABELS.tokens, Language.ENGLISH)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from language.choice import Language
+from language.formats import format_count, format_list, format_number
+
 from notifier.domain.notices import Figures
-from notifier.mail.language import Language, format_number
 from notifier.mail.sentences import Labels, Target, Words
 
 LABELS: Final = Labels(
@@ -17,7 +19,7 @@ LABELS: Final = Labels(
     debt="Débito",
     remaining="Total disponível",
     resets="Renovação",
-    tokens="tokens",
+    tokens=("token", "tokens"),
     used_of_limit="{used} de {limit} tokens",
     remaining_now="tokens disponíveis agora",
     as_of="Números de",
@@ -30,7 +32,7 @@ LABELS: Final = Labels(
 def warning(figures: Figures, percent: int, brand: str, reset_date: str) -> Words:
     reached = f"Seu uso do {brand} chegou a {percent}% da franquia mensal"
     if figures.used_percent > percent:
-        reached += f" e já está em {_number(figures.used_percent)}%"
+        reached += f" e já está em {format_number(figures.used_percent, Language.PORTUGUESE)}%"
     if figures.monthly_remaining:
         left = f"Ainda há {_tokens(figures.monthly_remaining)} até {reset_date}, quando ela se renova."
         takes_over = "entram em uso se ela acabar antes, sem nenhuma interrupção"
@@ -105,19 +107,14 @@ def access_restored(figures: Figures, brand: str, reset_date: str) -> Words:
 
 def replaced(percents: Sequence[int], *, allowance_ended: bool) -> str:
     """Names the notices that this mail stands for beside its own; at least one."""
-    named = [f"{_joined([f'{percent}%' for percent in percents])} da franquia mensal"] if percents else []
+    named = []
+    if percents:
+        thresholds = format_list([f"{percent}%" for percent in percents], Language.PORTUGUESE)
+        named.append(f"{thresholds} da franquia mensal")
     if allowance_ended:
         named.append("o fim da franquia mensal")
-    return f"Você também atingiu {_joined(named)}: reunimos tudo em um só aviso."
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return " e ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
-
-
-def _number(number: int) -> str:
-    return format_number(number, Language.PORTUGUESE)
+    return f"Você também atingiu {format_list(named, Language.PORTUGUESE)}: reunimos tudo em um só aviso."
 
 
 def _tokens(number: int) -> str:
-    return f"{_number(number)} {'token' if number == 1 else 'tokens'}"
+    return format_count(number, *LABELS.tokens, Language.PORTUGUESE)

@@ -8,14 +8,15 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from language.choice import Language
+from language.formats import format_count, format_long_date, format_moment, format_number
+from language.presentation import Presentation
 
 from notifier.domain.alerts import Alert
 from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice, mail_message_id
 from notifier.mail.addresses import usable_address
-from notifier.mail.language import Language, choose_language, format_date, format_moment, format_number
 from notifier.mail.names import first_name
 from notifier.mail.sentences import Labels, Target, Words
 from notifier.mail.words import labels_of, replaced_sentence, words_for
@@ -27,20 +28,16 @@ OTHERS_HEADER: Final = "X-Solaris-Also"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailStyle:
-    """What is the same in every mail of this installation; without a `purchase_url` no mail speaks of buying."""
+    """What is the same in every mail of this installation."""
 
     mail_from: str
     mail_domain: str
-    brand: str
-    public_url: str
-    purchase_url: str | None
-    default_locale: str
-    time_zone: ZoneInfo
+    presentation: Presentation
 
     def url_of(self, target: Target) -> str:
-        if target is Target.PURCHASE and self.purchase_url is not None:
-            return self.purchase_url
-        return f"{self.public_url}/"
+        if target is Target.PURCHASE and self.presentation.purchase_url is not None:
+            return self.presentation.purchase_url
+        return f"{self.presentation.public_url}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +70,15 @@ def render_mail(
         UnusableAddressError: see `usable_address`.
     """
     address = usable_address(addressee.email)
-    language = choose_language(addressee.locale, style.default_locale)
-    resets_at = alert.figures.resets_at.astimezone(style.time_zone)
-    sentences = words_for(alert, language, brand=style.brand, reset_date=format_date(resets_at, language))
+    presentation = style.presentation
+    language = presentation.language_of(addressee.locale)
+    resets_at = alert.figures.resets_at.astimezone(presentation.time_zone)
+    reset_date = format_long_date(resets_at, language)
+    sentences = words_for(alert, language, brand=presentation.brand, reset_date=reset_date)
     words = _ended(sentences, labels_of(language), style)
     content = _content(alert, words, language, style, resets_at) | {"name": first_name(addressee.name)}
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = Address(style.brand, addr_spec=style.mail_from)
+    mail["From"] = Address(presentation.brand, addr_spec=style.mail_from)
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
@@ -97,7 +96,7 @@ def render_mail(
 
 def _ended(words: Words, labels: Labels, style: MailStyle) -> Words:
     """The sentences with their last one and the button: to buy, where credits can be bought."""
-    if style.purchase_url is not None:
+    if style.presentation.purchase_url is not None:
         last, ended = words.offer, words
     else:
         last, ended = words.no_offer, replace(words, button=labels.see_usage, target=Target.USAGE)
@@ -112,7 +111,7 @@ def _content(
     shows_remaining = alert.lead.kind == ACCESS_RESTORED or not figures.monthly_limit
     return {
         "language": language.value,
-        "brand": style.brand,
+        "brand": style.presentation.brand,
         "words": words,
         "labels": labels,
         "hello": (before, after),
@@ -125,14 +124,14 @@ def _content(
         "used_percent": format_number(figures.used_percent, language),
         "bar_percent": min(figures.used_percent, 100),
         "level": _level(alert),
-        "as_of": format_moment(alert.as_of.astimezone(style.time_zone), language),
+        "as_of": format_moment(alert.as_of.astimezone(style.presentation.time_zone), language),
         "url": style.url_of(words.target),
     }
 
 
 def _rows(figures: Figures, labels: Labels, language: Language, resets_at: str) -> list[tuple[str, str]]:
     def tokens(number: int) -> str:
-        return f"{format_number(number, language)} {labels.tokens}"
+        return format_count(number, *labels.tokens, language)
 
     share = f" ({format_number(figures.used_percent, language)}%)" if figures.monthly_limit else ""
     rows = [

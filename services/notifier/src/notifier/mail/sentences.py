@@ -29,7 +29,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """The words around the figures, the same in every mail of a language."""
+    """The words around the figures, the same in every mail of a language; `tokens` for one and for many."""
 
     hello: str
     hello_name: str
@@ -40,7 +40,7 @@ class Labels:
     debt: str
     remaining: str
     resets: str
-    tokens: str
+    tokens: tuple[str, str]
     used_of_limit: str
     remaining_now: str
     as_of: str

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol, assert_never
 
+from language.choice import Language
+
 from notifier.domain.alerts import Alert
 from notifier.domain.notices import ALLOWANCE_EXHAUSTED, Figures, threshold_percent
 from notifier.mail import english, portuguese
-from notifier.mail.language import Language
 from notifier.mail.sentences import Labels, Words
 
 

@@ -1,0 +1,1 @@
+"""How people are spoken to: in which language, with which forms of figures and dates, and in whose name."""

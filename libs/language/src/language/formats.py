@@ -1,0 +1,76 @@
+"""Numbers, counts, lists, dates, times and durations as they are written in a person's language.
+
+The forms are those of Unicode's CLDR, but for Brazil's first of the month, lists without a comma before `and`, and
+offsets from UTC, which are written as people write them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from language.choice import Language
+
+_PORTUGUESE_MONTHS: Final = (
+    *("janeiro", "fevereiro", "março", "abril", "maio", "junho"),
+    *("julho", "agosto", "setembro", "outubro", "novembro", "dezembro"),
+)
+_ENGLISH_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_AND: Final = {Language.PORTUGUESE: " e ", Language.ENGLISH: " and "}
+
+
+def format_number(number: int, language: Language) -> str:
+    """1234567 → `1.234.567` or `1,234,567`."""
+    grouped = f"{number:,}"
+    return grouped.replace(",", ".") if language is Language.PORTUGUESE else grouped
+
+
+def format_count(number: int, one: str, many: str, language: Language) -> str:
+    """The number with its noun: `1 token`, `0 tokens`, `1.234 tokens`."""
+    return f"{format_number(number, language)} {one if number == 1 else many}"
+
+
+def format_list(parts: Sequence[str], language: Language) -> str:
+    """`80%`, `80% e 90%`, `80%, 90% and 95%`; at least one part."""
+    return _AND[language].join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+
+
+def format_seconds(seconds: int, language: Language) -> str:
+    """A duration: `7 s`."""
+    return f"{format_number(seconds, language)} s"
+
+
+def format_short_date(moment: datetime, language: Language) -> str:
+    """`01/12/2026` or `Dec 1, 2026`, in the moment's own time zone."""
+    if language is Language.PORTUGUESE:
+        return f"{moment:%d/%m/%Y}"
+    return f"{_ENGLISH_MONTHS[moment.month - 1][:3]} {moment.day}, {moment.year}"
+
+
+def format_long_date(moment: datetime, language: Language) -> str:
+    """`1º de dezembro de 2026` or `December 1, 2026`, in the moment's own time zone."""
+    if language is Language.PORTUGUESE:
+        day = "1º" if moment.day == 1 else str(moment.day)
+        return f"{day} de {_PORTUGUESE_MONTHS[moment.month - 1]} de {moment.year}"
+    return f"{_ENGLISH_MONTHS[moment.month - 1]} {moment.day}, {moment.year}"
+
+
+def format_moment(moment: datetime, language: Language) -> str:
+    """The long date with the clock time and the offset from UTC."""
+    date = format_long_date(moment, language)
+    if language is Language.PORTUGUESE:
+        return f"{date}, {moment:%H:%M} ({_format_offset(moment)})"
+    hour = moment.hour % 12 or 12
+    return f"{date}, {hour}:{moment:%M} {'AM' if moment.hour < 12 else 'PM'} ({_format_offset(moment)})"
+
+
+def _format_offset(moment: datetime) -> str:
+    offset = moment.utcoffset()
+    minutes = int(offset.total_seconds()) // 60 if offset else 0
+    if minutes == 0:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "+" if minutes > 0 else "\N{MINUS SIGN}"
+    return f"UTC{sign}{hours}:{rest:02d}" if rest else f"UTC{sign}{hours}"
