@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -20,7 +19,7 @@ from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises
 FOLD_PAGE: Final = 2_000
 
 type Rows = Sequence[tuple[Any, ...]]
-type Columns = tuple[list[Any] | None, ...]
+type Columns = Sequence[list[Any] | None]
 """One list a column; without rows NULLs, which cost less than empty arrays."""
 
 
@@ -46,8 +45,13 @@ class Append(Struct, kw_only=True):
 
     def columns(self) -> Columns:
         """Of all groups, in the order in which the function is given them."""
-        groups = schema.APPENDED.items()
-        return tuple(chain.from_iterable(_columns(getattr(self, name), width=len(each)) for name, each in groups))
+        columns: list[list[Any] | None] = []
+        for name, parameters in schema.APPENDED.items():
+            if rows := getattr(self, name):
+                columns += map(list, zip(*rows, strict=True))
+            else:
+                columns += [None] * len(parameters)
+        return columns
 
 
 async def read_batch(
