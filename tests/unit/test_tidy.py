@@ -23,6 +23,17 @@ SQL: Final = re.compile(
 MAX_LINES: Final = 400
 
 
+NAMED_FILE: Final = re.compile(r"`([\w./-]+(?:\.py|/))`")
+
+
+def test_every_file_that_newcomers_are_sent_to_is_there() -> None:
+    named = NAMED_FILE.findall((ROOT / "docs" / "contributing.md").read_text())
+    groups = ("libs", "services", "deploy", "tests")
+    files = [str(each.relative_to(ROOT)) for group in groups for each in (ROOT / group).rglob("*")]
+    assert len(named) > 50
+    assert [name for name in named if not any(f"/{file}".endswith(f"/{name.rstrip('/')}") for file in files)] == []
+
+
 def test_every_package_is_looked_at() -> None:
     assert {"contracts", "chassis", "ledger", "gateway", "notifier", "local_run"} <= PACKAGES.keys()
 
