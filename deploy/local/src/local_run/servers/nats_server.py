@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
+from local_run.ports import LOOPBACK, PortLostError, any_free
 from local_run.servers.nats_authority import USERS, NatsUser, authorization
+from local_run.servers.readiness import wait_until_answering
 from local_run.services import OPERATOR
 from local_run.supervision import process
 from local_run.supervision.process import Program
 
-START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -67,18 +67,9 @@ class NatsServer:
 
         Raises:
             PortLostError: another program listens on its port.
-            NatsError: it ended, or did not answer within START_TIMEOUT_SECONDS.
+            NatsError: it ended, or did not answer in time.
         """
-        try:
-            async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                while not await self._answers():
-                    if child.returncode is not None:
-                        if not is_free(self.port):
-                            raise PortLostError("nats", self.port)
-                        raise NatsError(f"nats-server ended with code {child.returncode}")
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise NatsError(f"nats-server did not answer within {START_TIMEOUT_SECONDS:g} s") from None
+        await wait_until_answering(child, "nats", self.port, self._answers, NatsError)
 
     async def _answers(self) -> bool:
         try:

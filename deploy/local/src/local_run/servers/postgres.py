@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 import asyncpg
 
-from local_run.ports import LOOPBACK, PortLostError, any_free, is_free
+from local_run.ports import LOOPBACK, PortLostError, any_free
+from local_run.servers.readiness import wait_until_answering
 from local_run.supervision import process
 from local_run.supervision.process import Program
 
@@ -26,7 +27,6 @@ OWNER: Final = "solaris"
 """Superuser of the embedded server and owner of its databases."""
 
 INITDB_TIMEOUT_SECONDS: Final = 60.0
-START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 8.0
 _MAX_SOCKET_PATH_BYTES: Final = 107
 _UNPRIVILEGED_USER: Final = "nobody"
@@ -145,18 +145,9 @@ class PostgresServer:
 
         Raises:
             PortLostError: another program listens on its port.
-            PostgresError: it ended, or did not answer within START_TIMEOUT_SECONDS.
+            PostgresError: it ended, or did not answer in time.
         """
-        try:
-            async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                while not await self._answers():
-                    if child.returncode is not None:
-                        if not is_free(self.port):
-                            raise PortLostError("postgres", self.port)
-                        raise PostgresError(f"postgres ended with code {child.returncode}")
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise PostgresError(f"postgres did not answer within {START_TIMEOUT_SECONDS:g} s") from None
+        await wait_until_answering(child, "postgres", self.port, self._answers, PostgresError)
 
     async def _answers(self) -> bool:
         try:
