@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import uvloop
 from chassis.server import serve, stop_signal
+from gateway.domain.headers import Headers
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.connection import Headers
 from starlette.types import Receive, Scope, Send
 
 _CONNECTION_HEADERS: Final = {b"connection", b"content-length", b"transfer-encoding", b"host", b"keep-alive"}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gateway.domain.body_memory import most_memory_of
-from gateway.http.byte_budget import limit_with_room_for
+from gateway.domain.body_memory import limit_with_room_for, most_memory_of
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import Connection, ask, chat

@@ -9,7 +9,8 @@ import pytest
 from gateway.domain.estimate import prompt_of, with_margin
 from gateway.domain.images import data_url_size, image_tokens
 from gateway.domain.model_families import Encoding, model_family
-from gateway.tokenizers import SLICE_CHARACTERS, count_tokens, token_counter
+from gateway.tokenizers.counting import SLICE_CHARACTERS, count_tokens
+from gateway.tokenizers.encodings import token_counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

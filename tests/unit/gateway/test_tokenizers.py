@@ -3,7 +3,8 @@
 import asyncio
 
 from gateway.domain.model_families import Encoding
-from gateway.tokenizers import REMEMBERED_TEXTS, SLICE_CHARACTERS, RepeatedTexts, count_tokens, token_counter
+from gateway.tokenizers.counting import REMEMBERED_TEXTS, SLICE_CHARACTERS, RepeatedTexts, count_tokens
+from gateway.tokenizers.encodings import token_counter
 
 
 async def test_a_conversation_sent_again_counts_the_same() -> None:

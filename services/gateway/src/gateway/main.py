@@ -31,7 +31,7 @@ from gateway.journal.position import PositionFile
 from gateway.messaging.drainer import Drainer
 from gateway.messaging.reservations import Reserver
 from gateway.settings import Enforcement, GatewaySettings, LedgerFailure, UnknownFields
-from gateway.tokenizers import token_counter
+from gateway.tokenizers.encodings import token_counter
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.models import ModelLists, ModelMaxima
 

@@ -8,8 +8,7 @@ from chassis.setting_types import NatsUrl, WebUrl, check_strength
 from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from gateway.domain.body_memory import most_memory_of
-from gateway.http.byte_budget import limit_with_room_for
+from gateway.domain.body_memory import limit_with_room_for, most_memory_of
 
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepted with the development key alone

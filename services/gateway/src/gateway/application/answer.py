@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from gateway.application.call import Call
 from gateway.application.interruption import Interruption
+from gateway.domain.headers import Headers
 from gateway.domain.outages import Outage
-from gateway.upstream.connection import Headers
 
 
 class Answer(Protocol):

@@ -25,7 +25,7 @@ from gateway.application.rules import Rules
 from gateway.domain.estimate import with_margin
 from gateway.domain.outages import Outage
 from gateway.messaging.reservations import Reserver, Unavailable
-from gateway.tokenizers import token_counter
+from gateway.tokenizers.encodings import token_counter
 from gateway.upstream.client import UpstreamClient
 
 log = structlog.get_logger()

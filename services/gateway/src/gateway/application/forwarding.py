@@ -7,12 +7,12 @@ from msgspec.structs import replace
 from gateway.application.answer import Client
 from gateway.application.aside import Aside
 from gateway.application.call import ENDPOINT, Call
-from gateway.application.headers import call_headers, request_headers
 from gateway.application.preparing import Prepared
 from gateway.application.quirks import KnownQuirks
 from gateway.application.relay import UNPROCESSED, RefusedAsWrittenError, Relay
 from gateway.application.rules import Rules
 from gateway.domain.forwarded_body import forwarded_body, to_write
+from gateway.domain.headers import call_headers, request_headers
 from gateway.domain.model_quirks import Quirks, Written
 from gateway.domain.model_quirks import learn as learn_from
 from gateway.upstream.client import UpstreamCall, UpstreamClient

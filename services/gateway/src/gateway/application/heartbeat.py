@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.application.answer import Answer
-from gateway.upstream.connection import Headers
+from gateway.domain.headers import Headers
 
 PING: Final = b": ping\n\n"
 

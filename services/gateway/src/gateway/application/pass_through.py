@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.application.answer import Answer
 from gateway.application.call import ENDPOINT
-from gateway.application.headers import request_headers, response_headers
+from gateway.domain.headers import request_headers, response_headers
 from gateway.upstream.client import UpstreamClient
 
 

@@ -20,7 +20,7 @@ from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
 from gateway.domain.observed_request import has_readable_prompt, observed_request, unread_request
-from gateway.tokenizers import count_tokens
+from gateway.tokenizers.counting import count_tokens
 
 log = structlog.get_logger()
 

@@ -16,18 +16,17 @@ from gateway.application.answer import Client
 from gateway.application.call import Call
 from gateway.application.ending import Ending
 from gateway.application.errors import OutageError
-from gateway.application.headers import response_headers, value_of
 from gateway.application.heartbeat import Heartbeat
 from gateway.application.interruption import Cause
 from gateway.domain.answer_form import is_event_stream, what_came
 from gateway.domain.completion_chunk import completion_events, event_of
+from gateway.domain.headers import EVENT_STREAM, Headers, response_headers, value_of
 from gateway.domain.outages import Outage
 from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
-from gateway.upstream.connection import Headers, UpstreamError
+from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
 
-EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _FIRST_BYTES: Final = 256
 """Enough to tell an event stream from everything else."""

@@ -14,6 +14,8 @@ WIDEST: Final = 7
 STRUCTURE_BYTES: Final = 64
 MOST_STRUCTURE_BYTES: Final = 72 * 1024 * 1024
 """Of as many values as `body_structure` lets pass."""
+RESERVED_SHARE: Final = 8
+"""One part in so many is for small bodies alone: whatever large ones do, ordinary chats have room."""
 
 _ALL_BUT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[{,"'))
 _ESCAPED: Final = re.compile(rb"\\u").search
@@ -46,6 +48,11 @@ class BodyMemory:
 def most_memory_of(body_bytes: int) -> int:
     """What a body of that size takes at worst."""
     return WIDEST * body_bytes + min(STRUCTURE_BYTES * body_bytes, MOST_STRUCTURE_BYTES)
+
+
+def limit_with_room_for(size: int) -> int:
+    """The least limit under which one large body may take so much."""
+    return -(-size * RESERVED_SHARE // (RESERVED_SHARE - 1))
 
 
 def _width_of(piece: bytes) -> int:

@@ -3,11 +3,10 @@
 import asyncio
 from typing import Final
 
+from gateway.domain.body_memory import RESERVED_SHARE
 from gateway.metrics import REQUEST_BYTES
 
 SMALL_BYTES: Final = 256 * 1024
-RESERVED_SHARE: Final = 8
-"""One part in so many is for small bodies alone: whatever large ones do, ordinary chats have room."""
 ROOM_SECONDS: Final = 5.0
 MAX_WAITING: Final = 64
 """What a waiting body has sent already stands in its connection's buffer, which nobody counts."""
@@ -15,11 +14,6 @@ MAX_WAITING: Final = 64
 
 class NoRoomError(Exception):
     """The other bodies left no room for this one in time."""
-
-
-def limit_with_room_for(size: int) -> int:
-    """The least limit under which one large body may take so much."""
-    return -(-size * RESERVED_SHARE // (RESERVED_SHARE - 1))
 
 
 class ByteBudget:

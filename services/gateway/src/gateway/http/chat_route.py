@@ -13,12 +13,12 @@ from gateway.application.answer import Client
 from gateway.application.call import Call
 from gateway.application.chat import ChatService
 from gateway.application.errors import OutageError, RefusedError
-from gateway.application.headers import REQUEST_ID
 from gateway.application.interruption import Cause, Interruption
 from gateway.application.pass_through import PassThrough
 from gateway.application.relay import LAST_WORD_SECONDS
 from gateway.domain.body_memory import most_memory_of
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.headers import REQUEST_ID
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.notice_marks import marked
 from gateway.domain.notices import refusal_notice

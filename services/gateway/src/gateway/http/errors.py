@@ -10,9 +10,9 @@ from language.choice import Language
 from language.presentation import Presentation
 
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.headers import Headers
 from gateway.domain.notices import presented_to, refusal_line
 from gateway.domain.outages import Outage, outage_line
-from gateway.upstream.connection import Headers
 
 JSON: Final[Headers] = [(b"content-type", b"application/json")]
 _INVALID: Final = "invalid_request_error"

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from gateway.application.interruption import Cause, Interruption
 from gateway.domain.errors import InvalidRequestError
-from gateway.upstream.connection import Headers
+from gateway.domain.headers import Headers
 
 type Message = MutableMapping[str, Any]  # Any: ASGI's own message shape
 type Scope = MutableMapping[str, Any]

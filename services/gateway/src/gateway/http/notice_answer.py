@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.application.headers import REQUEST_ID
-from gateway.application.relay import EVENT_STREAM
+from gateway.domain.headers import EVENT_STREAM, REQUEST_ID
 from gateway.http.exchange import Exchange
 
 _encode = msgspec.json.Encoder().encode

@@ -12,11 +12,11 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.domain.headers import Headers
 from gateway.http.app import GatewayApp
 from gateway.http.errors import error_answer
 from gateway.http.exchange import CLIENT_CONNECTION
 from gateway.metrics import CONNECTIONS, EVICTED
-from gateway.upstream.connection import Headers
 
 KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0

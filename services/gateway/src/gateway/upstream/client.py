@@ -9,13 +9,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from gateway.upstream.connection import (
-    ClosedWhileIdleError,
-    Headers,
-    Taker,
-    UpstreamConnection,
-    UpstreamError,
-)
+from gateway.domain.headers import Headers
+from gateway.upstream.connection import ClosedWhileIdleError, Taker, UpstreamConnection, UpstreamError
 from gateway.upstream.decoding import Decoder, decoder_of
 
 MAX_IDLE_CONNECTIONS: Final = 128

@@ -10,6 +10,8 @@ from typing import Final, cast
 
 import httptools
 
+from gateway.domain.headers import Headers
+
 STATUSES: Final = range(100, 600)
 """The statuses that there are (RFC 9110, 15): another one can't be handed on."""
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -19,7 +21,6 @@ IDLE_CLOSE_SECONDS: Final = 1.0
 PAUSE_BYTES: Final = 256 * 1024
 """Unread body bytes at which the upstream is no longer read, until the reader has caught up."""
 
-type Headers = list[tuple[bytes, bytes]]
 type Taker = Callable[[bytes], bool]
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from gateway.domain.headers import Headers
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.connection import Headers, UpstreamError
+from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
 

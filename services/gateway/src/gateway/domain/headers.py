@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.upstream.connection import Headers
+type Headers = list[tuple[bytes, bytes]]
 
+EVENT_STREAM: Final = b"text/event-stream"
 REQUEST_ID: Final = b"x-solaris-request-id"
 AVAILABLE: Final = b"x-solaris-tokens-available"
 _CALL_ID: Final = b"x-litellm-call-id"

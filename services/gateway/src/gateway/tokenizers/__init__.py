@@ -1,0 +1,1 @@
+"""How many tokens a text has, by the tokenizers of the models."""
