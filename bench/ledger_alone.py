@@ -20,6 +20,7 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 from chassis.ids import new_uuid7
+from chassis.migrations import migrate
 from contracts.events.usage import UsageRecorded
 from contracts.reservations import Granted
 from contracts.usage import Outcome, TokenUsage, UsageSource
@@ -31,7 +32,6 @@ from ledger.domain.catalog import Catalog, Model, Plan
 from ledger.domain.commands import ReserveTokens, SettleUsage
 from ledger.domain.policy import Policy
 from ledger.metrics import BATCH_SIZE
-from ledger.migrate import migrate_ledger
 from local_run.servers.postgres import running_postgres
 
 from bench.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
@@ -194,7 +194,7 @@ async def _run(directory: Path, seconds: float, rounds: int) -> dict[str, object
     policy = Policy(catalog=catalog, max_open_holds=ROOMY_TOKENS)
     async with running_postgres(directory / "postgres") as server:
         url = server.url("postgres", socket=True)
-        await migrate_ledger(server.url("postgres"))
+        await migrate(server.url("postgres"), "ledger")
         async with Executor(url, policy, openings_per_minute=ROOMY_TOKENS) as executor:
             warm_up = Case(name="warm-up", accounts=USERS, callers=WARM_UP_CALLERS)
             await _measure(warm_up, executor, seconds)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import asyncpg
 import uvloop
-from ledger.migrate import migrate_ledger
+from chassis.migrations import migrate
 from local_run.servers.postgres import PostgresServer, running_postgres
 
 from bench.processes import REPOSITORY
@@ -36,7 +36,7 @@ async def _fill(server: PostgresServer, database: str, events: int) -> str:
     finally:
         await connection.close()
     url = server.url(database)
-    await migrate_ledger(url)
+    await migrate(url, "ledger")
     await write_history(url, accounts=ACCOUNTS, events=events)
     await _settle(url)
     return url

@@ -1,6 +1,8 @@
 """Migrations beside running services: they wait for nobody for long, and nobody waits for them."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -8,13 +10,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
-from chassis.migrations import MIGRATION_LOCK, MigrationError, NewerSchemaError, migrate
+from chassis import locks
+from chassis.migrations import MigrationError, NewerSchemaError, migrate
 
 from tests.support.eventually import eventually
 from tests.support.infrastructure import Postgres
 
-SCHEMA = "shelf"
-ROLE = "solaris_test_shelf"
 _numbers = count(1)
 
 
@@ -58,7 +59,7 @@ async def other(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def _migrate(url: str, revisions: Revisions, patience_seconds: float = 30.0) -> list[str]:
-    return await migrate(url, schema=SCHEMA, role=ROLE, migrations=revisions.folder, patience_seconds=patience_seconds)
+    return await migrate(url, "shelf", folder=revisions.folder, patience_seconds=patience_seconds)
 
 
 async def _waits_for_a_lock(connection: asyncpg.Connection) -> bool:
@@ -104,7 +105,7 @@ async def test_revisions_before_one_that_fails_stay_applied(
     url: str, revisions: Revisions, other: asyncpg.Connection
 ) -> None:
     revisions.add("op.execute('CREATE TABLE shelf.half ()')", "op.execute('SELECT 1 / 0')")
-    with pytest.raises(Exception, match="division by zero"):
+    with pytest.raises(MigrationError, match=r"^shelf: division by zero$"):
         await _migrate(url, revisions)
     assert await other.fetchval("SELECT version_num FROM shelf.alembic_version") == "0001"
     assert await other.fetchval("SELECT to_regclass('shelf.half')") is None
@@ -167,7 +168,7 @@ async def test_two_runs_at_once_apply_each_revision_once_even_where_an_index_is_
 async def test_a_run_that_never_gets_its_turn_says_so(
     url: str, revisions: Revisions, other: asyncpg.Connection
 ) -> None:
-    await other.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+    await other.execute("SELECT pg_advisory_lock($1)", locks.MIGRATION)
     with pytest.raises(MigrationError, match="another migration"):
         await _migrate(url, revisions, patience_seconds=0.3)
 
@@ -186,3 +187,20 @@ async def test_a_database_that_does_not_answer_is_told(url: str, revisions: Revi
     wrong = f"postgresql://{database}" if "@" in database else url.rpartition("/")[0] + "/" + database
     with pytest.raises(MigrationError, match="does not answer"):
         await _migrate(wrong, revisions)
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ("nobody", "cannot migrate: no service nobody with migrations is installed here"),
+        ("json", "cannot migrate: no service json with migrations is installed here"),
+        ("ledger", "cannot migrate: the database does not answer: "),
+    ],
+)
+def test_what_stops_the_command_is_its_one_line(service: str, told: str) -> None:
+    environment = {"SOLARIS_DATABASE_URL": "postgresql://nobody:wrong@127.0.0.1:1/x"}
+    command = [sys.executable, "-m", "chassis.migrate", service]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(told)
+    assert ran.stderr.count("\n") == 1

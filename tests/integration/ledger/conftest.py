@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import nats
 import pytest_asyncio
+from chassis.migrations import migrate
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.balance import Balance
@@ -22,7 +23,6 @@ from contracts.events.usage import UsageRecorded
 from contracts.reads import BalanceAnswer, ReadyAnswer
 from contracts.reservations import ReserveAnswer, ReserveRequest
 from contracts.usage import Outcome
-from ledger.migrate import migrate_ledger
 from local_run.ports import any_free
 from msgspec import json
 from nats.aio.client import Client
@@ -144,7 +144,7 @@ class Conversation:
 @pytest_asyncio.fixture(scope="module")
 async def migrated(database_url: str) -> str:
     """The address of a database with the ledger's schema, and nobody at work in it."""
-    await migrate_ledger(database_url)
+    await migrate(database_url, "ledger")
     return database_url
 
 
@@ -157,7 +157,7 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest_asyncio.fixture(scope="module")
 async def ledger(database_url: str, nats_url: str, tmp_path_factory: object) -> AsyncIterator[LedgerProcess]:
-    await migrate_ledger(database_url)
+    await migrate(database_url, "ledger")
     client = await nats.connect(nats_url)
     process = LedgerProcess(
         {
@@ -189,7 +189,7 @@ async def history_template(postgres_server: Postgres) -> AsyncIterator[str]:
     """Name of a database with a small, sound history, to copy from."""
     name = "ledger_history"
     url = await postgres_server.create_database(name)
-    await migrate_ledger(url)
+    await migrate(url, "ledger")
     await write_history(url, accounts=12, events=1_500, open_holds=5)
     yield name
     await postgres_server.drop_database(name)

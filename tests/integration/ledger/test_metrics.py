@@ -10,6 +10,7 @@ from functools import partial
 import asyncpg
 import pytest
 import pytest_asyncio
+from chassis import locks
 from chassis.ids import new_uuid7
 from contracts.usage import Outcome
 from ledger.application.executor import Executor
@@ -21,8 +22,6 @@ from ledger.settings import LedgerSettings
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
 
-LOG_LOCK = 7205759403792793
-"""What every commit takes before it appends to the log."""
 TTL_SECONDS = 3
 
 
@@ -89,7 +88,7 @@ async def commit_cut(stage: Stage) -> AsyncIterator[None]:
         WHERE datname = current_database() AND wait_event = 'advisory' AND application_name LIKE 'ledger%'
     """
     async with stage.database.transaction():
-        await stage.database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await stage.database.execute("SELECT pg_advisory_xact_lock($1)", locks.APPEND)
         stuck = asyncio.create_task(stage.gateway.reserve("cut"))
         pid = await eventually(lambda: stage.database.fetchval(waiting))
         await stage.database.execute("SELECT pg_terminate_backend($1)", pid)
@@ -127,7 +126,7 @@ async def usage_waits(stage: Stage) -> AsyncIterator[None]:
     """So no hold ends that would end meanwhile."""
     await stage.gateway.reserve("waits")
     async with stage.database.transaction():
-        await stage.database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await stage.database.execute("SELECT pg_advisory_xact_lock($1)", locks.APPEND)
         await stage.gateway.record("waits", new_uuid7(), prompt=1)
         yield
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest_asyncio
+from chassis import locks
 from contracts.balance import Balance
 from contracts.errors import RefusalCode
 from contracts.reservations import Granted, Refused
@@ -22,8 +23,6 @@ from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import reserve_tokens, settle_usage
 
 POLICY = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=10_000)}, models=()))
-LOG_LOCK = 7205759403792793
-"""What a commit takes before it appends to the log."""
 
 
 @pytest_asyncio.fixture
@@ -100,7 +99,7 @@ async def test_a_refusal_waits_for_nobody_who_appends(
     await do(here, reserve("empty", "all", 10_000))
     assert isinstance(await do(here, reserve("empty", "tells-once-that-it-is-exhausted")), Refused)
     async with asyncio.timeout(10), database.transaction():
-        await database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await database.execute("SELECT pg_advisory_xact_lock($1)", locks.APPEND)
         assert isinstance(await do(here, reserve("empty", "refused")), Refused)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 import pytest
+from chassis import locks
 from contracts import subjects
 from contracts.reads import ReadyAnswer
 from ledger.messaging.watermark import UsageWatermark
@@ -15,9 +16,6 @@ from nats.js.api import DiscardPolicy
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
-
-LOG_LOCK = 7205759403792793
-"""What every commit takes before it appends to the log."""
 
 
 async def ready(gateway: Conversation) -> ReadyAnswer:
@@ -29,7 +27,7 @@ async def test_a_ledger_whose_commits_are_stuck_is_not_ready(
     gateway: Conversation, database: asyncpg.Connection
 ) -> None:
     async with database.transaction():
-        await database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await database.execute("SELECT pg_advisory_xact_lock($1)", locks.APPEND)
         stuck = asyncio.create_task(gateway.reserve("stuck", reservation_id="r-stuck"))
 
         async def told() -> bool:
@@ -131,7 +129,7 @@ async def test_no_usage_counts_as_decided_up_to_a_time_that_turned_out_to_be_ahe
     if waits_from == "after":
         assert await eventually(passed) == times[0]
     async with database.transaction():
-        await database.execute("SELECT pg_advisory_xact_lock($1)", LOG_LOCK)
+        await database.execute("SELECT pg_advisory_xact_lock($1)", locks.APPEND)
         await gateway.record("waiting", f"r-{waits_from}", prompt=1)
         if waits_from == "before":
             assert await watermark.passed() is None

@@ -14,15 +14,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from chassis.migrations import migrate
-from ledger import migrate as ledger_migrate
-from ledger.migrate import migrate_ledger
-from notifier import migrate as notifier_migrate
-from notifier.migrate import migrate_notifier
 
 from tests.support.ledger_operate import operate_on
 
 DUMP = Path(__file__).parent / "upgrade" / "version_0_1.tar.gz"
-REVISIONS_OF_0_1 = {ledger_migrate: ("0001", "0002"), notifier_migrate: ("0001",)}
+REVISIONS_OF_0_1 = {"ledger": ("0001", "0002"), "notifier": ("0001",)}
+SERVICES = Path(__file__).parents[3] / "services"
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +44,13 @@ def told_by_0_1(dump: Path) -> dict[str, Any]:
 @pytest_asyncio.fixture(scope="module")
 async def old_url(database_url: str, tables: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The database as 0.1 left it."""
-    for module, revisions in REVISIONS_OF_0_1.items():
+    for service, revisions in REVISIONS_OF_0_1.items():
         migrations = tmp_path_factory.mktemp("migrations")
         (migrations / "versions").mkdir()
         for revision in revisions:
-            (found,) = (module.MIGRATIONS / "versions").glob(f"{revision}_*.py")
+            (found,) = (SERVICES / service / "src" / service / "migrations" / "versions").glob(f"{revision}_*.py")
             shutil.copy(found, migrations / "versions")
-        await migrate(database_url, schema=module.SCHEMA, role=module.ROLE, migrations=migrations)
+        await migrate(database_url, service, folder=migrations)
     connection = await asyncpg.connect(database_url)
     try:
         for path in tables:
@@ -70,9 +67,9 @@ async def old_url(database_url: str, tables: list[Path], tmp_path_factory: pytes
 
 @pytest_asyncio.fixture(scope="module")
 async def upgraded_url(old_url: str) -> str:
-    assert await migrate_ledger(old_url)
-    assert await migrate_notifier(old_url)
-    assert await migrate_ledger(old_url) == []
+    assert await migrate(old_url, "ledger")
+    assert await migrate(old_url, "notifier")
+    assert await migrate(old_url, "ledger") == []
     return old_url
 
 

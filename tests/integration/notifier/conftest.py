@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from notifier.migrate import migrate_notifier
+from chassis.migrations import migrate
 
 from tests.integration.notifier.mailbox import Mailbox, new_mailbox
 from tests.integration.notifier.stage import Database, Ledger, playing_ledger
@@ -18,7 +18,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest_asyncio.fixture(scope="module")
 async def migrated_url(database_url: str) -> str:
-    await migrate_notifier(database_url)
+    await migrate(database_url, "notifier")
     return database_url
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+from chassis.migrations import migrate
 from chassis.postgres import create_engine
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from local_run.ports import any_free
@@ -20,7 +21,6 @@ from local_run.servers.nats_server import running_nats
 from local_run.servers.postgres import running_postgres
 from notifier.dead_letters import Announcer
 from notifier.messaging import LedgerEvents, create_broker, subscribe
-from notifier.migrate import migrate_notifier
 from notifier.subscription import Subscription, SubscriptionLostError
 
 from tests.integration.notifier.mailbox import Mailbox
@@ -210,7 +210,7 @@ async def test_events_and_mails_wait_while_postgres_is_stopped(
     async with contextlib.AsyncExitStack() as stack:
         async with running_postgres(tmp_path / "postgres", port=port) as server:
             url = server.url("postgres")
-            await migrate_notifier(url)
+            await migrate(url, "notifier")
             await stack.enter_async_context(running(settings_for(url, nats_url, mailbox.url)))
             await ledger.publish(event("up", threshold(80)))
             await eventually(lambda: mailbox.recipients == ["up@example.com"], 20)

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+from chassis.migrations import migrate
 from notifier.domain.notices import Figures, Notice
-from notifier.migrate import migrate_notifier
 from notifier.redelivery import retry
 
 from tests.integration.notifier.mailbox import Mailbox
@@ -59,7 +59,7 @@ async def insert(connection: asyncpg.Connection, notice: Notice, *, status: str,
 async def test_mails_and_dead_letters_of_an_older_release_are_sent(
     ledger: Ledger, mailbox: Mailbox, database_url: str, nats_url: str
 ) -> None:
-    await migrate_notifier(database_url)
+    await migrate(database_url, "notifier")
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         for percent, hours in ((80, 3), (90, 2)):
@@ -92,7 +92,7 @@ async def _sent(database: Database, account_id: str) -> bool:
 async def test_what_a_process_of_an_older_release_is_sending_is_left_to_it_and_what_follows_waits(
     ledger: Ledger, mailbox: Mailbox, database_url: str, nats_url: str
 ) -> None:
-    await migrate_notifier(database_url)
+    await migrate(database_url, "notifier")
     connection = await asyncpg.connect(database_url, timeout=10)
     database = Database(database_url)
     for account in ("beside", "alone"):

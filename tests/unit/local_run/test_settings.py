@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chassis.migrate import MigrationSettings
 from chassis.settings import ServiceSettings, SettingsError
 from gateway.settings import DEVELOPMENT_KEY, GatewaySettings
 from ledger.catalog_file import CatalogError, load_policy
-from ledger.migrate import MigrationSettings as LedgerMigration
 from ledger.settings import LedgerSettings
-from notifier.migrate import MigrationSettings as NotifierMigration
 from notifier.settings import NotifierSettings
 
 DATABASE_URL = "postgresql://ana:hidden@127.0.0.1/solaris"
@@ -29,8 +28,7 @@ RIGHT: dict[type[ServiceSettings], dict[str, str]] = {
         "SOLARIS_SMTP_URL": "smtp://127.0.0.1:1025",
         "SOLARIS_MAIL_FROM": "avisos@solaris.example",
     },
-    LedgerMigration: {"SOLARIS_DATABASE_URL": DATABASE_URL},
-    NotifierMigration: {"SOLARIS_DATABASE_URL": DATABASE_URL},
+    MigrationSettings: {"SOLARIS_DATABASE_URL": DATABASE_URL},
 }
 WRONG_TEXTS = {
     "host": ["my computer", "127.0.0.1:8000", "http://127.0.0.1", "300.1.1.1"],

@@ -62,7 +62,7 @@ class Service(Part):
     note: str = "health, metrics"
     """With the address, what is shown when the run is ready."""
     migrates: bool = False
-    """It has a schema, which `python -m <name>.migrate` keeps, and a role."""
+    """It has a schema, which `python -m chassis.migrate <name>` keeps, and a role."""
     publishes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     consumes: tuple[tuple[str, str], ...] = ()

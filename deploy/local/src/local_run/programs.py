@@ -28,7 +28,7 @@ def migration_program(
     """The service's migrations, with the owner's rights."""
     return Program(
         name=f"{service.name} migrations",
-        command=(sys.executable, "-m", f"{service.name}.migrate"),
+        command=(sys.executable, "-m", "chassis.migrate", service.name),
         environment=migration_environment(environment, folder, addresses),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from chassis import locks
 from chassis.postgres import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS, sqlalchemy_url
 
 log = structlog.get_logger()
@@ -34,8 +36,6 @@ PATIENCE_SECONDS: Final = 600.0
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 10.0
 VERSION_TABLE: Final = "alembic_version"
-MIGRATION_LOCK: Final = 7205759403792790
-"""Session advisory lock of whoever migrates a database, whichever service it is."""
 _RETRIED: Final = ("55P03", "40P01")
 """lock_not_available, deadlock_detected: somebody else was at work, and nothing of this revision was done."""
 
@@ -49,36 +49,39 @@ class NewerSchemaError(MigrationError):
 
 
 async def migrate(
-    database_url: str, *, schema: str, role: str, migrations: Path, patience_seconds: float = PATIENCE_SECONDS
+    database_url: str, service: str, *, folder: Path | None = None, patience_seconds: float = PATIENCE_SECONDS
 ) -> list[str]:
-    """Apply what is missing of the revisions under `migrations/versions`; returns the revisions applied.
+    """Apply what is missing of the revisions under `migrations/versions` of the service's package, or of `folder`.
 
-    Run by the owner of the database. `role` is the service's own, created without login where it is missing; the
-    revisions grant it what it needs. Each revision is one transaction, tried again while somebody holds a lock that it
-    needs; those before it stay applied if it fails. Two runs at once are safe: the second waits for the first.
+    Run by the owner of the database; returns the revisions applied. The schema has the service's name; its role
+    `solaris_<service>` is created without login where it is missing, and the revisions grant it what it needs. Each is
+    one transaction, tried again while somebody holds a lock that it needs; those before it stay applied if it fails.
+    Two runs at once are safe: the second waits for the first.
 
     Raises:
         NewerSchemaError: the database has a revision that is not among these.
-        MigrationError: the database does not answer, or others hold locks for longer than `patience_seconds`.
+        MigrationError: there are no such revisions, one of them fails, the database does not answer, or others hold
+            locks for longer than `patience_seconds`.
     """
+    folder = folder or _folder_of(service)
     engine = create_async_engine(
         sqlalchemy_url(database_url),
         poolclass=NullPool,
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
             "command_timeout": STATEMENT_TIMEOUT_SECONDS,
-            "server_settings": SESSION_SETTINGS | {"application_name": f"{schema}-migrate"},
+            "server_settings": SESSION_SETTINGS | {"application_name": f"{service}-migrate"},
         },
     )
     try:
         async with _connected(engine) as connection:
-            await _take_turn(connection, schema, patience_seconds)
-            steps = _Steps(connection, schema, patience_seconds)
-            await steps.run(lambda sync: _prepare(sync, schema, role))
+            await _take_turn(connection, service, patience_seconds)
+            steps = _Steps(connection, service, patience_seconds)
+            await steps.run(lambda sync: _prepare(sync, service))
             config = Config()
-            config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+            config.set_main_option("script_location", str(folder).replace("%", "%%"))
             applied = []
-            while (revision := await steps.run(lambda sync: _apply_next(sync, schema, config))) is not None:
+            while (revision := await steps.run(lambda sync: _apply_next(sync, service, config))) is not None:
                 applied.append(revision)
             return applied
     finally:
@@ -119,7 +122,7 @@ async def _take_turn(connection: AsyncConnection, schema: str, patience_seconds:
     """Ask again and again: whoever waited inside of a statement would hold up the index that another run builds."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + patience_seconds
-    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": locks.MIGRATION}):
         await connection.rollback()
         if loop.time() + FIRST_PAUSE_SECONDS > ends_at:
             raise MigrationError(f"{schema}: another migration has been running for {patience_seconds:g} s")
@@ -144,7 +147,7 @@ class _Steps:
             except DBAPIError as error:
                 await self._connection.rollback()
                 if getattr(error.orig, "sqlstate", None) not in _RETRIED:
-                    raise
+                    raise MigrationError(f"{self._schema}: {error.driver_exception}") from error
             if loop.time() + pause > ends_at:
                 waited = f"{self._patience_seconds:g} s"
                 raise MigrationError(f"{self._schema}: others have held a lock that is needed for {waited}")
@@ -153,8 +156,16 @@ class _Steps:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def _prepare(connection: Connection, schema: str, role: str) -> None:
-    quote = connection.dialect.identifier_preparer.quote
+def _folder_of(service: str) -> Path:
+    package = find_spec(service)
+    folder = Path(package.origin).parent / "migrations" if package is not None and package.origin else Path()
+    if not (folder / "versions").is_dir():
+        raise MigrationError(f"no service {service} with migrations is installed here")
+    return folder
+
+
+def _prepare(connection: Connection, schema: str) -> None:
+    quote, role = connection.dialect.identifier_preparer.quote, f"solaris_{schema}"
     known = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).scalar()
     if known is None:
         # A role belongs to the whole server: another database's migration may be creating it just now.

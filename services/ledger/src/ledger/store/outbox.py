@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
+from chassis import locks
 
 RELAY: Final = "ledger"
 """The name under which its position stands."""
-LEADER_LOCK: Final = 7205759403792794
 
 EVENTS_AFTER: Final = """
 SELECT position, account_id, id, type, data FROM ledger.events WHERE position > $1 ORDER BY position LIMIT $2
@@ -23,7 +23,7 @@ ON CONFLICT (name) DO UPDATE SET position = greatest(relay.position, excluded.po
 
 async def try_lead(connection: asyncpg.Connection) -> bool:
     """Whether this connection is the publisher's now; it is until it closes."""
-    leads: bool = await connection.fetchval(_TRY_LEAD, LEADER_LOCK)
+    leads: bool = await connection.fetchval(_TRY_LEAD, locks.RELAY)
     return leads
 
 

@@ -1,0 +1,10 @@
+"""The numbers of all advisory locks, in one place: they are one space for the whole database, whoever takes them."""
+
+from typing import Final
+
+MIGRATION: Final = 7205759403792790
+"""Of a session: whoever migrates a database, whichever service it is."""
+APPEND: Final = 7205759403792793
+"""Of a transaction: whoever appends events. It stands as a number in the SQL functions that take it."""
+RELAY: Final = 7205759403792794
+"""Of a session: the one process that publishes appended events."""

@@ -1,1 +1,0 @@
-"""The notifier's schema, revision by revision."""
