@@ -1,7 +1,6 @@
-"""One metered call: what is known of it, and the one record of its end."""
+"""One metered call: what is known of it, and how that is recorded."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chassis.ids import new_uuid7
@@ -11,9 +10,6 @@ from contracts.events.registry import USAGE_RECORDED
 from contracts.events.usage import UsageRecorded
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from msgspec import Struct, field
-from msgspec.structs import replace
-
-from gateway.domain.usage_figures import Figures
 
 ENDPOINT = "/v1/chat/completions"
 SOURCE = "gateway"
@@ -22,11 +18,10 @@ _NOTHING = TokenUsage()
 
 
 class Call(Struct, kw_only=True):
-    """`reserving` from the first attempt to hold on: from there a record must end the call, exactly one.
+    """`reserving` from the first attempt to hold on, until `Ending` has recorded the call's end.
 
-    `ended` by the first outcome told; later ones change nothing. `most_output_tokens` is what the upstream was allowed
-    to produce, over all choices, where that is known: our own count never exceeds it. `stream` and `wants_usage_chunk`
-    are the form of the answer that was asked for.
+    `most_output_tokens` is what the upstream was allowed to produce, over all choices, where that is known: our own
+    count never exceeds it. `stream` and `wants_usage_chunk` are the form of the answer that was asked for.
     """
 
     id: str = field(default_factory=new_uuid7)
@@ -55,43 +50,6 @@ class Call(Struct, kw_only=True):
     def note_first_token(self) -> None:
         if self.first_token_ms is None:
             self.first_token_ms = self.elapsed_ms()
-
-    def end_metered(
-        self,
-        outcome: Outcome,
-        status: int,
-        figures: Figures,
-        output_tokens: Callable[[], int],
-        at_least_tokens: int = 0,
-    ) -> None:
-        """End the call, charged by the provider's figures.
-
-        `output_tokens` is our own count, for figures that lack it; `at_least_tokens` is what we have seen produced
-        beside figures that were told too early to hold all of it.
-        """
-        if self.outcome is None:
-            self.outcome, self.status = outcome, status
-            usage, source = figures.usage(self.estimated_prompt_tokens, lambda: self._bounded(output_tokens()))
-            if (at_least := self._bounded(at_least_tokens)) > usage.completion_tokens:
-                usage, source = replace(usage, completion_tokens=at_least), UsageSource.ESTIMATED
-            self.usage, self.usage_source = usage, source
-
-    def end_without_charge(self, outcome: Outcome, status: int) -> None:
-        """End the call: nothing was used."""
-        if self.outcome is None:
-            self.outcome, self.status = outcome, status
-
-    def end_estimated(self, outcome: Outcome, status: int, output_tokens: int) -> None:
-        """End the call, charged by our own count of its prompt and of what was produced."""
-        if self.outcome is None:
-            self.outcome, self.status = outcome, status
-            completion = self._bounded(output_tokens)
-            self.usage = TokenUsage(prompt_tokens=self.estimated_prompt_tokens, completion_tokens=completion)
-            self.usage_source = UsageSource.ESTIMATED
-
-    def _bounded(self, output_tokens: int) -> int:
-        most = self.most_output_tokens
-        return output_tokens if most is None else min(output_tokens, most)
 
     def record(self) -> bytes:
         """The call's end as the event to publish."""

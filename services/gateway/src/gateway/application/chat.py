@@ -3,13 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import cache
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from contracts.reservations import Granted, Refused, ReserveRequest
-from contracts.usage import Outcome, UsageSource
-from prometheus_client import Counter
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -24,6 +21,7 @@ from gateway.application.relay import Relay
 from gateway.application.rules import Rules
 from gateway.domain.estimate import with_margin
 from gateway.domain.outages import Outage
+from gateway.journal.journal import Journal
 from gateway.messaging.reservations import Reserver, Unavailable
 from gateway.tokenizers.encodings import token_counter
 from gateway.upstream.client import UpstreamClient
@@ -34,14 +32,6 @@ HOLD_SECONDS: Final = 900
 """The life of a hold of a ledger that does not tell it."""
 HOLD_SHARE: Final = 0.9
 _GRANTED: Final = metrics.HOLDS.labels("granted", "")
-
-
-class UsageJournal(Protocol):
-    """Where the ends of calls are written."""
-
-    failure: str | None
-
-    def append(self, line: bytes) -> None: ...
 
 
 class ChatService:
@@ -55,7 +45,7 @@ class ChatService:
         upstream: UpstreamClient,
         upstream_authorization: bytes | None,
         model_output_tokens: Callable[[str], int | None],
-        journal: UsageJournal,
+        journal: Journal,
     ) -> None:
         self._rules = rules
         self._reserver = reserver
@@ -75,10 +65,16 @@ class ChatService:
         call.observed = self._rules.observe
         call.stream = prepared.request.stream
         call.wants_usage_chunk = prepared.request.wants_usage_chunk
+        ending = Ending(
+            call,
+            self._journal,
+            hide_usage_chunk=not call.wants_usage_chunk,
+            count_tokens=token_counter(prepared.family.encoding),
+        )
         relay: Relay | None = None
         try:
-            granted = await self._hold(call, prepared, client)
-            relay = self._relay(call, prepared, granted, client)
+            granted = await self._hold(call, prepared, client, ending)
+            relay = self._relay(call, prepared, granted, client, ending)
             await self._forward(call, prepared, granted, client, relay)
         except asyncio.CancelledError:
             cause = client.interruption.accept()
@@ -86,11 +82,9 @@ class ChatService:
                 raise OutageError(Outage.INTERRUPTED) from None
             await relay.interrupted(cause)
         finally:
-            if relay is not None and call.forwarded:
-                relay.end_by_what_came()
-            self._close(call)
+            ending.close()
 
-    async def _hold(self, call: Call, prepared: Prepared, client: Client) -> Granted | None:
+    async def _hold(self, call: Call, prepared: Prepared, client: Client, ending: Ending) -> Granted | None:
         """The hold, or None where the rules let the call go on without one."""
         if prepared.would_refuse:
             call.reserving = call.forwarded_without_hold = True
@@ -110,7 +104,7 @@ class ChatService:
                 return granted
             case Refused() as refused if not self._rules.observe:
                 metrics.HOLDS.labels("refused", refused.code.value).inc()
-                call.reserving = reservation.doubtful
+                ending.without_hold(doubtful=reservation.doubtful)
                 raise RefusedError(refused, call.account_id)
             case Refused() as refused:
                 metrics.HOLDS.labels("would_refuse", refused.code.value).inc()
@@ -123,7 +117,7 @@ class ChatService:
                 return None
             case Unavailable() as unavailable:
                 metrics.HOLDS.labels("unavailable", unavailable.reason).inc()
-                call.end_without_charge(Outcome.NOT_FORWARDED, 503)
+                ending.without_ledger()
                 raise OutageError(Outage.LEDGER_UNAVAILABLE)
 
     def _end_before_hold(self, granted: Granted, call: Call, client: Client) -> None:
@@ -154,48 +148,13 @@ class ChatService:
         maximum = self._quirks.of(model).largest_maximum or self._model_output_tokens(model)
         return None if maximum is None else maximum + thinking_tokens
 
-    def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client) -> Relay:
+    def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client, ending: Ending) -> Relay:
         if granted is not None and not self._rules.observe:
             call.most_output_tokens = granted.output_tokens * prepared.request.choices
-        hide_usage_chunk = not prepared.request.wants_usage_chunk
-        ending = Ending(
-            call,
-            hide_usage_chunk=hide_usage_chunk,
-            count_tokens=token_counter(prepared.family.encoding),
-            on_end=lambda: self._close(call),
-        )
         return Relay(
             call,
             client,
             ending,
-            stream=prepared.request.stream,
-            hide_usage_chunk=hide_usage_chunk,
             available=granted.available if granted is not None else None,
             silence_seconds=self._rules.silence_seconds,
         )
-
-    def _close(self, call: Call) -> None:
-        """Write the call's record, once, if a hold for it may stand or it was forwarded."""
-        if not call.reserving:
-            return
-        call.reserving = False
-        call.end_without_charge(Outcome.NOT_FORWARDED, 499)  # unless it has ended otherwise
-        self._journal.append(call.record())
-        _measure(call)
-
-
-@cache
-def _ended(outcome: Outcome, source: UsageSource) -> Counter:
-    return metrics.ENDED.labels(outcome.value, source.value)
-
-
-def _measure(call: Call) -> None:
-    assert call.outcome is not None
-    _ended(call.outcome, call.usage_source).inc()
-    metrics.CALL_SECONDS.observe(call.elapsed_ms() / 1000)
-    if call.forwarded_without_hold:
-        metrics.FORWARDED_WITHOUT_HOLD.inc()
-    if call.usage_source is UsageSource.PROVIDER and call.estimated_prompt_tokens:
-        metrics.ESTIMATE_RATIO.observe(call.usage.prompt_tokens / call.estimated_prompt_tokens)
-    if call.first_token_ms is not None:
-        metrics.FIRST_TOKEN_SECONDS.observe(call.first_token_ms / 1000)

@@ -1,4 +1,4 @@
-"""Hands the upstream's answer to the client and ends the call by what the answer tells of its usage."""
+"""Hands the upstream's answer to the client, and tells its `Ending` what has come."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from contracts.usage import Outcome
 from prometheus_client import Counter
 
 from gateway import metrics
@@ -53,8 +52,6 @@ class Relay:
         client: Client,
         ending: Ending,
         *,
-        stream: bool,
-        hide_usage_chunk: bool,
         available: int | None,
         silence_seconds: float,
     ) -> None:
@@ -62,8 +59,7 @@ class Relay:
         self._client = client
         self._answer = client.answer
         self._ending = ending
-        self._stream = stream
-        self._hide_usage_chunk = hide_usage_chunk
+        self._stream = call.stream
         self._available = available
         self._silence_seconds = silence_seconds
         self._upstream_call: UpstreamCall | None = None
@@ -95,31 +91,10 @@ class Relay:
 
     async def interrupted(self, cause: Cause) -> None:
         """The call was stopped from outside: end it by what has been produced, and tell a client who is there."""
-        outage = Outage.INTERRUPTED
-        if self._upstream_call is None or not self._upstream_call.sent:
-            self._ending.without_charge(Outcome.NOT_FORWARDED, 499)
-        elif cause is Cause.CLIENT_LEFT:
-            self._ending.by_what_came(Outcome.CLIENT_DISCONNECTED, 499)
-        elif self._ending.anything_came:
-            self._ending.by_what_came(Outcome.INTERRUPTED, 200)
-            outage = self._charged_outage
-        elif cause is Cause.TIMED_OUT:
-            self._ending.without_charge(Outcome.UPSTREAM_ERROR, 504)
-            outage = Outage.UPSTREAM_TIMEOUT
-        else:
-            self._ending.without_charge(Outcome.INTERRUPTED, 503)
+        sent = self._upstream_call is not None and self._upstream_call.sent
+        outage = self._ending.interrupted(cause, sent=sent)
         if self._answer.started or cause is not Cause.CLIENT_LEFT:
             await self._tell(outage)
-
-    @property
-    def _charged_outage(self) -> Outage:
-        """A stream keeps what it has said; of a whole answer nothing is left, and asking again costs again."""
-        return Outage.ANSWER_CUT if self._ending.whole else Outage.INTERRUPTED
-
-    def end_by_what_came(self) -> None:
-        """Whatever went wrong in between: a forwarded call ends by what has been produced, unless it has ended."""
-        if self._call.outcome is None:
-            self._ending.by_what_came(Outcome.INTERRUPTED, 500)
 
     def _heartbeat(self) -> Heartbeat:
         headers = [(b"content-type", EVENT_STREAM), (b"cache-control", b"no-cache")]
@@ -172,12 +147,12 @@ class Relay:
             await self._hand_on_error(status, headers, refusal)
             return
         self._call.note_first_token()
-        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.free(status)
         await self._hand_on_error(status, headers, await upstream.read_all(MAX_ANSWER_BYTES))
 
     async def _hand_on_error(self, status: int, headers: Headers, body: bytes) -> None:
         self._call.note_first_token()
-        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.free(status)
         said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
         log.warning("upstream_error", request_id=self._call.id, model=self._call.model, status=status, body=said)
         if status >= 500 and self._stream and self._client.upstream_errors_in_chat:
@@ -207,7 +182,7 @@ class Relay:
         if self._stream and names_events and not self._answer.started:
             await self._answer.start(upstream.status, headers)
         if self._answer.started:
-            await self._answer.finish(completion_events(content, with_usage=not self._hide_usage_chunk))
+            await self._answer.finish(completion_events(content, with_usage=self._call.wants_usage_chunk))
             return
         await self._answer.respond(upstream.status, headers, body)
 
@@ -234,12 +209,8 @@ class Relay:
                     await answer.write(complete)
                 data = await upstream.read()
             rest = events.end()
-            if events.figures is None and not events.produced:
-                self._ending.without_charge(Outcome.UPSTREAM_ERROR, upstream.status)
-                rest += b"" if events.failed else events.gap + self._useless_event("empty event stream")
-            else:
-                failed = events.failed and events.figures is None
-                self._ending.by_events(Outcome.INTERRUPTED if failed else Outcome.COMPLETED, upstream.status)
+            if not self._ending.by_events(upstream.status) and not events.failed:
+                rest += events.gap + self._useless_event("empty event stream")
             await answer.finish(rest)
 
     def _hear(self, data: bytes, heartbeat: Heartbeat | None) -> bytes:
@@ -256,16 +227,11 @@ class Relay:
             "unreachable" if isinstance(error, UpstreamUnreachableError) else "broke_off"
         ).inc()
         log.warning("upstream_failed", request_id=self._call.id, model=self._call.model, error=str(error))
-        if self._ending.anything_came:
-            self._ending.by_what_came(Outcome.INTERRUPTED, 200)
-            await self._tell(self._charged_outage)
-        else:
-            self._ending.without_charge(Outcome.UPSTREAM_ERROR, 502)
-            await self._tell(Outage.UPSTREAM_UNREACHABLE)
+        await self._tell(self._ending.broke_off())
 
     async def _useless(self, status: int, what: str) -> None:
         """The upstream answered, but with nothing that a client could use: that is free."""
-        self._ending.without_charge(Outcome.UPSTREAM_ERROR, status)
+        self._ending.free(status)
         log.warning("upstream_answer_useless", request_id=self._call.id, model=self._call.model, what=what)
         await self._tell(Outage.UPSTREAM_USELESS, what)
 
