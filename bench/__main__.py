@@ -10,14 +10,14 @@ from typing import Final
 
 import uvloop
 
-from bench.load import LoadError
-from bench.machine import describe_machine
-from bench.peers import running_peers
+from bench.load.closed_loop import LoadError
+from bench.parts.whole_path import WholePath, settlement_watch
+from bench.peers.lineup import running_peers
 from bench.plan import FULL, QUICK, Plan
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, ProcessError, bench_directory, run_module
 from bench.progress import say
-from bench.report import Report
-from bench.whole_path import WholePath, settlement_watch
+from bench.report.machine import describe_machine
+from bench.report.report import Report
 
 PARTS: Final = ("path", "ledger", "fold", "replay")
 _DIRECTORY: Final = ("--directory", str(BENCH_DIRECTORY))
@@ -53,16 +53,16 @@ async def _measure_path(plan: Plan, report: Report) -> None:
 
 async def _measure_ledger(plan: Plan, report: Report) -> None:
     options = ("--seconds", str(plan.ledger_seconds), "--rounds", str(plan.ledger_rounds))
-    report.ledger = await run_module("bench.ledger_alone", *options, *_DIRECTORY)
+    report.ledger = await run_module("bench.parts.ledger_alone", *options, *_DIRECTORY)
 
 
 async def _measure_fold(plan: Plan, report: Report) -> None:
-    report.fold = await run_module("bench.fold", "--events", str(plan.fold_events))
+    report.fold = await run_module("bench.parts.fold", "--events", str(plan.fold_events))
 
 
 async def _measure_replay(plan: Plan, report: Report) -> None:
     sizes = (str(events) for events in plan.replay_events)
-    report.replays = await run_module("bench.replay", "--events", *sizes, *_DIRECTORY)
+    report.replays = await run_module("bench.parts.replay", "--events", *sizes, *_DIRECTORY)
 
 
 async def _run_until_done(plan: Plan, parts: tuple[str, ...], name: str) -> Report:

@@ -15,12 +15,12 @@ from typing import Final
 import uvloop
 from local_run.ports import any_free
 
-from bench.load import LoadError, run_load
-from bench.peers import CpuMeter, Peer, wait_until_idle
+from bench.load.closed_loop import LoadError, run_load
+from bench.load.requests import body
+from bench.peers.lineup import CpuMeter, Peer, wait_until_idle
+from bench.peers.stack import running_stack
 from bench.processes import BENCH_DIRECTORY, ProcessError, answers, bench_directory, python_program, running
 from bench.progress import say
-from bench.requests import body
-from bench.stack import running_stack
 
 THIS: Final = "this"
 OTHER: Final = "other"
@@ -62,7 +62,7 @@ def _summary(rounds: Sequence[dict[str, Figures]]) -> dict[str, object]:
 
 async def _run(checkout: Path, *, connections: int, seconds: float, rounds: int, stream: bool) -> dict[str, object]:
     port = any_free()
-    upstream = python_program("upstream", "-m", "bench.upstream", "--port", str(port))
+    upstream = python_program("upstream", "-m", "bench.peers.upstream", "--port", str(port))
     log = BENCH_DIRECTORY / "upstream.log"
     async with (
         running(

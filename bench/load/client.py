@@ -7,8 +7,8 @@ from typing import Final, Self, cast
 
 import httptools
 
-from bench.answers import CONTENT_MARK
-from bench.requests import Target
+from bench.load.answers import CONTENT_MARK
+from bench.load.requests import Target
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 EXCHANGE_TIMEOUT_SECONDS: Final = 60.0

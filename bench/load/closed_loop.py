@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.requests import USERS, Target
+from bench.load.requests import USERS, Target
 
 REQUEST_TIMEOUT_SECONDS: Final = 10
 _GRACE_SECONDS: Final = 30.0
@@ -39,7 +39,7 @@ class LoadError(Exception):
 
 
 def generator_name() -> str:
-    return "wrk" if shutil.which("wrk") else "bench.generator (no wrk here; limited by Python, see its CPU share)"
+    return "wrk" if shutil.which("wrk") else "bench.load.generator (no wrk here; limited by Python, see its CPU share)"
 
 
 async def run_load(target: Target, payload: bytes, *, connections: int, seconds: float) -> Load:
@@ -81,7 +81,7 @@ def _wrk_command(wrk: str, target: Target, payload: bytes, connections: int, sec
 def _own_command(target: Target, payload: bytes, connections: int, seconds: float) -> tuple[str, ...]:
     described = {"name": target.name, "port": target.port, "headers": target.headers, "body": payload.decode()}
     options = ("--connections", str(connections), "--seconds", str(seconds))
-    return (sys.executable, "-m", "bench.generator", json.dumps(described), *options)
+    return (sys.executable, "-m", "bench.load.generator", json.dumps(described), *options)
 
 
 def _children_cpu_seconds() -> float:

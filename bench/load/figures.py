@@ -1,7 +1,6 @@
 """Small statistics."""
 
-from collections.abc import Iterable, Sequence
-from statistics import median
+from collections.abc import Sequence
 
 
 def percentile(ordered: Sequence[float], rank: float) -> float:
@@ -9,8 +8,3 @@ def percentile(ordered: Sequence[float], rank: float) -> float:
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, int(len(ordered) * rank / 100))]
-
-
-def median_or_none(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None

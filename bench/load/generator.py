@@ -1,4 +1,4 @@
-"""`python -m bench.generator TARGET --connections N --seconds S`: the load generator for machines without wrk.
+"""`python -m bench.load.generator TARGET --connections N --seconds S`: the load generator for machines without wrk.
 
 One process on uvloop; the last line of its output is the same JSON object that `wrk.lua` prints.
 """
@@ -15,9 +15,9 @@ from itertools import count
 
 import uvloop
 
-from bench.client import Connection, ExchangeError
-from bench.figures import percentile
-from bench.requests import USERS, Target, whole_request
+from bench.load.client import Connection, ExchangeError
+from bench.load.figures import percentile
+from bench.load.requests import USERS, Target, whole_request
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from bench.answers import MODEL
+from bench.load.answers import MODEL
 
 USERS: Final = 1_000
 _PROMPT: Final = (

@@ -4,10 +4,10 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from bench.answers import CHUNKS_PER_STREAM
-from bench.client import Connection, ExchangeError
-from bench.figures import percentile
-from bench.requests import Target, body, whole_request
+from bench.load.answers import CHUNKS_PER_STREAM
+from bench.load.client import Connection, ExchangeError
+from bench.load.figures import percentile
+from bench.load.requests import Target, body, whole_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

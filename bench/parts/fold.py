@@ -1,4 +1,4 @@
-"""`python -m bench.fold`: how fast stored events become states. One JSON object on standard output."""
+"""`python -m bench.parts.fold`: how fast stored events become states. One JSON object on standard output."""
 
 import argparse
 import asyncio
@@ -26,8 +26,8 @@ from ledger.store.codec import chain_hash
 from ledger.store.facts import decode_fact
 from ledger.store.rows import EventRow
 
-from bench.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
-from bench.requests import USERS, user_id
+from bench.load.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
+from bench.load.requests import USERS, user_id
 
 _STARTS_AT: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 _ROUNDS: Final = 3

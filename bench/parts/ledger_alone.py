@@ -1,4 +1,4 @@
-"""`python -m bench.ledger_alone`: durable commands through the ledger's executor, on a Postgres of its own.
+"""`python -m bench.parts.ledger_alone`: durable commands through the ledger's executor, on a Postgres of its own.
 
 Callers are closed loops in the executor's process: each submits, waits for its commit, submits again. One JSON object
 on standard output.
@@ -34,9 +34,9 @@ from ledger.domain.policy import Policy
 from ledger.metrics import BATCH_SIZE
 from local_run.servers.postgres import running_postgres
 
-from bench.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
-from bench.figures import percentile
-from bench.requests import USERS, user_id
+from bench.load.answers import COMPLETION_TOKENS, MODEL, PROMPT_TOKENS
+from bench.load.figures import percentile
+from bench.load.requests import USERS, user_id
 from bench.resources import cpu_seconds, descendants, machine_busy_seconds
 
 ROOMY_TOKENS: Final = 10**12

@@ -1,4 +1,4 @@
-"""`python -m bench.replay --events N…`: the operator's replay on logs of given sizes, told as one JSON array.
+"""`python -m bench.parts.replay --events N…`: the operator's replay on logs of given sizes, told as one JSON array.
 
 Speed counts the whole command, from its start to its end; memory is that of its largest process.
 """
@@ -55,7 +55,7 @@ async def _settle(database_url: str) -> None:
 def _replay(database_url: str) -> dict[str, Any]:
     # In a process of its own between us and the command, so that the largest memory is that of this replay alone.
     measured = subprocess.run(
-        (sys.executable, "-m", "bench.replay", "--measure"),
+        (sys.executable, "-m", "bench.parts.replay", "--measure"),
         env={**os.environ, "SOLARIS_DATABASE_URL": database_url, "SOLARIS_NATS_URL": "nats://127.0.0.1:1"},
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,

@@ -9,13 +9,13 @@ from typing import Any, Final
 import asyncpg
 
 from bench import resources
-from bench.load import Load, LoadError, run_load
-from bench.peers import LITELLM, SOLARIS, UPSTREAM, CpuMeter, Peer, Peers, wait_until_idle
+from bench.load.closed_loop import Load, LoadError, run_load
+from bench.load.requests import body
+from bench.load.streams import StreamsPlan, StreamsResult, run_streams
+from bench.parts.settlement import Settlement, SettlementWatch
+from bench.peers.lineup import LITELLM, SOLARIS, UPSTREAM, CpuMeter, Peer, Peers, wait_until_idle
 from bench.plan import CONNECTIONS, Plan
 from bench.progress import say
-from bench.requests import body
-from bench.settlement import Settlement, SettlementWatch
-from bench.streams import StreamsPlan, StreamsResult, run_streams
 
 WARM_UP_SECONDS: Final = 2
 PACED: Final = StreamsPlan(streams=64, pause_ms=10, spacing_ms=31)

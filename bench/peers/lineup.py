@@ -11,11 +11,11 @@ from local_run.addresses import local_base_url
 from local_run.ports import any_free
 
 from bench import resources
-from bench.litellm_peer import running_litellm
+from bench.load.requests import Target
+from bench.peers.litellm import running_litellm
+from bench.peers.stack import RunningStack, running_stack
 from bench.processes import BENCH_DIRECTORY, ProcessError, answers, python_program, running
 from bench.progress import say
-from bench.requests import Target
-from bench.stack import RunningStack, running_stack
 
 UPSTREAM: Final = "upstream"
 PASS_THROUGH: Final = "pass-through"
@@ -57,7 +57,7 @@ async def running_peers() -> AsyncIterator[Peers]:
     """All of them at once for the length of the block; one that does not start is missing, with the reason."""
     async with contextlib.AsyncExitStack() as exits:
         port = any_free()
-        program = python_program(UPSTREAM, "-m", "bench.upstream", "--port", str(port))
+        program = python_program(UPSTREAM, "-m", "bench.peers.upstream", "--port", str(port))
         pid = await exits.enter_async_context(_serving(program.name, port, "/v1/models", program.command[1:]))
         target = Target(name=UPSTREAM, port=port, headers=())
         peers = Peers(upstream_pid=pid, present=[Peer(target=target, processes={})])
@@ -78,7 +78,7 @@ async def _serving(name: str, port: int, path: str, arguments: tuple[str, ...]) 
 @contextlib.asynccontextmanager
 async def _running_pass_through(upstream_port: int) -> AsyncIterator[Peer]:
     port = any_free()
-    arguments = ("-m", "bench.passthrough", "--port", str(port), "--upstream", local_base_url(upstream_port))
+    arguments = ("-m", "bench.peers.passthrough", "--port", str(port), "--upstream", local_base_url(upstream_port))
     async with _serving(PASS_THROUGH, port, "/v1/models", arguments) as pid:
         yield Peer(target=Target(name=PASS_THROUGH, port=port, headers=()), processes={PASS_THROUGH: pid})
 

@@ -13,9 +13,9 @@ from typing import Final
 from local_run.ports import any_free
 from local_run.supervision.process import Program
 
-from bench.answers import MODEL
+from bench.load.answers import MODEL
+from bench.load.requests import Target
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, answers, run_to_end, running
-from bench.requests import Target
 
 VERSION: Final = "1.106.2"
 _START_SECONDS: Final = 120.0

@@ -1,4 +1,4 @@
-"""`python -m bench.passthrough --port N --upstream URL`: the gateway's server and client, and nothing between them."""
+"""`python -m bench.peers.passthrough --port N --upstream URL`: the gateway's server and client with nothing between."""
 
 import argparse
 from typing import Any, Final

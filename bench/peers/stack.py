@@ -16,8 +16,8 @@ from local_run.data_folder import DataFolder
 from local_run.ports import WANTED_PORTS, any_free
 from local_run.services import HELPERS
 
+from bench.load.requests import Target
 from bench.processes import BENCH_DIRECTORY, REPOSITORY, python_program, running
-from bench.requests import Target
 
 _START_SECONDS: Final = 120.0
 

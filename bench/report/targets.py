@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
-from bench.peers import LITELLM, PASS_THROUGH, SOLARIS, UPSTREAM
+from bench.peers.lineup import LITELLM, PASS_THROUGH, SOLARIS, UPSTREAM
+from bench.report.summary import Summary
 from bench.resources import Memory
-from bench.summary import Summary
 
 AT_LEAST: Final = "≥"
 AT_MOST: Final = "≤"

@@ -1,0 +1,1 @@
+"""What is sent to a peer, what comes back, and how long that takes."""

@@ -1,0 +1,1 @@
+"""What is measured: the whole path, the ledger alone, folding, and replay."""

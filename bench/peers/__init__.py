@@ -1,0 +1,1 @@
+"""Who is measured: the upstream, the bare pass-through, LiteLLM, and the whole stack."""

@@ -1,0 +1,1 @@
+"""What is told of it: medians, targets, tables."""
