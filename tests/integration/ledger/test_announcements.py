@@ -7,13 +7,14 @@ from pathlib import Path
 
 import asyncpg
 import nats
+from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
+from chassis.dead_letters import PAGE, DeadLetter, GivenUp
 from chassis.jetstream import provision
+from chassis.postgres import create_engine
 from contracts import subjects
-from contracts.deadletters import DeadLetter
 from contracts.topology import STREAMS
-from ledger.messaging.announcements import PAGE, DeadLetterAnnouncer
-from ledger.store.dead_letters import store_dead_letter
+from ledger.store.dead_letters import LETTERS
 from local_run.ports import any_free
 from local_run.servers.nats_server import running_nats
 from msgspec import json
@@ -21,7 +22,7 @@ from structlog.testing import capture_logs
 
 from tests.support.eventually import eventually
 
-LETTERS = PAGE + 20
+COUNT = PAGE + 20
 _letter = json.Decoder(DeadLetter).decode
 
 
@@ -43,8 +44,8 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
 ) -> None:
     port = any_free()
     unannounced = "SELECT count(*) FROM ledger.dead_letters WHERE announced_at IS NULL"
-    pool = await asyncpg.create_pool(migrated, min_size=1, max_size=2)
-    closing.callback(pool.terminate)
+    engine = create_engine(migrated, service="test")
+    closing.push_async_callback(engine.dispose)
     async with running_nats(tmp_path / "nats", port=port) as server:
         url = server.url()
         client = await nats.connect(url, connect_timeout=5)
@@ -55,15 +56,16 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
         closing.push_async_callback(core.close)
         await eventually(lambda: core.is_connected)
     await eventually(lambda: not core.is_connected)
-    for number in range(LETTERS):
-        await store_dead_letter(
-            pool, consumer="ledger", message_id=f"m-{number}", subject="s", payload=b"{}", reason=f"reason {number}"
+    for number in range(COUNT):
+        letter = GivenUp(
+            consumer="ledger", message_id=f"m-{number}", subject="s", payload=b"{}", reason=f"reason {number}"
         )
-    announcing = asyncio.create_task(DeadLetterAnnouncer(core, pool).run())
+        await LETTERS.keep(engine, letter)
+    announcing = asyncio.create_task(DeadLetterAnnouncer(core, engine, LETTERS, subjects.dead_letter).run())
     closing.callback(announcing.cancel)
     with capture_logs() as logs:
         await eventually(lambda: any(line["event"] == "dead_letters_not_announced" for line in logs), 20)
-    assert await database.fetchval(unannounced) == LETTERS
+    assert await database.fetchval(unannounced) == COUNT
     async with running_nats(tmp_path / "nats", port=port):
 
         async def all_told() -> bool:

@@ -1,15 +1,19 @@
 """Recurring queries read along an index however many rows there are."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from chassis.postgres import create_engine
 from ledger.application.committer import CONNECTION_SETTINGS
-from ledger.store import dead_letters, due, outbox, schema
+from ledger.store import due, outbox, schema
+from ledger.store.dead_letters import LETTERS
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -58,8 +62,6 @@ RECURRING = {
     "oldest open hold": (due.OLDEST_OPEN_HOLD, (), {"holds_open_page"}),
     "time": (due.DATABASE_TIME, (), {"events_pkey"}),
     "relay": (outbox.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
-    "unannounced letters": (dead_letters.UNANNOUNCED, (100,), {"dead_letters_unannounced"}),
-    "waiting letters": (dead_letters.WAITING, (), {"dead_letters_waiting"}),
     "batch": (
         schema.READ_BATCH,
         (["a-1"], ["a-1"], ["r-1"], ["a-1"], ["c-1"], ["a-1"], ["l-1"]),
@@ -68,12 +70,37 @@ RECURRING = {
 }
 
 
+LETTER_QUERIES: dict[str, Callable[[AsyncEngine], Awaitable[object]]] = {
+    "dead_letters_unannounced": LETTERS.load_unannounced,
+    "dead_letters_waiting": LETTERS.count_waiting,
+}
+
+
+@pytest.mark.parametrize("index", LETTER_QUERIES)
+async def test_what_an_announcer_asks_again_and_again_reads_along_its_index(
+    filled: asyncpg.Connection, migrated: str, index: str
+) -> None:
+    engine = create_engine(migrated, service="test")
+    sent: list[tuple[str, tuple[object, ...]]] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *told: sent.append((told[2], told[3])))
+    try:
+        await LETTER_QUERIES[index](engine)
+    finally:
+        await engine.dispose()
+    ((query, arguments),) = sent
+    await _assert_along(filled, query, arguments, {index})
+
+
 @pytest.mark.parametrize("name", RECURRING)
 async def test_a_recurring_query_reads_along_its_index(filled: asyncpg.Connection, name: str) -> None:
     query, arguments, indexes = RECURRING[name]
     if name == "batch":
         for setting, value in CONNECTION_SETTINGS.items():
             await filled.execute("SELECT set_config($1, $2, false)", setting, value)
+    await _assert_along(filled, query, arguments, indexes)
+
+
+async def _assert_along(filled: asyncpg.Connection, query: str, arguments: tuple[Any, ...], indexes: set[str]) -> None:
     explained = json.loads(await filled.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *arguments))
     nodes = list(_nodes(explained[0]["Plan"]))
     assert {node["Index Name"] for node in nodes if "Index Name" in node} >= indexes

@@ -17,7 +17,7 @@ from local_run.ports import any_free
 from notifier import outcomes
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
-from notifier.store.backlog import measure_backlog
+from notifier.store.tables import LETTERS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.integration.notifier.mailbox import Mailbox, serving
@@ -105,7 +105,7 @@ async def test_a_mail_refused_too_often_becomes_a_dead_letter_and_can_be_retried
         assert letter["reason"] == "smtp data 451 4.3.0"
 
         code, lines = await operate(migrated_url, "dead-letters-retry", "--id", f"notifier:{letter['id']}")
-        assert (code, lines) == (0, [{"id": f"notifier:{letter['id']}", "redelivered": True, "reason": None}])
+        assert (code, lines) == (0, [{"id": f"notifier:{letter['id']}", "retried": True, "reason": None}])
         await eventually(lambda: _has(database, "often", ["sent"]))
         code, _ = await operate(migrated_url, "dead-letters-retry", "--id", f"notifier:{letter['id']}")
         assert code == 1
@@ -184,17 +184,18 @@ async def test_a_dead_letter_that_can_never_succeed_is_put_away_and_waits_no_mor
     )
     letter = f"notifier:{row['id']}"
     engine = create_engine(migrated_url, service="test")
-    before = (await measure_backlog(engine)).dead_letters
+    before = await LETTERS.count_waiting(engine)
     assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=  ") == (1, [])
     done = await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=não dá")
     assert done == (0, [{"id": letter, "discarded": True}])
-    assert (await measure_backlog(engine)).dead_letters == before - 1
+    assert await LETTERS.count_waiting(engine) == before - 1
     await engine.dispose()
     _, lines = await operate(migrated_url, "dead-letters")
     discarded = {line["id"]: line for line in lines}[letter]["discarded"]
     assert isinstance(discarded, dict)
     assert (discarded["by"], discarded["reason"]) == (operator(), "não dá")
-    assert await operate(migrated_url, "dead-letters-retry", f"--id={letter}") == (1, [])
+    code, (stays,) = await operate(migrated_url, "dead-letters-retry", f"--id={letter}")
+    assert (code, stays["retried"]) == (1, False)
     assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=again") == (1, [])
 
 
@@ -215,7 +216,7 @@ async def test_poison_that_a_new_release_can_read_is_redelivered_once(
         )
         code, lines = await operate(migrated_url, "dead-letters-retry")
         assert code == 1, "one of the two failed again"
-        assert sorted((line["redelivered"], line["reason"] is None) for line in lines) == [(False, False), (True, True)]
+        assert sorted((line["retried"], line["reason"] is None) for line in lines) == [(False, False), (True, True)]
         await eventually(lambda: mailbox.kinds == ["threshold-80"])
         await ledger.publish(good, times=3)
         await eventually(ledger.handled)

@@ -19,7 +19,6 @@ from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from local_run.ports import any_free
 from local_run.servers.nats_server import running_nats
 from local_run.servers.postgres import running_postgres
-from notifier.dead_letters import Announcer
 from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.subscription import Subscription, SubscriptionLostError
 
@@ -135,7 +134,7 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
         'notifier_mails_sent_total{kind="threshold-77"} 1.0',
         "notifier_mails_pending ",
         "notifier_oldest_pending_seconds ",
-        "notifier_dead_letters ",
+        "solaris_notifier_waiting_dead_letters ",
     ):
         assert series in text
 
@@ -185,7 +184,7 @@ async def test_a_broker_that_is_gone_for_good_ends_the_service_so_that_it_is_sta
 ) -> None:
     engine = create_engine(migrated_url, service="test")
     broker = create_broker(nats_url)
-    subscriber = subscribe(broker, LedgerEvents(engine, Announcer(ledger.client), lambda: None, window=timedelta(0)))
+    subscriber = subscribe(broker, LedgerEvents(engine, lambda: None, window=timedelta(0)))
     subscription = Subscription(broker, subscriber, ledger.client, durable=NOTIFIER_LEDGER_CONSUMER)
     task = asyncio.create_task(subscription.run(asyncio.Event()))
     try:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 from chassis.migrations import migrate
 from notifier.domain.notices import Figures, Notice
-from notifier.redelivery import retry
+from notifier.letters import retry_letters
 
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import Database, Ledger, running, settings_for, standing
@@ -79,8 +79,8 @@ async def test_mails_and_dead_letters_of_an_older_release_are_sent(
     async with running(settings_for(database_url, nats_url, mailbox.url)):
         await eventually(lambda: mailbox.kinds == ["threshold-90"])
         assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-80"
-        (retried,) = await retry(database_url, None)
-        assert retried.redelivered
+        (retried,) = await retry_letters(database_url, None)
+        assert retried.retried
         await eventually(lambda: mailbox.kinds == ["threshold-90", "threshold-95"])
         await eventually(lambda: _sent(database, "failed"))
 

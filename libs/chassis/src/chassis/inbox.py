@@ -1,6 +1,7 @@
-"""A consumer's memory: which messages it has handled, and which it gave up on."""
+"""A consumer's memory: which messages it has handled."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, String, Table, Text, func
+from sqlalchemy import CTE, Column, DateTime, MetaData, String, Table, func
+from sqlalchemy.dialects.postgresql import insert
 
 
 def inbox_table(metadata: MetaData) -> Table:
@@ -14,20 +15,7 @@ def inbox_table(metadata: MetaData) -> Table:
     )
 
 
-def dead_letters_table(metadata: MetaData) -> Table:
-    """`dead_letters`: payload and reason of each message given up on, kept until an operator retries or discards it."""
-    return Table(
-        "dead_letters",
-        metadata,
-        Column("id", BigInteger, Identity(), primary_key=True),
-        Column("consumer", String(64), nullable=False),
-        Column("message_id", String(128), nullable=False),
-        Column("subject", Text, nullable=False),
-        Column("payload", LargeBinary, nullable=False),
-        Column("reason", Text, nullable=False),
-        Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Column("retried_at", DateTime(timezone=True)),
-        Column("discarded_at", DateTime(timezone=True)),
-        Column("discarded_by", Text),
-        Column("discard_reason", Text),
-    )
+def first_seen(inbox: Table, consumer: str, message_id: str) -> CTE:
+    """Notes the message as handled, in the statement of its effect; one row where it was not before."""
+    noting = insert(inbox).values(consumer=consumer, message_id=message_id).on_conflict_do_nothing()
+    return noting.returning(inbox.c.message_id).cte("first_seen")

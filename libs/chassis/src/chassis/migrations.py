@@ -14,12 +14,14 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from chassis import locks
+from chassis.dead_letters import dead_letters_table
+from chassis.inbox import inbox_table
 from chassis.postgres import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS, sqlalchemy_url
 
 log = structlog.get_logger()
@@ -102,6 +104,15 @@ def build_index(name: str, on: str) -> None:
             op.execute(f"CREATE INDEX CONCURRENTLY {name.rpartition('.')[2]} ON {on}")
         finally:
             op.execute(f"SET lock_timeout = '{SESSION_SETTINGS['lock_timeout']}'")
+
+
+def create_consumer_tables(service: str) -> None:
+    """For a revision of a service that begins to consume: its inbox and its dead letters, with its role's rights."""
+    metadata = MetaData(schema=service)
+    inbox_table(metadata)
+    dead_letters_table(metadata)
+    metadata.create_all(op.get_bind(), checkfirst=False)
+    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {service}.inbox, {service}.dead_letters TO solaris_{service}")
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 COMMAND_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -47,6 +47,11 @@ def create_engine(database_url: str, *, service: str) -> AsyncEngine:
             "server_settings": {"application_name": service},
         },
     )
+
+
+def statements(engine: AsyncEngine) -> AsyncConnection:
+    """A connection on which every statement commits itself: no lock is held over a round trip."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 
 def sqlalchemy_url(database_url: str) -> str:

@@ -3,11 +3,13 @@
 import asyncio
 
 import structlog
+from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
 from chassis.logging import configure_logging
 from chassis.nats import connect
-from chassis.postgres import create_pool
+from chassis.postgres import create_engine, create_pool
 from chassis.server import run, serve, settle_memory, stop_signal
+from contracts.subjects import dead_letter
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
@@ -15,13 +17,13 @@ from ledger.application.sweeper import Sweeper
 from ledger.catalog_file import CatalogError, load_policy
 from ledger.domain.policy import Policy
 from ledger.http import build_app
-from ledger.messaging.announcements import DeadLetterAnnouncer
 from ledger.messaging.reads import ReadResponder
 from ledger.messaging.relay import Relay
 from ledger.messaging.reserve import ReserveResponder
 from ledger.messaging.usage import UsageConsumer
 from ledger.messaging.watermark import UsageWatermark
 from ledger.settings import LedgerSettings
+from ledger.store.dead_letters import LETTERS
 
 log = structlog.get_logger()
 
@@ -31,6 +33,7 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     stop = stop_signal()
     client = await connect(settings.nats_url, service="ledger")
     pool = await create_pool(settings.database_url, min_size=1, max_size=6, service="ledger")
+    engine = create_engine(settings.database_url, service="ledger")
     replicas = settings.jetstream_replicas
     core = CoreNats(settings.nats_url, service="ledger")
     jetstream = client.jetstream()
@@ -41,12 +44,12 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
     )
     reads = ReadResponder(client, pool, policy, profiles, executor)
     async with serve(build_app(client, core, reads, executor, settings), settings.host, settings.ledger_port):
-        usage = UsageConsumer(core, jetstream, executor, pool, replicas=replicas)
+        usage = UsageConsumer(core, jetstream, executor, engine, replicas=replicas)
         watermark = UsageWatermark(client, executor.clock.hold_time)
         sweeper = Sweeper(
             pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds
         )
-        announcer = DeadLetterAnnouncer(core, pool)
+        announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
         reserves = ReserveResponder(core, executor, profiles)
         executing = asyncio.create_task(executor.run())
         loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles, announcer)]
@@ -65,6 +68,7 @@ async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
         ended = await asyncio.gather(executing, *loops, return_exceptions=True)
     await core.close()
     await client.close()
+    await engine.dispose()
     pool.terminate()
     for result in ended:
         if isinstance(result, Exception):

@@ -51,7 +51,6 @@ UNKNOWN_PLAN: Final = Counter(
     "solaris_ledger_unknown_plan_reserves_total", "Reserves of accounts whose plan is not in the catalog"
 )
 UNPRICED: Final = Counter("solaris_ledger_unpriced_usage_total", "Settlements of models without a price")
-WAITING_DEAD_LETTERS: Final = Gauge("solaris_ledger_waiting_dead_letters", "Dead letters not redelivered yet")
 STREAM_PENDING: Final = Gauge("solaris_ledger_usage_pending", "Usage in the stream that is not decided yet")
 EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
 

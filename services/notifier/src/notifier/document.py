@@ -12,10 +12,8 @@ from contracts.envelope import CONTENT_TYPE
 from contracts.schemas import schema_file_name
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from faststream.specification import AsyncAPI
-from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from notifier.dead_letters import Announcer
 from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.reading import TOLD_EVENTS
 
@@ -27,7 +25,7 @@ def asyncapi_document() -> str:
     """FastStream's document, with what it cannot know: the handler reads bytes, and these are what they hold."""
     broker = create_broker("nats://127.0.0.1:4222")
     engine = create_async_engine("postgresql+asyncpg://")
-    subscribe(broker, LedgerEvents(engine, Announcer(Client()), lambda: None, window=timedelta(0)))
+    subscribe(broker, LedgerEvents(engine, lambda: None, window=timedelta(0)))
     specification = AsyncAPI(broker, title="Solaris notifier", version="1", description="Tells people, once.")
     text = specification.to_specification().to_json()
     for name in TOLD_EVENTS:

@@ -28,7 +28,6 @@ async def keep_measuring(engine: AsyncEngine, stop: asyncio.Event) -> None:
         else:
             metrics.MAILS_PENDING.set(backlog.pending)
             metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
-            metrics.DEAD_LETTERS.set(backlog.dead_letters)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
 

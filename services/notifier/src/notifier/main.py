@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
+from chassis.announcements import DeadLetterAnnouncer
+from chassis.core_nats.client import CoreNats
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
 from chassis.nats import connect
 from chassis.postgres import create_engine
 from chassis.server import run, serve, stop_signal
-from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, dead_letter
 from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
 from notifier.courier import Courier
-from notifier.dead_letters import Announcer
 from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.housekeeping import keep_measuring, keep_pruning
@@ -28,7 +29,7 @@ from notifier.outcomes import Outcomes
 from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database
-from notifier.store.tables import SERVICE
+from notifier.store.tables import LETTERS, SERVICE
 from notifier.subscription import Subscription
 
 log = structlog.get_logger()
@@ -78,15 +79,14 @@ async def _work(
 ) -> None:
     window = timedelta(seconds=settings.alert_window_seconds)
     due = asyncio.Event()
-    announcer = Announcer(client)
     broker = create_broker(settings.nats_url)
 
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, due.set)
 
-    events = LedgerEvents(engine, announcer, wake_when_due, window=window)
+    events = LedgerEvents(engine, wake_when_due, window=window)
     subscription = Subscription(broker, subscribe(broker, events), client, durable=NOTIFIER_LEDGER_CONSUMER)
-    sender = _sender(settings, engine=engine, client=client, announcer=announcer, policy=policy, lease=lease)
+    sender = _sender(settings, engine=engine, client=client, policy=policy, lease=lease)
 
     async def nats_connected() -> str | None:
         return None if client.is_connected else "not connected"
@@ -94,14 +94,18 @@ async def _work(
     checks["nats"] = nats_connected
     checks["consumer"] = subscription.check
     log.info("notifier_started", port=settings.notifier_port)
-    async with asyncio.TaskGroup() as group:
+    core = CoreNats(settings.nats_url, service=SERVICE)
+    announcing = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
+    async with core, asyncio.TaskGroup() as group:
         workers = [
             group.create_task(subscription.run(stop)),
             group.create_task(sender.run(stop, due)),
             group.create_task(keep_measuring(engine, stop)),
             group.create_task(keep_pruning(engine, stop)),
         ]
+        announcer = group.create_task(announcing.run())
         await stop_workers(workers, stop, settings.shutdown_seconds)
+        announcer.cancel()
     log.info("notifier_stopped")
 
 
@@ -119,7 +123,6 @@ def _sender(
     *,
     engine: AsyncEngine,
     client: Client,
-    announcer: Announcer,
     policy: RetryPolicy,
     lease: timedelta,
 ) -> Sender:
@@ -132,7 +135,7 @@ def _sender(
         style=MailStyle(
             mail_from=settings.mail_from, mail_domain=settings.mail_domain, presentation=settings.presentation
         ),
-        outcomes=Outcomes(engine=engine, announcer=announcer, policy=policy),
+        outcomes=Outcomes(engine=engine, policy=policy),
         mail_server=mail_server,
         ledger=ledger,
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from chassis.dead_letters import GivenUp
 from chassis.jetstream import consumer_config
 from chassis.postgres import DATABASE_ERRORS
 from contracts import topology
@@ -18,12 +19,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
-from notifier.dead_letters import Announcer
 from notifier.domain.notices import notice_of
 from notifier.reading import UnreadableEventError, poison_id, read_event
-from notifier.store.dead_letters import GivenUp, give_up_message
 from notifier.store.notices import accept_notice
-from notifier.store.tables import SERVICE
+from notifier.store.tables import LETTERS, SERVICE
 
 BATCH_SIZE: Final = 1
 """A larger fetch keeps a lone message waiting for others until its whole time is over."""
@@ -39,11 +38,8 @@ CONSUMER: Final = next(each for each in topology.CONSUMERS if each.durable == NO
 class LedgerEvents:
     """What happens to each delivered message; `on_queued` is told when a notice was queued for `window` from now."""
 
-    def __init__(
-        self, engine: AsyncEngine, announcer: Announcer, on_queued: Callable[[], None], *, window: timedelta
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, on_queued: Callable[[], None], *, window: timedelta) -> None:
         self._engine = engine
-        self._announcer = announcer
         self._on_queued = on_queued
         self._window = window
 
@@ -85,13 +81,12 @@ class LedgerEvents:
             reason=reason,
         )
         try:
-            number = await give_up_message(self._engine, letter)
+            number = await LETTERS.keep(self._engine, letter)
         except DATABASE_ERRORS as error:
             await self._try_later(message, type(error).__name__)
             return
         if number is not None:
             metrics.EVENTS.labels("given_up").inc()
-            await self._announcer.publish(number, letter)
         await message.reject()
 
     async def _try_later(self, message: NatsMessage, error: str) -> None:

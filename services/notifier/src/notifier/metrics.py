@@ -15,4 +15,3 @@ MAILS_NOT_SENT: Final = Counter(
 ROWS_PRUNED: Final = Counter("notifier_rows_pruned", "Rows deleted after their time, by table.", ["table"])
 MAILS_PENDING: Final = Gauge("notifier_mails_pending", "Mails that wait to be sent.")
 OLDEST_PENDING: Final = Gauge("notifier_oldest_pending_seconds", "Age of the oldest mail that waits.")
-DEAD_LETTERS: Final = Gauge("notifier_dead_letters", "Dead letters that nobody has retried or discarded.")

@@ -5,15 +5,11 @@
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from contracts.limits import is_clean_text
 
-if TYPE_CHECKING:
-    from notifier.redelivery import Retried
-
-SERVICE: Final = "notifier"
 MAX_REASON_LENGTH: Final = 500
 DatabaseUrl = Annotated[
     str, typer.Option(envvar=["SOLARIS_DATABASE_URL", "DATABASE_URL"], help="Where the notifier's schema is.")
@@ -30,10 +26,12 @@ def fail(message: str) -> typer.Exit:
 
 def parse_letter_id(text: str) -> int:
     """`notifier:3` → 3."""
-    service, _, number = text.partition(":")
-    if service != SERVICE or not number.isascii() or not number.isdigit() or len(number) > 18:
+    from notifier.store.tables import LETTERS
+
+    number = LETTERS.number_of(text)
+    if number is None:
         raise fail(f"not a dead letter of the notifier: {text}")
-    return int(number)
+    return number
 
 
 @app.command("dead-letters")
@@ -41,10 +39,10 @@ def list_dead_letters(database_url: DatabaseUrl) -> None:
     """List dead letters as JSON lines, oldest first."""
     from chassis.postgres import DATABASE_ERRORS
 
-    from notifier.redelivery import load_listing
+    from notifier.letters import listing
 
     try:
-        for line in asyncio.run(load_listing(database_url)):
+        for line in asyncio.run(listing(database_url)):
             typer.echo(line)
     except DATABASE_ERRORS as error:
         raise fail(f"database: {type(error).__name__}") from None
@@ -57,19 +55,20 @@ def retry_dead_letters(
 ) -> None:
     """Redeliver dead letters; prints one JSON line each, exit 1 when one fails again."""
     from chassis.postgres import DATABASE_ERRORS
+    from contracts.codec import encode
 
-    from notifier.redelivery import retry
+    from notifier.letters import retry_letters
 
     number = None if letter is None else parse_letter_id(letter)
     try:
-        results: list[Retried] = asyncio.run(retry(database_url, number))
+        results = asyncio.run(retry_letters(database_url, number))
     except DATABASE_ERRORS as error:
         raise fail(f"database: {type(error).__name__}") from None
     if number is not None and not results:
-        raise fail(f"no such dead letter, or retried or discarded before: {letter}")
+        raise fail(f"no such dead letter: {letter}")
     for result in results:
-        typer.echo(result.as_json())
-    if not all(result.redelivered for result in results):
+        typer.echo(encode(result).decode())
+    if not all(result.retried for result in results):
         raise typer.Exit(1)
 
 
@@ -80,20 +79,22 @@ def discard_dead_letter(
     reason: Annotated[str, typer.Option("--reason", help="Why; it stays with the letter.")],
 ) -> None:
     """Put away a dead letter that can never succeed; it stays listed, with who did it and why."""
+    from chassis.dead_letters import DiscardedLetter
     from chassis.postgres import DATABASE_ERRORS
+    from contracts.codec import encode
 
-    from notifier.redelivery import discard_letter
+    from notifier.letters import discard_letter
 
     number = parse_letter_id(letter)
     if not reason.strip() or not is_clean_text(reason, MAX_REASON_LENGTH):
         raise fail(f"REASON: at most {MAX_REASON_LENGTH} characters of valid text, not blank")
     try:
-        line = asyncio.run(discard_letter(database_url, number, reason))
+        done = asyncio.run(discard_letter(database_url, number, reason))
     except DATABASE_ERRORS as error:
         raise fail(f"database: {type(error).__name__}") from None
-    if line is None:
+    if not done:
         raise fail(f"no dead letter {letter} waits")
-    typer.echo(line)
+    typer.echo(encode(DiscardedLetter(letter)).decode())
 
 
 @app.command("export")

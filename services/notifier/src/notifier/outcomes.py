@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final, NoReturn
 
 import structlog
+from chassis.dead_letters import GivenUp
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
 from contracts.codec import encode
@@ -15,15 +16,13 @@ from contracts.subjects import event_subject
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
-from notifier.dead_letters import Announcer
 from notifier.domain.alerts import Composed
 from notifier.domain.notices import Notice, event_type_of
 from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
-from notifier.store.dead_letters import GivenUp
 from notifier.store.mails import Mail
-from notifier.store.tables import MAIL_CONSUMER, NO_ADDRESS, OVERTAKEN, SENT, STALE, TOLD
+from notifier.store.tables import LETTERS, MAIL_CONSUMER, NO_ADDRESS, OVERTAKEN, SENT, STALE, TOLD
 
 MARK_DELAYS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """A taken mail that is not marked is sent again: the database is waited for, for two minutes."""
@@ -40,7 +39,6 @@ class Outcomes:
     """What can become of a mail."""
 
     engine: AsyncEngine
-    announcer: Announcer
     policy: RetryPolicy
 
     async def sent(self, mail: Mail, composed: Composed) -> None:
@@ -134,7 +132,7 @@ class Outcomes:
         number = await mails.give_up_mail(self.engine, mail, letter, uncertain=uncertain or mail.is_settled)
         if number is not None:
             metrics.MAIL_FAILURES.labels("given_up").inc()
-            await self.announcer.publish(number, letter)
+            log.error("mail_given_up", dead_letter=LETTERS.id_of(number), reason=reason)
 
     async def _unsent(self, mail: Mail, statuses: Mapping[int, str]) -> None:
         if await mails.finish(self.engine, mail, statuses):

@@ -4,10 +4,10 @@ import asyncio
 from hashlib import sha256
 from typing import Final
 
-import asyncpg
 import structlog
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
+from chassis.dead_letters import GivenUp
 from chassis.jetstream import SLICE
 from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
@@ -19,6 +19,7 @@ from contracts.errors import SolarisError, UnavailableError
 from contracts.events.usage import UsageRecorded
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.application.content import usage_hash
 from ledger.application.executor import BusyError, Executor
@@ -27,7 +28,7 @@ from ledger.domain.commands import SettleUsage
 from ledger.domain.decision import Answer
 from ledger.messaging.topology import ensure_topology
 from ledger.metrics import DEAD_LETTERS
-from ledger.store.dead_letters import store_dead_letter
+from ledger.store.dead_letters import LETTERS
 
 log = structlog.get_logger()
 
@@ -63,14 +64,14 @@ class UsageConsumer:
         client: CoreNats,
         jetstream: JetStreamContext,
         executor: Executor,
-        pool: asyncpg.Pool,
+        engine: AsyncEngine,
         *,
         replicas: int = 1,
     ) -> None:
         self._client = client
         self._jetstream = jetstream
         self._executor = executor
-        self._pool = pool
+        self._engine = engine
         self._replicas = replicas
 
     async def run(self) -> None:
@@ -124,20 +125,13 @@ class UsageConsumer:
     async def _give_up(self, puller: Puller, message: Message, reason: str) -> None:
         """Keep payload and reason, and only then take the message off the queue."""
         message_id = message.header(MESSAGE_ID_HEADER) or sha256(message.payload).hexdigest()
-        number = await store_dead_letter(
-            self._pool,
+        letter = GivenUp(
             consumer=subjects.LEDGER_USAGE_CONSUMER,
-            message_id=_storable(message_id[:128]),
-            subject=_storable(message.subject),
+            message_id=message_id,
+            subject=message.subject,
             payload=message.payload,
-            reason=_storable(reason),
+            reason=reason,
         )
-        if number is not None:
+        if await LETTERS.keep(self._engine, letter) is not None:
             DEAD_LETTERS.inc()
-            log.error("usage_dead_lettered", dead_letter=f"ledger:{number}", reason=reason)
         puller.terminate(message)
-
-
-def _storable(text: str) -> str:
-    """Postgres keeps any character but this one, and NATS passes on even this one."""
-    return text.replace("\0", "\ufffd")

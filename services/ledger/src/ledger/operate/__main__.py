@@ -42,9 +42,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_database_error(error: Exception) -> bool:
-    import asyncpg  # noqa: PLC0415  loaded already by whatever met such an error
+    from chassis.postgres import DATABASE_ERRORS  # noqa: PLC0415  it takes long to import
 
-    return isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
+    return isinstance(error, DATABASE_ERRORS)
 
 
 def _is_unreadable(error: Exception) -> bool:

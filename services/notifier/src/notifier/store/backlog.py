@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.store.dead_letters import waits
 from notifier.store.tables import PENDING, messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Messages that wait, the age of the oldest in seconds, dead letters neither retried nor discarded."""
+    """Messages that wait, and the age of the oldest in seconds."""
 
     pending: int
     oldest_pending_seconds: float
-    dead_letters: int
 
 
 async def measure_backlog(engine: AsyncEngine) -> Backlog:
@@ -24,12 +22,7 @@ async def measure_backlog(engine: AsyncEngine) -> Backlog:
     age = func.extract("epoch", func.now() - func.min(messages.c.created_at))
     async with engine.connect() as connection:
         count, seconds = (await connection.execute(select(func.count(), age).where(pending))).one()
-        letters = select(func.count()).where(*waits())
-        return Backlog(
-            pending=count,
-            oldest_pending_seconds=float(seconds or 0),
-            dead_letters=(await connection.execute(letters)).scalar_one(),
-        )
+    return Backlog(pending=count, oldest_pending_seconds=float(seconds or 0))
 
 
 async def check_database(engine: AsyncEngine) -> str | None:

@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from chassis.dead_letters import GivenUp
+from chassis.postgres import statements
 from msgspec import convert
 from sqlalchemy import (
     Exists,
@@ -33,8 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
 from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice
-from notifier.store.dead_letters import GivenUp, dead_letter_where
-from notifier.store.tables import FAILED, PENDING, SENT, TOLD, claims, messages, statements
+from notifier.store.tables import FAILED, LETTERS, PENDING, SENT, TOLD, claims, messages
 
 MAX_WAITING: Final = 100
 """Messages of one account that are looked at in one go."""
@@ -294,7 +295,7 @@ async def give_up_mail(engine: AsyncEngine, mail: Mail, letter: GivenUp, *, unce
     )
     failed = failing.returning(messages.c.id).cte("failed")
     async with statements(engine) as connection:
-        return (await connection.execute(dead_letter_where(letter, exists(failed.select())))).scalar_one_or_none()
+        return (await connection.execute(LETTERS.keeping(letter, exists(failed.select())))).scalar_one_or_none()
 
 
 async def requeue_mail(connection: AsyncConnection, number: int) -> bool:

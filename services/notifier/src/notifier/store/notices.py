@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from chassis.inbox import first_seen
+from chassis.postgres import statements
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from msgspec import to_builtins
 from sqlalchemy import exists, func, literal, select
@@ -9,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.notices import Notice
-from notifier.store.tables import first_seen, messages, statements
+from notifier.store.tables import inbox, messages
 
 
 async def accept_notice(engine: AsyncEngine, event_id: str, notice: Notice | None, *, window: timedelta) -> bool:
@@ -22,7 +24,7 @@ async def accept_notice_within(
     connection: AsyncConnection, event_id: str, notice: Notice | None, *, window: timedelta
 ) -> bool:
     """As `accept_notice`, in a transaction of the caller's."""
-    seen = first_seen(NOTIFIER_LEDGER_CONSUMER, event_id)
+    seen = first_seen(inbox, NOTIFIER_LEDGER_CONSUMER, event_id)
     if notice is None:
         await connection.execute(seen.select())
         return False

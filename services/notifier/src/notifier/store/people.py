@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from chassis.postgres import statements
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.store.tables import messages, statements
+from notifier.store.tables import messages
 
 
 async def load_messages(engine: AsyncEngine, account_id: str) -> list[dict[str, Any]]:

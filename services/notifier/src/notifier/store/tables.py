@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from chassis.inbox import dead_letters_table, inbox_table
+from chassis.dead_letters import DeadLetters, dead_letters_table
+from chassis.inbox import inbox_table
 from sqlalchemy import (
-    CTE,
     BigInteger,
     Boolean,
     Column,
@@ -18,8 +18,7 @@ from sqlalchemy import (
     Uuid,
     false,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.dialects.postgresql import JSONB
 
 SERVICE: Final = "notifier"
 MAIL_CONSUMER: Final = "notifier-mail"
@@ -38,6 +37,7 @@ FAILED: Final = "failed"
 metadata = MetaData(schema="notifier")
 inbox = inbox_table(metadata)
 dead_letters = dead_letters_table(metadata)
+LETTERS: Final = DeadLetters(SERVICE, dead_letters)
 claims = Table(
     "claims",
     metadata,
@@ -69,14 +69,3 @@ messages = Table(
     Column("finished_at", DateTime(timezone=True)),
 )
 """One row per notice. What counts attempts is the same in all rows of a mail."""
-
-
-def statements(engine: AsyncEngine) -> AsyncConnection:
-    """A connection on which every statement commits itself: no lock is held over a round trip."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-
-
-def first_seen(consumer: str, message_id: str) -> CTE:
-    """Notes the message as handled; one row where it was not before."""
-    noting = insert(inbox).values(consumer=consumer, message_id=message_id).on_conflict_do_nothing()
-    return noting.returning(inbox.c.message_id).cte("first_seen")

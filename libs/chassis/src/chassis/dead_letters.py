@@ -1,0 +1,303 @@
+"""Dead letters: what was given up on, kept with its reason until an operator retries or discards it."""
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningInsert
+
+from chassis.postgres import statements
+
+PAGE: Final = 100
+MAX_REASON_LENGTH: Final = 1_000
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+log = structlog.get_logger()
+
+
+class GivenUp(Struct, frozen=True, kw_only=True):
+    """What is to be kept; `message_id` names the message to its consumer."""
+
+    consumer: str
+    message_id: str
+    subject: str
+    payload: bytes
+    reason: str
+
+
+class Discarded(Struct, frozen=True, kw_only=True):
+    """Who put a dead letter away for good, when and why."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+class StoredLetter(GivenUp, frozen=True, kw_only=True):
+    """What is kept; it waits until it is retried with success or discarded."""
+
+    number: int
+    failed_at: datetime
+    retried_at: datetime | None
+    discarded: Discarded | None
+
+    @property
+    def waits(self) -> bool:
+        return self.retried_at is None and self.discarded is None
+
+
+type Retry = Callable[[AsyncConnection, StoredLetter], Awaitable[str | None]]
+"""Has the effect of a letter once, however often it is retried; returns why it stays, None where it succeeded.
+
+What it does on the connection commits together with the note that the letter was retried.
+"""
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """One dead letter, as operators list it and as it is announced.
+
+    `id` is `<service>:<number>` and names it to a retry. `payload` is the message's text; bytes that are not UTF-8
+    stand as `\\xNN`. An announcement carries no payload: it stays in the service's own table.
+    """
+
+    id: str
+    service: str
+    consumer: str
+    subject: str
+    reason: str
+    failed_at: datetime
+    retried_at: datetime | None = None
+    discarded: Discarded | None = None
+    payload: str | None = None
+
+
+class Retried(Struct, frozen=True):
+    """What a retry came to; `reason` says why the letter stays."""
+
+    id: str
+    retried: bool
+    reason: str | None = None
+
+
+class DiscardedLetter(Struct, frozen=True):
+    """A letter that was put away just now."""
+
+    id: str
+    discarded: bool = True
+
+
+def dead_letters_table(metadata: MetaData) -> Table:
+    """`dead_letters`: one row per message given up on, by consumer and message id."""
+    table = Table(
+        "dead_letters",
+        metadata,
+        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("consumer", String(64), nullable=False),
+        Column("message_id", String(128), nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("announced_at", DateTime(timezone=True)),
+        Column("retried_at", DateTime(timezone=True)),
+        Column("discarded_at", DateTime(timezone=True)),
+        Column("discarded_by", Text),
+        Column("discard_reason", Text),
+        UniqueConstraint("consumer", "message_id"),
+    )
+    Index("dead_letters_unannounced", table.c.id, postgresql_where=table.c.announced_at.is_(None))
+    Index("dead_letters_waiting", table.c.id, postgresql_where=table.c.retried_at.is_(None))
+    return table
+
+
+class DeadLetters:
+    """The dead letters of one service, in its own table."""
+
+    def __init__(self, service: str, table: Table) -> None:
+        self.service = service
+        self._table = table
+        self._waits = and_(table.c.retried_at.is_(None), table.c.discarded_at.is_(None))
+
+    def id_of(self, number: int) -> str:
+        """`ledger:3`, as operators name it."""
+        return f"{self.service}:{number}"
+
+    def number_of(self, letter_id: str) -> int | None:
+        """`ledger:3` → 3; None where it names no letter of this service."""
+        service, _, number = letter_id.partition(":")
+        named = service == self.service and _NUMBER.fullmatch(number) is not None
+        return int(number) if named else None
+
+    def listed(self, letter: StoredLetter) -> DeadLetter:
+        return DeadLetter(
+            id=self.id_of(letter.number),
+            service=self.service,
+            consumer=letter.consumer,
+            subject=letter.subject,
+            reason=letter.reason,
+            failed_at=letter.failed_at,
+            retried_at=letter.retried_at,
+            discarded=letter.discarded,
+            payload=letter.payload.decode("utf-8", "backslashreplace"),
+        )
+
+    def keeping(self, letter: GivenUp, condition: ColumnElement[bool]) -> ReturningInsert[int]:
+        """Keeps the letter where the condition holds; returns its number, or no row where it is kept already.
+
+        A message has one letter: one that was retried and failed again waits again, one that was discarded does not.
+        """
+        columns = self._table.c
+        values = {
+            columns.consumer: letter.consumer,
+            columns.message_id: _storable(letter.message_id)[:128],
+            columns.subject: _storable(letter.subject),
+            columns.payload: letter.payload,
+            columns.reason: _storable(letter.reason)[:MAX_REASON_LENGTH],
+        }
+        chosen = select(*(literal(value, column.type) for column, value in values.items())).where(condition)
+        inserting = insert(self._table).from_select(list(values), chosen)
+        waiting_again = inserting.on_conflict_do_update(
+            index_elements=[columns.consumer, columns.message_id],
+            set_={
+                columns.reason: inserting.excluded.reason,
+                columns.failed_at: func.now(),
+                columns.announced_at: None,
+                columns.retried_at: None,
+            },
+            where=columns.retried_at.is_not(None),
+        )
+        return waiting_again.returning(columns.id)
+
+    async def keep(self, engine: AsyncEngine, letter: GivenUp) -> int | None:
+        """Keep it once; returns its number, or None where it is kept already."""
+        async with statements(engine) as connection:
+            number = (await connection.execute(self.keeping(letter, true()))).scalar_one_or_none()
+        if number is not None:
+            log.error(
+                "message_given_up", dead_letter=self.id_of(number), consumer=letter.consumer, reason=letter.reason
+            )
+        return number
+
+    async def load(
+        self, engine: AsyncEngine, number: int | None = None, *, waiting_only: bool = False
+    ) -> AsyncGenerator[StoredLetter]:
+        """All that there are now, oldest first and page by page, or the one of that number."""
+        numbers = self._table.c.id
+        wanted = (true() if number is None else numbers == number, self._waits if waiting_only else true())
+        last = 0
+        async with statements(engine) as connection:
+            newest = await connection.scalar(select(func.max(numbers)))
+            while page := await self._page(connection, *wanted, numbers > last, numbers <= newest):
+                for letter in page:
+                    yield letter
+                last = page[-1].number
+
+    async def load_unannounced(self, engine: AsyncEngine) -> list[StoredLetter]:
+        """A page of those of which no announcement has been taken, oldest first."""
+        async with statements(engine) as connection:
+            return await self._page(connection, self._table.c.announced_at.is_(None))
+
+    async def mark_announced(self, engine: AsyncEngine, numbers: Sequence[int]) -> None:
+        async with statements(engine) as connection:
+            await connection.execute(
+                update(self._table).where(self._table.c.id.in_(numbers)).values(announced_at=func.clock_timestamp())
+            )
+
+    async def retry(self, engine: AsyncEngine, number: int | None, retry: Retry) -> AsyncGenerator[Retried]:
+        """Retry all that wait, or the one of that number, even if it was retried before; each in a transaction.
+
+        A letter is locked meanwhile, so that nobody else retries or discards it.
+        """
+        async with contextlib.aclosing(self.load(engine, number, waiting_only=number is None)) as letters:
+            async for listed in letters:
+                async with engine.begin() as connection:
+                    letter = await self._lock(connection, listed.number)
+                    if letter is None or (number is None and not letter.waits):
+                        continue
+                    reason = (
+                        await retry(connection, letter) if letter.discarded is None else _put_away(letter.discarded)
+                    )
+                    if reason is None:
+                        await self._mark_retried(connection, letter.number)
+                yield Retried(self.id_of(letter.number), reason is None, reason)
+
+    async def _lock(self, connection: AsyncConnection, number: int) -> StoredLetter | None:
+        locking = select(self._table).where(self._table.c.id == number).with_for_update()
+        row = (await connection.execute(locking)).one_or_none()
+        return None if row is None else _letter(row)
+
+    async def _mark_retried(self, connection: AsyncConnection, number: int) -> None:
+        marking = update(self._table).where(self._table.c.id == number).values(retried_at=func.clock_timestamp())
+        await connection.execute(marking)
+
+    async def discard(self, engine: AsyncEngine, number: int, *, by: str, reason: str) -> bool:
+        """Put a letter that waits away: it stays listed; False where it does not wait, or is none."""
+        discarding = (
+            update(self._table)
+            .where(self._table.c.id == number, self._waits)
+            .values(discarded_at=func.clock_timestamp(), discarded_by=by, discard_reason=reason)
+        )
+        async with statements(engine) as connection:
+            return (await connection.execute(discarding)).rowcount > 0
+
+    async def count_waiting(self, engine: AsyncEngine) -> int:
+        """Letters that were neither retried nor discarded yet."""
+        async with statements(engine) as connection:
+            return (await connection.execute(select(func.count()).where(self._waits))).scalar_one()
+
+    async def _page(self, connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[StoredLetter]:
+        page = select(self._table).where(*conditions).order_by(self._table.c.id).limit(PAGE)
+        return [_letter(row) for row in await connection.execute(page)]
+
+
+def _letter(row: Row[Any]) -> StoredLetter:
+    discarded = None
+    if row.discarded_at is not None:
+        discarded = Discarded(at=row.discarded_at, by=row.discarded_by, reason=row.discard_reason)
+    return StoredLetter(
+        number=row.id,
+        consumer=row.consumer,
+        message_id=row.message_id,
+        subject=row.subject,
+        payload=row.payload,
+        reason=row.reason,
+        failed_at=row.failed_at,
+        retried_at=row.retried_at,
+        discarded=discarded,
+    )
+
+
+def _put_away(discarded: Discarded) -> str:
+    return f"discarded by {discarded.by}: {discarded.reason}"
+
+
+def _storable(text: str) -> str:
+    """Postgres keeps any character but this one, and NATS passes on even this one."""
+    return text.replace("\0", "\ufffd")
