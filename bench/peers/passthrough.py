@@ -4,7 +4,8 @@ import argparse
 from typing import Any, Final
 
 import uvloop
-from chassis.server import serve, stop_signal
+from chassis.server import serve
+from chassis.service import stop_signal
 from gateway.domain.headers import Headers
 from gateway.upstream.client import UpstreamClient
 from starlette.types import Receive, Scope, Send

@@ -1,9 +1,9 @@
 """Connections to NATS that never give up, by nats-py: for what the data path (`chassis.core_nats`) does not carry."""
 
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 
-import nats
 import structlog
 from nats.aio.client import Client
 
@@ -11,12 +11,22 @@ from chassis.core_nats.wire import server_urls
 
 log = structlog.get_logger()
 
-CONNECT_TIMEOUT_SECONDS = 2.0
+CONNECT_TIMEOUT_SECONDS = 2
 ERROR_LOG_SECONDS = 10.0
 PENDING_BYTES = 8 * 1024 * 1024
 
 
-async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
+@contextlib.asynccontextmanager
+async def connected(client: Client, nats_url: str, *, service: str) -> AsyncIterator[None]:
+    """Connect the client as soon as the server answers, for the block."""
+    try:
+        await connect(nats_url, service=service, client=client)
+        yield
+    finally:
+        await client.close()
+
+
+async def connect(nats_url: str, *, service: str, client: Client | None = None) -> Client:
     """Connect and stay connected: reconnects for ever with a short wait.
 
     Raises:
@@ -28,8 +38,6 @@ async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awa
 
     async def reconnected() -> None:
         log.info("nats_reconnected")
-        if on_reconnect is not None:
-            await on_reconnect()
 
     logged_at: dict[type[Exception], float] = {}
 
@@ -40,12 +48,13 @@ async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awa
             logged_at[type(error)] = now
             log.warning("nats_error", error=repr(error))
 
-    return await nats.connect(
+    client = client or Client()
+    await client.connect(
         server_urls(nats_url),
         name=service,
         inbox_prefix=f"_INBOX_{service}",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        reconnect_time_wait=0.25,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # it only sleeps so long
         max_reconnect_attempts=-1,
         ping_interval=10,
         max_outstanding_pings=2,
@@ -54,3 +63,4 @@ async def connect(nats_url: str, *, service: str, on_reconnect: Callable[[], Awa
         reconnected_cb=reconnected,
         error_cb=failed,
     )
+    return client

@@ -1,5 +1,7 @@
 """Connections to Postgres: an asyncpg pool for hot paths, a SQLAlchemy engine for the rest."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,16 +23,35 @@ DATABASE_ERRORS: Final = (
 """All that a statement can raise; while connecting, SQLAlchemy lets the driver's own errors through."""
 
 
-async def create_pool(database_url: str, *, min_size: int = 1, max_size: int = 4, service: str) -> asyncpg.Pool:
-    """A pool whose every statement is bounded in time."""
-    return await asyncpg.create_pool(
+def create_pool(database_url: str, *, max_size: int, service: str) -> asyncpg.Pool:
+    """A pool whose every statement is bounded in time; once `opened`, it connects when it is used."""
+    return asyncpg.create_pool(
         database_url,
-        min_size=min_size,
+        min_size=0,
         max_size=max_size,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings={"application_name": service},
     )
+
+
+@contextlib.asynccontextmanager
+async def opened(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Let the pool be used in the block; at its end nobody waits for a database that does not answer."""
+    async with pool:
+        try:
+            yield
+        finally:
+            pool.terminate()
+
+
+@contextlib.asynccontextmanager
+async def disposed(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Let go of the engine's connections after the block."""
+    try:
+        yield
+    finally:
+        await engine.dispose()
 
 
 def create_engine(database_url: str, *, service: str) -> AsyncEngine:

@@ -1,54 +1,36 @@
-"""Runs an ASGI app inside a service's own event loop, and the service until a signal."""
+"""Runs an ASGI app inside a service's own event loop."""
 
 import asyncio
 import contextlib
-import gc
-import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
-import uvloop
 from starlette.types import ASGIApp
 
 
 @contextlib.asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[None]:
-    """Serve `app` while the block runs; raises OSError at once when the port is taken."""
-    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
+async def serve(app: ASGIApp, host: str, port: int, **options: Any) -> AsyncIterator[None]:  # Any: as uvicorn has them
+    """Serve while the block runs, then take no new connection and wait for the open requests.
+
+    `options` are uvicorn's, where a service wants others than it has by itself.
+
+    Raises:
+        OSError: the port can't be listened on.
+    """
+    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off", **options)
+    config.load()
     server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # signals are the service's
-    task = asyncio.create_task(server.serve(), name="http")
-    while not server.started:
-        if task.done():
-            raise OSError(f"cannot listen on {host}:{port}")
-        await asyncio.sleep(0.01)
+    # Its steps one by one: all of them in one, `serve`, would take the process's signals for itself.
+    server.lifespan = config.lifespan_class(config)
+    try:
+        await server.startup()
+    except SystemExit as error:
+        raise OSError(f"cannot listen on {host}:{port}") from error
+    ticking = asyncio.create_task(server.main_loop(), name="http")
     try:
         yield
     finally:
         server.should_exit = True
-        await task
-
-
-def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-def settle_memory() -> None:
-    """Call when the service is ready: what the imports made stays for good, so collections need not walk it.
-
-    Requests leave next to no cycles behind; a full collection every few hundred of them would only cost latency.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service's main coroutine on uvloop."""
-    uvloop.run(main)
+        await ticking
+        await server.shutdown()

@@ -1,7 +1,7 @@
 """`python -m gateway`."""
 
-from chassis.server import run
+import uvloop
 
 from gateway.main import main
 
-run(main())
+uvloop.run(main())

@@ -12,7 +12,7 @@ from chassis.core_nats.client import CoreNats
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
 from chassis.loop_lag import LoopLag
-from chassis.server import settle_memory, stop_signal
+from chassis.service import settle_memory, stop_signal
 from starlette.applications import Starlette
 
 from gateway import metrics

@@ -1,25 +1,25 @@
-"""Puts the ledger together and runs it until a signal."""
+"""Puts the ledger together."""
 
-import asyncio
+from functools import partial
 
 import structlog
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
-from chassis.logging import configure_logging
-from chassis.nats import connect
-from chassis.postgres import create_engine, create_pool
-from chassis.server import run, serve, settle_memory, stop_signal
+from chassis.nats import connected
+from chassis.postgres import create_engine, create_pool, disposed, opened
+from chassis.service import Service, Work, run
+from chassis.settings import SettingsError
 from contracts.subjects import dead_letter
+from nats.aio.client import Client
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
-from ledger.catalog_file import CatalogError, load_policy
-from ledger.domain.policy import Policy
-from ledger.http import build_app
+from ledger.catalog_file import load_policy
 from ledger.messaging.reads import ReadResponder
 from ledger.messaging.relay import Relay
 from ledger.messaging.reserve import ReserveResponder
+from ledger.messaging.topology import find_drift
 from ledger.messaging.usage import UsageConsumer
 from ledger.messaging.watermark import UsageWatermark
 from ledger.settings import LedgerSettings
@@ -28,61 +28,56 @@ from ledger.store.dead_letters import LETTERS
 log = structlog.get_logger()
 
 
-async def run_ledger(settings: LedgerSettings, policy: Policy) -> None:
-    """Serve until SIGINT or SIGTERM: stop taking requests, answer what is queued, then leave."""
-    stop = stop_signal()
-    client = await connect(settings.nats_url, service="ledger")
-    pool = await create_pool(settings.database_url, min_size=1, max_size=6, service="ledger")
-    engine = create_engine(settings.database_url, service="ledger")
+def assemble(settings: LedgerSettings) -> Service:
+    """A ledger that stops by taking no more requests, answering what is queued, and only then letting NATS go.
+
+    Raises:
+        SettingsError: NATS is not named, or the catalog can't be used.
+    """
+    if not settings.nats_url:
+        raise SettingsError("SOLARIS_NATS_URL is not set: set it to nats://user:password@host:4222")
+    policy = load_policy(settings)
+    log.info("catalog_read", version=policy.catalog.version)
     replicas = settings.jetstream_replicas
-    core = CoreNats(settings.nats_url, service="ledger")
+    pool = create_pool(settings.database_url, max_size=6, service="ledger")
+    engine = create_engine(settings.database_url, service="ledger")
+    client = Client()
     jetstream = client.jetstream()
+    core = CoreNats(settings.nats_url, service="ledger")
     relay = Relay(settings.database_url, core, jetstream, replicas=replicas)
-    profiles = Profiles(pool)
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
+    watermark = UsageWatermark(client, executor.clock.hold_time)
+    sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
+    usage = UsageConsumer(core, jetstream, executor, engine, replicas=replicas)
+    profiles = Profiles(pool)
+    announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
+    reserves = ReserveResponder(core, executor, profiles)
     reads = ReadResponder(client, pool, policy, profiles, executor)
-    async with serve(build_app(client, core, reads, executor, settings), settings.host, settings.ledger_port):
-        usage = UsageConsumer(core, jetstream, executor, engine, replicas=replicas)
-        watermark = UsageWatermark(client, executor.clock.hold_time)
-        sweeper = Sweeper(
-            pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds
-        )
-        announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
-        reserves = ReserveResponder(core, executor, profiles)
-        executing = asyncio.create_task(executor.run())
-        loops = [asyncio.create_task(loop.run()) for loop in (relay, usage, sweeper, profiles, announcer)]
-        reserves.start()
-        core.open()
-        await reads.start()
-        settle_memory()
-        log.info("ledger_ready", port=settings.ledger_port, catalog=policy.catalog.version)
-        stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, executing, *loops], return_when=asyncio.FIRST_COMPLETED)
-        log.info("ledger_stopping", reason="signal" if stopped in done else "a loop ended")
-        reserves.stop_receiving()
-        for loop in loops:
-            loop.cancel()
-        executor.stop()
-        ended = await asyncio.gather(executing, *loops, return_exceptions=True)
-    await core.close()
-    await client.close()
-    await engine.dispose()
-    pool.terminate()
-    for result in ended:
-        if isinstance(result, Exception):
-            raise result
+
+    async def nats() -> str | None:
+        return await core.check() if client.is_connected else "not connected"
+
+    async def streams() -> str | None:
+        return "; ".join(await find_drift(client.jetstream(timeout=1), replicas)) or None
+
+    return Service(
+        settings=settings,
+        port=settings.ledger_port,
+        checks={"postgres": reads.why_not_ready, "nats": nats},
+        notes={"clock": executor.clock.doubt, "streams": streams},
+        parts=[
+            opened(pool),
+            disposed(engine),
+            connected(client, settings.nats_url, service="ledger"),
+            core,
+            Work(executor.run, executor.stop),
+            *(Work(loop.run) for loop in (relay, usage, sweeper, profiles, announcer)),
+            reserves.answering(),
+            reads.answering(),
+        ],
+    )
 
 
-def main() -> None:
-    """Entry point of `python -m ledger`."""
-    settings = LedgerSettings.load()
-    configure_logging("ledger", settings.log_level)
-    if not settings.nats_url:
-        raise SystemExit("cannot start: SOLARIS_NATS_URL is not set: set it to nats://user:password@host:4222")
-    try:
-        policy = load_policy(settings)
-    except CatalogError as error:
-        raise SystemExit(f"cannot start: {error}") from None
-    run(run_ledger(settings, policy))
+main = partial(run, "ledger", LedgerSettings, assemble)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
+import uvloop
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
 from chassis.health import Check, health_routes
 from chassis.logging import configure_logging
 from chassis.nats import connect
 from chassis.postgres import create_engine
-from chassis.server import run, serve, stop_signal
+from chassis.server import serve
+from chassis.service import stop_signal
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, dead_letter
 from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -168,4 +170,4 @@ def main() -> None:
     """Run the service; exits non-zero when it cannot go on."""
     settings = NotifierSettings.load()
     configure_logging(SERVICE, settings.log_level)
-    run(_run_until_signal(settings))
+    uvloop.run(_run_until_signal(settings))

@@ -6,7 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from chassis.server import run, serve, stop_signal
+from chassis.server import serve
+from chassis.service import stop_signal
 
 from local_run.mailbox.smtp import smtp_protocol
 from local_run.mailbox.store import MailStore
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--web-port", type=int, required=True)
     options = parser.parse_args()
-    run(serve_mailbox(options.directory, options.smtp_port, options.web_port))
+    asyncio.run(serve_mailbox(options.directory, options.smtp_port, options.web_port))
 
 
 if __name__ == "__main__":

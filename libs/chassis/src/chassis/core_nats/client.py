@@ -74,6 +74,10 @@ class CoreNats:
     def is_connected(self) -> bool:
         return self._connection is not None
 
+    async def check(self) -> str | None:
+        """A readiness check."""
+        return None if self.is_connected else "not connected"
+
     def open(self) -> None:
         """Connect in the background, and again whenever the connection is lost."""
         self._task = asyncio.create_task(self._stay_connected(), name="core-nats")

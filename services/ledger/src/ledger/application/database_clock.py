@@ -54,6 +54,11 @@ class DatabaseClock:
         """By how much the database's clock is ahead of what is believed; 0 while it is believed."""
         return self._jump.total_seconds()
 
+    async def doubt(self) -> str | None:
+        """A note for readiness."""
+        jump = self.jump_seconds
+        return f"the database's clock has jumped by {jump:.0f} s and is not believed yet" if jump else None
+
     def now(self) -> datetime | None:
         """The time as of now, by which accounts live; None before the database was heard."""
         return None if self._reference is None else self._at(self._reference, self._monotonic())

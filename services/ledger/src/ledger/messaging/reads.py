@@ -1,7 +1,8 @@
 """Answers reads by request-reply: balance, profile, readiness."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,7 +44,9 @@ class ReadResponder:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
+    @contextlib.asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer in the block."""
         answers: dict[str, Callable[[str], Awaitable[object]]] = {
             f"{subjects.READ_BALANCE_PREFIX}.*": self.balance,
             f"{subjects.READ_PROFILE_PREFIX}.*": self.profile,
@@ -51,6 +54,7 @@ class ReadResponder:
         }
         for subject, answer in answers.items():
             await self._client.subscribe(subject, queue=subjects.LEDGER_QUEUE, cb=self._receiver(answer))
+        yield
 
     def _receiver(self, answer: Callable[[str], Awaitable[object]]) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:
@@ -100,7 +104,7 @@ class ReadResponder:
 
     async def ready(self, _: str = "") -> ReadyAnswer:
         """Whether the store would take a write now, and what waits for one is not stuck."""
-        reason = await self._unready()
+        reason = await self.why_not_ready()
         clock = self._executor.clock
         return ReadyAnswer(
             ready=reason is None,
@@ -109,7 +113,8 @@ class ReadResponder:
             clock_doubt_seconds=clock.jump_seconds,
         )
 
-    async def _unready(self) -> str | None:
+    async def why_not_ready(self) -> str | None:
+        """A readiness check of the store and of the way to it."""
         waited = self._executor.oldest_uncommitted_seconds()
         if waited > MAX_UNCOMMITTED_SECONDS:
             return f"no commit for {waited:.1f} s"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -37,20 +38,23 @@ class ReserveResponder:
         self._client = client
         self._executor = executor
         self._profiles = profiles
-        self._subscriptions: list[bytes] = []
 
-    def start(self) -> None:
-        """One process gets a request; one that was not answered is asked again of all, and ids make that harmless."""
-        self._subscriptions = [
+    @contextlib.asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Take requests in the block; those that are in the executor then are still answered.
+
+        One process gets a request; one that was not answered is asked again of all, and ids make that harmless.
+        """
+        subscriptions = [
             self._client.subscribe(f"{subjects.RESERVE_PREFIX}.*", self._receive, queue=subjects.LEDGER_QUEUE),
             self._client.subscribe(f"{subjects.RESERVE_AGAIN_PREFIX}.*", self._receive),
         ]
-
-    def stop_receiving(self) -> None:
-        """Take no new request; those in the executor are still answered."""
-        with contextlib.suppress(NatsError):
-            for subscription in self._subscriptions:
-                self._client.unsubscribe(subscription)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(NatsError):
+                for subscription in subscriptions:
+                    self._client.unsubscribe(subscription)
 
     def _receive(self, message: Message) -> None:
         try:
