@@ -163,7 +163,8 @@ async def test_a_part_that_cannot_be_entered_ends_the_service_and_those_before_i
     with pytest.raises(PermissionError, match="not yours"):
         async with asyncio.timeout(5):
             await run_until(
-                asyncio.Event(), service(story.part("store"), Work(story.loop), refused("not yours"), story.part("edge"))
+                asyncio.Event(),
+                service(story.part("store"), Work(story.loop), refused("not yours"), story.part("edge")),
             )
     assert "edge entered" not in story
     assert story[-1] == "store left"
