@@ -13,6 +13,7 @@ import asyncpg
 import nats
 from chassis.ids import new_uuid7
 from chassis.jetstream import provision
+from chassis.service import run_until
 from contracts import topology
 from contracts.accounts import subject_token
 from contracts.balance import Balance, Cycle
@@ -27,7 +28,7 @@ from local_run.ports import any_free
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from notifier.domain.retries import RetryPolicy
-from notifier.main import run_notifier
+from notifier.main import assemble
 from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
 
@@ -261,7 +262,7 @@ async def running(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A notifier in this process, for the length of the block; it must end without an error."""
     stop = asyncio.Event()
-    task = asyncio.create_task(run_notifier(settings, stop, policy=policy, lease=lease))
+    task = asyncio.create_task(run_until(stop, assemble(settings, policy=policy, lease=lease)))
     try:
         yield task
     finally:

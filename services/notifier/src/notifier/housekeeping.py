@@ -1,7 +1,6 @@
 """What runs beside the work: gauges of what waits, and the deletion of old rows."""
 
 import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -18,9 +17,9 @@ PRUNE_SECONDS: Final = 3600.0
 log = structlog.get_logger()
 
 
-async def keep_measuring(engine: AsyncEngine, stop: asyncio.Event) -> None:
-    """Keep the gauges of what waits up to date, until `stop`."""
-    while not stop.is_set():
+async def keep_measuring(engine: AsyncEngine) -> None:
+    """Keep the gauges of what waits up to date."""
+    while True:
         try:
             backlog = await measure_backlog(engine)
         except DATABASE_ERRORS as error:
@@ -28,20 +27,18 @@ async def keep_measuring(engine: AsyncEngine, stop: asyncio.Event) -> None:
         else:
             metrics.MAILS_PENDING.set(backlog.pending)
             metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), MEASURE_SECONDS)
+        await asyncio.sleep(MEASURE_SECONDS)
 
 
-async def keep_pruning(engine: AsyncEngine, stop: asyncio.Event) -> None:
-    """Delete what nobody needs any more, until `stop`."""
-    while not stop.is_set():
+async def keep_pruning(engine: AsyncEngine) -> None:
+    """Delete what nobody needs any more."""
+    while True:
         try:
             for rule in RULES:
                 deleted = BATCH
-                while deleted == BATCH and not stop.is_set():
+                while deleted == BATCH:
                     deleted = await prune_batch(engine, rule)
                     metrics.ROWS_PRUNED.labels(rule.table.name).inc(deleted)
         except DATABASE_ERRORS as error:
             log.warning("tables_not_pruned", error=type(error).__name__)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), PRUNE_SECONDS)
+        await asyncio.sleep(PRUNE_SECONDS)

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from chassis.postgres import DATABASE_ERRORS
@@ -35,18 +35,29 @@ class Sender:
     at_once: int
     outages: tuple[Outage, ...]
     lease: timedelta = LEASE
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    async def run(self, stop: asyncio.Event, due: asyncio.Event) -> None:
-        """Work until `stop`, then let what is under way end; `due` says that something became due just now."""
+    def wake(self) -> None:
+        """Something became due just now."""
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Work until `stop`, then let what is under way end."""
         running: dict[asyncio.Task[None], str] = {}
         try:
-            while not stop.is_set():
-                due.clear()
+            while not self._stopping.is_set():
+                self._wakeup.clear()
                 begun = await self._begin(running)
                 if len(running) >= self.at_once:
-                    await _first_of([stop.wait()], running, POLL_SECONDS)
+                    await self._wait(running)
                 elif not begun:
-                    await _first_of([stop.wait(), due.wait()], (), POLL_SECONDS)
+                    await self._wait(())
             await asyncio.gather(*running)
         finally:
             for task in running:
@@ -71,11 +82,10 @@ class Sender:
             task.add_done_callback(running.pop)
         return len(claims)
 
-
-async def _first_of(waits: Iterable[Any], tasks: Iterable[asyncio.Task[None]], seconds: float) -> None:
-    own = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait([*own, *tasks], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in own:
-            wait.cancel()
+    async def _wait(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """For the next wake-up, the first of the tasks, or the next poll."""
+        wakeup = asyncio.create_task(self._wakeup.wait())
+        try:
+            await asyncio.wait([wakeup, *tasks], timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wakeup.cancel()
