@@ -185,7 +185,7 @@ async def test_a_dead_letter_that_can_never_succeed_is_put_away_and_waits_no_mor
     letter = f"notifier:{row['id']}"
     engine = create_engine(migrated_url, service="test")
     before = await LETTERS.count_waiting(engine)
-    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=  ") == (1, [])
+    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=  ") == (2, [])
     done = await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=não dá")
     assert done == (0, [{"id": letter, "discarded": True}])
     assert await LETTERS.count_waiting(engine) == before - 1
@@ -230,7 +230,7 @@ async def _some_dead_letter(database: Database) -> bool:
 
 async def test_operating_without_a_database_or_with_a_wrong_id_is_one_line_and_exit_1(migrated_url: str) -> None:
     assert await operate("postgresql://nobody@127.0.0.1:1/none", "dead-letters") == (1, [])
-    assert await operate(migrated_url, "dead-letters-retry", "--id", "ledger:3") == (1, [])
+    assert await operate(migrated_url, "dead-letters-retry", "--id", "ledger:3") == (2, [])
 
 
 async def test_a_ledger_that_does_not_answer_delays_the_mail(

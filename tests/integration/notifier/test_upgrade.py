@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 from chassis.migrations import migrate
 from notifier.domain.notices import Figures, Notice
-from notifier.letters import retry_letters
 
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import Database, Ledger, running, settings_for, standing
+from tests.integration.notifier.test_failures import operate
 from tests.support.eventually import eventually
 
 COLUMNS = "account_id, cycle_id, kind, cause, figures, occurred_at"
@@ -79,8 +79,8 @@ async def test_mails_and_dead_letters_of_an_older_release_are_sent(
     async with running(settings_for(database_url, nats_url, mailbox.url)):
         await eventually(lambda: mailbox.kinds == ["threshold-90"])
         assert mailbox.mails[0]["X-Solaris-Also"] == "threshold-80"
-        (retried,) = await retry_letters(database_url, None)
-        assert retried.retried
+        code, (retried,) = await operate(database_url, "dead-letters-retry")
+        assert (code, retried["retried"]) == (0, True)
         await eventually(lambda: mailbox.kinds == ["threshold-90", "threshold-95"])
         await eventually(lambda: _sent(database, "failed"))
 

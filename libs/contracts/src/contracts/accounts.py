@@ -18,6 +18,17 @@ def is_account_id(text: str) -> bool:
     return _LEGAL_ACCOUNT_ID.fullmatch(text) is not None
 
 
+def checked_account_id(text: str) -> str:
+    """The id as it was typed.
+
+    Raises:
+        ValueError: it may not stand as one; the text says what may.
+    """
+    if not is_account_id(text):
+        raise ValueError("an account id is 1 to 128 of the characters A-Z a-z 0-9 . _ : -")
+    return text
+
+
 def subject_token(account_id: str) -> str:
     """The account id as one NATS subject token.
 

@@ -6,9 +6,8 @@ from typing import Final
 
 import asyncpg
 import pytest
-from ledger.operate import service
-from ledger.operate.__main__ import run
-from ledger.operate.commands import app
+from ledger.operate import settings as operate_settings
+from ledger.operate.__main__ import VERBS
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -163,11 +162,11 @@ def settings(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOLARIS_CATALOG", str(CATALOG))
     monkeypatch.delenv("SOLARIS_NATS_URL", raising=False)
     # It is for a process of its own: in this one, later tests would look for warnings that are filtered out.
-    monkeypatch.setattr(service, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(operate_settings, "configure_logging", lambda *_: None)
 
 
 def test_every_verb_is_mistyped_here() -> None:
-    group = get_command(app)
+    group = get_command(VERBS.commands([]))
     assert isinstance(group, TyperGroup)
     assert set(NEEDED) == set(group.commands)
 
@@ -179,11 +178,11 @@ def test_a_typing_error_is_told_in_one_line_and_changes_nothing(
 ) -> None:
     before = asyncio.run(_everything(ledger_url))
     for words in mistyped(verb):
-        ran = Ran(run(words), *capfd.readouterr())
+        ran = Ran(VERBS.run(words), *capfd.readouterr())
         is_absent = "--new=1" not in words and any(word.partition("=")[2] in ABSENT for word in words)
         ran.assert_refused(1 if is_absent else 2)
     assert asyncio.run(_everything(ledger_url)) == before
-    assert run(["verify"]) == 0
+    assert VERBS.run(["verify"]) == 0
 
 
 @pytest.mark.usefixtures("settings")
@@ -204,5 +203,5 @@ def test_a_typing_error_is_told_in_one_line_and_changes_nothing(
     ],
 )
 def test_what_is_told_says_what_to_type(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(words) != 0
+    assert VERBS.run(words) != 0
     assert told in capfd.readouterr().err

@@ -23,6 +23,7 @@ from ledger.audit.repair import Repairs
 from ledger.audit.walk import Walk
 from ledger.store.log import (
     BEFORE_ALL_VERSIONS,
+    MAX_POSITION,
     PAGE_EVENTS,
     AccountRange,
     FoldRow,
@@ -163,7 +164,7 @@ class _Partition:
             events += len(rows)
         extent = Extent(len(self._walk.accounts), events, up_to, b"")
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-            async for rows in folds_between(self._connection, up_to + 1, 2**63 - 1, accounts):
+            async for rows in folds_between(self._connection, up_to + 1, MAX_POSITION, accounts):
                 self._walk.fold(cast(list[FoldRow], rows))  # likewise
             await prefer_scans(self._connection)
             suspects = await self._compare(accounts)

@@ -1,1 +1,1 @@
-"""The operator's verbs: read, administer, verify, replay, publish again, seed; one module a group."""
+"""The operators' verbs; one module a group, imported only when one of its verbs is asked for."""

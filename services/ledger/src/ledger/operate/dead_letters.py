@@ -1,29 +1,25 @@
-"""Tries again what the ledger's consumers gave up on, straight away and without NATS."""
+"""The verbs over dead letters: they are retried by an executor of their own."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 
-import asyncpg
-from chassis.dead_letters import StoredLetter
-from contracts.errors import SolarisError
-from contracts.subjects import LEDGER_USAGE_CONSUMER
+from chassis.dead_letters import Retry
+from chassis.operate.dead_letters import LetterVerbs
 
-from ledger.application.executor import Executor
-from ledger.application.submission import Kind
-from ledger.messaging.usage import InvalidUsageError, parse_usage
+from ledger.catalog_file import load_policy
+from ledger.messaging.dead_letters import retry_letter
+from ledger.operate.database import open_ledger
+from ledger.operate.executing import open_executor
+from ledger.operate.settings import load_settings
+from ledger.store.dead_letters import LETTERS
 
-ANSWER_SECONDS: Final = 10.0
+
+@contextlib.asynccontextmanager
+async def _retrying() -> AsyncIterator[Retry]:
+    settings = load_settings()
+    async with open_ledger() as connection, open_executor(settings, load_policy(settings), connection) as executor:
+        yield lambda _, letter: retry_letter(executor, letter)
 
 
-async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
-    """Execute what the letter says; returns why it stays.
-
-    The command is the consumer's own, so one that had its effect meanwhile has no second one.
-    """
-    if letter.consumer != LEDGER_USAGE_CONSUMER:
-        return f"messages of {letter.consumer} can't be retried here"
-    try:
-        causation_id, command = parse_usage(letter.subject, letter.payload)
-        await executor.submit(command, Kind.USAGE, deadline_seconds=ANSWER_SECONDS, causation_id=causation_id)
-    except (InvalidUsageError, SolarisError, asyncpg.PostgresError) as error:
-        return str(error)
-    return None
+VERBS: Final = LetterVerbs(LETTERS, _retrying)

@@ -1,106 +1,32 @@
-"""People as operators look for them, hand out what is kept of them, and forget them."""
+"""The verbs about people."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+import sys
 
-import asyncpg
-from chassis.ids import new_uuid7
-from chassis.operators import operator
-from contracts.accounts import is_account_id
-from contracts.balance import Balance
-from contracts.errors import NotFoundError
-from msgspec import Raw, Struct
+from chassis.operate.output import write_line
 
-from ledger.operate.balance import balance_now
-from ledger.operate.events import EventLine, event_lines
-from ledger.operate.inputs import LEAST_PART, MAX_POSITION
-from ledger.operate.lots import LotLine, lots_of
-from ledger.store.people import Person, audit_of, forget_person, people_by_part, person_by_id
-from ledger.store.rows import AuditEntry
-
-MAX_FOUND: Final = 100
+from ledger.application.people import MAX_FOUND, export_person, find_people, forget_person
+from ledger.operate.database import open_ledger
+from ledger.operate.options import Account, ReasonOrNone, Who
 
 
-class Audited(Struct, frozen=True):
-    """One thing that a person did to the account, and the reason that they gave."""
-
-    id: UUID
-    recorded_at: datetime
-    actor: str
-    action: str
-    reason: str
-    details: Raw
-
-
-class Exported(Struct, frozen=True, omit_defaults=True):
-    """One line of an export: one of these."""
-
-    profile: dict[str, Any] | None = None  # the columns of a person
-    balance: Balance | None = None
-    lot: LotLine | None = None
-    audit: Audited | None = None
-    event: EventLine | None = None
+async def find(who: Who) -> None:
+    """People by account id, or by a part of their name, e-mail or the id that the client has for them."""
+    async with open_ledger() as connection:
+        found = await find_people(connection, who)
+    for person in found[:MAX_FOUND]:
+        write_line(person._asdict())
+    if len(found) > MAX_FOUND:
+        sys.stderr.write(f"more than {MAX_FOUND} people: these are the first\n")
 
 
-class Forgotten(Struct, frozen=True):
-    """`erased` is False where nothing personal was kept."""
-
-    account_id: str
-    erased: bool
-
-
-async def find_people(connection: asyncpg.Connection, who: str) -> list[Person]:
-    """The account of that id first, then people with `who` in name, e-mail or client's id: one more than `MAX_FOUND`.
-
-    Raises:
-        NotFoundError: nobody.
-    """
-    found: dict[str, Person] = {}
-    if is_account_id(who) and (person := await person_by_id(connection, who)) is not None:
-        found[who] = person
-    if len(who) >= LEAST_PART:
-        found |= {each.account_id: each for each in await people_by_part(connection, who, MAX_FOUND + 1)}
-    if not found:
-        raise NotFoundError(f"nobody found for {who!r}")
-    return list(found.values())
+async def export(account: Account) -> None:
+    """All that is kept about the person of an account, as JSON lines."""
+    async with open_ledger() as connection:
+        async for line in export_person(connection, account):
+            write_line(line)
 
 
-async def export_person(connection: asyncpg.Connection, account_id: str) -> AsyncIterator[Exported]:
-    """Profile, balance, lots, audit and events.
-
-    Raises:
-        NotFoundError: neither an account nor a profile.
-    """
-    person = await _person(connection, account_id)
-    yield Exported(profile=person._asdict())
-    try:
-        yield Exported(balance=await balance_now(connection, account_id))
-    except NotFoundError:
-        return
-    for lot in await lots_of(connection, account_id):
-        yield Exported(lot=lot)
-    async for entry in audit_of(connection, account_id):
-        yield Exported(audit=Audited(*entry[:-1], details=Raw(entry.details.encode())))
-    async for lines in event_lines(connection, 1, MAX_POSITION, account_id):
-        for line in lines:
-            yield Exported(event=line)
-
-
-async def forget(connection: asyncpg.Connection, account_id: str, reason: str) -> Forgotten:
-    """Erase what is personal; the account's figures and its events, which name nobody, stay.
-
-    Raises:
-        NotFoundError: neither an account nor a profile.
-    """
-    await _person(connection, account_id)
-    audit = AuditEntry(id=new_uuid7(), actor=operator(), action="forget", reason=reason, details={})
-    return Forgotten(account_id, await forget_person(connection, account_id, audit))
-
-
-async def _person(connection: asyncpg.Connection, account_id: str) -> Person:
-    person = await person_by_id(connection, account_id)
-    if person is None:
-        raise NotFoundError(f"no account {account_id}")
-    return person
+async def forget(account: Account, reason: ReasonOrNone = None) -> None:
+    """Erases the person's name, e-mail, language and client's id; the figures stay."""
+    async with open_ledger() as connection:
+        write_line(await forget_person(connection, account, reason or ""))

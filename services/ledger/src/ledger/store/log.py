@@ -32,6 +32,7 @@ EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres counts microseconds from."""
 AFTER_ALL_ACCOUNTS: Final = "\U0010ffff"
 BEFORE_ALL_VERSIONS: Final = -(2**63)
+MAX_POSITION: Final = 2**63 - 1
 
 _ROW: Final = "position, account_id, version, id, type, recorded_at, data, hash"
 _ROWS_OF_ACCOUNTS: Final = f"""
@@ -206,7 +207,7 @@ async def rows_of_account(
     after_version: int = 0,
     *,
     first: int = 0,
-    last: int = 2**63 - 1,
+    last: int = MAX_POSITION,
     size: int = 1_000,
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
     """One account's rows in version order, which is their position order; those of some positions, or all."""

@@ -82,7 +82,7 @@ async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIter
         last = (rows[-1]["recorded_at"], rows[-1]["id"])
 
 
-async def forget_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> bool:
+async def erase_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> bool:
     """Erase the profile and note who did; False where nothing personal was kept."""
     done: str = await connection.execute(
         _FORGET, account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode()

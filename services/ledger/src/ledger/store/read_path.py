@@ -20,12 +20,6 @@ async def load_account(
     return None if row is None else (decode_account(row[0]), row[1])
 
 
-async def is_migrated(connection: asyncpg.Connection) -> bool:
-    """Whether the database has the ledger's tables."""
-    migrated: bool = await connection.fetchval("SELECT to_regclass('ledger.events') IS NOT NULL")
-    return migrated
-
-
 async def load_clock(connection: asyncpg.Connection) -> datetime:
     """What the database's clock says."""
     clock: datetime = await connection.fetchval("SELECT clock_timestamp()")

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from contracts.errors import InvalidError
-from ledger.operate.inputs import dead_letter_number, moment_of, positions_of, tokens_of
+from chassis.operate.errors import BadInputError
+from ledger.operate.options import check_range, moment_of
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SAO_PAULO = "America/Sao_Paulo"
@@ -28,36 +28,17 @@ def test_moments_are_read_with_any_offset_and_in_the_configured_zone_without_one
 
 @pytest.mark.parametrize("text", ["", "now", "20.11.2026", "2026-02-30", "2026-11-20T25:00", "0001-01-01T00:00+23:00"])
 def test_nonsense_is_no_moment(text: str) -> None:
-    with pytest.raises(InvalidError, match="AT"):
+    with pytest.raises(BadInputError, match="AT"):
         moment_of(text, SAO_PAULO, NOW)
 
 
 def test_moments_are_bounded_ahead() -> None:
     assert moment_of((NOW + timedelta(days=3_000)).isoformat(), SAO_PAULO, NOW) > NOW
-    with pytest.raises(InvalidError, match="ahead"):
+    with pytest.raises(BadInputError, match="ahead"):
         moment_of((NOW + timedelta(days=4_000)).isoformat(), SAO_PAULO, NOW)
 
 
-def test_the_whole_log_is_the_default_range() -> None:
-    assert positions_of(None, None) == (1, 2**63 - 1)
-    assert positions_of("5", "5") == (5, 5)
-
-
-@pytest.mark.parametrize(("first", "last"), [("6", "5"), ("-1", None), ("a", None), (None, "9" * 30)])
-def test_absurd_ranges_are_refused(first: str | None, last: str | None) -> None:
-    with pytest.raises(InvalidError):
-        positions_of(first, last)
-
-
-def test_a_limit_may_be_zero_and_a_credit_may_not() -> None:
-    assert tokens_of("0", least=0) == 0
-    with pytest.raises(InvalidError, match="TOKENS"):
-        tokens_of("0", least=1)
-
-
-def test_dead_letters_are_named_by_service_and_number() -> None:
-    assert dead_letter_number("ledger:12") == 12
-    assert dead_letter_number(None) is None
-    for text in ("12", "ledger:", "ledger:x", "notifier:1", "ledger:1:2"):
-        with pytest.raises(InvalidError):
-            dead_letter_number(text)
+def test_a_range_may_be_one_position_and_not_less() -> None:
+    check_range(5, 5)
+    with pytest.raises(BadInputError, match="FROM"):
+        check_range(6, 5)

@@ -5,24 +5,19 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import asyncpg
-from chassis.ids import new_uuid7
-from chassis.operators import operator
 from contracts.errors import SolarisError
 from contracts.events.accounts import AccountOpened, LimitChanged, PlanChanged, RateLimits
 from contracts.events.actors import Actor
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger.application.content import content_hash
+from ledger.application.administration import Order, administer
 from ledger.application.executor import BusyError, Executor
-from ledger.application.submission import Idempotency, Kind
 from ledger.domain.account import Account
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan
-from ledger.operate.administer import ANSWER_SECONDS
 from ledger.store.log import last_type_of
 from ledger.store.read_path import open_accounts
-from ledger.store.rows import AuditEntry
 
 LIMITING: Final = (AccountOpened, PlanChanged, LimitChanged)
 """The events that say what an account's limit is; where the last one is a `LimitChanged`, somebody set it."""
@@ -128,29 +123,17 @@ async def _execute(executor: Executor, changes: Sequence[Change], reason: str, t
 
 
 async def _execute_one(executor: Executor, change: Change, reason: str) -> str | None:
-    audit_id = new_uuid7()
-    audit = AuditEntry(
-        id=audit_id,
-        actor=operator(),
-        action="apply-catalog",
-        reason=reason,
-        details={"plan": change.plan, "monthly_limit": change.new_monthly_limit},
+    details: dict[str, object] = {"plan": change.plan, "monthly_limit": change.new_monthly_limit}
+    order = Order(action="apply-catalog", account_id=change.account_id, reason=reason, details=details)
+    command = ChangePlan(
+        account_id=change.account_id,
+        plan=change.plan,
+        reset_limit=not change.limit_kept,
+        reason_id=order.audit_id,
+        actor=Actor.OPERATOR,
     )
-    content = content_hash((change.account_id, change.plan, change.new_monthly_limit, reason))
     try:
-        await executor.submit(
-            ChangePlan(
-                account_id=change.account_id,
-                plan=change.plan,
-                reset_limit=not change.limit_kept,
-                reason_id=audit_id,
-                actor=Actor.OPERATOR,
-            ),
-            Kind.ADMIN,
-            deadline_seconds=ANSWER_SECONDS,
-            idempotency=Idempotency(command_id=f"operator:{audit_id}", content_hash=content),
-            audit=audit,
-        )
+        await administer(executor, order, command)
     except (SolarisError, BusyError) as error:
         return str(error) or type(error).__name__
     return None

@@ -8,8 +8,8 @@ from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevo
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ledger.application.balances import READING
 from ledger.domain.decide import as_of
-from ledger.operate.balance import READING
 from ledger.store.facts import decode_fact
 from ledger.store.log import facts_of_types
 from ledger.store.read_path import load_account

@@ -1,0 +1,1 @@
+"""`python -m <service>.operate VERB --option=value`: what all operators' verbs share."""

@@ -1,0 +1,12 @@
+"""`python -m notifier.operate VERB`: answers on standard output as JSON, one line of error otherwise."""
+
+from typing import Final
+
+from chassis.operate.verbs import LETTER_VERBS, Verbs
+
+VERBS: Final = Verbs(
+    {"notifier.operate.dead_letters:VERBS": LETTER_VERBS, "notifier.operate.people": ("export", "forget")}
+)
+
+if __name__ == "__main__":
+    VERBS.main()
