@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
+from chassis.core_nats.client import CoreNats
 
-from tests.support.infrastructure import Postgres, start_nats, start_postgres, wipe_streams
+from tests.support.infrastructure import Postgres, core_nats, start_nats, start_postgres, wipe_streams
 
 
 @pytest_asyncio.fixture
@@ -46,3 +47,10 @@ async def nats_url(nats_server: str) -> str:
     """NATS with all rights and no streams: those of earlier modules are gone."""
     await wipe_streams(nats_server)
     return nats_server
+
+
+@pytest_asyncio.fixture
+async def core(nats_url: str) -> AsyncIterator[CoreNats]:
+    """A connection to it by the client that the services use."""
+    async with core_nats(nats_url) as client:
+        yield client

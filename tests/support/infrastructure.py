@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import nats
+from chassis.core_nats.client import CoreNats
 from chassis.ids import new_uuid7
 from local_run.servers.nats_server import running_nats
 from local_run.servers.postgres import running_postgres
@@ -118,6 +119,14 @@ def _nats_container() -> Iterator[str]:
 
     with NatsContainer(NATS_IMAGE).with_command("--jetstream") as container:
         yield container.nats_uri()
+
+
+@contextlib.asynccontextmanager
+async def core_nats(nats_url: str, *, service: str = "operator") -> AsyncIterator[CoreNats]:
+    """A connection of the client that the services use."""
+    async with CoreNats(nats_url, service=service) as client:
+        assert await client.wait_connected(10)
+        yield client
 
 
 async def wipe_streams(nats_url: str) -> None:

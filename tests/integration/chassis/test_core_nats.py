@@ -7,7 +7,6 @@ import pytest
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.connection import MAX_UNSENT_BYTES
 from chassis.core_nats.wire import Message
-from chassis.nats import connect
 from local_run.ports import any_free
 from local_run.servers.nats_server import NatsServer
 from nats.errors import Error, MaxPayloadError, NoRespondersError, OutboundBufferLimitError
@@ -224,6 +223,3 @@ async def test_of_several_servers_the_first_that_answers_is_taken(nats_url: str)
     several = f"{urlunsplit(user)}, {nats_url}"
     async with CoreNats(several, service="t") as client:
         assert await client.wait_connected(10)
-    reconnecting = await connect(several, service="t")
-    assert reconnecting.is_connected
-    await reconnecting.close()

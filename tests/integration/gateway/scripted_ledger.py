@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import nats
-from chassis.jetstream import provision
+from chassis.provisioning import provision
 from contracts import subjects
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, event_decoder
@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from tests.support.eventually import eventually
+from tests.support.infrastructure import core_nats
 
 _decode_reserve = msgspec.json.Decoder(ReserveRequest).decode
 
@@ -127,7 +128,8 @@ class ScriptedLedger:
 async def running_ledger(nats_url: str) -> AsyncIterator[ScriptedLedger]:
     client = await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     try:
-        await provision(client.jetstream(), STREAMS, ())
+        async with core_nats(nats_url) as core:
+            await provision(core, STREAMS, ())
         ledger = ScriptedLedger(client)
         await ledger.listen()
         yield ledger

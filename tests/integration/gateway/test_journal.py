@@ -12,7 +12,7 @@ from pathlib import Path
 import nats
 import pytest
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import provision
+from chassis.provisioning import provision
 from contracts.subjects import USAGE_STREAM
 from contracts.topology import STREAMS
 from contracts.usage import Outcome
@@ -26,6 +26,7 @@ from tests.integration.gateway.raw_http import Connection, Reply, ask, chat
 from tests.integration.gateway.scripted_ledger import ScriptedLedger
 from tests.integration.gateway.scripted_upstream import Request, Responder, ScriptedUpstream, chunk
 from tests.support.eventually import eventually
+from tests.support.infrastructure import core_nats
 
 PATH = "/v1/chat/completions"
 
@@ -49,9 +50,14 @@ async def recreate_usage_stream(nats_url: str) -> None:
     client = await nats.connect(nats_url, connect_timeout=5)
     try:
         await client.jetstream().delete_stream(USAGE_STREAM)
-        await provision(client.jetstream(), STREAMS, ())
     finally:
         await client.close()
+    await provision_streams(nats_url)
+
+
+async def provision_streams(nats_url: str) -> None:
+    async with core_nats(nats_url) as client:
+        await provision(client, STREAMS, ())
 
 
 def request_id(reply: Reply) -> str:
@@ -256,9 +262,7 @@ async def test_full_disk_refuses_new_calls_clearly_and_keeps_what_has_ended(
 async def own_nats(directory: Path, port: int | None = None) -> AsyncIterator[str]:
     """A NATS of this test's own with the streams; it keeps what it has over a second start."""
     async with running_nats(directory, port=port) as server:
-        client = await nats.connect(server.url(), connect_timeout=5)
-        await provision(client.jetstream(), STREAMS, ())
-        await client.close()
+        await provision_streams(server.url())
         yield server.url()
 
 
@@ -304,8 +308,8 @@ async def test_without_a_stream_for_usage_a_gateway_is_not_ready(
             return ready.status == 503 and "usage" in ready.json["failing"]
 
         await eventually(told)
-        await provision(client.jetstream(), STREAMS, ())
         await client.close()
+        await provision_streams(nats_url)
         await gateway.wait_until_ready()
 
 

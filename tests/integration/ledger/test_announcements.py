@@ -10,8 +10,8 @@ import nats
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import PAGE, DeadLetter, GivenUp
-from chassis.jetstream import provision
 from chassis.postgres import create_engine
+from chassis.provisioning import provision
 from contracts import subjects
 from contracts.topology import STREAMS
 from ledger.store.dead_letters import LETTERS
@@ -21,6 +21,7 @@ from msgspec import json
 from structlog.testing import capture_logs
 
 from tests.support.eventually import eventually
+from tests.support.infrastructure import core_nats
 
 COUNT = PAGE + 20
 _letter = json.Decoder(DeadLetter).decode
@@ -48,9 +49,8 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
     closing.push_async_callback(engine.dispose)
     async with running_nats(tmp_path / "nats", port=port) as server:
         url = server.url()
-        client = await nats.connect(url, connect_timeout=5)
-        await provision(client.jetstream(), STREAMS, ())
-        await client.close()
+        async with core_nats(url) as client:
+            await provision(client, STREAMS, ())
         core = CoreNats(url, service="ledger")
         core.open()
         closing.push_async_callback(core.close)

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 from chassis import locks
+from chassis.core_nats.client import CoreNats
 from contracts import subjects
 from contracts.reads import ReadyAnswer
 from ledger.messaging.watermark import UsageWatermark
@@ -102,26 +103,26 @@ async def test_a_stream_of_other_settings_is_named_and_the_ledger_serves_on(
 
 
 async def test_usage_counts_as_decided_up_to_the_database_s_time_however_far_our_own_is_ahead(
-    gateway: Conversation, ledger: LedgerProcess
+    gateway: Conversation, core: CoreNats
 ) -> None:
     """Holds end by the database's clock: usage that is recorded before their end must have been waited for."""
     of_database = datetime.now(UTC) - timedelta(seconds=5)
-    watermark = UsageWatermark(gateway.client, lambda: of_database)
+    watermark = UsageWatermark(core, lambda: of_database)
 
     async def passed() -> datetime | None:
         return await watermark.passed()
 
     assert await eventually(passed) == of_database
-    assert await UsageWatermark(gateway.client, lambda: None).passed() is None
+    assert await UsageWatermark(core, lambda: None).passed() is None
 
 
 @pytest.mark.parametrize("waits_from", ["before", "after"])
 async def test_no_usage_counts_as_decided_up_to_a_time_that_turned_out_to_be_ahead(
-    gateway: Conversation, database: asyncpg.Connection, waits_from: str
+    gateway: Conversation, core: CoreNats, database: asyncpg.Connection, waits_from: str
 ) -> None:
     """What is waiting would else be overtaken by the end of its hold for as long as it waits."""
     times = [datetime.now(UTC) + timedelta(days=40)]
-    watermark = UsageWatermark(gateway.client, lambda: times[-1])
+    watermark = UsageWatermark(core, lambda: times[-1])
 
     async def passed() -> datetime | None:
         return await watermark.passed()

@@ -3,7 +3,8 @@
 import asyncpg
 import nats
 import pytest
-from chassis.jetstream import provision
+from chassis.core_nats.client import CoreNats
+from chassis.provisioning import provision
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, USAGE_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec.structs import replace
@@ -23,17 +24,13 @@ async def test_postgres_is_durable_and_checks_its_pages(database_url: str) -> No
     assert {settings[name] for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")} == {"on"}
 
 
-async def test_every_stream_of_the_topology_fits_the_server(nats_url: str) -> None:
-    client = await nats.connect(nats_url)
-    try:
-        created = await provision(client.jetstream(), STREAMS, CONSUMERS)
-    finally:
-        await client.close()
+async def test_every_stream_of_the_topology_fits_the_server(core: CoreNats) -> None:
+    created = await provision(core, STREAMS, CONSUMERS)
     assert len(created) == len(STREAMS) + len(CONSUMERS)
 
 
 async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lacks_and_keeps_its_place(
-    nats_url: str,
+    nats_url: str, core: CoreNats
 ) -> None:
     wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
     older = replace(wanted, filter_subjects=wanted.filter_subjects[:-1])
@@ -41,14 +38,14 @@ async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lack
     try:
         jetstream = client.jetstream()
         await jetstream.delete_consumer(wanted.stream, wanted.durable)
-        await provision(jetstream, STREAMS, [older])
+        await provision(core, STREAMS, [older])
         subscription = await jetstream.pull_subscribe_bind(durable=wanted.durable, stream=wanted.stream)
         subjects = [pattern.replace("*", "ana") for pattern in wanted.filter_subjects]
         for subject in reversed(subjects):
             await jetstream.publish(subject, b"before")
         for message in await subscription.fetch(len(subjects) - 1, timeout=5):
             await message.ack_sync(timeout=5)
-        assert await provision(jetstream, STREAMS, CONSUMERS) == []
+        assert await provision(core, STREAMS, CONSUMERS) == []
         await jetstream.publish(subjects[-1], b"after")
         (message,) = await subscription.fetch(1, timeout=5)
         assert (message.subject, message.data) == (subjects[-1], b"after")
@@ -59,15 +56,17 @@ async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lack
         await client.close()
 
 
-async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_release_made_it(nats_url: str) -> None:
+async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_release_made_it(
+    nats_url: str, core: CoreNats
+) -> None:
     usage = next(each for each in STREAMS if each.name == USAGE_STREAM)
     older = replace(usage, max_bytes=2_000, max_message_bytes=1_500, refuse_when_full=False)
     client = await nats.connect(nats_url)
     try:
         jetstream = client.jetstream()
         await jetstream.delete_stream(usage.name)
-        await provision(jetstream, [older], ())
-        assert await provision(jetstream, [usage], ()) == []
+        await provision(core, [older], ())
+        assert await provision(core, [usage], ()) == []
         first = await jetstream.publish("solaris.usage.recorded.ana", b"x" * 1_400)
         with pytest.raises(APIError, match="maximum bytes"):
             await jetstream.publish("solaris.usage.recorded.ana", b"y" * 1_400)
@@ -85,15 +84,15 @@ async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_releas
         await client.close()
 
 
-async def test_a_consumer_of_an_older_release_gets_its_times_and_bounds(nats_url: str) -> None:
+async def test_a_consumer_of_an_older_release_gets_its_times_and_bounds(nats_url: str, core: CoreNats) -> None:
     wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
     client = await nats.connect(nats_url)
     try:
         jetstream = client.jetstream()
-        await provision(jetstream, STREAMS, ())
+        await provision(core, STREAMS, ())
         await jetstream.delete_consumer(wanted.stream, wanted.durable)
-        await provision(jetstream, STREAMS, [replace(wanted, ack_wait_seconds=77, max_ack_pending=7)])
-        await provision(jetstream, STREAMS, CONSUMERS)
+        await provision(core, STREAMS, [replace(wanted, ack_wait_seconds=77, max_ack_pending=7)])
+        await provision(core, STREAMS, CONSUMERS)
         config = (await jetstream.consumer_info(wanted.stream, wanted.durable)).config
         assert (config.ack_wait, config.max_ack_pending) == (wanted.ack_wait_seconds, wanted.max_ack_pending)
     finally:

@@ -10,10 +10,13 @@ import nats.errors
 import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import Message, provision, publish_in_order
-from chassis.nats import connect
+from chassis.jetstream import Message, publish_in_order
+from chassis.provisioning import provision
+from chassis.responder import Responder
 from contracts import subjects
+from contracts.reads import ReadyAnswer
 from contracts.topology import CONSUMERS, STREAMS
+from ledger.operate.executing import ask_ledger
 from local_run.parts import Service
 from local_run.servers.nats_authority import USERS, nats_users
 from local_run.servers.nats_server import NatsServer, running_nats
@@ -22,6 +25,7 @@ from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy
 
 from tests.support.eventually import eventually
+from tests.support.infrastructure import core_nats
 
 SERVICES = ("ledger", "gateway", "notifier")
 
@@ -34,30 +38,31 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats
 
 @pytest_asyncio.fixture(scope="module")
 async def clients(server: NatsServer) -> AsyncIterator[dict[str, Client]]:
-    opened = {name: await connect(server.url(name), service=name) for name in (*SERVICES, "operator")}
-    await provision(opened["ledger"].jetstream(), STREAMS, CONSUMERS)
+    opened = {
+        name: await nats.connect(server.url(name), inbox_prefix=f"_INBOX_{name}") for name in (*SERVICES, "operator")
+    }
     yield opened
     for client in opened.values():
         await client.close()
 
 
 @pytest_asyncio.fixture(scope="module")
-async def publishers(server: NatsServer, clients: dict[str, Client]) -> AsyncIterator[dict[str, CoreNats]]:
-    """The clients of the services' own data path; streams are there."""
+async def services(server: NatsServer) -> AsyncIterator[dict[str, CoreNats]]:
+    """The clients of the services' own; streams are there."""
     async with AsyncExitStack() as stack:
         opened = {}
         for name in ("ledger", "gateway"):
-            opened[name] = await stack.enter_async_context(CoreNats(server.url(name), service=name))
-            assert await opened[name].wait_connected(5)
+            opened[name] = await stack.enter_async_context(core_nats(server.url(name), service=name))
+        await provision(opened["ledger"], STREAMS, CONSUMERS)
         yield opened
 
 
 async def test_the_ledger_provisions_and_publishes_and_reads_usage(
-    clients: dict[str, Client], publishers: dict[str, CoreNats]
+    clients: dict[str, Client], services: dict[str, CoreNats]
 ) -> None:
     ledger = clients["ledger"]
     usage = [Message("solaris.usage.recorded.ana", b"{}", f"u{n}") for n in range(3)]
-    assert await publish_in_order(publishers["gateway"], usage) >= 3
+    assert await publish_in_order(services["gateway"], usage) >= 3
     subscription = await ledger.jetstream().pull_subscribe_bind(
         durable=subjects.LEDGER_USAGE_CONSUMER, stream=subjects.USAGE_STREAM
     )
@@ -66,14 +71,14 @@ async def test_the_ledger_provisions_and_publishes_and_reads_usage(
         await message.ack_sync(timeout=5)
     assert len(messages) == 3
     events = [Message("solaris.ledger.usage_settled.ana", b"{}", f"l{n}") for n in range(2)]
-    assert await publish_in_order(publishers["ledger"], events) >= 2
+    assert await publish_in_order(services["ledger"], events) >= 2
     assert (await ledger.jetstream().stream_info("USAGE")).state.messages >= 3
 
 
 async def test_the_notifier_reads_its_events_and_acknowledges_them(
-    clients: dict[str, Client], publishers: dict[str, CoreNats]
+    clients: dict[str, Client], services: dict[str, CoreNats]
 ) -> None:
-    await publish_in_order(publishers["ledger"], [Message("solaris.ledger.threshold_crossed.ana", b"{}", "t1")])
+    await publish_in_order(services["ledger"], [Message("solaris.ledger.threshold_crossed.ana", b"{}", "t1")])
     subscription = (
         await clients["notifier"]
         .jetstream()
@@ -105,6 +110,17 @@ async def test_the_ledger_answers_those_who_may_ask(clients: dict[str, Client], 
         assert (await clients[asker].request(subject, b"", timeout=5)).data == b"yes"
     finally:
         await subscription.unsubscribe()
+
+
+async def test_the_ledger_answers_an_operators_command(server: NatsServer, services: dict[str, CoreNats]) -> None:
+    async def ready(_: object) -> ReadyAnswer:
+        return ReadyAnswer(ready=True)
+
+    async with Responder(services["ledger"], {subjects.READ_READY: ready}, queue=subjects.LEDGER_QUEUE):
+        await services["ledger"].flush(5)
+        answer = await ask_ledger(server.url("operator"))
+    assert answer is not None
+    assert answer.ready
 
 
 @pytest.mark.parametrize(
@@ -183,25 +199,25 @@ async def test_a_service_without_rights_may_say_nothing(tmp_path: Path) -> None:
 
 
 async def test_the_ledger_may_have_a_full_stream_of_usage_refuse_what_is_new_and_change_no_other(
-    server: NatsServer, clients: dict[str, Client]
+    clients: dict[str, Client], services: dict[str, CoreNats]
 ) -> None:
     """As it finds the stream in a folder of an older release."""
     operator = clients["operator"].jetstream()
     made = (await operator.stream_info(subjects.USAGE_STREAM)).config
     await operator.update_stream(made.evolve(discard=DiscardPolicy.OLD))
-    await provision(clients["ledger"].jetstream(), STREAMS, CONSUMERS)
+    await provision(services["ledger"], STREAMS, CONSUMERS)
     assert (await operator.stream_info(subjects.USAGE_STREAM)).config.discard == DiscardPolicy.NEW
 
 
 async def test_who_may_not_change_a_stream_goes_on_with_it_as_it_is(
-    server: NatsServer, clients: dict[str, Client]
+    clients: dict[str, Client], services: dict[str, CoreNats]
 ) -> None:
     operator = clients["operator"].jetstream()
     made = (await operator.stream_info(subjects.USAGE_STREAM)).config
     await operator.update_stream(made.evolve(discard=DiscardPolicy.OLD))
     usage = [stream for stream in STREAMS if stream.name == subjects.USAGE_STREAM]
     try:
-        assert await provision(clients["gateway"].jetstream(timeout=1), usage, ()) == []
+        assert await provision(services["gateway"], usage, ()) == []
     finally:
         await operator.update_stream(made)
 
@@ -236,7 +252,7 @@ ASKED_OR_TOLD = (
     ),
     *(
         f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable}"
-        for verb in ("DELETE", "INFO", "CREATE", "MSG.NEXT")
+        for verb in ("DELETE", "INFO", "CREATE", "DURABLE.CREATE", "MSG.NEXT")
         for consumer in CONSUMERS
     ),
     "$JS.API.ACCOUNT.PURGE.x",
@@ -258,6 +274,19 @@ MAY = {
         "$JS.API.STREAM.INFO.LEDGER",
         "$JS.API.CONSUMER.INFO.LEDGER.notifier-ledger",
         "$JS.API.CONSUMER.MSG.NEXT.LEDGER.notifier-ledger",
+    },
+    "ledger": {
+        "solaris.ledger.credits_granted.ana",
+        "solaris.deadletter.ledger.x",
+        *(f"_INBOX_{asker}.x" for asker in ("operator", *SERVICES)),
+        *(f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("INFO", "CREATE") for stream in STREAMS),
+        "$JS.API.STREAM.UPDATE.USAGE",
+        *(
+            f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable}"
+            for verb in ("INFO", "DURABLE.CREATE")
+            for consumer in CONSUMERS
+        ),
+        "$JS.API.CONSUMER.MSG.NEXT.USAGE.ledger-usage",
     },
 }
 

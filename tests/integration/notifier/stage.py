@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import nats
 from chassis.ids import new_uuid7
-from chassis.jetstream import provision
+from chassis.provisioning import provision
 from chassis.service import run_until
 from contracts import topology
 from contracts.accounts import subject_token
@@ -31,6 +31,8 @@ from notifier.domain.retries import RetryPolicy
 from notifier.main import assemble
 from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
+
+from tests.support.infrastructure import core_nats
 
 FAST = RetryPolicy(
     first_delay_seconds=0.2,
@@ -149,6 +151,7 @@ class Ledger:
     """
 
     client: Client
+    nats_url: str
     profiles: dict[str, ProfileAnswer] = field(default_factory=dict)
     standings: dict[str, BalanceAnswer] = field(default_factory=dict)
     speechless: set[str] = field(default_factory=set)
@@ -156,7 +159,8 @@ class Ledger:
     states_asked: list[str] = field(default_factory=list)
 
     async def provision(self) -> None:
-        await provision(self.client.jetstream(timeout=10), topology.STREAMS, topology.CONSUMERS)
+        async with core_nats(self.nats_url) as client:
+            await provision(client, topology.STREAMS, topology.CONSUMERS)
 
     async def publish(self, *events: Sent, times: int = 1) -> None:
         jetstream = self.client.jetstream(timeout=10)
@@ -220,7 +224,7 @@ async def playing_ledger(nats_url: str) -> AsyncIterator[Ledger]:
     client = await nats.connect(
         nats_url, inbox_prefix="_INBOX_operator", max_reconnect_attempts=-1, reconnect_time_wait=0.1
     )
-    ledger = Ledger(client)
+    ledger = Ledger(client, nats_url)
     await client.subscribe(f"{READ_PROFILE_PREFIX}.*", cb=ledger.answer)
     await client.subscribe(f"{READ_BALANCE_PREFIX}.*", cb=ledger.answer_state)
     await client.flush()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+from chassis.core_nats.client import CoreNats
 from chassis.migrations import migrate
 from chassis.postgres import create_engine
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
@@ -180,12 +181,12 @@ async def test_without_a_database_it_stays_alive_and_names_the_failing_part(
 
 
 async def test_a_broker_that_is_gone_for_good_ends_the_service_so_that_it_is_started_anew(
-    ledger: Ledger, migrated_url: str, nats_url: str
+    ledger: Ledger, migrated_url: str, nats_url: str, core: CoreNats
 ) -> None:
     engine = create_engine(migrated_url, service="test")
     broker = create_broker(nats_url)
     subscriber = subscribe(broker, LedgerEvents(engine, lambda: None, window=timedelta(0)))
-    subscription = Subscription(broker, subscriber, ledger.client, durable=NOTIFIER_LEDGER_CONSUMER)
+    subscription = Subscription(broker, subscriber, core, durable=NOTIFIER_LEDGER_CONSUMER)
     task = asyncio.create_task(subscription.run(asyncio.Event()))
     try:
         await eventually(lambda: _works(subscription))

@@ -47,19 +47,12 @@ SERVICES: Final[tuple[Service, ...]] = (
         publishes=(
             "solaris.ledger.>",
             # Streams and consumers are the ledger's to provision and to look at, not to delete or purge.
-            "$JS.API.INFO",
             "$JS.API.STREAM.CREATE.*",
             # What an older release made is to refuse usage when it is full, too.
             f"$JS.API.STREAM.UPDATE.{subjects.USAGE_STREAM}",
             "$JS.API.STREAM.INFO.*",
-            "$JS.API.STREAM.LIST",
-            "$JS.API.STREAM.MSG.GET.*",
-            "$JS.API.DIRECT.GET.>",
-            "$JS.API.CONSUMER.CREATE.>",
             "$JS.API.CONSUMER.DURABLE.CREATE.>",
             "$JS.API.CONSUMER.INFO.>",
-            "$JS.API.CONSUMER.NAMES.*",
-            "$JS.API.CONSUMER.LIST.*",
         ),
         answers=("solaris.rpc.ledger.>", "$SRV.>"),
         consumes=((subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER),),

@@ -1,84 +1,28 @@
-"""JetStream: provisioning that never weakens what exists, and publishing in order with acknowledgement."""
+"""JetStream over a connection of our own: what its API is asked, and messages published in order."""
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
-from nats.js.errors import NotFoundError
+from nats.js.api import ConsumerConfig, ConsumerInfo, StreamConfig, StreamInfo
+from nats.js.errors import APIError
 
 from chassis.core_nats.client import CoreNats
 from chassis.ids import new_uuid7
 
 log = structlog.get_logger()
 
+API_SECONDS: Final = 5.0
 PUBLISH_TIMEOUT_SECONDS: Final = 5.0
 MAX_ATOMIC_BATCH: Final = 1_000
 MIN_ATOMIC_BATCH: Final = 12
 """Below, single publishes cost the server less: a batch costs it about 1.2 ms, a message alone 0.1 ms."""
 SLICE: Final = 16
 """Messages handled in one go; then whoever waits for the event loop, a call for instance, has its turn."""
-RELIED_ON: Final = (
-    "subjects",
-    "discard",
-    "max_age",
-    "max_bytes",
-    "max_msg_size",
-    "duplicate_window",
-    "num_replicas",
-    "deny_delete",
-    "deny_purge",
-    "allow_atomic",
-)
-"""Settings of a stream that something here counts on."""
 _MESSAGE_ID = "Nats-Msg-Id"
-
-
-class StreamSpec(Protocol):
-    """What a stream must be; sizes in bytes, times in seconds."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def subjects(self) -> tuple[str, ...]: ...
-    @property
-    def max_age_seconds(self) -> int: ...
-    @property
-    def max_bytes(self) -> int: ...
-    @property
-    def duplicate_window_seconds(self) -> int: ...
-    @property
-    def max_message_bytes(self) -> int: ...
-    @property
-    def refuse_when_full(self) -> bool: ...
-
-
-class ConsumerSpec(Protocol):
-    """What a durable pull consumer must be."""
-
-    @property
-    def stream(self) -> str: ...
-    @property
-    def durable(self) -> str: ...
-    @property
-    def filter_subjects(self) -> tuple[str, ...]: ...
-    @property
-    def ack_wait_seconds(self) -> int: ...
-    @property
-    def max_ack_pending(self) -> int: ...
 
 
 class Message(Struct, frozen=True):
@@ -97,124 +41,49 @@ class PublishRejectedError(Exception):
         self.code = code
 
 
-async def provision(
-    jetstream: JetStreamContext, streams: Sequence[StreamSpec], consumers: Sequence[ConsumerSpec], *, replicas: int = 1
-) -> list[str]:
-    """Create what is missing and leave what exists as it is; returns the names created.
+async def stream_info(client: CoreNats, stream: str) -> StreamInfo:
+    """A stream's settings and state.
 
-    A stream's drifted settings are told, never overwritten: an operator changed them on purpose or must know. What
-    an older release made is brought up to what is relied on: a stream that drops what must be refused refuses it, a
-    consumer is given the subjects that it lacks beside its own, and the times and bounds of its deliveries.
+    Raises:
+        NotFoundError: there is none of this name.
+        nats.errors.Error: another error, or no answer.
     """
-    created: list[str] = []
-    for stream in streams:
-        wanted = stream_config(stream, replicas)
-        try:
-            info = await jetstream.stream_info(stream.name)
-        except NotFoundError:
-            await jetstream.add_stream(wanted)
-            created.append(stream.name)
-        else:
-            for drifted in _drift(wanted, await _refuse_when_full(jetstream, wanted, info.config)):
-                log.warning("stream_drifted", stream=stream.name, drifted=drifted)
-    for consumer in consumers:
-        try:
-            existing = await jetstream.consumer_info(consumer.stream, consumer.durable)
-        except NotFoundError:
-            await jetstream.add_consumer(consumer.stream, consumer_config(consumer))
-            created.append(f"{consumer.stream}/{consumer.durable}")
-        else:
-            await _update_consumer(jetstream, consumer, existing.config)
-    if created:
-        log.info("jetstream_provisioned", created=created)
-    return created
+    return _stream_info(await _ask(client, f"STREAM.INFO.{stream}"))
 
 
-async def find_stream_drift(
-    jetstream: JetStreamContext, streams: Sequence[StreamSpec], *, replicas: int = 1
-) -> list[str]:
-    """Settings of existing streams that are not what `provision` would make, in words."""
-    found: list[str] = []
-    for stream in streams:
-        try:
-            info = await jetstream.stream_info(stream.name)
-        except NotFoundError:
-            continue
-        found += [f"{stream.name}: {drifted}" for drifted in _drift(stream_config(stream, replicas), info.config)]
-    return found
+async def create_stream(client: CoreNats, config: StreamConfig) -> None:
+    """Raises nats.errors.Error: it is refused, as where one of other settings is there, or not answered."""
+    await _ask(client, f"STREAM.CREATE.{config.name}", config.as_dict())
 
 
-async def _refuse_when_full(jetstream: JetStreamContext, wanted: StreamConfig, actual: StreamConfig) -> StreamConfig:
-    """The stream's settings afterwards."""
-    if wanted.discard is not DiscardPolicy.NEW or actual.discard == DiscardPolicy.NEW:
-        return actual
-    try:
-        updated = await jetstream.update_stream(actual.evolve(discard=DiscardPolicy.NEW))
-    except (NatsError, TimeoutError) as error:
-        # Without the right to it, the stream serves as it did: nobody's usage waits for an operator.
-        log.warning("stream_not_updated", stream=wanted.name, error=repr(error))
-        return actual
-    log.info("stream_refuses_when_full", stream=wanted.name)
-    return updated.config
+async def update_stream(client: CoreNats, config: StreamConfig) -> StreamInfo:
+    """Raises nats.errors.Error: it is refused, or not answered."""
+    return _stream_info(await _ask(client, f"STREAM.UPDATE.{config.name}", config.as_dict()))
 
 
-async def _update_consumer(jetstream: JetStreamContext, consumer: ConsumerSpec, actual: ConsumerConfig | None) -> None:
-    if actual is None:
-        return
-    present = actual.filter_subjects or ([actual.filter_subject] if actual.filter_subject else [])
-    # Without any filter it reads all there is.
-    missing = [subject for subject in consumer.filter_subjects if subject not in present] if present else []
-    updated = actual.evolve(ack_wait=consumer.ack_wait_seconds, max_ack_pending=consumer.max_ack_pending)
-    if missing:
-        updated = updated.evolve(filter_subject=None, filter_subjects=[*present, *missing])
-    if updated != actual:
-        await jetstream.add_consumer(consumer.stream, updated)
-        log.info("consumer_updated", consumer=consumer.durable, subjects=missing)
+async def consumer_info(client: CoreNats, stream: str, durable: str) -> ConsumerInfo:
+    """A durable consumer's settings and state; raises as `stream_info`."""
+    info: ConsumerInfo = ConsumerInfo.from_response(await _ask(client, f"CONSUMER.INFO.{stream}.{durable}"))
+    return info
 
 
-def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
-    """What JetStream is told about a stream."""
-    return StreamConfig(
-        name=stream.name,
-        subjects=list(stream.subjects),
-        retention=RetentionPolicy.LIMITS,
-        discard=DiscardPolicy.NEW if stream.refuse_when_full else DiscardPolicy.OLD,
-        storage=StorageType.FILE,
-        max_age=stream.max_age_seconds,
-        max_bytes=stream.max_bytes,
-        max_msg_size=stream.max_message_bytes,
-        duplicate_window=stream.duplicate_window_seconds,
-        num_replicas=replicas,
-        deny_delete=True,
-        deny_purge=True,
-        allow_atomic=True,
-        allow_direct=True,
-    )
+async def put_consumer(client: CoreNats, stream: str, config: ConsumerConfig) -> None:
+    """Create a durable consumer, or change it; raises nats.errors.Error: it is refused, or not answered."""
+    request = {"stream_name": stream, "config": config.as_dict()}
+    await _ask(client, f"CONSUMER.DURABLE.CREATE.{stream}.{config.durable_name}", request)
 
 
-def consumer_config(consumer: ConsumerSpec) -> ConsumerConfig:
-    """What JetStream is told about a durable pull consumer, by whoever creates it."""
-    return ConsumerConfig(
-        durable_name=consumer.durable,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=consumer.ack_wait_seconds,
-        max_deliver=-1,
-        max_ack_pending=consumer.max_ack_pending,
-        filter_subjects=list(consumer.filter_subjects),
-    )
+async def _ask(client: CoreNats, subject: str, request: Mapping[str, object] | None = None) -> dict[str, Any]:
+    payload = b"" if request is None else json.dumps(request).encode()
+    answer: dict[str, Any] = json.loads(await client.request(f"$JS.API.{subject}", payload, seconds=API_SECONDS))
+    if "error" in answer:
+        APIError.from_error(answer["error"])  # raises the class of the error's code
+    return answer
 
 
-def _drift(wanted: StreamConfig, actual: StreamConfig) -> list[str]:
-    return [
-        f"{name} is {_plain(getattr(actual, name))}, should be {_plain(getattr(wanted, name))}"
-        for name in RELIED_ON
-        if getattr(wanted, name) != getattr(actual, name)
-    ]
-
-
-def _plain(setting: object) -> object:
-    return setting.value if isinstance(setting, DiscardPolicy) else setting
+def _stream_info(answer: dict[str, Any]) -> StreamInfo:
+    info: StreamInfo = StreamInfo.from_response(answer)
+    return info
 
 
 async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int:

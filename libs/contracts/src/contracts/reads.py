@@ -35,7 +35,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     believed.
     """
 
-    ready: bool
+    ready: bool = False
     error: str | None = None
     time: datetime | None = None
     clock_doubt_seconds: float = 0.0

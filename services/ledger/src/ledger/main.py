@@ -5,18 +5,17 @@ from functools import partial
 import structlog
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
-from chassis.nats import connected
 from chassis.postgres import create_engine, create_pool, disposed, opened
+from chassis.responder import Responder
 from chassis.service import Service, Work, run
 from chassis.settings import SettingsError
-from contracts.subjects import dead_letter
-from nats.aio.client import Client
+from contracts.subjects import LEDGER_QUEUE, dead_letter
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.catalog_file import load_policy
-from ledger.messaging.reads import ReadResponder
+from ledger.messaging.reads import Reads
 from ledger.messaging.relay import Relay
 from ledger.messaging.reserve import ReserveResponder
 from ledger.messaging.topology import find_drift
@@ -41,41 +40,35 @@ def assemble(settings: LedgerSettings) -> Service:
     replicas = settings.jetstream_replicas
     pool = create_pool(settings.database_url, max_size=6, service="ledger")
     engine = create_engine(settings.database_url, service="ledger")
-    client = Client()
-    jetstream = client.jetstream()
     core = CoreNats(settings.nats_url, service="ledger")
-    relay = Relay(settings.database_url, core, jetstream, replicas=replicas)
+    relay = Relay(settings.database_url, core, replicas=replicas)
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
-    watermark = UsageWatermark(client, executor.clock.hold_time)
+    watermark = UsageWatermark(core, executor.clock.hold_time)
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
-    usage = UsageConsumer(core, jetstream, executor, engine, replicas=replicas)
+    usage = UsageConsumer(core, executor, engine, replicas=replicas)
     profiles = Profiles(pool)
     announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
     reserves = ReserveResponder(core, executor, profiles)
-    reads = ReadResponder(client, pool, policy, profiles, executor)
-
-    async def nats() -> str | None:
-        return await core.check() if client.is_connected else "not connected"
+    reads = Reads(pool, policy, profiles, executor)
 
     async def streams() -> str | None:
-        return "; ".join(await find_drift(client.jetstream(timeout=1), replicas)) or None
+        return "; ".join(await find_drift(core, replicas)) or None
 
     return Service(
         settings=settings,
         port=settings.ledger_port,
-        checks={"postgres": reads.why_not_ready, "nats": nats},
+        checks={"postgres": reads.why_not_ready, "nats": core.check},
         notes={"clock": executor.clock.doubt, "streams": streams},
         parts=[
             opened(pool),
             disposed(engine),
-            connected(client, settings.nats_url, service="ledger"),
             core,
             Work(executor.run, executor.stop),
             *(Work(loop.run) for loop in (relay, usage, sweeper, profiles, announcer)),
             reserves.answering(),
-            reads.answering(),
+            Responder(core, reads.answers(), queue=LEDGER_QUEUE),
         ],
     )
 

@@ -1,23 +1,23 @@
 """Asks the ledger for a person's profile and an account's state, at the moment of sending and never before."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-import nats.errors
+from chassis.core_nats.client import CoreNats
+from chassis.requests import AskError, NonsenseError, ask
 from contracts.accounts import subject_token
-from contracts.codec import DECODE_ERRORS
 from contracts.profiles import Profile
 from contracts.reads import BalanceAnswer, ProfileAnswer
 from contracts.subjects import READ_BALANCE_PREFIX, READ_PROFILE_PREFIX
 from msgspec import json
-from nats.aio.client import Client
 
 from notifier.domain.alerts import Standing
 from notifier.domain.notices import Figures
 
 READ_TIMEOUT_SECONDS: Final = 3.0
-_profile: Final = json.Decoder(ProfileAnswer)
-_balance: Final = json.Decoder(BalanceAnswer)
+_profile: Final = json.Decoder(ProfileAnswer).decode
+_balance: Final = json.Decoder(BalanceAnswer).decode
 
 
 class LedgerUnavailableError(Exception):
@@ -31,7 +31,7 @@ class LedgerSilentError(LedgerUnavailableError):
 class LedgerReads:
     """The ledger's reads, by request-reply."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: CoreNats) -> None:
         self._client = client
 
     async def fetch_profile(self, account_id: str) -> Profile | None:
@@ -68,20 +68,15 @@ class LedgerReads:
         )
 
     async def _ask[Answer: (ProfileAnswer, BalanceAnswer)](
-        self, prefix: str, account_id: str, decoder: json.Decoder[Answer]
+        self, prefix: str, account_id: str, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        if not self._client.is_connected:  # a request made now would be buffered and answered to nobody
-            raise LedgerSilentError("nats not connected")
+        subject = f"{prefix}.{subject_token(account_id)}"
         try:
-            reply = await self._client.request(
-                f"{prefix}.{subject_token(account_id)}", b"", timeout=READ_TIMEOUT_SECONDS
-            )
-            answer = decoder.decode(reply.data)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise LedgerSilentError(f"ledger {type(error).__name__}") from error
-        except DECODE_ERRORS:
-            # `from None`: the validation error would carry the profile into a log.
-            raise LedgerUnavailableError("ledger answered nonsense") from None
+            answer = await ask(self._client, subject, decode, seconds=READ_TIMEOUT_SECONDS)
+        except NonsenseError as error:
+            raise LedgerUnavailableError("ledger answered nonsense") from error
+        except AskError as error:
+            raise LedgerSilentError(f"ledger: {error}") from error
         if answer.error is not None:
             raise LedgerUnavailableError("ledger answered an error")
         return answer

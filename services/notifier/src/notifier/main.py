@@ -6,11 +6,9 @@ from functools import partial
 
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
-from chassis.nats import connected
 from chassis.postgres import create_engine, disposed
 from chassis.service import Service, Work, run
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, dead_letter
-from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.courier import Courier
@@ -32,9 +30,8 @@ from notifier.subscription import Subscription
 def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, lease: timedelta = LEASE) -> Service:
     """A notifier that stops by reading no more events, and lets the mails that are on their way end."""
     engine = create_engine(settings.database_url, service=SERVICE)
-    core = CoreNats(settings.nats_url, service=SERVICE)
-    client = Client()
-    announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
+    client = CoreNats(settings.nats_url, service=SERVICE)
+    announcer = DeadLetterAnnouncer(client, engine, LETTERS, dead_letter)
     sender = _sender(settings, engine, LedgerReads(client), policy or RetryPolicy(), lease)
 
     def wake_when_due() -> None:
@@ -44,17 +41,13 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     broker, end = create_broker(settings.nats_url), asyncio.Event()
     subscription = Subscription(broker, subscribe(broker, events), client, durable=NOTIFIER_LEDGER_CONSUMER)
 
-    async def nats() -> str | None:
-        return None if client.is_connected else "not connected"
-
     return Service(
         settings=settings,
         port=settings.notifier_port,
-        checks={"postgres": lambda: check_database(engine), "nats": nats, "consumer": subscription.check},
+        checks={"postgres": lambda: check_database(engine), "nats": client.check, "consumer": subscription.check},
         parts=[
             disposed(engine),
-            connected(client, settings.nats_url, service=SERVICE),
-            core,
+            client,
             Work(announcer.run),
             Work(partial(keep_measuring, engine)),
             Work(partial(keep_pruning, engine)),

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 from chassis.dead_letters import GivenUp
-from chassis.jetstream import consumer_config
 from chassis.postgres import DATABASE_ERRORS
+from chassis.provisioning import consumer_config
 from contracts import topology
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER
 from faststream import AckPolicy

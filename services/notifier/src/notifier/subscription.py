@@ -6,6 +6,8 @@ from typing import Final
 
 import nats.errors
 import structlog
+from chassis.core_nats.client import CoreNats
+from chassis.jetstream import consumer_info
 from faststream.nats import NatsBroker
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.client import Client
@@ -30,7 +32,7 @@ class Subscription:
     Starting before the ledger has provisioned would create the consumer; and while it is missing, readiness says so.
     """
 
-    def __init__(self, broker: NatsBroker, subscriber: PullStreamSubscriber, client: Client, *, durable: str) -> None:
+    def __init__(self, broker: NatsBroker, subscriber: PullStreamSubscriber, client: CoreNats, *, durable: str) -> None:
         self._broker = broker
         self._subscriber = subscriber
         self._client = client
@@ -99,9 +101,9 @@ class Subscription:
         if not self._client.is_connected:
             return "nats not connected"
         try:
-            jetstream = self._client.jetstream(timeout=CHECK_TIMEOUT_SECONDS)
-            await jetstream.consumer_info(self._subscriber.stream.name, self._durable)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                await consumer_info(self._client, self._subscriber.stream.name, self._durable)
+        except (nats.errors.Error, TimeoutError) as error:
             return f"consumer {type(error).__name__}"
         return None
 

@@ -49,7 +49,7 @@ def _said(service: Service, inboxes: Iterable[str]) -> Iterator[str]:
 
 
 def _inbox(name: str) -> str:
-    """Answers come on a prefix of the asker's own (see `chassis.nats`), which nobody else can hear."""
+    """Answers come on a prefix of the asker's own (see `chassis.core_nats`), which nobody else can hear."""
     return f"_INBOX_{name}.>"
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from chassis.core_nats.client import CoreNats
+from chassis.requests import AskError, NobodyListensError, ask
 from contracts import subjects
 from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS, encode
@@ -124,10 +125,10 @@ class Reserver:
             return "not connected to NATS"
         try:
             answer = await self._ask_ready()
-        except NoRespondersError:
+        except NobodyListensError:
             return "no ledger is listening"
-        except (Error, TimeoutError, *DECODE_ERRORS) as error:
-            return f"no answer from the ledger: {type(error).__name__}"
+        except AskError as error:
+            return f"no answer from the ledger: {error}"
         if not answer.ready:
             return answer.error or "the ledger is not ready"
         # A ledger that doubts the time still answers, by deadlines of its own time: no chat waits for a doubt.
@@ -137,7 +138,7 @@ class Reserver:
 
     async def _ask_ready(self) -> ReadyAnswer:
         asked_at, started = datetime.now(UTC), time.monotonic()
-        answer = _decode_ready(await self._client.request(subjects.READ_READY, b"", seconds=READY_SECONDS))
+        answer = await ask(self._client, subjects.READ_READY, _decode_ready, seconds=READY_SECONDS)
         if answer.time is not None:
             halfway = asked_at + timedelta(seconds=(time.monotonic() - started) / 2)
             skew = halfway - answer.time
@@ -151,6 +152,6 @@ class Reserver:
         before = self._skew
         try:
             await self._ask_ready()
-        except (Error, TimeoutError, *DECODE_ERRORS):
+        except AskError:
             return False
         return abs(self._skew - before) > MAX_SKEW

@@ -1,20 +1,14 @@
-"""Answers reads by request-reply: balance, profile, readiness."""
+"""What others may read of the ledger: balance, profile, readiness."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
-import structlog
-from chassis.postgres import DATABASE_ERRORS
+from chassis.core_nats.wire import Message
+from chassis.responder import Answers
 from contracts import subjects
 from contracts.accounts import account_of_token
-from contracts.codec import encode
 from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
@@ -22,88 +16,41 @@ from ledger.domain.decide import as_of
 from ledger.domain.policy import Policy
 from ledger.store.read_path import is_writable, load_account
 
-log = structlog.get_logger()
-
-MAX_CONCURRENT: Final = 8
-READ_TIMEOUT_SECONDS: Final = 2.0
 MAX_UNCOMMITTED_SECONDS: Final = 3.0
 """As long as a gateway waits for a hold."""
 
 
-class ReadResponder:
-    """Reads at most `MAX_CONCURRENT` at once, each bounded in time; an error is part of the answer."""
+class Reads:
+    """Answers by subject, as of now."""
 
-    def __init__(
-        self, client: Client, pool: asyncpg.Pool, policy: Policy, profiles: Profiles, executor: Executor
-    ) -> None:
-        self._client = client
+    def __init__(self, pool: asyncpg.Pool, policy: Policy, profiles: Profiles, executor: Executor) -> None:
         self._pool = pool
         self._policy = policy
         self._executor = executor
         self._profiles = profiles
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @contextlib.asynccontextmanager
-    async def answering(self) -> AsyncIterator[None]:
-        """Answer in the block."""
-        answers: dict[str, Callable[[str], Awaitable[object]]] = {
-            f"{subjects.READ_BALANCE_PREFIX}.*": self.balance,
-            f"{subjects.READ_PROFILE_PREFIX}.*": self.profile,
-            subjects.READ_READY: self.ready,
+    def answers(self) -> Answers:
+        return {
+            f"{subjects.READ_BALANCE_PREFIX}.*": self._balance,
+            f"{subjects.READ_PROFILE_PREFIX}.*": self._profile,
+            subjects.READ_READY: self._ready,
         }
-        for subject, answer in answers.items():
-            await self._client.subscribe(subject, queue=subjects.LEDGER_QUEUE, cb=self._receiver(answer))
-        yield
 
-    def _receiver(self, answer: Callable[[str], Awaitable[object]]) -> Callable[[Msg], Awaitable[None]]:
-        async def receive(message: Msg) -> None:
-            async def respond() -> None:
-                try:
-                    await self._client.publish(message.reply, encode(await answer(message.subject.rpartition(".")[2])))
-                finally:
-                    self._slots.release()
-
-            await self._slots.acquire()
-            task = asyncio.create_task(respond())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return receive
-
-    async def balance(self, token: str) -> BalanceAnswer:
+    async def _balance(self, request: Message) -> BalanceAnswer:
         """The balance as of now; due cycles count as started."""
-        account_id = account_of_token(token)
-        if account_id is None:
-            return BalanceAnswer()
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                found = await load_account(self._pool, account_id)
-        except DATABASE_ERRORS as error:
-            log.warning("balance_unreadable", error=repr(error))
-            return BalanceAnswer(error="the ledger's store does not answer")
-        except Exception:  # what is stored can't be read by this version: whoever asks must be told
-            log.exception("balance_unreadable", account_id=account_id)
-            return BalanceAnswer(error="this ledger can't read what is stored of the account")
+        account_id = _account_of(request)
+        found = None if account_id is None else await load_account(self._pool, account_id)
         if found is None:
             return BalanceAnswer()
         account, now = found
         present = as_of(account, self._executor.clock.now() or now, self._policy)
         return BalanceAnswer(balance=present.balance(), exhausted=present.exhausted)
 
-    async def profile(self, token: str) -> ProfileAnswer:
-        account_id = account_of_token(token)
-        if account_id is None:
-            return ProfileAnswer()
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                return ProfileAnswer(profile=await self._profiles.find(account_id))
-        except DATABASE_ERRORS as error:
-            log.warning("profile_unreadable", error=repr(error))
-            return ProfileAnswer(error="the ledger's store does not answer")
+    async def _profile(self, request: Message) -> ProfileAnswer:
+        account_id = _account_of(request)
+        return ProfileAnswer(profile=None if account_id is None else await self._profiles.find(account_id))
 
-    async def ready(self, _: str = "") -> ReadyAnswer:
-        """Whether the store would take a write now, and what waits for one is not stuck."""
+    async def _ready(self, _: Message) -> ReadyAnswer:
         reason = await self.why_not_ready()
         clock = self._executor.clock
         return ReadyAnswer(
@@ -118,9 +65,8 @@ class ReadResponder:
         waited = self._executor.oldest_uncommitted_seconds()
         if waited > MAX_UNCOMMITTED_SECONDS:
             return f"no commit for {waited:.1f} s"
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                writable = await is_writable(self._pool)
-        except DATABASE_ERRORS as error:
-            return f"database: {error!r}"[:200]
-        return None if writable else "database: read-only"
+        return None if await is_writable(self._pool) else "database: read-only"
+
+
+def _account_of(request: Message) -> str | None:
+    return account_of_token(request.subject.rpartition(".")[2])

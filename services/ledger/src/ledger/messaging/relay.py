@@ -12,7 +12,6 @@ from contracts.accounts import subject_token
 from contracts.envelope import name_of_any_version
 from contracts.subjects import event_subject
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 
 from ledger.messaging.topology import ensure_topology
 from ledger.metrics import RELAY_ERRORS, RELAY_LAG, RELAY_LEADER, RELAYED
@@ -42,10 +41,9 @@ def as_message(account_id: str, event_id: object, event_type: str, data: bytes) 
 class Relay:
     """One process relays at a time, by a session lock; were there two, ids would make it harmless."""
 
-    def __init__(self, database_url: str, client: CoreNats, jetstream: JetStreamContext, *, replicas: int = 1) -> None:
+    def __init__(self, database_url: str, client: CoreNats, *, replicas: int = 1) -> None:
         self._database_url = database_url
         self._client = client
-        self._jetstream = jetstream
         self._replicas = replicas
         self._nudged = asyncio.Event()
 
@@ -70,8 +68,8 @@ class Relay:
 
     async def _recreate_streams(self) -> None:
         try:
-            await ensure_topology(self._jetstream, self._replicas)
-        except (NatsError, OSError, TimeoutError) as error:
+            await ensure_topology(self._client, self._replicas)
+        except NatsError as error:
             log.debug("topology_not_ensured", error=repr(error))
 
     async def _lead(self) -> None:

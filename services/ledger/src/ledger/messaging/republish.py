@@ -1,26 +1,22 @@
 """Publishes stored events to JetStream again: same ids, same subjects, same bytes."""
 
-import asyncio
 from typing import Final
 
 import asyncpg
 import nats.errors
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import PublishRejectedError, provision, publish_in_order
-from chassis.nats import connect
+from chassis.jetstream import PublishRejectedError, publish_in_order, stream_info
+from chassis.provisioning import provision
 from contracts.errors import UnavailableError
 from contracts.subjects import LEDGER_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec import Struct
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 
 from ledger.messaging.relay import as_message
 from ledger.store.log import newest_position, rows_between, sizes_before
 
 BATCH: Final = 500
 CONNECT_SECONDS: Final = 5.0
-PROVISION_TIMEOUT_SECONDS: Final = 10.0
 MESSAGE_OVERHEAD_BYTES: Final = 400
 """At most, of subject, headers and the server's own record around a stored event."""
 
@@ -48,26 +44,22 @@ async def republish(
     Raises:
         UnavailableError: NATS does not answer; what was published is harmless to publish again.
     """
-    client = await _connect(nats_url)
-    try:
-        jetstream = client.jetstream(timeout=PROVISION_TIMEOUT_SECONDS)
-        created = await provision(jetstream, STREAMS, CONSUMERS, replicas=replicas)
-        last = min(last, await newest_position(connection))
-        start = await _first_that_fits(connection, first, last, await _room(jetstream))
-        async with CoreNats(nats_url, service="ledger-operate") as core:
-            if not await core.wait_connected(CONNECT_SECONDS):
-                raise UnavailableError("NATS does not answer")
-            published, position = await _publish(connection, core, start, last)
-        return Republished(published, position, created, start if start > first else None)
-    except nats.errors.Error as error:
-        raise UnavailableError(f"NATS: {str(error) or type(error).__name__}") from error
-    finally:
-        await client.close()
+    async with CoreNats(nats_url, service="operator") as client:
+        if not await client.wait_connected(CONNECT_SECONDS):
+            raise UnavailableError("NATS does not answer")
+        try:
+            created = await provision(client, STREAMS, CONSUMERS, replicas=replicas)
+            last = min(last, await newest_position(connection))
+            start = await _first_that_fits(connection, first, last, await _room(client))
+        except nats.errors.Error as error:
+            raise UnavailableError(f"NATS: {str(error) or type(error).__name__}") from error
+        published, position = await _publish(connection, client, start, last)
+    return Republished(published, position, created, start if start > first else None)
 
 
-async def _room(jetstream: JetStreamContext) -> int:
+async def _room(client: CoreNats) -> int:
     """Bytes that the stream of events takes without pushing out what nobody may have read yet; a tenth at least."""
-    info = await jetstream.stream_info(LEDGER_STREAM)
+    info = await stream_info(client, LEDGER_STREAM)
     most = info.config.max_bytes or -1
     return max(most - info.state.bytes, most // 10) if most > 0 else 2**62
 
@@ -98,11 +90,3 @@ async def _publish(connection: asyncpg.Connection, client: CoreNats, first: int,
         published += len(rows)
         position = rows[-1][0]
     return published, position
-
-
-async def _connect(nats_url: str) -> Client:
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            return await connect(nats_url, service="ledger-operate")
-    except (OSError, TimeoutError, nats.errors.Error) as error:
-        raise UnavailableError(f"NATS does not answer: {str(error) or type(error).__name__}") from error

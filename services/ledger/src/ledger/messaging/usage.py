@@ -18,7 +18,6 @@ from contracts.envelope import MESSAGE_ID_HEADER, event_decoder
 from contracts.errors import SolarisError, UnavailableError
 from contracts.events.usage import UsageRecorded
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.application.content import usage_hash
@@ -34,6 +33,8 @@ log = structlog.get_logger()
 
 FETCH_SIZE: Final = 500
 RETRY_SECONDS: Final = 0.5
+CONNECTED_SECONDS: Final = 30.0
+"""After so long without NATS the log says again that no usage is read."""
 _parse: Final = event_decoder(UsageRecorded).decode
 
 
@@ -59,17 +60,8 @@ def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
 class UsageConsumer:
     """Fetches no more than the executor drains; acknowledges a message when its effect, or its dead letter, stands."""
 
-    def __init__(
-        self,
-        client: CoreNats,
-        jetstream: JetStreamContext,
-        executor: Executor,
-        engine: AsyncEngine,
-        *,
-        replicas: int = 1,
-    ) -> None:
+    def __init__(self, client: CoreNats, executor: Executor, engine: AsyncEngine, *, replicas: int = 1) -> None:
         self._client = client
-        self._jetstream = jetstream
         self._executor = executor
         self._engine = engine
         self._replicas = replicas
@@ -77,8 +69,9 @@ class UsageConsumer:
     async def run(self) -> None:
         """Consume until cancelled; whatever breaks (server gone, stream deleted) is waited out and bound anew."""
         while True:
+            await self._client.wait_connected(CONNECTED_SECONDS)
             try:
-                await ensure_topology(self._jetstream, self._replicas)
+                await ensure_topology(self._client, self._replicas)
                 await self._consume()
             except (NatsError, PullEndedError, *DATABASE_ERRORS) as error:
                 log.warning("usage_consumer_interrupted", error=repr(error))

@@ -1,16 +1,21 @@
 """Up to which time all usage is decided, told from the usage stream and its consumer."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import structlog
+from chassis.core_nats.client import CoreNats
+from chassis.jetstream import consumer_info, stream_info
 from contracts import subjects
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from ledger.metrics import STREAM_PENDING, USAGE_PASSED
 
 log = structlog.get_logger()
+
+LOOK_SECONDS: Final = 2.0
 
 
 class UsageWatermark:
@@ -20,7 +25,7 @@ class UsageWatermark:
     what was observed at a time that is yet to come tells nothing then.
     """
 
-    def __init__(self, client: Client, time: Callable[[], datetime | None]) -> None:
+    def __init__(self, client: CoreNats, time: Callable[[], datetime | None]) -> None:
         self._client = client
         self._time = time
         self._observed: tuple[datetime, int] | None = None
@@ -28,7 +33,6 @@ class UsageWatermark:
 
     async def passed(self) -> datetime | None:
         """The latest time known to have passed; None while the stream can't be read or the time is unknown."""
-        jetstream = self._client.jetstream(timeout=2)
         if (now := self._time()) is None:
             return None
         if self._passed is not None and self._passed > now:
@@ -36,11 +40,12 @@ class UsageWatermark:
         if self._observed is not None and self._observed[0] > now:
             self._observed = None
         try:
-            if self._observed is None:
-                stream = await jetstream.stream_info(subjects.USAGE_STREAM)
-                self._observed = (now, stream.state.last_seq)
-            consumer = await jetstream.consumer_info(subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)
-        except (NatsError, OSError, TimeoutError) as error:
+            async with asyncio.timeout(LOOK_SECONDS):
+                if self._observed is None:
+                    stream = await stream_info(self._client, subjects.USAGE_STREAM)
+                    self._observed = (now, stream.state.last_seq)
+                consumer = await consumer_info(self._client, subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)
+        except (NatsError, TimeoutError) as error:
             log.debug("watermark_unknown", error=repr(error))
             self._observed = None
             return None

@@ -1,6 +1,5 @@
 """The ledger's own executor for one command of an operator, beside running services or without any."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ async def open_executor(
     executor = Executor(settings.database_url, policy)
     told, last_event_at, _ = await load_database_time(connection)
     if is_doubtful_start(told, last_event_at):
-        ledger = await _ask_ledger(settings.nats_url) if settings.nats_url else None
+        ledger = await ask_ledger(settings.nats_url) if settings.nats_url else None
         if ledger is None or _believes(ledger, told):
             executor.clock.observe(told)
     async with executor:
@@ -45,20 +44,18 @@ def _believes(ledger: ReadyAnswer, told: datetime) -> bool:
     return ledger.time is None or abs(ledger.time - told) < TOLERANCE + timedelta(seconds=ASK_SECONDS)
 
 
-async def _ask_ledger(nats_url: str) -> ReadyAnswer | None:
+async def ask_ledger(nats_url: str) -> ReadyAnswer | None:
     """What a running ledger says of itself; None where none answers."""
     # Only a ledger that was at rest for days is asked, and NATS takes long to import.
-    import nats.errors  # noqa: PLC0415
-    from chassis.nats import connect  # noqa: PLC0415
+    from chassis.core_nats.client import CoreNats  # noqa: PLC0415
+    from chassis.requests import AskError, ask  # noqa: PLC0415
     from contracts import subjects  # noqa: PLC0415
 
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            client = await connect(nats_url, service="ledger-operate")
+    decode = json.Decoder(ReadyAnswer).decode
+    async with CoreNats(nats_url, service="operator") as client:
+        if not await client.wait_connected(CONNECT_SECONDS):
+            return None
         try:
-            answer = await client.request(subjects.READ_READY, b"", timeout=ASK_SECONDS)
-        finally:
-            await client.close()
-    except (OSError, TimeoutError, nats.errors.Error):
-        return None
-    return json.decode(answer.data, type=ReadyAnswer)
+            return await ask(client, subjects.READ_READY, decode, seconds=ASK_SECONDS)
+        except AskError:
+            return None
