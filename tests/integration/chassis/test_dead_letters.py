@@ -61,6 +61,11 @@ async def _retried(engine: AsyncEngine, number: int | None = None) -> list[Retri
     return [each async for each in letters.retry(engine, number, succeed)]
 
 
+async def test_where_nothing_was_given_up_nothing_is_listed_and_nothing_retried(engine: AsyncEngine) -> None:
+    assert [each async for each in letters.load(engine)] == []
+    assert await _retried(engine) == []
+
+
 async def test_a_message_is_kept_once_however_often_it_is_given_up(engine: AsyncEngine) -> None:
     assert await letters.keep(engine, LETTER) == 1
     assert await letters.keep(engine, LETTER) is None

@@ -213,7 +213,7 @@ class DeadLetters:
         wanted = (true() if number is None else numbers == number, self._waits if waiting_only else true())
         last = 0
         async with statements(engine) as connection:
-            newest = await connection.scalar(select(func.max(numbers)))
+            newest = await connection.scalar(select(func.coalesce(func.max(numbers), 0)))
             while page := await self._page(connection, *wanted, numbers > last, numbers <= newest):
                 for letter in page:
                     yield letter
