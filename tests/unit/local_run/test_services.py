@@ -16,6 +16,8 @@ from local_run.parts import Service, Verb, in_turns, start_order
 from local_run.ports import WANTED_PORTS
 from local_run.servers.nats_authority import nats_users
 from local_run.services import OPERATOR, PARTS, SERVICES
+from typer.core import TyperGroup
+from typer.main import get_command
 
 ECHO = Service(
     name="echo",
@@ -170,3 +172,23 @@ def test_make_has_each_verb_of_the_table_and_says_what_it_takes() -> None:
         assert optional <= set(verb.optional), name
     values = set(re.findall(r"^OPERATE_VALUES := (.*)$", makefile, re.MULTILINE)[0].split())
     assert values == {value for verb in verbs.values() for value in (*verb.required, *verb.optional)}
+
+
+def test_make_has_a_target_for_each_verb() -> None:
+    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+    (targets,) = re.findall(r"^OPERATE_VERBS := (.*)$", makefile, re.MULTILINE)
+    assert sorted(targets.split()) == sorted({verb for service in SERVICES for verb in service.verbs})
+
+
+@pytest.mark.parametrize(
+    "service", [service for service in SERVICES if service.verbs], ids=lambda service: service.name
+)
+def test_an_entry_names_the_verbs_of_the_service_and_all_that_they_take(service: Service) -> None:
+    group = get_command(resolve_name(f"{service.name}.operate.__main__:VERBS").commands([]))
+    assert isinstance(group, TyperGroup)
+    assert set(group.commands) == set(service.verbs)
+    for name, verb in service.verbs.items():
+        options = [each for each in group.commands[name].params if each.name != "help"]
+        for required, variables in ((True, verb.required), (False, verb.optional)):
+            takes = {option for each in options if each.required is required for option in each.opts[:1]}
+            assert takes == {f"--{variable.lower()}" for variable in variables}, name

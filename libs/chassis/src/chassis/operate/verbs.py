@@ -59,8 +59,6 @@ class Verbs:
             return _told(error.message or f"{variable(names[0])}=… is needed", BAD_INPUT)
         except typer.TyperException as error:
             return _told(error.format_message(), BAD_INPUT)
-        except KeyboardInterrupt:
-            return _told("interrupted", INTERRUPTED)
         return code or 0
 
     def commands(self, asked: Sequence[str]) -> typer.Typer:
@@ -79,26 +77,28 @@ class Verbs:
                 return asyncio.run(function(**options))
             except BrokenPipeError:
                 return 0  # as above; Typer would call it a failure
+            except KeyboardInterrupt:
+                return _told("interrupted", INTERRUPTED)
             except (*self._refused, *self._bad_input):
                 raise
             except Exception as error:
-                raise _as_told(error) from error
+                _refuse_for_known_causes(error)
+                raise
 
         return command
 
 
-def _as_told(error: Exception) -> Exception:
+def _refuse_for_known_causes(error: Exception) -> None:
     # Loaded already by whatever met such an error.
     from chassis.postgres import DATABASE_ERRORS  # noqa: PLC0415
     from chassis.settings import SettingsError  # noqa: PLC0415
 
     if isinstance(error, SettingsError):
-        return BadInputError(str(error))
+        raise BadInputError(str(error)) from error
     if isinstance(error, DATABASE_ERRORS):
         # The driver's own words: SQLAlchemy's quote the statement with its values.
         words = str(getattr(error, "driver_exception", error))
-        return RefusedError(f"the database: {words or type(error).__name__}")
-    return error
+        raise RefusedError(f"the database: {words or type(error).__name__}") from error
 
 
 def _told(text: str, code: int) -> int:
