@@ -27,7 +27,6 @@ import uvloop
 from chassis.ids import new_uuid7
 from ledger.store import due
 from ledger.store.codec import GENESIS, chain_hash
-from ledger.store.outbox import RELAY
 from local_run.servers.postgres import running_postgres
 
 from bench.processes import REPOSITORY
@@ -119,9 +118,7 @@ async def _fill(stack: Stack, numbers: range) -> int:
             for first in range(numbers.start, numbers.stop, COPIED_AT_ONCE):
                 await _copy(connection, template, range(first, min(first + COPIED_AT_ONCE, numbers.stop)))
             # A ledger that has stood for a while has told its events, and its tables have been looked after.
-            await connection.execute(
-                "UPDATE ledger.relay SET position = (SELECT max(position) FROM ledger.events) WHERE name = $1", RELAY
-            )
+            await connection.execute("UPDATE ledger.relay SET position = (SELECT max(position) FROM ledger.events)")
             await connection.execute("VACUUM ANALYZE", timeout=1_800)
             await connection.execute("CHECKPOINT", timeout=600)
             count: int = await connection.fetchval("SELECT count(*) FROM ledger.events", timeout=600)

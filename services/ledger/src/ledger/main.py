@@ -5,6 +5,7 @@ from functools import partial
 import structlog
 from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
+from chassis.outbox import Relay
 from chassis.postgres import create_engine, create_pool, disposed, opened
 from chassis.responder import Responder
 from chassis.service import Service, Work, run
@@ -15,10 +16,10 @@ from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.catalog_file import load_policy
+from ledger.messaging.outbox import OUTBOX
 from ledger.messaging.reads import Reads
-from ledger.messaging.relay import Relay
 from ledger.messaging.reserve import ReserveResponder
-from ledger.messaging.topology import find_drift
+from ledger.messaging.topology import ensure_topology, find_drift
 from ledger.messaging.usage import UsageConsumer
 from ledger.messaging.watermark import UsageWatermark
 from ledger.settings import LedgerSettings
@@ -41,7 +42,7 @@ def assemble(settings: LedgerSettings) -> Service:
     pool = create_pool(settings.database_url, max_size=6, service="ledger")
     engine = create_engine(settings.database_url, service="ledger")
     core = CoreNats(settings.nats_url, service="ledger")
-    relay = Relay(settings.database_url, core, replicas=replicas)
+    relay = Relay(settings.database_url, core, OUTBOX, partial(ensure_topology, core, replicas))
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )

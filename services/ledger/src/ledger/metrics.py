@@ -28,11 +28,9 @@ UNREADABLE: Final = Counter(
     "solaris_ledger_unreadable_accounts_total", "Commands refused since what is stored of their account can't be read"
 )
 DEBT_TOKENS: Final = Counter("solaris_ledger_debt_tokens_total", "Tokens charged beyond balance: estimate errors")
-RELAY_LAG: Final = Gauge("solaris_ledger_relay_lag_events", "Stored events not yet published")
 UNOWED_TOKENS: Final = Counter(
     "solaris_ledger_unowed_tokens_total", "Tokens beyond balance that a mode without enforcement let through"
 )
-RELAYED: Final = Counter("solaris_ledger_relayed_events_total", "Events published")
 DEAD_LETTERS: Final = Counter("solaris_ledger_dead_letters_total", "Messages given up on")
 USAGE_PASSED: Final = Gauge("solaris_ledger_usage_passed_timestamp_seconds", "All usage up to this time is decided")
 CLOCK_JUMP: Final = Gauge(
@@ -42,8 +40,6 @@ SWEEPER_BACKLOG: Final = Gauge("solaris_ledger_sweeper_backlog", "Due accounts a
 OVERDUE_HOLD_SECONDS: Final = Gauge(
     "solaris_ledger_oldest_overdue_hold_seconds", "How long the oldest open hold is past its end; 0 without one"
 )
-RELAY_LEADER: Final = Gauge("solaris_ledger_relay_leader", "1 in the process that publishes events")
-RELAY_ERRORS: Final = Counter("solaris_ledger_relay_errors_total", "Interruptions of publishing")
 REFUSED: Final = Counter("solaris_ledger_refused_total", "Reserves refused", ["code"])
 UNRESERVED: Final = Counter("solaris_ledger_unreserved_usage_total", "Settlements of calls without a hold")
 CORRECTIONS: Final = Counter("solaris_ledger_corrections_total", "Settlements that corrected an expired hold")

@@ -12,7 +12,7 @@ from contracts.subjects import LEDGER_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec import Struct
 
-from ledger.messaging.relay import as_message
+from ledger.messaging.outbox import as_message
 from ledger.store.log import newest_position, rows_between, sizes_before
 
 BATCH: Final = 500
@@ -80,7 +80,7 @@ async def _publish(connection: asyncpg.Connection, client: CoreNats, first: int,
     """How many were published, and the position of the last one."""
     published, position = 0, None
     async for rows in rows_between(connection, first, last, size=BATCH):
-        messages = [as_message(row["account_id"], row["id"], row["type"], row["data"]) for row in rows]
+        messages = [as_message(row) for row in rows]
         try:
             await publish_in_order(client, messages)
         except (PublishRejectedError, nats.errors.Error, TimeoutError) as error:
