@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local_run.supervision import process
-from local_run.supervision.probe import fetch_status
+from local_run.supervision.probe import fetch
 from local_run.supervision.process import Program
 
 from bench.progress import say
@@ -99,8 +99,7 @@ async def running(
 
 async def answers(port: int, path: str) -> bool:
     """Whether a server on loopback answers `GET path` with 200."""
-    status, _ = await fetch_status(port, path)
-    return status == 200
+    return (await fetch(port, path)).status == 200
 
 
 async def run_to_end(command: tuple[str, ...], environment: Mapping[str, str] | None = None) -> None:

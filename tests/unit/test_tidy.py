@@ -1,4 +1,4 @@
-"""What a review should not have to look for: SQL in its one room, modules of a size to read, a README per package."""
+"""What a review should not have to look for: rooms, SQL in its one room, names of metrics, nothing dead or too long."""
 
 import ast
 import re
@@ -14,9 +14,21 @@ PACKAGES: Final = {
     for group in ("libs", "services", "deploy")
     for init in sorted(ROOT.glob(f"{group}/*/src/*/__init__.py"))
 }
-SQL_AT_HOME: Final = ("ledger",)
-"""Packages of which all SQL stands in these rooms."""
-ROOMS_OF_SQL: Final = frozenset({"store", "migrations"})
+SERVICES: Final = tuple(sorted(name for name, root in PACKAGES.items() if root.parents[2].name == "services"))
+ROOMS: Final = frozenset(
+    {
+        *("domain", "application", "store", "messaging", "http", "operate", "migrations"),
+        *("__init__", "__main__", "main", "settings", "metrics"),
+    }
+)
+ROOMS_OF_THEIR_OWN: Final = {
+    "gateway": {"upstream", "journal", "tokenizers"},
+    "ledger": {"audit", "demo", "catalog_file"},
+}
+HOMES_OF_SQL: Final = {"chassis": frozenset({"dead_letters", "migrations", "operate"}), "local_run": frozenset({"servers"})}
+"""Rooms, or modules, beside those of a service."""
+STORE: Final = frozenset({"store", "migrations"})
+METRICS: Final = frozenset({"Counter", "Gauge", "Histogram", "Info", "Summary", "Enum", "LoopHistogram"})
 SQL: Final = re.compile(
     r"\b(?:SELECT\b|INSERT\s+INTO\b|UPDATE\s+\w|DELETE\s+FROM\b|(?:CREATE|ALTER|DROP|LOCK|TRUNCATE)\s+[A-Z]|SET\s+LOCAL\b)"
 )
@@ -38,16 +50,50 @@ def test_every_package_is_looked_at() -> None:
     assert {"contracts", "chassis", "ledger", "gateway", "notifier", "local_run"} <= PACKAGES.keys()
 
 
-@pytest.mark.parametrize("package", SQL_AT_HOME)
+@pytest.mark.parametrize("service", [service for service in SERVICES if service != "notifier"])
+def test_a_service_has_the_rooms_that_every_service_has(service: str) -> None:
+    found = {
+        module.relative_to(PACKAGES[service]).parts[0].removesuffix(".py") for module in _modules(PACKAGES[service])
+    }
+    assert found - ROOMS - ROOMS_OF_THEIR_OWN.get(service, set()) == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_sql_stands_in_the_store_alone(package: str) -> None:
-    root = PACKAGES[package]
+    root, homes = PACKAGES[package], HOMES_OF_SQL.get(package, STORE)
     elsewhere = [
         f"{module.relative_to(root)}:{line}"
         for module in _modules(root)
-        if module.relative_to(root).parts[0] not in ROOMS_OF_SQL
+        if module.relative_to(root).parts[0].removesuffix(".py") not in homes
         for line in _sql_lines(module.read_text())
     ]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize("package", [package for package in PACKAGES if package != "notifier"])
+def test_every_metric_is_known_as_ours(package: str) -> None:
+    strange = [
+        f"{module}: {name}"
+        for module in _modules(PACKAGES[package])
+        for name in _metric_names(module.read_text())
+        if not name.startswith("solaris_")
+    ]
+    assert strange == []
+
+
+def test_no_module_is_dead() -> None:
+    """Something of the product imports it, or names it to be run or loaded; what only tests use has no use."""
+    sources = {module: module.read_text() for root in PACKAGES.values() for module in _modules(root)}
+    used = {name for module, text in sources.items() for name in _modules_named_in(text, _dotted(module))}
+    dead = [
+        _dotted(module)
+        for module, text in sources.items()
+        if module.name not in ("__init__.py", "__main__.py")
+        and "versions" not in module.parts
+        and 'if __name__ == "__main__":' not in text
+        and _dotted(module) not in used
+    ]
+    assert dead == []
 
 
 @pytest.mark.parametrize(
@@ -65,9 +111,9 @@ def test_sql_is_known_by_its_words_in_what_the_code_uses(text: str, lines: list[
     assert list(_sql_lines(text)) == lines
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_module_is_longer_than_can_be_read(package: str) -> None:
-    longer = [str(each) for each in _modules(PACKAGES[package]) if len(each.read_text().splitlines()) > MAX_LINES]
+@pytest.mark.parametrize("root", [*PACKAGES.values(), ROOT / "tests", ROOT / "bench"], ids=lambda root: root.name)
+def test_no_module_is_longer_than_can_be_read(root: Path) -> None:
+    longer = [str(each) for each in _modules(root) if len(each.read_text().splitlines()) > MAX_LINES]
     assert longer == []
 
 
@@ -89,3 +135,31 @@ def _sql_lines(text: str) -> Iterator[int]:
     for string in strings:
         if id(string) not in unused and SQL.search(str(string.value)):
             yield string.lineno
+
+
+def _metric_names(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in METRICS:
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value
+
+
+def _dotted(module: Path) -> str:
+    root = next(root for root in PACKAGES.values() if root in module.parents)
+    return ".".join(module.relative_to(root.parent).with_suffix("").parts)
+
+
+def _modules_named_in(text: str, itself: str) -> Iterator[str]:
+    """What a module imports, and what stands in it as a text with dots, but for itself."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ImportFrom(module=str(source)):
+                yield source
+                yield from (f"{source}.{alias.name}" for alias in node.names)
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.Constant(value=str(value)) if value.partition(":")[0] != itself:
+                yield value.partition(":")[0]
+            case _:
+                pass

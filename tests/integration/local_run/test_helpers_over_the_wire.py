@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from local_run.ports import any_free
 from local_run.supervision import process
-from local_run.supervision.probe import fetch_status
+from local_run.supervision.probe import fetch
 from local_run.supervision.process import Program
 
 from tests.support.eventually import eventually
@@ -30,7 +30,7 @@ async def _running(module: str, *arguments: str, port: int) -> AsyncIterator[Non
     try:
 
         async def answers() -> bool:
-            return (await fetch_status(port, "/health/live"))[0] == 200
+            return (await fetch(port, "/health/live")).status == 200
 
         await eventually(answers, 20)
         yield
@@ -96,7 +96,7 @@ async def test_requests_are_remembered_without_their_keys(upstream: str, sdk: op
     await sdk.chat.completions.create(
         model="demo-fast", messages=QUESTION, extra_headers={"x-litellm-call-id": "call-7"}
     )
-    _, body = await fetch_status(int(upstream.rpartition(":")[2]), "/demo/requests")
+    body = (await fetch(int(upstream.rpartition(":")[2]), "/demo/requests")).body
     last = json.loads(body)[-1]
     assert last["headers"]["x-litellm-call-id"] == "call-7"
     assert "authorization" not in last["headers"]
@@ -130,13 +130,13 @@ async def test_mail_sent_by_smtp_is_listed_shown_and_kept_over_a_kill(tmp_path: 
     async with _running("local_run.mailbox", *arguments, port=web_port):
         for number in range(3):
             await asyncio.to_thread(send, number)
-        status, listed = await fetch_status(web_port, "/api/messages?to=ana1@example.com&kind=threshold-80")
+        status, listed, _ = await fetch(web_port, "/api/messages?to=ana1@example.com&kind=threshold-80")
         (mail,) = json.loads(listed)
         assert (status, mail["subject"]) == (200, "Olá 1")
-        _, shown = await fetch_status(web_port, f"/api/messages/{mail['id']}")
+        _, shown, _ = await fetch(web_port, f"/api/messages/{mail['id']}")
         assert json.loads(shown)["text"].strip() == "Restam 200 tokens."
-        assert (await fetch_status(web_port, f"/messages/{mail['id']}"))[0] == 200
-        assert (await fetch_status(web_port, "/messages/nonsense"))[0] == 404
+        assert (await fetch(web_port, f"/messages/{mail['id']}"))[0] == 200
+        assert (await fetch(web_port, "/messages/nonsense"))[0] == 404
     async with _running("local_run.mailbox", *arguments, port=web_port):
-        _, listed = await fetch_status(web_port, "/api/messages")
+        _, listed, _ = await fetch(web_port, "/api/messages")
         assert len(json.loads(listed)) == 3

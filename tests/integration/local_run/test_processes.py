@@ -13,9 +13,9 @@ import pytest
 from local_run.ports import PortLostError, any_free
 from local_run.servers import postgres
 from local_run.servers.nats_server import NatsServer, running_nats
-from local_run.servers.postgres import PostgresError, PostgresServer, running_postgres
+from local_run.servers.postgres import PostgresServer, running_postgres
 from local_run.supervision import process
-from local_run.supervision.process import Program
+from local_run.supervision.process import Program, ProgramError
 from local_run.supervision.supervised import Supervised
 
 from tests.support.eventually import eventually, eventually_blocking
@@ -23,7 +23,7 @@ from tests.support.eventually import eventually, eventually_blocking
 PARENT = """
 import asyncio, os, sys
 from local_run.supervision import process
-from local_run.supervision.process import Program
+from local_run.supervision.process import Program, ProgramError
 
 async def main():
     command = (sys.executable, "-c", "import time; time.sleep(600)")
@@ -174,7 +174,7 @@ async def test_a_stale_lock_with_a_living_strangers_pid_does_not_keep_postgres_d
 async def test_a_data_folder_of_another_user_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     foreign = tmp_path if os.getuid() == 0 else Path("/usr/share")  # as root Postgres runs as another user than ours
     before = (foreign.stat().st_mode, sorted(foreign.iterdir()))
-    with pytest.raises(PostgresError, match="belongs to another user"):
+    with pytest.raises(ProgramError, match="belongs to another user"):
         await PostgresServer(directory=foreign, port=any_free(), password="x").initialise()
     assert (foreign.stat().st_mode, sorted(foreign.iterdir())) == before
 

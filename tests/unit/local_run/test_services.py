@@ -10,8 +10,8 @@ import pytest
 from language.settings import PresentationSettings
 from local_run.addresses import Addresses
 from local_run.commands.operate import UsageError, command_arguments, services_of
-from local_run.data_folder import DataFolder, secret_names
-from local_run.environments import service_environment, settings_of
+from local_run.data_folder import secret_names
+from local_run.environments import Environments, settings_of
 from local_run.parts import Service, Verb, in_turns, start_order
 from local_run.ports import WANTED_PORTS
 from local_run.servers.nats_authority import nats_users
@@ -73,7 +73,10 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         "HTTPS_PROXY": "http://ana:hidden@proxy",
         "AWS_SECRET_ACCESS_KEY": "hidden",
     }
-    return service_environment(ECHO, shell, DataFolder(tmp_path), addresses, {"gateway": "hidden"})
+    environments = Environments(
+        given=shell, data_directory=tmp_path, addresses=addresses, secrets={"gateway": "hidden"}
+    )
+    return environments.of_service(ECHO)
 
 
 def test_a_service_is_told_its_own_settings_and_nothing_else(told: dict[str, str], tmp_path: Path) -> None:

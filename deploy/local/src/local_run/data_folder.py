@@ -94,7 +94,7 @@ class DataFolder:
         missing = [name for name in secret_names(SERVICES) if name not in known]
         if missing:
             known |= {name: secrets.token_hex(24) for name in missing}
-            write_private_json(path, known)
+            _write_json(path, known)
         return known
 
     def load_ports(self) -> dict[str, int]:
@@ -106,7 +106,7 @@ class DataFolder:
         return ports
 
     def save_ports(self, ports: Mapping[str, int]) -> None:
-        write_private_json(self.path / "ports.json", ports)
+        _write_json(self.path / "ports.json", ports)
 
     def load_processes(self) -> dict[str, RecordedProcess]:
         """What runs, by service, as the supervisor last wrote it."""
@@ -118,7 +118,7 @@ class DataFolder:
             raise DataFolderError(f"cannot read {path}: it must map names to pids; it may be removed") from None
 
     def save_processes(self, processes: Mapping[str, RecordedProcess]) -> None:
-        write_private_json(self.path / "processes.json", processes)
+        _write_json(self.path / "processes.json", processes)
 
     def load_operator_environment(self) -> dict[str, str]:
         """`SOLARIS_…` variables with which a command acts on the running stack with operator rights.
@@ -135,7 +135,7 @@ class DataFolder:
         return environment
 
     def save_operator_environment(self, environment: Mapping[str, str]) -> None:
-        write_private_json(self.path / "operator.json", environment)
+        _write_json(self.path / "operator.json", environment)
 
     def clear_run(self) -> None:
         """Forget what ran."""
@@ -169,14 +169,18 @@ def _read_json(path: Path) -> Any:
     return content
 
 
-def write_private_json(path: Path, value: object) -> None:
+def _write_json(path: Path, value: object) -> None:
+    write_private(path, json.dumps(value, indent=1))
+
+
+def write_private(path: Path, text: str) -> None:
     """Replace the file at once and durably; only its owner can read it."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(value, file, indent=1)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

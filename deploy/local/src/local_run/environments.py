@@ -1,6 +1,8 @@
 """What each program is told, and whether it will take it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final
 
@@ -8,7 +10,6 @@ from chassis.setting_types import did_you_mean
 from chassis.settings import ServiceSettings
 
 from local_run.addresses import Addresses
-from local_run.data_folder import DataFolder
 from local_run.parts import Service, start_order
 from local_run.services import SERVICES
 from local_run.settings import LocalSettings
@@ -23,80 +24,79 @@ def settings_of(service: Service) -> type[ServiceSettings]:
     return found
 
 
-def service_environment(
-    service: Service,
-    environment: Mapping[str, str],
-    folder: DataFolder,
-    addresses: Addresses,
-    secrets: Mapping[str, str],
-) -> dict[str, str]:
-    """All that one service gets: what the system needs, its own settings of `environment`, and its own credentials."""
-    unless_given = {**service.defaults, **({service.secret: secrets[service.name]} if service.secret else {})}
-    given = {name: value for name, value in environment.items() if value}
-    known = {
-        **_common(folder, addresses),
-        f"SOLARIS_{service.name.upper()}_PORT": str(addresses.ports[service.name]),
-        "SOLARIS_NATS_URL": addresses.nats_urls[service.name],
-        "SOLARIS_DATABASE_URL": addresses.database_urls.get(service.name, ""),
-        "SOLARIS_UPSTREAM_URL": addresses.upstream_url,
-        "SOLARIS_SMTP_URL": addresses.smtp_url,
-        "SOLARIS_SHUTDOWN_SECONDS": str(service.shutdown_seconds),
-        **service.tells,
-    }
-    named = settings_of(service).variables()
-    settings = {name: value for name, value in (unless_given | given | known).items() if name in named}
-    seen = {name: value for name, value in environment.items() if name.upper() in service.sees}
-    return system_environment(environment) | seen | settings
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environments:
+    """What each program gets of `given`, the environment that the run was started in, and what it is told beside."""
 
+    given: Mapping[str, str]
+    data_directory: Path
+    addresses: Addresses
+    secrets: Mapping[str, str]
 
-def migration_environment(environment: Mapping[str, str], folder: DataFolder, addresses: Addresses) -> dict[str, str]:
-    """What a service's migrations get: what all services read, and the owner's rights."""
-    named = ServiceSettings.variables()
-    given = {name: value for name, value in environment.items() if name in named and value}
-    told = given | _common(folder, addresses) | {"SOLARIS_DATABASE_URL": addresses.owner_database_url}
-    return system_environment(environment) | told
+    def of_service(self, service: Service) -> dict[str, str]:
+        """What the system needs, the service's own settings, and its own credentials."""
+        made_up = {service.secret: self.secrets[service.name]} if service.secret else {}
+        known = {
+            **self._common,
+            f"SOLARIS_{service.name.upper()}_PORT": str(self.addresses.ports[service.name]),
+            "SOLARIS_NATS_URL": self.addresses.nats_urls[service.name],
+            "SOLARIS_DATABASE_URL": self.addresses.database_urls.get(service.name, ""),
+            "SOLARIS_UPSTREAM_URL": self.addresses.upstream_url,
+            "SOLARIS_SMTP_URL": self.addresses.smtp_url,
+            "SOLARIS_SHUTDOWN_SECONDS": str(service.shutdown_seconds),
+            **service.tells,
+        }
+        told = {**service.defaults, **made_up, **self._set, **known}
+        named = settings_of(service).variables()
+        seen = {name: value for name, value in self.given.items() if name.upper() in service.sees}
+        return self._system | seen | {name: value for name, value in told.items() if name in named}
 
+    def of_migrations(self) -> dict[str, str]:
+        """What all services read, and the owner's rights."""
+        named = ServiceSettings.variables()
+        settings = {name: value for name, value in self._set.items() if name in named}
+        return self._system | settings | self._common | {"SOLARIS_DATABASE_URL": self.addresses.owner_database_url}
 
-def helper_environment(environment: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """What the demo's programs get, which read their command line."""
-    return system_environment(environment) | {INSTANCE_VARIABLE: addresses.instance}
+    def of_helper(self) -> dict[str, str]:
+        """What the demo's programs get, which read their command line."""
+        return self._system | {INSTANCE_VARIABLE: self.addresses.instance}
 
+    def of_operator(self) -> dict[str, str]:
+        """The `SOLARIS_…` variables with which commands act on the stack: what their verbs read, and all rights."""
+        told: dict[str, str] = {}
+        for service in SERVICES:
+            if service.verbs_read_settings:
+                told |= self.of_service(service)
+        settings = {name: value for name, value in told.items() if name.startswith("SOLARIS_")}
+        ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in self.addresses.ports.items()}
+        urls = {
+            "SOLARIS_DATABASE_URL": self.addresses.operator_database_url,
+            "SOLARIS_NATS_URL": self.addresses.operator_nats_url,
+        }
+        return settings | ports | urls
 
-def operator_environment(
-    environment: Mapping[str, str],
-    folder: DataFolder,
-    addresses: Addresses,
-    secrets: Mapping[str, str],
-) -> dict[str, str]:
-    """The `SOLARIS_…` variables with which commands act on the stack: what their verbs read, with operator rights."""
-    told: dict[str, str] = {}
-    for service in SERVICES:
-        if service.verbs_read_settings:
-            told |= service_environment(service, environment, folder, addresses, secrets)
-    settings = {name: value for name, value in told.items() if name.startswith("SOLARIS_")}
-    ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in addresses.ports.items()}
-    urls = {
-        "SOLARIS_DATABASE_URL": addresses.operator_database_url,
-        "SOLARIS_NATS_URL": addresses.operator_nats_url,
-    }
-    return settings | ports | urls
+    def check(self) -> None:
+        """Read every service's settings as the service will.
 
+        Raises:
+            SettingsError: a service would refuse to start; the text says why in one line.
+        """
+        for service in start_order(SERVICES):
+            settings = settings_of(service).read(self.of_service(service))
+            if service.also_reads is not None:
+                resolve_name(service.also_reads)(settings)
 
-def _common(folder: DataFolder, addresses: Addresses) -> dict[str, str]:
-    return {"SOLARIS_DATA_DIR": str(folder.path), INSTANCE_VARIABLE: addresses.instance}
+    @property
+    def _system(self) -> dict[str, str]:
+        return system_environment(self.given)
 
+    @property
+    def _set(self) -> dict[str, str]:
+        return {name: value for name, value in self.given.items() if value}
 
-def check_settings(environment: Mapping[str, str], folder: DataFolder, addresses: Addresses) -> None:
-    """Read every service's settings as the service will.
-
-    Raises:
-        SettingsError: a service would refuse to start; the text says why in one line.
-    """
-    secrets = {service.name: "only its presence is looked at here" for service in SERVICES}
-    for service in start_order(SERVICES):
-        settings = settings_of(service).read(service_environment(service, environment, folder, addresses, secrets))
-        if service.also_reads is not None:
-            resolve_name(service.also_reads)(settings)
+    @property
+    def _common(self) -> dict[str, str]:
+        return {"SOLARIS_DATA_DIR": str(self.data_directory), INSTANCE_VARIABLE: self.addresses.instance}
 
 
 def misspelt_settings(environment: Mapping[str, str]) -> list[str]:

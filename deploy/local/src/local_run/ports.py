@@ -1,6 +1,5 @@
 """Chooses TCP ports once, keeps them for later runs, and holds them while the stack runs."""
 
-import contextlib
 import socket
 import sys
 from collections.abc import Collection, Mapping
@@ -138,10 +137,10 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def any_free(host: str = LOOPBACK) -> int:
+def any_free() -> int:
     """A port that the kernel finds free; another process may take it before its use."""
-    with contextlib.closing(socket.socket(_family(host), socket.SOCK_STREAM)) as probe:
-        probe.bind((host, 0))
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
 

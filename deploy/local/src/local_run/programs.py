@@ -1,50 +1,34 @@
 """The command line of each program of ours."""
 
 import sys
-from collections.abc import Mapping
 
-from local_run.addresses import Addresses
-from local_run.data_folder import DataFolder
-from local_run.environments import helper_environment, migration_environment, service_environment
+from local_run.environments import Environments
 from local_run.parts import Service
 from local_run.supervision.process import Program
 
 
-def service_program(
-    service: Service,
-    environment: Mapping[str, str],
-    folder: DataFolder,
-    addresses: Addresses,
-    secrets: Mapping[str, str],
-) -> Program:
+def service_program(service: Service, environments: Environments) -> Program:
     """One service with its own credentials and nobody else's."""
-    told = service_environment(service, environment, folder, addresses, secrets)
-    return Program(name=service.name, command=(sys.executable, "-m", service.name), environment=told)
+    return _program(service.name, service.name, environment=environments.of_service(service))
 
 
-def migration_program(
-    service: Service, environment: Mapping[str, str], folder: DataFolder, addresses: Addresses
-) -> Program:
+def migration_program(service: Service, environments: Environments) -> Program:
     """The service's migrations, with the owner's rights."""
-    return Program(
-        name=f"{service.name} migrations",
-        command=(sys.executable, "-m", "chassis.migrate", service.name),
-        environment=migration_environment(environment, folder, addresses),
-    )
+    name = f"{service.name} migrations"
+    return _program(name, "chassis.migrate", service.name, environment=environments.of_migrations())
 
 
-def demo_upstream_program(environment: Mapping[str, str], addresses: Addresses) -> Program:
-    return Program(
-        name="upstream",
-        command=(sys.executable, "-m", "local_run.demo_upstream", "--port", str(addresses.ports["upstream"])),
-        environment=helper_environment(environment, addresses),
-    )
+def demo_upstream_program(environments: Environments) -> Program:
+    port = str(environments.addresses.ports["upstream"])
+    return _program("upstream", "local_run.demo_upstream", "--port", port, environment=environments.of_helper())
 
 
-def mailbox_program(environment: Mapping[str, str], folder: DataFolder, addresses: Addresses) -> Program:
-    ports = ("--smtp-port", str(addresses.ports["smtp"]), "--web-port", str(addresses.ports["mailbox"]))
-    return Program(
-        name="mailbox",
-        command=(sys.executable, "-m", "local_run.mailbox", "--directory", str(folder.path / "mail"), *ports),
-        environment=helper_environment(environment, addresses),
-    )
+def mailbox_program(environments: Environments) -> Program:
+    ports = environments.addresses.ports
+    options = ("--smtp-port", str(ports["smtp"]), "--web-port", str(ports["mailbox"]))
+    directory = ("--directory", str(environments.data_directory / "mail"))
+    return _program("mailbox", "local_run.mailbox", *directory, *options, environment=environments.of_helper())
+
+
+def _program(name: str, module: str, *arguments: str, environment: dict[str, str]) -> Program:
+    return Program(name=name, command=(sys.executable, "-m", module, *arguments), environment=environment)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from local_run.addresses import Addresses, local_base_url
 from local_run.data_folder import DataFolder, RecordedProcess
-from local_run.environments import check_settings, operator_environment
+from local_run.environments import Environments
 from local_run.parts import Part, Service, in_turns, start_order
 from local_run.ports import LOOPBACK, PortLostError, is_free
 from local_run.programs import demo_upstream_program, mailbox_program, migration_program, service_program
@@ -30,17 +30,13 @@ from local_run.supervision.leftovers import start_ticks
 from local_run.supervision.log_file import LogFile
 from local_run.supervision.log_lines import is_routine, render
 from local_run.supervision.probe import fetch
-from local_run.supervision.process import Program
+from local_run.supervision.process import Program, ProgramError
 from local_run.supervision.supervised import Supervised
 
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _READY_POLL_SECONDS: Final = 0.05
 _STILL_WAITING_SECONDS: Final = 15.0
 _RECORD_RETRY_SECONDS: Final = 2.0
-
-
-class StackError(Exception):
-    """The stack can't be started; the text says why in one line."""
 
 
 class Stack:
@@ -72,6 +68,9 @@ class Stack:
         self._record_is_old = False
         self._watching: list[asyncio.Task[None]] = []
         self.addresses = self._find_addresses(ports)
+        self._environments = Environments(
+            given=os.environ, data_directory=folder.path, addresses=self.addresses, secrets=secrets
+        )
 
     def _find_addresses(self, ports: Mapping[str, int]) -> Addresses:
         """Addresses of our own servers, or of those that the environment names instead."""
@@ -112,7 +111,7 @@ class Stack:
         """Start everything and return when a call through the gateway would be answered.
 
         Raises:
-            StackError, PostgresError, NatsError: a part can't be set up.
+            ProgramError: a part can't be set up.
             PortLostError: another program listens where a part of ours should.
         """
         self._folder.clear_run()
@@ -121,9 +120,8 @@ class Stack:
         await _together(self._start_helpers(), self._start_nats(), self._start_postgres())
         await _together(*(self._migrate(service) for service in SERVICES if service.migrates))
         for service in start_order(SERVICES):
-            await self._start(service_program(service, os.environ, self._folder, self.addresses, self._secrets))
-        operators = operator_environment(os.environ, self._folder, self.addresses, self._secrets)
-        self._folder.save_operator_environment(operators)
+            await self._start(service_program(service, self._environments))
+        self._folder.save_operator_environment(self._environments.of_operator())
         await self._wait_until_ready()
 
     def check_settings(self) -> None:
@@ -132,7 +130,7 @@ class Stack:
         Raises:
             SettingsError: a service would refuse to start.
         """
-        check_settings(os.environ, self._folder, self.addresses)
+        self._environments.check()
 
     async def stop(self) -> None:
         """Stop everything in order, within the sum of the times of all turns."""
@@ -159,9 +157,9 @@ class Stack:
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:
-            await self._start(demo_upstream_program(os.environ, self.addresses))
+            await self._start(demo_upstream_program(self._environments))
         if self._settings.smtp_url is None:
-            await self._start(mailbox_program(os.environ, self._folder, self.addresses))
+            await self._start(mailbox_program(self._environments))
 
     async def _start_nats(self) -> None:
         if self._outside_nats is not None:
@@ -192,22 +190,15 @@ class Stack:
         return await supervised.start()
 
     async def _migrate(self, service: Service) -> None:
-        program = migration_program(service, os.environ, self._folder, self.addresses)
-        child = await process.start(program, output=asyncio.subprocess.PIPE)
-        try:
-            async with asyncio.timeout(MIGRATION_TIMEOUT_SECONDS):
-                output, _ = await child.communicate()
-        except TimeoutError:
-            raise StackError(f"the {program.name} did not end within {MIGRATION_TIMEOUT_SECONDS:g} s") from None
-        finally:
-            await process.kill_group(child)
+        program = migration_program(service, self._environments)
+        code, output = await process.run_to_end(program, MIGRATION_TIMEOUT_SECONDS)
         lines = output.splitlines()
         # What a failure comes to stands in its last line, and is told once.
-        reason = lines.pop().decode(errors="replace") if child.returncode != 0 and lines else "no output"
+        reason = lines.pop() if code != 0 and lines else "no output"
         for line in lines:
-            self._log("migrate", line)
-        if child.returncode != 0:
-            raise StackError(f"the {program.name} failed with code {child.returncode}: {reason}")
+            self._log("migrate", line.encode())
+        if code != 0:
+            raise ProgramError(f"the {program.name} failed with code {code}: {reason}")
 
     async def _wait_until_ready(self) -> None:
         said_at = time.monotonic()

@@ -14,13 +14,12 @@ from local_run.banner import banner
 from local_run.data_folder import DataFolder, DataFolderError
 from local_run.environments import misspelt_settings
 from local_run.ports import PortClaims, PortError, PortLostError, check_host, choose_ports
-from local_run.servers.nats_server import NatsError
-from local_run.servers.postgres import PostgresError
 from local_run.settings import LocalSettings
-from local_run.stack import Stack, StackError
+from local_run.stack import Stack
 from local_run.supervision.child import follow_parent
 from local_run.supervision.console import Console
 from local_run.supervision.leftovers import end_leftovers
+from local_run.supervision.process import ProgramError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAX_LOST_PORTS: Final = 10
@@ -123,7 +122,7 @@ def _failure(starting: "asyncio.Task[None]") -> str | None:
     match error:
         case None:
             return None
-        case StackError() | PostgresError() | NatsError() | DataFolderError():
+        case ProgramError() | DataFolderError():
             return str(error)
         case OSError():
             return _system_reason(error)

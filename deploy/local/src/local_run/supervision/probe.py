@@ -19,13 +19,8 @@ class Answer(NamedTuple):
     instance: str = ""
 
 
-async def fetch_status(port: int, path: str, host: str = LOOPBACK) -> tuple[int, str]:
-    """Status and body of `GET path`; status 0 with a reason where nothing answers."""
-    answer = await fetch(port, path, host)
-    return answer.status, answer.body
-
-
 async def fetch(port: int, path: str, host: str = LOOPBACK) -> Answer:
+    """What `GET path` is answered."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)

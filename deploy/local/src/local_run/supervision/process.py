@@ -48,13 +48,17 @@ class Program:
     directory: Path | None = None
 
 
+class ProgramError(Exception):
+    """A program can't be set up or started, or has failed; the text says why in one line."""
+
+
 async def start(program: Program, output: int | IO[bytes] | None = None) -> Process:
     """Start the program in a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone.
 
     `output` takes both its standard streams (`asyncio.subprocess.PIPE` to read them); None inherits them.
     """
     return await asyncio.create_subprocess_exec(
-        *launch_command(program),
+        *_launch_command(program),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=asyncio.subprocess.STDOUT if output is not None else None,
@@ -64,7 +68,7 @@ async def start(program: Program, output: int | IO[bytes] | None = None) -> Proc
     )
 
 
-def launch_command(program: Program) -> Sequence[str]:
+def _launch_command(program: Program) -> Sequence[str]:
     """The command line that turns into the program; it has the program's pid from the start."""
     return (
         sys.executable,
@@ -80,12 +84,25 @@ def launch_command(program: Program) -> Sequence[str]:
     )
 
 
-async def kill_group(process: Process) -> None:
-    """End the program at once with all that it started, and return when it is gone; nothing if it has ended."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its session is its own, see `start`
-        await process.wait()
+async def run_to_end(program: Program, timeout_seconds: float) -> tuple[int, str]:
+    """Run the program; its exit code and all that it said. Left early, it is ended with all that it started.
+
+    Raises:
+        ProgramError: it did not end in time.
+    """
+    process = await start(program, output=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        raise ProgramError(f"{program.name} did not end within {timeout_seconds:g} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its session is its own, see `start`
+            await process.wait()
+    assert process.returncode is not None, "its output has ended, and so has it"
+    return process.returncode, output.decode(errors="replace")
 
 
 async def stop(process: Process, program: Program, timeout_seconds: float) -> None:

@@ -121,3 +121,12 @@ class UsageSettled(Struct, frozen=True, kw_only=True):
     to_unowed: Tokens = 0
     price_known: bool | None = None
     windows: tuple[WindowRef, ...] = ()
+
+    @property
+    def split(self) -> Charge:
+        return Charge(
+            from_allowance=self.from_allowance,
+            from_credits=self.from_credits,
+            to_debt=self.to_debt,
+            to_unowed=self.to_unowed,
+        )

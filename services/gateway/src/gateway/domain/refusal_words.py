@@ -17,8 +17,8 @@ class Situation:
 
     line: str
     headline: str
-    explanation: str
-    advice: str
+    explanation: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,6 @@ _PORTUGUESE: Final = Words(
     not_enough=Situation(
         line="Seus tokens não bastam.",
         headline="Seus tokens não bastam para esta mensagem.",
-        explanation="",
-        advice="",
     ),
     out=Situation(
         line="Seus tokens não bastam para esta mensagem: ela precisa de {needed} e restam {available}.",
@@ -77,7 +75,6 @@ _PORTUGUESE: Final = Words(
         line="Seus tokens não bastam para esta mensagem: ela precisa de {needed} e restam {available}.",
         headline="Seus tokens não bastam para esta mensagem.",
         explanation="Ela precisa de {needed} tokens e restam {available}.",
-        advice="",
     ),
     busy=Situation(
         line="Outro pedido seu está em andamento: este precisa de {needed} tokens e há {available} livres.",
@@ -113,8 +110,6 @@ _ENGLISH: Final = Words(
     not_enough=Situation(
         line="Not enough tokens.",
         headline="You don't have enough tokens for this message.",
-        explanation="",
-        advice="",
     ),
     out=Situation(
         line="Not enough tokens for this message: it needs {needed} and you have {available} left.",
@@ -128,7 +123,6 @@ _ENGLISH: Final = Words(
         line="Not enough tokens for this message: it needs {needed} and you have {available} left.",
         headline="You don't have enough tokens for this message.",
         explanation="It needs {needed} tokens and you have {available} left.",
-        advice="",
     ),
     busy=Situation(
         line="Another request of yours is running: this one needs {needed} tokens and {available} are free.",

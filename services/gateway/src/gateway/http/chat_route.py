@@ -188,8 +188,7 @@ class ChatRoute:
     def _in_stream(self, exchange: Exchange, call: Call, outage: Outage, detail: str) -> bytes:
         """What a stream that has begun ends with: after text of the model's an error, never a message."""
         if call.usage_source is UsageSource.NONE and self._told_in_chat(exchange, call, outage):
-            text = self._outage_notice(exchange, outage, detail)
-            return notice_stream(text, call.id, call.model, wants_usage_chunk=call.wants_usage_chunk)
+            return notice_stream(call, self._outage_notice(exchange, outage, detail))
         return outage_event(outage, self._language(exchange), detail)
 
     async def _tell_outage(self, exchange: Exchange, call: Call, error: OutageError) -> None:
@@ -198,13 +197,7 @@ class ChatRoute:
             return
         metrics.REFUSED.labels(error.outage.value).inc()
         log.info("call_refused", request_id=call.id, account_id=call.account_id, code=error.outage.value)
-        await send_notice(
-            exchange,
-            self._outage_notice(exchange, error.outage, error.detail),
-            call_id=call.id,
-            model=call.model,
-            wants_usage_chunk=call.wants_usage_chunk,
-        )
+        await send_notice(exchange, call, self._outage_notice(exchange, error.outage, error.detail))
 
     async def _refuse(self, exchange: Exchange, call: Call, error: RefusedError) -> None:
         language = self._language(exchange, error.refused.locale)
@@ -214,13 +207,7 @@ class ChatRoute:
             return
         metrics.REFUSED.labels(error.refused.code.value).inc()
         text = refusal_notice(error.refused, error.account_id, language, self._presentation)
-        await send_notice(
-            exchange,
-            marked(text, self._notice_key),
-            call_id=call.id,
-            model=call.model,
-            wants_usage_chunk=call.wants_usage_chunk,
-        )
+        await send_notice(exchange, call, marked(text, self._notice_key))
 
     async def _answer(self, exchange: Exchange, call: Call, answer: ErrorAnswer) -> None:
         metrics.REFUSED.labels(answer.code).inc()

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.application.call import Call
 from gateway.domain.headers import EVENT_STREAM, REQUEST_ID
 from gateway.http.exchange import Exchange
 
@@ -12,21 +13,21 @@ _encode = msgspec.json.Encoder().encode
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
-async def send_notice(exchange: Exchange, text: str, *, call_id: str, model: str, wants_usage_chunk: bool) -> None:
+async def send_notice(exchange: Exchange, call: Call, text: str) -> None:
     """Answer a streaming request with `text`; one that does not stream may be a title and gets the plain error."""
-    body = notice_stream(text, call_id, model, wants_usage_chunk=wants_usage_chunk)
-    await exchange.respond(200, [(b"content-type", EVENT_STREAM), (REQUEST_ID, call_id.encode())], body)
+    headers = [(b"content-type", EVENT_STREAM), (REQUEST_ID, call.id.encode())]
+    await exchange.respond(200, headers, notice_stream(call, text))
 
 
-def notice_stream(text: str, call_id: str, model: str, *, wants_usage_chunk: bool) -> bytes:
+def notice_stream(call: Call, text: str) -> bytes:
     """`chat.completion.chunk` events with the notice as their one choice."""
     kind = "chat.completion.chunk"
-    head = {"id": f"chatcmpl-{call_id}", "object": kind, "created": int(time.time()), "model": model}
+    head = {"id": f"chatcmpl-{call.id}", "object": kind, "created": int(time.time()), "model": call.model}
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
     chunks = [chunk({"role": "assistant", "content": ""}), chunk({"content": text}), chunk({}, "stop")]
-    if wants_usage_chunk:
+    if call.wants_usage_chunk:
         chunks.append(head | {"choices": [], "usage": _NO_USAGE})
     return b"".join(b"data: " + _encode(one) + b"\n\n" for one in chunks) + b"data: [DONE]\n\n"

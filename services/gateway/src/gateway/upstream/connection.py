@@ -151,6 +151,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._failure = UpstreamError(reason)
         self._wake()
 
+    def _fail_at_once(self, reason: str) -> None:
+        self._fail(reason)
+        self.abort()
+
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -158,8 +162,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._complete:
-            self._fail("bytes outside an answer")
-            self.abort()
+            self._fail_at_once("bytes outside an answer")
             return
         self._heard = True
         if not self._headers_complete:
@@ -167,20 +170,16 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail("the upstream switched protocols")
-            self.abort()
+            self._fail_at_once("the upstream switched protocols")
             return
         except httptools.HttpParserError as error:
-            self._fail(f"not HTTP: {type(error).__name__}")
-            self.abort()
+            self._fail_at_once(f"not HTTP: {type(error).__name__}")
             return
         if not self._headers_complete and self._header_bytes > MAX_HEADER_BYTES:
-            self._fail("headers too large")
-            self.abort()
+            self._fail_at_once("headers too large")
             return
         if self._trailer_bytes > MAX_TRAILER_BYTES:
-            self._fail("trailers too large")
-            self.abort()
+            self._fail_at_once("trailers too large")
             return
         taken = self._taken_at_once()
         if self._body_bytes > PAUSE_BYTES and not self._paused and not self._complete and self.transport is not None:

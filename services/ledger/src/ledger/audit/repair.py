@@ -177,17 +177,9 @@ class Repairs:
         return self._writer
 
     def _found(
-        self,
-        rebuild: Rebuild,
-        reason: str,
-        projection: Projection,
-        *,
-        repaired: bool = False,
-        reservation_id: str | None = None,
+        self, rebuild: Rebuild, reason: str, projection: Projection, *, reservation_id: str | None = None
     ) -> None:
-        self._differences.add(
-            _difference(rebuild, reason, projection, repaired=repaired, reservation_id=reservation_id)
-        )
+        self._differences.add(_difference(rebuild, reason, projection, reservation_id=reservation_id))
 
 
 def _difference(

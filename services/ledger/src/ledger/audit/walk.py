@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from contracts.events.charges import Charge
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 
@@ -117,12 +116,7 @@ def _wrong_sum(event: LedgerEvent) -> str | None:
     """A charge whose parts are not the whole."""
     match event:
         case UsageSettled():
-            charge = Charge(
-                from_allowance=event.from_allowance,
-                from_credits=event.from_credits,
-                to_debt=event.to_debt,
-                to_unowed=event.to_unowed,
-            )
+            charge = event.split
         case ReservationExpired():
             charge = event.charge
         case _:

@@ -4,14 +4,14 @@ import asyncio
 from datetime import datetime
 
 from ledger.application.batch import decide_batch
-from ledger.application.submission import Idempotency, Kind, Submission
+from ledger.application.submission import Kind, Submission
 from ledger.domain.account import Account
 from ledger.domain.commands import Command
 from ledger.domain.decision import Answer
-from ledger.domain.holds import FINAL_STATES, Hold
+from ledger.domain.holds import FINAL_STATES
 from ledger.domain.policy import Policy
 from ledger.store.codec import GENESIS
-from ledger.store.rows import AuditEntry, BatchState, ChainedAccount, Changes, Key
+from ledger.store.rows import AuditEntry, BatchState, ChainedAccount, Changes
 
 
 class History:
@@ -38,7 +38,6 @@ class History:
         command: Command,
         at: datetime,
         *,
-        idempotency: Idempotency | None = None,
         audit: AuditEntry | None = None,
         causation_id: str | None = None,
     ) -> Answer:
@@ -54,7 +53,6 @@ class History:
             kind=Kind.ADMIN,
             answer=self._unused_answer,
             enqueued_at=0.0,
-            idempotency=idempotency,
             audit=audit,
             causation_id=causation_id,
         )
@@ -82,11 +80,7 @@ class History:
         kept.accounts.update(changes.accounts)
         kept.holds.update(changes.holds)
         kept.lots.update(changes.lots)
-        kept.commands.update(changes.commands)
         kept.audit.extend(changes.audit)
-        self._forget_final(changes.holds)
-
-    def _forget_final(self, holds: dict[Key, Hold]) -> None:
-        for key, hold in holds.items():
+        for key, hold in changes.holds.items():
             if hold.state in FINAL_STATES:
                 self._state.holds.pop(key, None)

@@ -41,23 +41,10 @@ def usage_alerts(before: Account, after: Account) -> Iterator[LedgerEvent]:
         )
 
 
-def exhaustion(account: Account) -> TokensExhausted:
-    """The account can serve no call, holds ignored."""
+def standing[Event: (TokensExhausted, AccessRestored)](event: type[Event], account: Account) -> Event:
+    """That the account can serve no call, holds ignored, or can again."""
     cycle = account.running_cycle
-    return TokensExhausted(
-        monthly_used=account.monthly_used,
-        monthly_limit=account.monthly_limit,
-        credits=account.credits,
-        debt=account.debt,
-        cycle_id=cycle.id,
-        resets_at=cycle.ends_at,
-    )
-
-
-def restoration(account: Account) -> AccessRestored:
-    """The account can serve calls again."""
-    cycle = account.running_cycle
-    return AccessRestored(
+    return event(
         monthly_used=account.monthly_used,
         monthly_limit=account.monthly_limit,
         credits=account.credits,

@@ -59,73 +59,57 @@ class AdvanceAccount(Struct, frozen=True, kw_only=True):
     account_id: str
 
 
-class GrantCredits(Struct, frozen=True, kw_only=True):
+class Administration(Struct, frozen=True, kw_only=True):
+    """What a person or a payment asks; `reason_id` names the entry of the audit that says why."""
+
     account_id: str
+    reason_id: str | None = None
+    actor: Actor | None = None
+
+
+class GrantCredits(Administration, frozen=True, kw_only=True):
     lot_id: str
     tokens: int
     source: str
     reference: str
     expires_at: datetime | None = None
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class RevokeCredits(Struct, frozen=True, kw_only=True):
+class RevokeCredits(Administration, frozen=True, kw_only=True):
     """Take back `tokens` of a lot, as a refund does."""
 
-    account_id: str
     lot_id: str
     tokens: int
     reference: str
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class ChangePlan(Struct, frozen=True, kw_only=True):
+class ChangePlan(Administration, frozen=True, kw_only=True):
     """The same plan again takes over what the catalog says of it now, and keeps another limit unless `reset_limit`."""
 
-    account_id: str
     plan: str
     reset_limit: bool = False
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class ChangeLimit(Struct, frozen=True, kw_only=True):
-    account_id: str
+class ChangeLimit(Administration, frozen=True, kw_only=True):
     monthly_limit: int
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class ChangeThresholds(Struct, frozen=True, kw_only=True):
-    account_id: str
+class ChangeThresholds(Administration, frozen=True, kw_only=True):
     thresholds: tuple[int, ...]
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class ChangeRateLimits(Struct, frozen=True, kw_only=True):
-    account_id: str
+class ChangeRateLimits(Administration, frozen=True, kw_only=True):
     rate_limits: RateLimits
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class ChangeStatus(Struct, frozen=True, kw_only=True):
-    account_id: str
+class ChangeStatus(Administration, frozen=True, kw_only=True):
     status: str
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
-class CorrectCycle(Struct, frozen=True, kw_only=True):
+class CorrectCycle(Administration, frozen=True, kw_only=True):
     """Undo the start of a cycle whose time has not come; `used_before` is what its rightful cycle had used by then."""
 
-    account_id: str
     used_before: int
-    reason_id: str | None = None
-    actor: Actor | None = None
 
 
 Command = (

@@ -6,13 +6,14 @@ from contracts.balance import Balance
 from contracts.errors import InvalidError
 from contracts.events.accounts import CycleStarted
 from contracts.events.credits import CreditsExpired
+from contracts.events.notices import AccessRestored, TokensExhausted
 from contracts.events.registry import LedgerEvent
 from contracts.limits import MAX_INTEGER
 from contracts.reservations import Granted, Refused
 from msgspec import Struct
 
 from ledger.domain.account import Account
-from ledger.domain.alerts import exhaustion, restoration, usage_alerts
+from ledger.domain.alerts import standing, usage_alerts
 from ledger.domain.cycles import cycle_after
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
@@ -78,12 +79,12 @@ class Draft:
     def exhaust_below(self, tokens: int) -> None:
         """Tell once that the account, holds ignored, can't cover `tokens`."""
         if not self.account.exhausted and self.account.balance_without_holds < tokens:
-            self.emit(exhaustion(self.account))
+            self.emit(standing(TokensExhausted, self.account))
 
     def restore_from(self, tokens: int) -> None:
         """Tell once that the account, holds ignored, covers `tokens` again."""
         if self.account.exhausted and self.account.balance_without_holds >= tokens:
-            self.emit(restoration(self.account))
+            self.emit(standing(AccessRestored, self.account))
 
     def restore_if_raised(self, before: Account, tokens: int) -> None:
         """As `restore_from`, for changes that may as well have lowered the balance."""

@@ -97,12 +97,7 @@ def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | N
                 state=HoldState.SETTLED,
                 usage_hash=event.content_hash,
                 billable_tokens=event.billable_tokens,
-                charge=Charge(
-                    from_allowance=event.from_allowance,
-                    from_credits=event.from_credits,
-                    to_debt=event.to_debt,
-                    to_unowed=event.to_unowed,
-                ),
+                charge=event.split,
             )
         case _:
             return hold

@@ -7,30 +7,25 @@ MILLION = 1_000_000
 
 
 def billable_tokens(usage: TokenUsage, rates: Rates) -> int:
-    """ceil(sum of tokens x weight / 10^6), rounded up once per call.
-
-    Cached and cache-write tokens are parts of the prompt: each prompt token is weighed once, by its own class.
-    """
-    plain_prompt = _plain_prompt(usage)
-    millionths = (
-        plain_prompt * rates.prompt_weight_millionths
-        + usage.cached_prompt_tokens * rates.cached_prompt_weight_millionths
-        + usage.cache_write_tokens * rates.cache_write_weight_millionths
-        + usage.completion_tokens * rates.completion_weight_millionths
+    """ceil(sum of tokens x weight / 10^6), rounded up once per call."""
+    return _weighed(
+        usage,
+        rates.prompt_weight_millionths,
+        rates.cached_prompt_weight_millionths,
+        rates.cache_write_weight_millionths,
+        rates.completion_weight_millionths,
     )
-    return -(-millionths // MILLION)
 
 
 def cost_usd_micros(usage: TokenUsage, rates: Rates) -> int:
     """Cost in USD micros at the rates' prices, rounded up once per call."""
-    plain_prompt = _plain_prompt(usage)
-    millionths = (
-        plain_prompt * rates.prompt_price_micros
-        + usage.cached_prompt_tokens * rates.cached_prompt_price_micros
-        + usage.cache_write_tokens * rates.cache_write_price_micros
-        + usage.completion_tokens * rates.completion_price_micros
+    return _weighed(
+        usage,
+        rates.prompt_price_micros,
+        rates.cached_prompt_price_micros,
+        rates.cache_write_price_micros,
+        rates.completion_price_micros,
     )
-    return -(-millionths // MILLION)
 
 
 def highest_prompt_weight(rates: Rates) -> int:
@@ -42,6 +37,14 @@ def highest_prompt_weight(rates: Rates) -> int:
     )
 
 
-def _plain_prompt(usage: TokenUsage) -> int:
+def _weighed(usage: TokenUsage, prompt: int, cached_prompt: int, cache_write: int, completion: int) -> int:
+    """Cached and cache-write tokens are parts of the prompt: each prompt token is weighed once, by its own class."""
     # Figures whose parts exceed the whole are refused at the edge; never let one turn into a negative charge.
-    return max(0, usage.prompt_tokens - usage.cached_prompt_tokens - usage.cache_write_tokens)
+    plain_prompt = max(0, usage.prompt_tokens - usage.cached_prompt_tokens - usage.cache_write_tokens)
+    millionths = (
+        plain_prompt * prompt
+        + usage.cached_prompt_tokens * cached_prompt
+        + usage.cache_write_tokens * cache_write
+        + usage.completion_tokens * completion
+    )
+    return -(-millionths // MILLION)

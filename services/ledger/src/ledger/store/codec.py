@@ -21,6 +21,17 @@ GENESIS: Final = bytes(32)
 SOURCE: Final = "solaris/ledger"
 
 
+class UnknownEventTypeError(Exception):
+    """A stored event has a type that this version does not know."""
+
+
+class ByType[Value](dict[str, Value]):
+    """What belongs to each type of event; asking for a type that this version does not know is an error of its own."""
+
+    def __missing__(self, event_type: str) -> Value:
+        raise UnknownEventTypeError(event_type)
+
+
 class StoredEvent[Data](Struct, frozen=True, kw_only=True):
     """A CloudEvent as it is stored: `data` is the event, `time` when it was decided."""
 
@@ -37,10 +48,10 @@ class StoredEvent[Data](Struct, frozen=True, kw_only=True):
 
 
 TYPES: Final[dict[type, str]] = {event_type: cloud_event_type(name) for event_type, name in LEDGER_EVENT_NAMES.items()}
-_DECODERS: Final[dict[str, Callable[[bytes], StoredEvent[LedgerEvent]]]] = {
-    cloud_event_type(name): json.Decoder(StoredEvent[event_type]).decode  # type: ignore[valid-type]  # a runtime type
+_DECODERS: Final[ByType[Callable[[bytes], StoredEvent[LedgerEvent]]]] = ByType(
+    (cloud_event_type(name), json.Decoder(StoredEvent[event_type]).decode)  # type: ignore[valid-type]  # a runtime type
     for name, event_type in LEDGER_EVENTS.items()
-}
+)
 _decode_hold: Final = json.Decoder(Hold).decode
 _decode_lot: Final = json.Decoder(LotRecord).decode
 _decode_account: Final = json.Decoder(Account).decode
@@ -96,10 +107,6 @@ def _decode[Stored](decoder: Callable[[str | bytes], Stored], document: str | by
         raise
 
 
-class UnknownEventTypeError(Exception):
-    """A stored event has a type that this version does not know."""
-
-
 def decode_event(event_type: str, data: bytes) -> StoredEvent[LedgerEvent]:
     """Read stored bytes.
 
@@ -107,11 +114,7 @@ def decode_event(event_type: str, data: bytes) -> StoredEvent[LedgerEvent]:
         UnknownEventTypeError: no such type.
         msgspec.DecodeError: the bytes are not an event of the type.
     """
-    try:
-        decoder = _DECODERS[event_type]
-    except KeyError:
-        raise UnknownEventTypeError(event_type) from None
-    return decoder(data)
+    return _DECODERS[event_type](data)
 
 
 def chain_hash(previous: bytes, account_id: str, version: int, data: bytes) -> bytes:

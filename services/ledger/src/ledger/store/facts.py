@@ -8,7 +8,7 @@ from contracts.envelope import cloud_event_type
 from contracts.events.registry import LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, json
 
-from ledger.store.codec import UnknownEventTypeError
+from ledger.store.codec import ByType
 
 
 class Fact[Data](Struct, frozen=True):
@@ -18,16 +18,12 @@ class Fact[Data](Struct, frozen=True):
     data: Data
 
 
-_DECODERS: Final[dict[str, Callable[[bytes], Fact[LedgerEvent]]]] = {
-    cloud_event_type(name): json.Decoder(Fact[event_type]).decode  # type: ignore[valid-type]  # a runtime type
+_DECODERS: Final[ByType[Callable[[bytes], Fact[LedgerEvent]]]] = ByType(
+    (cloud_event_type(name), json.Decoder(Fact[event_type]).decode)  # type: ignore[valid-type]  # a runtime type
     for name, event_type in LEDGER_EVENTS.items()
-}
+)
 
 
 def decode_fact(event_type: str, data: bytes) -> Fact[LedgerEvent]:
     """Read stored bytes; raises as `codec.decode_event` does."""
-    try:
-        decoder = _DECODERS[event_type]
-    except KeyError:
-        raise UnknownEventTypeError(event_type) from None
-    return decoder(data)
+    return _DECODERS[event_type](data)

@@ -148,28 +148,21 @@ async def rows_of_accounts(
     connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
 ) -> Sequence[asyncpg.Record]:
     """A page of whole rows, account by account and version by version, after that version of the first account."""
-    return await connection.fetch(
-        _ROWS_OF_ACCOUNTS,
-        accounts.first,
-        after_version,
-        accounts.end,
-        PAGE_EVENTS,
-        timeout=STATEMENT_TIMEOUT_SECONDS,
-    )
+    return await _page(connection, _ROWS_OF_ACCOUNTS, accounts, after_version)
 
 
 async def folds_of_accounts(
     connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
 ) -> Sequence[asyncpg.Record]:
     """As `rows_of_accounts`, but only what a fold needs."""
-    return await connection.fetch(
-        _FOLDS_OF_ACCOUNTS,
-        accounts.first,
-        after_version,
-        accounts.end,
-        PAGE_EVENTS,
-        timeout=STATEMENT_TIMEOUT_SECONDS,
-    )
+    return await _page(connection, _FOLDS_OF_ACCOUNTS, accounts, after_version)
+
+
+async def _page(
+    connection: asyncpg.Connection, query: str, accounts: AccountRange, after_version: int
+) -> Sequence[asyncpg.Record]:
+    arguments = (accounts.first, after_version, accounts.end, PAGE_EVENTS)
+    return await connection.fetch(query, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS)
 
 
 async def folds_between(

@@ -35,9 +35,7 @@ AND NOT (version = 0 AND state IS NULL AND head = decode(repeat('00', 32), 'hex'
 """
 _AT_MOST: Final = "SELECT count(*) FROM (SELECT FROM ledger.accounts LIMIT $1)"
 _ACCOUNT: Final = "SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1"
-_LOCK_ACCOUNT: Final = """
-SELECT account_id, version, head, state, due_at FROM ledger.accounts WHERE account_id = $1 FOR UPDATE
-"""
+_LOCK_ACCOUNT: Final = f"{_ACCOUNT} FOR UPDATE"
 _INSERT_ACCOUNT: Final = "INSERT INTO ledger.accounts (account_id) VALUES ($1) ON CONFLICT DO NOTHING"
 _REPAIR_ACCOUNT: Final = """
 UPDATE ledger.accounts SET version = $2, head = $3, state = $4, due_at = $5 WHERE account_id = $1
