@@ -25,7 +25,10 @@ ROOMS_OF_THEIR_OWN: Final = {
     "gateway": {"upstream", "journal", "tokenizers"},
     "ledger": {"audit", "demo", "catalog_file"},
 }
-HOMES_OF_SQL: Final = {"chassis": frozenset({"dead_letters", "migrations", "operate"}), "local_run": frozenset({"servers"})}
+HOMES_OF_SQL: Final = {
+    "chassis": frozenset({"dead_letters", "migrations", "operate"}),
+    "local_run": frozenset({"servers"}),
+}
 """Rooms, or modules, beside those of a service."""
 STORE: Final = frozenset({"store", "migrations"})
 METRICS: Final = frozenset({"Counter", "Gauge", "Histogram", "Info", "Summary", "Enum", "LoopHistogram"})
