@@ -304,7 +304,7 @@ async def test_shutdown_finishes_open_streams(
         await connection.read_head()
         await connection.read_chunk()
         leaving.terminate()
-        await eventually(lambda: "gateway_stopping" in leaving.log)
+        await eventually(lambda: "service_stopping" in leaving.log)
         go_on.set()
         rest = b""
         while data := await asyncio.wait_for(connection.read_chunk(), 5):
@@ -340,7 +340,7 @@ async def test_a_gateway_that_stops_says_so_first_and_still_serves_who_has_not_h
 ) -> None:
     async with running_gateway(tmp_path / "leaving", nats_url, upstream.url, stop_notice_seconds="4") as leaving:
         leaving.terminate()
-        await eventually(lambda: "gateway_stopping" in leaving.log)
+        await eventually(lambda: "service_stopping" in leaving.log)
         readiness = await ask(leaving.port, path="/health/ready", method="GET")
         assert (readiness.status, readiness.json["failing"]) == (503, {"service": "is stopping"})
         assert (await ask(leaving.port, chat(), path=PATH)).status == 200

@@ -57,7 +57,7 @@ def app() -> WaitingApp:
 async def connection(app: WaitingApp, late_heads: list[server.GatewayProtocol]) -> AsyncIterator[Connection]:
     port = free_port()
     asgi = cast(GatewayApp, app)
-    async with server.serve(asgi, "127.0.0.1", port, finish_seconds=1, max_connections=10):
+    async with server.serve_calls(asgi, "127.0.0.1", port, finish_seconds=1, max_connections=10):
         opened = await Connection.open(port)
         yield opened
         opened.leave()

@@ -107,7 +107,7 @@ async def run_until(stop: asyncio.Event, service: Service) -> None:
             async with _interrupted_by(stop):
                 for part in parts:
                     await stack.enter_async_context(crew.working(part) if isinstance(part, Work) else part)
-                settle_memory()
+                _settle_memory()
                 log.info("service_ready", port=service.port)
             await stop.wait()
         finally:
@@ -190,7 +190,7 @@ async def _interrupted_by(stop: asyncio.Event) -> AsyncIterator[None]:
             raise
 
 
-def settle_memory() -> None:
+def _settle_memory() -> None:
     """What the imports made stays for good, so collections need not walk it.
 
     Requests leave next to no cycles behind; a full collection every few hundred of them would only cost latency.

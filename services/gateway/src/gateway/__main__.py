@@ -1,7 +1,5 @@
 """`python -m gateway`."""
 
-import uvloop
-
 from gateway.main import main
 
-uvloop.run(main())
+main()

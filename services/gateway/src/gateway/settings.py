@@ -1,5 +1,6 @@
 """Everything that the gateway reads from the environment."""
 
+import hmac
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final, Self
@@ -124,8 +125,15 @@ class GatewaySettings(PresentationSettings):
         return _split(self.gateway_keys)
 
     @property
-    def secret(self) -> bytes:
-        return (self.gateway_secret.get_secret_value() or _DEVELOPMENT_SECRET).encode()
+    def upstream_authorization(self) -> bytes | None:
+        """What the upstream is shown, where it wants a key."""
+        key = "" if self.upstream_api_key is None else self.upstream_api_key.get_secret_value().strip()
+        return b"Bearer " + key.encode() if key else None
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key of its own for each purpose, derived from the secret."""
+        secret = self.gateway_secret.get_secret_value() or _DEVELOPMENT_SECRET
+        return hmac.digest(secret.encode(), f"solaris gateway {purpose}".encode(), "sha256")
 
 
 def _split(value: SecretStr) -> list[str]:

@@ -6,7 +6,6 @@ import contextlib
 import structlog
 from contracts.usage import UsageSource
 from language.choice import Language
-from language.presentation import Presentation
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -28,40 +27,40 @@ from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
 from gateway.http.request_body import BodyBounds, announced_bytes, receive_body
+from gateway.settings import Enforcement, GatewaySettings
 from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
 
 
 class ChatRoute:
-    """`chat` is None where enforcement is off; `observing` forwards a call that names nobody instead of refusing it."""
+    """`chat` is None where enforcement is off; observing, a call that names nobody is forwarded instead of refused."""
 
     def __init__(
         self,
+        settings: GatewaySettings,
         *,
         keys: ServiceKeys,
         chat: ChatService | None,
         pass_through: PassThrough,
-        observing: bool,
-        presentation: Presentation,
-        notice_key: bytes,
-        upstream_errors_in_chat: bool,
-        body_bounds: BodyBounds,
-        request_memory_bytes: int,
         max_open_calls: int,
-        request_seconds: float,
     ) -> None:
         self._keys = keys
         self._chat = chat
         self._pass_through = pass_through
-        self._observing = observing
-        self._presentation = presentation
-        self._notice_key = notice_key
-        self._upstream_errors_in_chat = upstream_errors_in_chat
-        self._body_bounds = body_bounds
-        self._budget = ByteBudget(request_memory_bytes, most_memory_of(body_bounds.most_bytes))
+        self._observing = settings.enforcement is Enforcement.OBSERVE
+        self._presentation = settings.presentation
+        self._notice_key = settings.key_for("notices")
+        self._upstream_errors_in_chat = settings.upstream_errors_in_chat
+        self._body_bounds = BodyBounds(
+            most_bytes=settings.max_body_bytes,
+            seconds=settings.body_seconds,
+            bytes_per_second=settings.body_bytes_per_second,
+            patience_seconds=settings.body_patience_seconds,
+        )
+        self._budget = ByteBudget(settings.request_memory_bytes, most_memory_of(settings.max_body_bytes))
         self._max_open_calls = max_open_calls
-        self._request_seconds = request_seconds
+        self._request_seconds = settings.call_seconds
         self._open: set[Interruption] = set()
         metrics.OPEN_CALLS.set_function(lambda: self.open_calls)
 

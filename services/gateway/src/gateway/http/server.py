@@ -1,14 +1,13 @@
 """uvicorn with the gateway's own waits, and with OpenAI's shape for requests that are not HTTP."""
 
 import asyncio
-import contextlib
 import re
 import weakref
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from math import ceil
 from typing import Any, NoReturn, cast
 
-import uvicorn
+from chassis.server import serve
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -288,41 +287,23 @@ def _without_offer(data: bytes) -> bytes:
     return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
 
 
-@contextlib.asynccontextmanager
-async def serve(
+def serve_calls(
     app: GatewayApp, host: str, port: int, *, finish_seconds: float, max_connections: int
-) -> AsyncIterator[uvicorn.Server]:
+) -> AbstractAsyncContextManager[None]:
     """Serve while the block runs, then take no new connections and wait for the open calls.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port can't be listened on.
     """
-    protocol = type("BoundedProtocol", (GatewayProtocol,), {"clients": Connections(max_connections)})
-    asgi: Any = app  # Any: uvicorn's own names for the same ASGI types
-    config = uvicorn.Config(
-        asgi,
-        host=host,
-        port=port,
-        http=protocol,
+    return serve(
+        app,
+        host,
+        port,
+        http=type("BoundedProtocol", (GatewayProtocol,), {"clients": Connections(max_connections)}),
         ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=ceil(finish_seconds + FORCED_END_SECONDS),
         backlog=4096,
     )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # signals are main's
-    task = asyncio.create_task(server.serve(), name="http")
-    while not server.started:
-        if task.done():
-            raise OSError(f"cannot listen on {host}:{port}")
-        await asyncio.sleep(0.01)
-    try:
-        yield server
-    finally:
-        server.should_exit = True
-        await task

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from gateway import metrics
 from gateway.journal.segments import Cursor, Segments
 
 log = structlog.get_logger()
@@ -48,6 +49,12 @@ class Journal:
         self._keeper: asyncio.Task[None] | None = None
         self.released_before = Cursor(0, 0)
         """What lies before may be deleted when it is old enough; set by whoever publishes."""
+        metrics.JOURNAL_WORKING.set_function(lambda: float(self.failure is None))
+        metrics.JOURNAL_LOST.set_function(lambda: self.lost_lines)
+
+    async def check(self) -> str | None:
+        """A readiness check."""
+        return self.failure
 
     @property
     def end(self) -> Cursor:

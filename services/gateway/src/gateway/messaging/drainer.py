@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from chassis.backoff import Backoff
 from chassis.core_nats.client import CoreNats
 from chassis.jetstream import PUBLISH_TIMEOUT_SECONDS, Message, PublishRejectedError, publish_in_order
 from contracts.accounts import subject_token
@@ -75,6 +76,13 @@ class Drainer:
         """What keeps usage from being published; None while all is well."""
         journal.released_before = min(self._position.published, self._position.resend or self._position.published)
 
+        metrics.JOURNAL_BACKLOG_BYTES.set_function(self.backlog_bytes)
+        metrics.UNPUBLISHED_SECONDS.set_function(self.oldest_unpublished_seconds)
+
+    async def check(self) -> str | None:
+        """A readiness check."""
+        return self.failure
+
     def backlog_bytes(self) -> int:
         """Bytes of the journal that no stream has acknowledged."""
         return self._journal.segments.bytes_between(self._position.published, self._journal.end)
@@ -87,23 +95,25 @@ class Drainer:
 
     async def run(self) -> None:
         """Publish until cancelled; every failure is tried again after a pause."""
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            started = time.monotonic()
-            try:
-                due_seconds = await self._publish_some()
-            except _FAILURES as error:
-                self.failure = f"usage is not published: {type(error).__name__}"
-                log.warning("usage_not_published", error=repr(error))
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
-                continue
-            pause = _FIRST_PAUSE_SECONDS
-            self.failure = None
-            if due_seconds is None:
-                await self._wait_for_work()
-            else:
-                await asyncio.sleep(max(0.0, due_seconds - (time.monotonic() - started)))
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        try:
+            while True:
+                started = time.monotonic()
+                try:
+                    due_seconds = await self._publish_some()
+                except _FAILURES as error:
+                    self.failure = f"usage is not published: {type(error).__name__}"
+                    log.warning("usage_not_published", error=repr(error))
+                    await backoff.pause()
+                    continue
+                backoff.reset()
+                self.failure = None
+                if due_seconds is None:
+                    await self._wait_for_work()
+                else:
+                    await asyncio.sleep(max(0.0, due_seconds - (time.monotonic() - started)))
+        finally:
+            self._save()
 
     async def drain(self, seconds: float) -> bool:
         """Wait until everything is published; False when it isn't in time."""
@@ -113,9 +123,6 @@ class Drainer:
                 return False
             await asyncio.sleep(_LOOK_SECONDS)
         return True
-
-    def close(self) -> None:
-        self._save()
 
     async def _publish_some(self) -> float | None:
         """One batch of new records, and one of those to be published again.

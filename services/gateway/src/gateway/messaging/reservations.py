@@ -1,11 +1,11 @@
 """Asks the ledger for holds, again with the same id until an answer or the deadline comes."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from chassis.backoff import Backoff
 from chassis.core_nats.client import CoreNats
 from chassis.requests import AskError, NobodyListensError, ask
 from contracts import subjects
@@ -18,6 +18,8 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
+
+from gateway import metrics
 
 log = structlog.get_logger()
 
@@ -56,6 +58,7 @@ class Reserver:
         self._attempt_seconds = attempt_seconds
         self._patience = timedelta(seconds=deadline_seconds)
         self._skew = timedelta(0)
+        metrics.CLOCK_SKEW.set_function(lambda: self.skew_seconds)
 
     @property
     def skew_seconds(self) -> float:
@@ -77,7 +80,7 @@ class Reserver:
         subject, attempt_seconds = one, min(AGAIN_SECONDS, self._attempt_seconds)
         payload = encode(request)
         ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         doubtful = False
         reason = "not connected"
         while (left := ends_at - time.monotonic()) > 0:
@@ -114,8 +117,7 @@ class Reserver:
                     break
                 # Another may be able to, where this one is not; but what is busy must not get all the others.
                 subject = one if reason is RefusalCode.BUSY else all_of_them
-            await asyncio.sleep(min(pause, max(0.0, ends_at - time.monotonic())))
-            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+            await backoff.pause(at_most_seconds=ends_at - time.monotonic())
         log.warning("reserve_unanswered", request_id=request.reservation_id, reason=reason)
         return Reservation(Unavailable(reason), doubtful=True)
 
