@@ -26,7 +26,7 @@ ROOMS_OF_THEIR_OWN: Final = {
     "ledger": {"audit", "demo", "catalog_file"},
 }
 HOMES_OF_SQL: Final = {
-    "chassis": frozenset({"dead_letters", "migrations", "operate"}),
+    "chassis": frozenset({"dead_letters", "migrations", "operate", "outbox"}),
     "local_run": frozenset({"servers"}),
 }
 """Rooms, or modules, beside those of a service."""
