@@ -5,7 +5,15 @@ import subprocess
 import sys
 from typing import Final
 
-SLOW: Final = {"nats", "sqlalchemy", "chassis.settings", "ledger.settings", "ledger.application.executor", "structlog"}
+SLOW: Final = {
+    "nats",
+    "sqlalchemy",
+    "chassis.settings",
+    "ledger.settings",
+    "ledger.application.executor",
+    "structlog",
+    "prometheus_client",
+}
 BALANCE: Final = """
 import json, sys
 from ledger.operate.__main__ import VERBS

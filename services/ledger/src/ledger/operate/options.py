@@ -7,25 +7,16 @@ from zoneinfo import ZoneInfo
 
 from chassis.operate.errors import BadInputError
 from chassis.operate.options import MAX_REASON_LENGTH, option, switch, text, whole_number
-from contracts.accounts import checked_account_id, is_account_id
+from contracts.accounts import checked_account_id
 from contracts.limits import MAX_INTEGER, MAX_TEXT_LENGTH
 
-from ledger.application.people import LEAST_PART
 from ledger.store.log import MAX_POSITION
 
 MAX_KEY_LENGTH: Final = 128
 MAX_PLAN_LENGTH: Final = 64
-MAX_WHO_LENGTH: Final = 320
 FURTHEST: Final = timedelta(days=3660)
 """How far ahead a balance can be asked for; each month on the way is folded."""
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _who(typed: str) -> str:
-    who = text(MAX_WHO_LENGTH)(typed.strip())
-    if len(who) < LEAST_PART and not is_account_id(who):
-        raise ValueError(f"an account id, or at least {LEAST_PART} letters")
-    return who
 
 
 _ACCOUNT: Final = option("--account", parse=checked_account_id, help="account id")
@@ -45,7 +36,6 @@ At = Annotated[str | None, option("--at", parse=str, help="ISO 8601 date or time
 First = Annotated[int, option("--from", parse=whole_number(0, MAX_POSITION), help="first position")]
 Last = Annotated[int, option("--to", parse=whole_number(0, MAX_POSITION), help="last position")]
 Lot = Annotated[str, option("--lot", parse=text(MAX_TEXT_LENGTH), help="id of a grant of credits")]
-Who = Annotated[str, option("--who", parse=_who, help="account id, or part of a name, an e-mail or a client's own id")]
 New = Annotated[str | None, option("--new", parse=switch, help="1 opens an account that does not exist yet")]
 Show = Annotated[str | None, option("--show", parse=switch, help="1 shows what would be done, and does nothing")]
 Custom = Annotated[str | None, option("--custom", parse=switch, help="1 changes limits of an account's own too")]
