@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from chassis import locks
+from chassis.backoff import Backoff
 from chassis.dead_letters import dead_letters_table
 from chassis.inbox import inbox_table
 from chassis.postgres import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS, sqlalchemy_url
@@ -151,7 +152,8 @@ class _Steps:
 
     async def run[Result](self, step: Callable[[Connection], Result]) -> Result:
         loop = asyncio.get_running_loop()
-        ends_at, pause = loop.time() + self._patience_seconds, FIRST_PAUSE_SECONDS
+        ends_at = loop.time() + self._patience_seconds
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 return await self._connection.run_sync(step)
@@ -159,12 +161,11 @@ class _Steps:
                 await self._connection.rollback()
                 if getattr(error.orig, "sqlstate", None) not in _RETRIED:
                     raise MigrationError(f"{self._schema}: {error.driver_exception}") from error
-            if loop.time() + pause > ends_at:
+            if loop.time() + backoff.seconds > ends_at:
                 waited = f"{self._patience_seconds:g} s"
                 raise MigrationError(f"{self._schema}: others have held a lock that is needed for {waited}")
-            log.info("migration_waits", schema=self._schema, seconds=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            log.info("migration_waits", schema=self._schema, seconds=backoff.seconds)
+            await backoff.pause()
 
 
 def _folder_of(service: str) -> Path:

@@ -7,6 +7,8 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Final
 
+from chassis.backoff import Backoff
+
 from local_run.supervision import process
 from local_run.supervision.process import Program
 
@@ -67,16 +69,15 @@ class Supervised:
             reader.cancel()
 
     async def _keep_running(self, running: Process) -> None:
-        wait_seconds = FIRST_WAIT_SECONDS
+        backoff = Backoff(FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
         while True:
             started_at = time.monotonic()
             code = await running.wait()
             self._on_change()
             if time.monotonic() - started_at >= STEADY_AFTER_SECONDS:
-                wait_seconds = FIRST_WAIT_SECONDS
-            self._say(f"ended with code {code}, starts again in {wait_seconds:g} s")
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
+                backoff.reset()
+            self._say(f"ended with code {code}, starts again in {backoff.seconds:g} s")
+            await backoff.pause()
             running = await self._start_again()
 
     async def _start_again(self) -> Process:

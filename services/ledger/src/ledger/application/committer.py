@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 import structlog
+from chassis.backoff import Backoff
 from chassis.postgres import DATABASE_ERRORS
 from contracts.errors import SolarisError, UnavailableError
 
@@ -30,7 +31,8 @@ from ledger.store.rows import BatchState, Changes
 
 log = structlog.get_logger()
 
-MAX_BACKOFF_SECONDS: Final = 2.0
+FIRST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 2.0
 MAX_RETRIES: Final = 60
 """How often a command whose account was taken meanwhile, or not learned yet, goes round again: about ten seconds."""
 FOLDED_EVENTS: Final = 10_000
@@ -92,7 +94,7 @@ class Committer:
 
         What can't be committed for its own rows or by a defect fails alone. Returns what is to be tried again later.
         """
-        backoff = 0.05
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while batch := self._drop_overdue(batch):
             try:
                 return await self._transact(batch)
@@ -112,8 +114,7 @@ class Committer:
                 for submission in batch:
                     submission.fail(UnavailableError("the ledger stops and the database does not answer"))
                 return []
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+            await backoff.pause()
         return []
 
     async def _isolate(self, batch: list[Submission], error: SolarisError) -> Stale:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Self
 
+from chassis.backoff import pause_after
+
 from ledger.application.committer import Committer
 from ledger.application.database_clock import DatabaseClock
 from ledger.application.openings import Openings
@@ -20,10 +22,8 @@ from ledger.store.rows import AuditEntry
 
 LANES: Final[tuple[tuple[Kind, ...], ...]] = ((Kind.RESERVE, Kind.ADMIN), (Kind.USAGE, Kind.SWEEPER))
 """What people wait for does not stand behind what they do not; each lane commits on a connection of its own."""
-
-
-RETRY_SECONDS: Final = 0.005
-MAX_RETRY_SECONDS: Final = 0.2
+FIRST_RETRY_SECONDS: Final = 0.005
+LONGEST_RETRY_SECONDS: Final = 0.2
 
 
 class BusyError(Exception):
@@ -160,8 +160,8 @@ class Executor:
             rounds[submission.retries].append(submission)
         for retries, submissions in rounds.items():
             self._returning += len(submissions)
-            delay = min(RETRY_SECONDS * 2 ** (retries - 1), MAX_RETRY_SECONDS)
-            loop.call_later(delay, self._return, submissions)
+            pause_seconds = pause_after(retries, FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+            loop.call_later(pause_seconds, self._return, submissions)
 
     def _return(self, submissions: Sequence[Submission]) -> None:
         self._returning -= len(submissions)
