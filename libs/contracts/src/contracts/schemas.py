@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ def schema_file_name(name: str) -> str:
 def event_schema(name: str, data_type: type) -> dict[str, Any]:
     """The schema of the whole message, envelope included, with its own CloudEvents type."""
     _, definitions = schema_components([event_decoder(data_type).type], ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        if "description" in definition:  # a docstring, which Python 3.12 leaves indented as it stands
+            definition["description"] = cleandoc(definition["description"])
     envelope = definitions.pop(next(iter(definitions)))
     envelope["properties"]["type"] = {"const": cloud_event_type(name), "type": "string"}
     return {"$schema": SCHEMA_DIALECT, "$defs": definitions, **envelope, "title": cloud_event_type(name)}

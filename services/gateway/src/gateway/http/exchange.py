@@ -2,40 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gateway.application.interruption import Cause, Interruption
 from gateway.domain.errors import InvalidRequestError
-from gateway.domain.headers import Headers
+from gateway.domain.headers import EVENT_STREAM, Headers
+from gateway.http.client_connection import CLIENT_CONNECTION, ClientConnection
 
 type Message = MutableMapping[str, Any]  # Any: ASGI's own message shape
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
-CLIENT_CONNECTION: Final = "solaris.client_connection"
-"""ASGI extension of our server: its `connection` is a `ClientConnection`."""
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
-
-
-class ClientConnection(Protocol):
-    """What ASGI has no word for: `lost` is done when the connection has ended."""
-
-    lost: asyncio.Future[None]
-
-    @property
-    def request_came(self) -> bool:
-        """Whether all of the request has arrived."""
-
-    @property
-    def writable(self) -> bool:
-        """Whether a chunk of a streamed answer can be written now."""
-
-    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Write a whole answer at once; False: it can't be now. `headers` without those of the connection's own."""
-
-    def write_chunk(self, data: bytes) -> None:
-        """Write one at once; does nothing for a client that left."""
 
 
 class ClientLeftError(Exception):
@@ -104,8 +83,7 @@ class Exchange:
     def streams_events(self) -> bool:
         """Whether the answer that was started is an event stream."""
         return any(
-            name == b"content-type" and value.lower().startswith(b"text/event-stream")
-            for name, value in self._answer_headers
+            name == b"content-type" and value.lower().startswith(EVENT_STREAM) for name, value in self._answer_headers
         )
 
     @property

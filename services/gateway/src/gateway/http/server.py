@@ -2,19 +2,17 @@
 
 import asyncio
 import re
-import weakref
 from contextlib import AbstractAsyncContextManager
 from math import ceil
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 from chassis.server import serve
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.domain.headers import Headers
 from gateway.http.app import GatewayApp
+from gateway.http.client_connection import CLIENT_CONNECTION, ClientConnection, JoiningTransport
 from gateway.http.errors import error_answer
-from gateway.http.exchange import CLIENT_CONNECTION
 from gateway.metrics import CONNECTIONS, EVICTED
 
 KEEP_ALIVE_SECONDS = 75
@@ -61,105 +59,10 @@ class Connections:
         self._idle.pop(connection, None)
 
 
-class JoiningTransport:
-    """Holds an answer's head back until its body's first bytes, or the loop's next turn: one system call, not two.
-
-    uvicorn writes both one after the other, and uvloop sends each write at once; that was 10 % of a short call.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        if not self._head and data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            self._loop.call_soon(self._flush)
-        else:
-            self.write_whole(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Write what there is nothing to wait for; it goes behind a head, as the leave to send a body (100) is one."""
-        if self._head:
-            data, self._head = self._head + data, b""
-        self._transport.write(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def __getattr__(self, name: str) -> Any:  # whatever else a transport can do
-        return getattr(self._transport, name)
-
-    def _flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-
-class CycleConnection:
-    """The connection as one request sees it: whole answers and chunks of streamed ones go out without uvicorn's steps.
-
-    Those cost a tenth of a short call: every header is searched for what no parsed or written one can hold.
-    """
-
-    def __init__(
-        self,
-        cycle: RequestResponseCycle,
-        flow: FlowControl,
-        transport: JoiningTransport,
-        lost: asyncio.Future[None],
-    ) -> None:
-        # The cycle's scope leads here: a strong reference would leave every call to the garbage collector.
-        self._cycle = weakref.ref(cycle)
-        self._flow = flow
-        self._transport = transport
-        self.lost = lost
-
-    @property
-    def request_came(self) -> bool:
-        cycle = self._cycle()
-        return cycle is not None and not cycle.more_body
-
-    @property
-    def writable(self) -> bool:
-        cycle = self._cycle()
-        return cycle is not None and bool(cycle.chunked_encoding) and not self._flow.write_paused
-
-    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
-        cycle = self._cycle()
-        if cycle is None or cycle.disconnected or cycle.response_started or self._flow.write_paused:
-            return False
-        cycle.response_started = cycle.response_complete = True
-        parts = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts += (b"content-length: ", str(len(body)).encode(), b"\r\n\r\n")
-        if cycle.scope["method"] != "HEAD":
-            parts.append(body)
-        self._transport.write_whole(b"".join(parts))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self._transport.close()
-        cycle.on_response()
-        return True
-
-    def write_chunk(self, data: bytes) -> None:
-        cycle = self._cycle()
-        if cycle is not None and not cycle.disconnected and not cycle.response_complete:
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-
 class GatewayProtocol(HttpToolsProtocol):
     """Answers broken HTTP (two lengths, bad characters) as any other bad request, and bounds the headers.
 
-    Gives each exchange its connection (`CycleConnection`), which spares a call the task that would wait for its end.
+    Gives each exchange its connection (`ClientConnection`), which spares a call the task that would wait for its end.
     """
 
     clients: Connections
@@ -216,7 +119,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if not self.pipeline:
             self._served = self.cycle
         # The task that serves the cycle has not begun to run yet.
-        connection = CycleConnection(self.cycle, self.flow, self._joining, self._lost)
+        connection = ClientConnection(self.cycle, self.flow, self._joining, self._lost)
         self.scope["extensions"] = {CLIENT_CONNECTION: {"connection": connection}}
 
     def on_response_complete(self) -> None:
