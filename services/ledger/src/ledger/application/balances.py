@@ -11,8 +11,8 @@ from ledger.domain.catalog import Catalog
 from ledger.domain.decide import as_of
 from ledger.domain.evolve import evolve
 from ledger.domain.policy import Policy
-from ledger.store.facts import decode_fact
-from ledger.store.log import facts_until, opening_time_of
+from ledger.store.facts import facts_of
+from ledger.store.log import opening_time_of
 from ledger.store.read_path import load_account
 
 READING = Policy(catalog=Catalog(version="", plans={}, models=()))
@@ -39,10 +39,8 @@ async def balance_at(connection: asyncpg.Connection, account_id: str, moment: da
         NotFoundError: no such account, or none yet at that moment.
     """
     account = Account(account_id=account_id)
-    async for rows in facts_until(connection, account_id, moment):
-        for event_type, data, _ in rows:
-            fact = decode_fact(event_type, data)
-            account = evolve(account, fact.data, fact.time)
+    async for fact in facts_of(connection, account_id, until=moment):
+        account = evolve(account, fact.data, fact.time)
     if account.is_open:
         return as_of(account, moment, READING).balance()
     opened_at = await opening_time_of(connection, account_id)

@@ -9,8 +9,7 @@ from contracts.events.reservations import ReservationExpired, UsageSettled
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
-from ledger.store.facts import decode_fact
-from ledger.store.log import facts_until, newest_time_of
+from ledger.store.facts import facts_of
 
 
 async def used_before(connection: asyncpg.Connection, account_id: str, now: datetime) -> int:
@@ -22,20 +21,17 @@ async def used_before(connection: asyncpg.Connection, account_id: str, now: date
         InvalidError: the account's cycle is not one that starts in the future.
     """
     account, closed, used = Account(account_id=account_id), set[str](), 0
-    newest = await newest_time_of(connection, account_id)
-    async for rows in facts_until(connection, account_id, newest):
-        for event_type, data, _ in rows:
-            fact = decode_fact(event_type, data)
-            match fact.data:
-                case CycleStarted(cycle=cycle) if cycle.starts_at > now:
-                    closed.add(account.running_cycle.id)
-                    used += account.monthly_used
-                case CycleCorrected():
-                    closed.clear()
-                    used = 0
-                case UsageSettled() | ReservationExpired() if fact.data.cycle_id in closed:
-                    used += _taken_from_allowance(fact.data)
-            account = evolve(account, fact.data, fact.time)
+    async for fact in facts_of(connection, account_id):
+        match fact.data:
+            case CycleStarted(cycle=cycle) if cycle.starts_at > now:
+                closed.add(account.running_cycle.id)
+                used += account.monthly_used
+            case CycleCorrected():
+                closed.clear()
+                used = 0
+            case UsageSettled() | ReservationExpired() if fact.data.cycle_id in closed:
+                used += _taken_from_allowance(fact.data)
+        account = evolve(account, fact.data, fact.time)
     if not closed:
         raise InvalidError(f"account {account_id} has no cycle that starts in the future")
     return used

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from ledger.application.balances import READING
 from ledger.domain.decide import as_of
-from ledger.store.facts import decode_fact
-from ledger.store.log import facts_of_types
+from ledger.store.facts import facts_of
 from ledger.store.read_path import load_account
 
 TYPES = (CreditsGranted, CreditsRevoked, CreditsExpired)
@@ -53,25 +52,23 @@ async def lots_of(connection: asyncpg.Connection, account_id: str) -> list[LotLi
 
 async def _granted(connection: asyncpg.Connection, account_id: str) -> dict[str, LotLine]:
     lots: dict[str, LotLine] = {}
-    async for rows in facts_of_types(connection, account_id, TYPES):
-        for event_type, data, _ in rows:
-            fact = decode_fact(event_type, data)
-            match event := fact.data:
-                case CreditsGranted():
-                    lots[event.lot_id] = LotLine(
-                        lot_id=event.lot_id,
-                        granted=event.tokens,
-                        expires_at=event.expires_at,
-                        source=event.source,
-                        reference=event.reference,
-                        granted_at=fact.time,
-                    )
-                case CreditsRevoked() if event.lot_id in lots:
-                    known = lots[event.lot_id]
-                    lots[event.lot_id] = replace(known, revoked=known.revoked + event.tokens)
-                case CreditsExpired() if event.lot_id in lots:
-                    known = lots[event.lot_id]
-                    lots[event.lot_id] = replace(known, expired=known.expired + event.tokens)
-                case _:
-                    pass
+    async for fact in facts_of(connection, account_id, types=TYPES):
+        match event := fact.data:
+            case CreditsGranted():
+                lots[event.lot_id] = LotLine(
+                    lot_id=event.lot_id,
+                    granted=event.tokens,
+                    expires_at=event.expires_at,
+                    source=event.source,
+                    reference=event.reference,
+                    granted_at=fact.time,
+                )
+            case CreditsRevoked() if event.lot_id in lots:
+                known = lots[event.lot_id]
+                lots[event.lot_id] = replace(known, revoked=known.revoked + event.tokens)
+            case CreditsExpired() if event.lot_id in lots:
+                known = lots[event.lot_id]
+                lots[event.lot_id] = replace(known, expired=known.expired + event.tokens)
+            case _:
+                pass
     return lots

@@ -1,9 +1,7 @@
 """People as operators look for them, hand out what is kept of them, and forget them."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import asyncpg
 from chassis.ids import new_uuid7
@@ -11,13 +9,13 @@ from chassis.operators import operator
 from contracts.accounts import is_account_id
 from contracts.balance import Balance
 from contracts.errors import NotFoundError
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from ledger.application.balances import balance_now
 from ledger.application.event_lines import EventLine, event_lines
 from ledger.application.lots import LotLine, lots_of
 from ledger.store.log import MAX_POSITION
-from ledger.store.people import Person, audit_of, erase_person, people_by_part, person_by_id
+from ledger.store.people import Audited, Person, audit_of, erase_person, people_by_part, person_by_id
 from ledger.store.rows import AuditEntry
 
 MAX_FOUND: Final = 100
@@ -25,21 +23,10 @@ LEAST_PART: Final = 3
 """Letters that a search needs: people are found by three that stand together."""
 
 
-class Audited(Struct, frozen=True):
-    """One thing that a person did to the account, and the reason that they gave."""
-
-    id: UUID
-    recorded_at: datetime
-    actor: str
-    action: str
-    reason: str
-    details: Raw
-
-
 class Exported(Struct, frozen=True, omit_defaults=True):
     """One line of an export: one of these."""
 
-    profile: dict[str, Any] | None = None  # the columns of a person
+    profile: Person | None = None
     balance: Balance | None = None
     lot: LotLine | None = None
     audit: Audited | None = None
@@ -75,8 +62,7 @@ async def export_person(connection: asyncpg.Connection, account_id: str) -> Asyn
     Raises:
         NotFoundError: neither an account nor a profile.
     """
-    person = await _person(connection, account_id)
-    yield Exported(profile=person._asdict())
+    yield Exported(profile=await _person(connection, account_id))
     try:
         yield Exported(balance=await balance_now(connection, account_id))
     except NotFoundError:
@@ -84,7 +70,7 @@ async def export_person(connection: asyncpg.Connection, account_id: str) -> Asyn
     for lot in await lots_of(connection, account_id):
         yield Exported(lot=lot)
     async for entry in audit_of(connection, account_id):
-        yield Exported(audit=Audited(*entry[:-1], details=Raw(entry.details.encode())))
+        yield Exported(audit=entry)
     async for lines in event_lines(connection, 1, MAX_POSITION, account_id):
         for line in lines:
             yield Exported(event=line)

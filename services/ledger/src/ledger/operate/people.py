@@ -29,7 +29,7 @@ async def find(who: Annotated[str, _WHO]) -> None:
     async with open_ledger() as connection:
         found = await find_people(connection, who)
     for person in found[:MAX_FOUND]:
-        write_line(person._asdict())
+        write_line(person)
     if len(found) > MAX_FOUND:
         sys.stderr.write(f"more than {MAX_FOUND} people: these are the first\n")
 

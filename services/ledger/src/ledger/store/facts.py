@@ -1,14 +1,26 @@
-"""The part of a stored event that a fold needs, decoded without the rest."""
+"""What an account's stored events say: the part of each that a fold needs, decoded without the rest."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+import asyncpg
 from contracts.envelope import cloud_event_type
 from contracts.events.registry import LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, json
 
-from ledger.store.codec import ByType
+from ledger.store.codec import TYPES, ByType
+from ledger.store.log import STATEMENT_TIMEOUT_SECONDS
+
+_FACTS: Final = """
+SELECT type, data, version FROM ledger.events
+WHERE account_id = $1 AND version > $2 AND version <= $3 AND ($4::text[] IS NULL OR type = ANY ($4))
+ORDER BY version LIMIT 1000
+"""
+_LAST_VERSION_UNTIL: Final = """
+SELECT version FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version DESC LIMIT 1
+"""
+_MAX_VERSION: Final = 2**63 - 1
 
 
 class Fact[Data](Struct, frozen=True):
@@ -27,3 +39,25 @@ _DECODERS: Final[ByType[Callable[[bytes], Fact[LedgerEvent]]]] = ByType(
 def decode_fact(event_type: str, data: bytes) -> Fact[LedgerEvent]:
     """Read stored bytes; raises as `codec.decode_event` does."""
     return _DECODERS[event_type](data)
+
+
+async def facts_of(
+    connection: asyncpg.Connection,
+    account_id: str,
+    *,
+    types: Sequence[type[LedgerEvent]] | None = None,
+    until: datetime | None = None,
+) -> AsyncIterator[Fact[LedgerEvent]]:
+    """One account's events in version order: of some types, or all; up to the last one recorded by a moment, or all.
+
+    Those before that one belong to it whatever their times: a cycle that was corrected stands behind ones of a time
+    that has not come.
+    """
+    names = None if types is None else [TYPES[each] for each in types]
+    version, last = 0, _MAX_VERSION
+    if until is not None:
+        last = await connection.fetchval(_LAST_VERSION_UNTIL, account_id, until, timeout=STATEMENT_TIMEOUT_SECONDS) or 0
+    while rows := await connection.fetch(_FACTS, account_id, version, last, names, timeout=STATEMENT_TIMEOUT_SECONDS):
+        for event_type, data, _ in rows:
+            yield decode_fact(event_type, data)
+        version = rows[-1]["version"]

@@ -54,22 +54,10 @@ _ROWS_OF_ACCOUNT: Final = f"""
 SELECT {_ROW} FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND position BETWEEN $3 AND $4 ORDER BY version LIMIT $5
 """  # noqa: S608  constants
-_LAST_VERSION_UNTIL: Final = """
-SELECT version FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version DESC LIMIT 1
-"""
-_FACTS_UNTIL: Final = """
-SELECT type, data, version FROM ledger.events
-WHERE account_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4
-"""
-_FACTS_OF_TYPES: Final = """
-SELECT type, data, version FROM ledger.events
-WHERE account_id = $1 AND version > $2 AND type = ANY ($3::text[]) ORDER BY version LIMIT $4
-"""
 _LAST_OF_TYPES: Final = """
 SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY ($2::text[]) ORDER BY version DESC LIMIT 1
 """
 _OPENED_AT: Final = "SELECT recorded_at FROM ledger.events WHERE account_id = $1 AND version = 1"
-_NEWEST_OF_ACCOUNT: Final = "SELECT max(recorded_at) FROM ledger.events WHERE account_id = $1"
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
 _SAMPLE: Final = """
@@ -211,49 +199,10 @@ async def rows_of_account(
         after_version = rows[-1][2]
 
 
-async def facts_until(
-    connection: asyncpg.Connection, account_id: str, moment: datetime
-) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """(type, data, version) of one account's events up to the last one that was recorded by a moment.
-
-    Those before it belong to it whatever their times: a cycle that was corrected stands behind ones of a time that has
-    not come.
-    """
-    last = await connection.fetchval(_LAST_VERSION_UNTIL, account_id, moment, timeout=STATEMENT_TIMEOUT_SECONDS)
-    version = 0
-    while last is not None and (
-        rows := await connection.fetch(
-            _FACTS_UNTIL, account_id, version, last, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
-        )
-    ):
-        yield rows
-        version = rows[-1][2]
-
-
 async def opening_time_of(connection: asyncpg.Connection, account_id: str) -> datetime | None:
     """When the account was opened; None if it never was."""
     opened_at: datetime | None = await connection.fetchval(_OPENED_AT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
     return opened_at
-
-
-async def newest_time_of(connection: asyncpg.Connection, account_id: str) -> datetime:
-    """The latest time that stands with any of an account's events, which a wrong clock may have told."""
-    newest: datetime | None = await connection.fetchval(
-        _NEWEST_OF_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS
-    )
-    return newest or EPOCH
-
-
-async def facts_of_types(
-    connection: asyncpg.Connection, account_id: str, types: Sequence[type]
-) -> AsyncIterator[Sequence[asyncpg.Record]]:
-    """(type, data, version) of one account's events of some types, in version order."""
-    names, version = [TYPES[each] for each in types], 0
-    while rows := await connection.fetch(
-        _FACTS_OF_TYPES, account_id, version, names, 1_000, timeout=STATEMENT_TIMEOUT_SECONDS
-    ):
-        yield rows
-        version = rows[-1][2]
 
 
 async def last_type_of(

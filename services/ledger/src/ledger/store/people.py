@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 from contracts.codec import encode
+from msgspec import Raw, Struct
 
 from ledger.store.rows import AuditEntry
 
@@ -41,7 +42,7 @@ SELECT $2, $3, $4, account_id, $5, $6 FROM forgotten
 """
 
 
-class Person(NamedTuple):
+class Person(Struct, frozen=True):
     """What is known of one person; `user_id` is what a pseudonym stands for."""
 
     account_id: str
@@ -51,15 +52,15 @@ class Person(NamedTuple):
     user_id: str | None
 
 
-class AuditRow(NamedTuple):
-    """One entry of the audit, without its account."""
+class Audited(Struct, frozen=True):
+    """One thing that somebody did to the account, and the reason that they gave."""
 
     id: UUID
     recorded_at: datetime
     actor: str
     action: str
     reason: str
-    details: str
+    details: Raw
 
 
 async def person_by_id(connection: asyncpg.Connection, account_id: str) -> Person | None:
@@ -73,12 +74,12 @@ async def people_by_part(connection: asyncpg.Connection, part: str, limit: int) 
     return [Person(*row) for row in await connection.fetch(_PEOPLE_BY_PART, part, limit)]
 
 
-async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIterator[AuditRow]:
+async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIterator[Audited]:
     """What people did to one account, oldest first."""
     last: Sequence[object] = _BEFORE_ALL
     while rows := await connection.fetch(_AUDIT_AFTER, account_id, *last):
         for row in rows:
-            yield AuditRow(*row)
+            yield Audited(**{**row, "details": Raw(row["details"].encode())})
         last = (rows[-1]["recorded_at"], rows[-1]["id"])
 
 
