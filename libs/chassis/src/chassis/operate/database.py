@@ -53,11 +53,9 @@ async def open_connection(
 @contextlib.asynccontextmanager
 async def open_engine(service: str) -> AsyncIterator["AsyncEngine"]:
     """The same for whoever speaks to the database through SQLAlchemy; raises as `open_connection`."""
-    from chassis.postgres import create_engine  # noqa: PLC0415  verbs that do without it need not wait for it
+    from chassis.postgres import create_engine, disposed  # noqa: PLC0415  verbs that do without it need not wait for it
 
     async with open_connection(service):
         engine = create_engine(database_url(), service=f"{service}-operate")
-    try:
+    async with disposed(engine):
         yield engine
-    finally:
-        await engine.dispose()

@@ -11,7 +11,7 @@ from ledger.catalog_file import load_policy
 from ledger.domain.commands import ChangeLimit, ChangePlan, ChangeStatus, Command, GrantCredits, RevokeCredits
 from ledger.operate.database import open_ledger
 from ledger.operate.executing import open_executor
-from ledger.operate.options import Account, Key, Lot, New, Plan, Reason, ReasonOrNone, Tokens, TokensOrNone
+from ledger.operate.options import Account, Key, Lot, New, Plan, Reason, ReasonOrNone, Tokens, TokensOrZero
 from ledger.operate.settings import load_settings
 from ledger.store.read_path import is_account_open
 
@@ -57,7 +57,7 @@ async def plan(account: Account, plan: Plan, reason: ReasonOrNone = None, key: K
 
 
 async def limit(
-    account: Account, tokens: TokensOrNone, reason: ReasonOrNone = None, key: Key = None, new: New = None
+    account: Account, tokens: TokensOrZero, reason: ReasonOrNone = None, key: Key = None, new: New = None
 ) -> None:
     """Changes the monthly limit."""
     order = Order(action="limit", account_id=account, reason=reason or "", key=key, details={"tokens": tokens})

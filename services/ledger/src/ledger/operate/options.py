@@ -18,7 +18,6 @@ FURTHEST: Final = timedelta(days=3660)
 """How far ahead a balance can be asked for; each month on the way is folded."""
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-
 _ACCOUNT: Final = option("--account", parse=checked_account_id, help="account id")
 _PLAN: Final = option("--plan", "--name", parse=text(MAX_PLAN_LENGTH), help="name of a plan")
 _REASON: Final = option("--reason", parse=text(MAX_REASON_LENGTH), help="kept in the audit, never in an event")
@@ -30,7 +29,7 @@ PlanOrAll = Annotated[str | None, _PLAN]
 Reason = Annotated[str, _REASON]
 ReasonOrNone = Annotated[str | None, _REASON]
 Tokens = Annotated[int, option("--tokens", parse=whole_number(1, MAX_INTEGER), help="billable tokens")]
-TokensOrNone = Annotated[int, option("--tokens", parse=whole_number(0, MAX_INTEGER), help="billable tokens")]
+TokensOrZero = Annotated[int, option("--tokens", parse=whole_number(0, MAX_INTEGER), help="billable tokens")]
 Key = Annotated[str | None, option("--key", parse=text(MAX_KEY_LENGTH), help="idempotency key")]
 At = Annotated[str | None, option("--at", parse=str, help="ISO 8601 date or time")]
 First = Annotated[int, option("--from", parse=whole_number(0, MAX_POSITION), help="first position")]
