@@ -21,7 +21,8 @@ from gateway.journal.journal import Journal
 
 log = structlog.get_logger()
 
-_LOGGED_BYTES: Final = 2_000
+LOGGED_BYTES: Final = 2_000
+"""Of an answer that is of no use, for those who look for its reason."""
 _NO_FIGURES: Final = Figures()
 
 
@@ -66,7 +67,7 @@ class Ending:
         """By a whole answer, decoded and as it came."""
         figures = answer_figures(content)
         if figures is None and not produces_anything(content):
-            said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
+            said = body[:LOGGED_BYTES].decode("utf-8", "replace")
             log.warning("upstream_answer_empty", request_id=self._call.id, model=self._call.model, body=said)
             self.free(status)
         else:

@@ -4,22 +4,22 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import structlog
 from prometheus_client import Counter
 
 from gateway import metrics
 from gateway.application.answer import Client
 from gateway.application.call import Call
-from gateway.application.ending import Ending
+from gateway.application.ending import LOGGED_BYTES, Ending
 from gateway.application.errors import OutageError
 from gateway.application.heartbeat import Heartbeat
 from gateway.application.interruption import Cause
 from gateway.domain.answer_form import is_event_stream, what_came
 from gateway.domain.completion_chunk import completion_events, event_of
 from gateway.domain.headers import EVENT_STREAM, Headers, response_headers, value_of
+from gateway.domain.lenient_json import decoded_or_none
 from gateway.domain.outages import Outage
 from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
 from gateway.upstream.connection import UpstreamError
@@ -31,12 +31,8 @@ _FIRST_BYTES: Final = 256
 """Enough to tell an event stream from everything else."""
 UNPROCESSED: Final = frozenset({400, 422})
 _LEARNED_BYTES: Final = 4_096
-_LOGGED_BYTES: Final = 2_000
-"""Of an upstream's error, for those who look for its reason."""
 LAST_WORD_SECONDS: Final = 1.0
 """For a client that does not read any more."""
-
-_decode = msgspec.json.Decoder().decode
 
 
 class RefusedAsWrittenError(Exception):
@@ -139,21 +135,18 @@ class Relay:
 
     async def _relay_error(self, upstream: UpstreamAnswer, headers: Headers) -> None:
         status = upstream.status
-        if status in UNPROCESSED and self._learn is not None:
+        learn = self._learn if status in UNPROCESSED else None
+        if learn is None:
+            self._call.note_first_token()
+            self._ending.free(status)
+        else:
             self._ending.refused_status = status
-            refusal = await upstream.read_all(MAX_ANSWER_BYTES)
-            if self._learn(refusal[:_LEARNED_BYTES]):
-                raise RefusedAsWrittenError
-            await self._hand_on_error(status, headers, refusal)
-            return
+        body = await upstream.read_all(MAX_ANSWER_BYTES)
+        if learn is not None and learn(body[:_LEARNED_BYTES]):
+            raise RefusedAsWrittenError
         self._call.note_first_token()
         self._ending.free(status)
-        await self._hand_on_error(status, headers, await upstream.read_all(MAX_ANSWER_BYTES))
-
-    async def _hand_on_error(self, status: int, headers: Headers, body: bytes) -> None:
-        self._call.note_first_token()
-        self._ending.free(status)
-        said = body[:_LOGGED_BYTES].decode("utf-8", "replace")
+        said = body[:LOGGED_BYTES].decode("utf-8", "replace")
         log.warning("upstream_error", request_id=self._call.id, model=self._call.model, status=status, body=said)
         if status >= 500 and self._stream and self._client.upstream_errors_in_chat:
             await self._tell(Outage.UPSTREAM_FAILED, str(status))
@@ -172,7 +165,7 @@ class Relay:
                 raise UpstreamError("the answer is too large")
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._call.note_first_token()
-        content = _json(body)
+        content = decoded_or_none(body)
         if not isinstance(content, dict):
             await self._useless(upstream.status, f"{what_came(body)}, status {upstream.status}")
             return
@@ -252,10 +245,3 @@ class Relay:
 @cache
 def _answers(hundreds: int) -> Counter:
     return metrics.UPSTREAM_ANSWERS.labels(f"{hundreds}xx")
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return _decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None

@@ -4,35 +4,33 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.domain.lenient_json import decoded_or_none
+
 _DONE: Final = b"data: [DONE]\n\n"
 _NOT_JSON: Final = {
     "error": {"message": "the upstream answered something else than JSON", "type": "api_error", "code": None}
 }
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
 def event_of(body: bytes) -> bytes:
     """An upstream's error as one event and the end of the stream."""
-    try:
-        content = _decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        content = _NOT_JSON
-    return _events([content])
+    content = decoded_or_none(body)
+    return events_of([_NOT_JSON if content is None else content])
 
 
 def completion_events(content: dict[str, Any], *, with_usage: bool) -> bytes:
     """A `chat.completion` as `chat.completion.chunk`; anything else, an error for example, as it is."""
     choices = content.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        return _events([content])
+        return events_of([content])
     head = {name: value for name, value in content.items() if name not in ("choices", "usage", "object")}
     head["object"] = "chat.completion.chunk"
     chunks = [head | {"choices": [_as_delta(choice, at) for at, choice in enumerate(choices)]}]
     if with_usage and content.get("usage") is not None:
         chunks.append(head | {"choices": [], "usage": content["usage"]})
-    return _events(chunks)
+    return events_of(chunks)
 
 
 def _as_delta(choice: dict[str, Any], at: int) -> dict[str, Any]:
@@ -47,5 +45,6 @@ def _as_delta(choice: dict[str, Any], at: int) -> dict[str, Any]:
     return {"index": at} | rest | {"delta": delta}
 
 
-def _events(contents: list[dict[str, Any]]) -> bytes:
+def events_of(contents: list[dict[str, Any]]) -> bytes:
+    """A stream to its end."""
     return b"".join(b"data: " + _encode(content) + b"\n\n" for content in contents) + _DONE

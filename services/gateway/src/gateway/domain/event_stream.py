@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
+from gateway.domain.lenient_json import decoded_or_none
 from gateway.domain.long_event import LongEvent
 from gateway.domain.output_text import output_texts, produces_anything
 from gateway.domain.usage_figures import Figures, answer_figures, carries_usage
@@ -22,8 +21,6 @@ _CANDIDATE: Final = re.compile(rb'"usage"\s*:\s*(?:data:\s*)?\{|"error"\s*:\s*[{
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _TWO_DATA_LINES: Final = re.compile(rb"(?:^|\n)data:([^\r\n]*)\r?\ndata:").search
-
-_decode = msgspec.json.Decoder().decode
 
 
 class EventStream:
@@ -224,27 +221,20 @@ def _events(data: bytes) -> list[bytes]:
 def _goes_by_line(buffer: bytes) -> bool:
     """Whether a data line that is complete JSON is followed by another one instead of a blank line."""
     lines = _TWO_DATA_LINES(buffer)
-    return lines is not None and isinstance(_json(lines[1]), dict)
+    return lines is not None and isinstance(decoded_or_none(lines[1]), dict)
 
 
 def _chunks(event: bytes) -> list[Any]:
     """The decoded JSON of an event: of its data lines together, else of each; or of all of it, where it has none."""
     if event.startswith(b"data:") and event.find(b"\n") >= len(event) - 2 and b"\r" not in event:
-        return [_json(event[5:])]  # one line, as nearly always
+        return [decoded_or_none(event[5:])]  # one line, as nearly always
     lines = [line[5:] for line in _LINE_END.split(event) if line.startswith(b"data:")]
     if not lines:
-        return [_json(event)] if event.lstrip().startswith(b"{") else []
-    whole = _json(b"\n".join(lines))
+        return [decoded_or_none(event)] if event.lstrip().startswith(b"{") else []
+    whole = decoded_or_none(b"\n".join(lines))
     if whole is None and len(lines) > 1:
-        return [chunk for line in lines if (chunk := _json(line)) is not None]
+        return [chunk for line in lines if (chunk := decoded_or_none(line)) is not None]
     return [whole]
-
-
-def _json(data: bytes) -> Any:
-    try:
-        return _decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
 
 
 def _carries_usage_alone(chunk: dict[str, Any]) -> bool:

@@ -3,13 +3,11 @@
 import time
 from typing import Any
 
-import msgspec
-
 from gateway.application.call import Call
+from gateway.domain.completion_chunk import events_of
 from gateway.domain.headers import EVENT_STREAM, REQUEST_ID
 from gateway.http.exchange import Exchange
 
-_encode = msgspec.json.Encoder().encode
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
@@ -30,4 +28,4 @@ def notice_stream(call: Call, text: str) -> bytes:
     chunks = [chunk({"role": "assistant", "content": ""}), chunk({"content": text}), chunk({}, "stop")]
     if call.wants_usage_chunk:
         chunks.append(head | {"choices": [], "usage": _NO_USAGE})
-    return b"".join(b"data: " + _encode(one) + b"\n\n" for one in chunks) + b"data: [DONE]\n\n"
+    return events_of(chunks)

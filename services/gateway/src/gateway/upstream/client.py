@@ -71,8 +71,11 @@ class UpstreamAnswer:
         Raises:
             UpstreamError: it broke off, or is longer than the limit.
         """
-        parts: list[bytes] = []
-        size = 0
+        return await self.read_rest([], limit_bytes)
+
+    async def read_rest(self, parts: list[bytes], limit_bytes: int) -> bytes:
+        """As `read_all`, of a body whose first `parts` were read before: they grow by what comes."""
+        size = sum(map(len, parts))
         while data := await self.read():
             parts.append(data)
             size += len(data)

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import structlog
 
 from gateway.domain.headers import Headers
+from gateway.domain.lenient_json import decoded_or_none
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
 
@@ -21,8 +21,6 @@ STALE_SECONDS: Final = 300.0
 """How long an old list is better than none while the upstream fails."""
 _MOST_OUTPUT_TOKENS: Final = 10_000_000
 _MOST_MODELS: Final = 10_000
-
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +109,7 @@ def output_maxima(body: bytes) -> dict[str, int]:
 
     The largest of a name that stands for several deployments, so that a hold is never too small.
     """
-    try:
-        content: Any = _decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
+    content = decoded_or_none(body)
     entries = content.get("data") if isinstance(content, dict) else None
     maxima: dict[str, int] = {}
     for entry in entries[:_MOST_MODELS] if isinstance(entries, list) else ():
