@@ -215,7 +215,6 @@ async def test_without_a_connection_everything_fails_at_once() -> None:
         await client.flush(60)
     await client.writable()
     assert not await client.wait_connected(0.01)
-    await client.close()
 
 
 async def test_of_several_servers_the_first_that_answers_is_taken(nats_url: str) -> None:

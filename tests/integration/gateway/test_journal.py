@@ -87,11 +87,10 @@ async def test_full_batches_follow_each_other_without_a_pause(
     monkeypatch.setattr(drainer_module, "BATCH_INTERVAL_SECONDS", 600.0)
     await recreate_usage_stream(nats_url)
     journal = Journal(tmp_path / "journal", keep_seconds=3600, keep_bytes=10**9)
-    journal.open()
-    for number in range(3 * drainer_module.MAX_BATCH + 1):
-        record = {"id": f"full-{number}", "subject": "ana", "data": {"reservation_id": f"full-{number}"}}
-        journal.append(json.dumps(record).encode())
-    async with CoreNats(nats_url, service="operator") as client:
+    async with journal.opened(), CoreNats(nats_url, service="operator") as client:
+        for number in range(3 * drainer_module.MAX_BATCH + 1):
+            record = {"id": f"full-{number}", "subject": "ana", "data": {"reservation_id": f"full-{number}"}}
+            journal.append(json.dumps(record).encode())
         assert await client.wait_connected(5)
         drainer = drainer_module.Drainer(journal, PositionFile(tmp_path / "position.json"), client)
         running = asyncio.create_task(drainer.run())
@@ -100,7 +99,6 @@ async def test_full_batches_follow_each_other_without_a_pause(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            await journal.close()
     assert len(await stored_ids(nats_url)) == 3 * drainer_module.MAX_BATCH + 1
 
 
@@ -317,15 +315,14 @@ async def test_the_journal_s_keeper_outlives_any_error_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path / "journal", keep_seconds=3600, keep_bytes=10**9)
-    journal.open()
-    real = os.fdatasync
+    async with journal.opened():
+        real = os.fdatasync
 
-    def defect(file: int) -> None:
-        raise RuntimeError("no OSError")
+        def defect(file: int) -> None:
+            raise RuntimeError("no OSError")
 
-    monkeypatch.setattr("gateway.journal.journal.os.fdatasync", defect)
-    journal.append(b"{}")
-    await eventually(lambda: journal.failure is not None and "no OSError" in journal.failure)
-    monkeypatch.setattr("gateway.journal.journal.os.fdatasync", real)
-    await eventually(lambda: journal.failure is None)
-    await journal.close()
+        monkeypatch.setattr("gateway.journal.journal.os.fdatasync", defect)
+        journal.append(b"{}")
+        await eventually(lambda: journal.failure is not None and "no OSError" in journal.failure)
+        monkeypatch.setattr("gateway.journal.journal.os.fdatasync", real)
+        await eventually(lambda: journal.failure is None)

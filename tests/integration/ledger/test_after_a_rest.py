@@ -69,10 +69,8 @@ async def cycles_started(database: asyncpg.Connection, account_id: str) -> int:
 async def test_ledger_and_gateway_are_ready_at_once_and_say_that_the_time_is_doubted(
     started: LedgerProcess, database: asyncpg.Connection, nats_url: str
 ) -> None:
-    pool = await asyncpg.create_pool(started.environment["SOLARIS_DATABASE_URL"], min_size=1, max_size=1)
-    core = CoreNats(nats_url, service="gateway")
-    core.open()
-    try:
+    pool = asyncpg.create_pool(started.environment["SOLARIS_DATABASE_URL"], min_size=1, max_size=1)
+    async with pool, CoreNats(nats_url, service="gateway") as core:
         reserver = Reserver(core, deadline_seconds=3, attempt_seconds=1)
         await eventually(lambda: core.is_connected)
         assert await reserver.why_not_ready() is None
@@ -93,9 +91,6 @@ async def test_ledger_and_gateway_are_ready_at_once_and_say_that_the_time_is_dou
         assert [await state_of(database, each) for each in ("r-old", "r-now")] == ["open", "open"]
         assert await cycles_started(database, "rested") == 0
         assert await reserver.why_not_ready() is None
-    finally:
-        await core.close()
-        pool.terminate()
 
 
 @pytest_asyncio.fixture

@@ -51,9 +51,7 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
         url = server.url()
         async with core_nats(url) as client:
             await provision(client, STREAMS, ())
-        core = CoreNats(url, service="ledger")
-        core.open()
-        closing.push_async_callback(core.close)
+        core = await closing.enter_async_context(CoreNats(url, service="ledger"))
         await eventually(lambda: core.is_connected)
     await eventually(lambda: not core.is_connected)
     for number in range(COUNT):

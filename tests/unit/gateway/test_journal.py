@@ -1,5 +1,6 @@
 """The journal's files: what is appended is read again, whatever happened in between."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,17 +15,17 @@ from gateway.journal.segments import BEGINNING, Cursor, Segments
 from tests.support.eventually import eventually
 
 
-def opened(directory: Path, *, keep_seconds: float = 3600, keep_bytes: int = 10**9) -> Journal:
-    journal = Journal(directory, keep_seconds=keep_seconds, keep_bytes=keep_bytes)
-    journal.open()
-    return journal
+@contextlib.asynccontextmanager
+async def opened(directory: Path, *, keep_bytes: int = 10**9) -> AsyncIterator[Journal]:
+    journal = Journal(directory, keep_seconds=3600, keep_bytes=keep_bytes)
+    async with journal.opened():
+        yield journal
 
 
 @pytest_asyncio.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    journal = opened(tmp_path)
-    yield journal
-    await journal.close()
+    async with opened(tmp_path) as journal:
+        yield journal
 
 
 def everything(segments: Segments, batch: int = 3) -> list[bytes]:
@@ -53,17 +54,15 @@ async def test_lines_can_be_read_at_once_and_their_end_is_the_journals(journal: 
 
 
 async def test_every_start_has_a_segment_of_its_own_and_a_torn_line_is_left_out(tmp_path: Path) -> None:
-    first = opened(tmp_path)
-    first.append(b"one")
-    await first.close()
+    async with opened(tmp_path) as first:
+        first.append(b"one")
     with Segments(tmp_path).path(1).open("ab") as torn:
         torn.write(b"torn")
-    second = opened(tmp_path)
-    assert everything(second.segments) == [b"one"]
-    assert second.segments.read(Cursor(1, 4), 10) == ([], Cursor(2, 0))
-    second.append(b"two")
-    assert everything(second.segments) == [b"one", b"two"]
-    await second.close()
+    async with opened(tmp_path) as second:
+        assert everything(second.segments) == [b"one"]
+        assert second.segments.read(Cursor(1, 4), 10) == ([], Cursor(2, 0))
+        second.append(b"two")
+        assert everything(second.segments) == [b"one", b"two"]
 
 
 async def test_line_that_is_still_being_written_is_not_there_yet(journal: Journal) -> None:
@@ -78,52 +77,48 @@ async def test_line_that_is_still_being_written_is_not_there_yet(journal: Journa
 
 async def test_two_processes_can_not_write_one_journal(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(JournalInUseError):
-        opened(tmp_path)
+        async with opened(tmp_path):
+            pass
 
 
 async def test_long_journal_goes_on_in_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 100)
-    journal = opened(tmp_path)
-    lines = [b"x" * 60 + b"%d" % number for number in range(6)]
-    for number, line in enumerate(lines):
-        journal.append(line)
-        if number % 2:
-            await eventually(lambda: journal.end.offset == 0)  # a new segment was begun
-    assert len(journal.segments.numbers()) >= 3
-    assert everything(journal.segments) == lines
-    await journal.close()
+    async with opened(tmp_path) as journal:
+        lines = [b"x" * 60 + b"%d" % number for number in range(6)]
+        for number, line in enumerate(lines):
+            journal.append(line)
+            if number % 2:
+                await eventually(lambda: journal.end.offset == 0)  # a new segment was begun
+        assert len(journal.segments.numbers()) >= 3
+        assert everything(journal.segments) == lines
 
 
 async def test_old_segments_go_once_they_are_published_and_never_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
-        journal = opened(tmp_path)
-        journal.append(b"line")
-        await journal.close()
+        async with opened(tmp_path) as journal:
+            journal.append(b"line")
     monkeypatch.setattr(journal_module, "CLEANING_SECONDS", 0.0)
     for number in (1, 2, 3):
         os.utime(Segments(tmp_path).path(number), (0, 0))
-    journal = opened(tmp_path)
-    journal.released_before = Cursor(2, 5)
-    await eventually(lambda: journal.segments.numbers() == [2, 3, 4])
-    journal.released_before = Cursor(4, 0)
-    await eventually(lambda: journal.segments.numbers() == [4])
-    await journal.close()
+    async with opened(tmp_path) as journal:
+        journal.released_before = Cursor(2, 5)
+        await eventually(lambda: journal.segments.numbers() == [2, 3, 4])
+        journal.released_before = Cursor(4, 0)
+        await eventually(lambda: journal.segments.numbers() == [4])
 
 
 async def test_published_segments_go_early_when_they_take_too_much_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(4):
-        journal = opened(tmp_path)
-        journal.append(b"x" * 99)
-        await journal.close()
+        async with opened(tmp_path) as journal:
+            journal.append(b"x" * 99)
     monkeypatch.setattr(journal_module, "CLEANING_SECONDS", 0.0)
-    journal = opened(tmp_path, keep_bytes=250)
-    journal.released_before = Cursor(5, 0)
-    await eventually(lambda: journal.segments.numbers() == [3, 4, 5])
-    await journal.close()
+    async with opened(tmp_path, keep_bytes=250) as journal:
+        journal.released_before = Cursor(5, 0)
+        await eventually(lambda: journal.segments.numbers() == [3, 4, 5])
 
 
 async def test_position_is_remembered_and_a_broken_file_means_the_beginning(tmp_path: Path) -> None:

@@ -4,26 +4,19 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from prometheus_client import Gauge
+
 INTERVAL_SECONDS: Final = 0.1
 KEPT: Final = 100
 """Observations: the last ten seconds."""
 
 
-class LoopLag:
-    """Wakes ten times a second, and notes how much later than it should."""
-
-    def __init__(self) -> None:
-        self._lags: deque[float] = deque([0.0], maxlen=KEPT)
-
-    @property
-    def seconds(self) -> float:
-        """The longest of the last ten seconds."""
-        return max(self._lags)
-
-    async def watch(self) -> None:
-        """Watch until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + INTERVAL_SECONDS
-            await asyncio.sleep(INTERVAL_SECONDS)
-            self._lags.append(max(0.0, loop.time() - due))
+async def watch_loop_lag(longest: Gauge) -> None:
+    """Wake ten times a second, and show by how much the latest of the last ten seconds was late."""
+    loop = asyncio.get_running_loop()
+    lags: deque[float] = deque(maxlen=KEPT)
+    while True:
+        due = loop.time() + INTERVAL_SECONDS
+        await asyncio.sleep(INTERVAL_SECONDS)
+        lags.append(max(0.0, loop.time() - due))
+        longest.set(max(lags))

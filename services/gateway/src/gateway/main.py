@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from chassis.core_nats.client import CoreNats
 from chassis.health import Check
-from chassis.loop_lag import LoopLag
+from chassis.loop_lag import watch_loop_lag
 from chassis.service import Part, Service, Work, run
 from chassis.settings import SettingsError
 from starlette.types import ASGIApp
@@ -56,8 +56,6 @@ def assemble(settings: GatewaySettings) -> Service:
     shares = share_out(descriptors, settings.max_open_calls)
     log.info("descriptors", limit=descriptors, max_open_calls=shares.calls, max_connections=shares.connections)
     metrics.MODE.info({"mode": settings.enforcement.value, "version": version("solaris-gateway")})
-    lag = LoopLag()
-    metrics.LOOP_LAG_SECONDS.set_function(lambda: lag.seconds)
     upstream = UpstreamClient(
         settings.upstream_url,
         connect_seconds=settings.upstream_connect_seconds,
@@ -89,7 +87,7 @@ def assemble(settings: GatewaySettings) -> Service:
             upstream,
             *metering.parts,
             Work(partial(_keep_on, partial(maxima.refresh_for_ever, settings.model_info_seconds))),
-            Work(lag.watch),
+            Work(partial(watch_loop_lag, metrics.LOOP_LAG_SECONDS)),
         ],
         edge=edge,
     )
@@ -151,14 +149,12 @@ async def _serving(
 
 @contextlib.asynccontextmanager
 async def _opened(journal: Journal) -> AsyncIterator[None]:
-    try:
-        journal.open()
-    except (OSError, JournalInUseError) as error:
-        raise SettingsError(f"the journal below SOLARIS_DATA_DIR can't be used: {error!r}") from error
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(journal.opened())
+        except (OSError, JournalInUseError) as error:
+            raise SettingsError(f"the journal below SOLARIS_DATA_DIR can't be used: {error!r}") from error
         yield
-    finally:
-        await journal.close()
 
 
 @contextlib.asynccontextmanager

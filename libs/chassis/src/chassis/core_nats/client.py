@@ -59,7 +59,6 @@ class CoreNats:
         )
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._next_sid = itertools.count(1)
         self._subscriptions: dict[bytes, tuple[str, str, Handler]] = {}
         self._inbox = self.new_inbox() + "."
@@ -78,27 +77,19 @@ class CoreNats:
         """A readiness check."""
         return None if self.is_connected else "not connected"
 
-    def open(self) -> None:
+    async def __aenter__(self) -> Self:
         """Connect in the background, and again whenever the connection is lost."""
         self._task = asyncio.create_task(self._stay_connected(), name="core-nats")
-
-    async def __aenter__(self) -> Self:
-        self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
         """Send what waits, and let the connection go."""
         # The server has taken in what it answers a ping after. To close at once could lose it: where anything arrived
         # unread, the kernel resets a closed connection instead of ending it.
         with contextlib.suppress(Error, TimeoutError):
             await self.flush(CLOSE_SECONDS)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def wait_connected(self, seconds: float) -> bool:
         """Whether there is a connection, within this time."""

@@ -1,10 +1,12 @@
 """Usage on disk: appended at once, made durable in groups, kept until it is published and for a day after."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +44,10 @@ class Journal:
         self.lost_lines = 0
         self._unwritten: deque[bytes] = deque()
         self._dirty = asyncio.Event()
-        self._lock = self._file = -1
+        self._file = -1
         self._number = self._size = 0
         self._torn = False
         self._started = 0.0
-        self._keeper: asyncio.Task[None] | None = None
         self.released_before = Cursor(0, 0)
         """What lies before may be deleted when it is old enough; set by whoever publishes."""
         metrics.JOURNAL_WORKING.set_function(lambda: float(self.failure is None))
@@ -60,21 +61,30 @@ class Journal:
     def end(self) -> Cursor:
         return Cursor(self._number, self._size)
 
-    def open(self) -> None:
-        """Start a new segment and the syncing in the background.
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Let lines be appended in the block, to a new segment; at its end what is left is written and synced.
 
         Raises:
             JournalInUseError: another process has it.
             OSError: the folder can't be written.
         """
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise JournalInUseError(str(self._directory)) from error
-        self._start_segment()
-        self._keeper = asyncio.create_task(self._keep(), name="journal")
+        with (self._directory / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise JournalInUseError(str(self._directory)) from error
+            self._start_segment()
+            keeper = asyncio.create_task(self._keep(), name="journal")
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
+                self._write_unwritten()
+                await self._sync(self._file)
+                os.close(self._file)
 
     def append(self, line: bytes) -> None:
         """Write one line (without a line end). Never raises: what the disk refuses waits and is written later."""
@@ -83,19 +93,6 @@ class Journal:
         else:
             self._write(line)
         self._dirty.set()
-
-    async def close(self) -> None:
-        """Write and sync what is left, and let the files go."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._write_unwritten()
-            await self._sync(self._file)
-            os.close(self._file)
-            self._keeper = None
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
 
     def _write(self, line: bytes) -> None:
         data = line + b"\n"
