@@ -6,7 +6,7 @@ import nats
 import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import MIN_ATOMIC_BATCH, Message, PublishRejectedError, publish_in_order
+from chassis.jetstream import MIN_ATOMIC_BATCH, JetStreamError, Message, publish_in_order
 from local_run.servers.nats_server import NatsServer
 from nats.errors import Error
 from nats.js import JetStreamContext
@@ -52,7 +52,7 @@ async def test_a_refused_message_is_told_and_those_before_it_are_stored(
     client: CoreNats, jetstream: JetStreamContext
 ) -> None:
     messages = [*batch(0, 20), Message("log.1", b"x" * 2_000, "large"), *batch(20, 30)]
-    with pytest.raises(PublishRejectedError):
+    with pytest.raises(JetStreamError):
         await publish_in_order(client, messages)
     assert await stored(jetstream) == [b"%d" % number for number in range(20)]
 

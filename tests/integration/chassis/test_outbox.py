@@ -14,14 +14,14 @@ from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message
 from chassis.outbox import Entry, Outbox, Relay
 from chassis.provisioning import provision
-from contracts.topology import Stream
+from contracts.topology import SECOND, Stream
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from prometheus_client import Counter, Gauge
 
 from tests.support.eventually import eventually
 
-LOG = Stream(name="TINY", subjects=("tiny.>",), max_age_seconds=600, max_bytes=1_000_000, max_message_bytes=1_000)
+LOG = Stream(name="TINY", subjects=("tiny.>",), max_age=600 * SECOND, max_bytes=1_000_000, max_msg_size=1_000)
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS tiny;
 CREATE TABLE IF NOT EXISTS tiny.relay (name text PRIMARY KEY, position bigint NOT NULL);

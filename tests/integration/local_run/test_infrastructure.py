@@ -6,7 +6,7 @@ import pytest
 from chassis.core_nats.client import CoreNats
 from chassis.provisioning import provision
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, USAGE_STREAM
-from contracts.topology import CONSUMERS, STREAMS
+from contracts.topology import CONSUMERS, SECOND, STREAMS
 from msgspec.structs import replace
 from nats.js.errors import APIError
 
@@ -32,14 +32,14 @@ async def test_every_stream_of_the_topology_fits_the_server(core: CoreNats) -> N
 async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lacks_and_keeps_its_place(
     nats_url: str, core: CoreNats
 ) -> None:
-    wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
+    wanted = next(each for each in CONSUMERS if each.durable_name == NOTIFIER_LEDGER_CONSUMER)
     older = replace(wanted, filter_subjects=wanted.filter_subjects[:-1])
     client = await nats.connect(nats_url)
     try:
         jetstream = client.jetstream()
-        await jetstream.delete_consumer(wanted.stream, wanted.durable)
+        await jetstream.delete_consumer(wanted.stream, wanted.durable_name)
         await provision(core, STREAMS, [older])
-        subscription = await jetstream.pull_subscribe_bind(durable=wanted.durable, stream=wanted.stream)
+        subscription = await jetstream.pull_subscribe_bind(durable=wanted.durable_name, stream=wanted.stream)
         subjects = [pattern.replace("*", "ana") for pattern in wanted.filter_subjects]
         for subject in reversed(subjects):
             await jetstream.publish(subject, b"before")
@@ -50,7 +50,7 @@ async def test_a_consumer_of_an_older_release_is_given_the_subjects_that_it_lack
         (message,) = await subscription.fetch(1, timeout=5)
         assert (message.subject, message.data) == (subjects[-1], b"after")
         await message.ack_sync(timeout=5)
-        info = await jetstream.consumer_info(wanted.stream, wanted.durable)
+        info = await jetstream.consumer_info(wanted.stream, wanted.durable_name)
         assert set(info.config.filter_subjects or []) == set(wanted.filter_subjects)
     finally:
         await client.close()
@@ -60,7 +60,7 @@ async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_releas
     nats_url: str, core: CoreNats
 ) -> None:
     usage = next(each for each in STREAMS if each.name == USAGE_STREAM)
-    older = replace(usage, max_bytes=2_000, max_message_bytes=1_500, refuse_when_full=False)
+    older = replace(usage, max_bytes=2_000, max_msg_size=1_500, discard="old")
     client = await nats.connect(nats_url)
     try:
         jetstream = client.jetstream()
@@ -85,15 +85,15 @@ async def test_a_full_stream_of_usage_refuses_what_is_new_though_an_older_releas
 
 
 async def test_a_consumer_of_an_older_release_gets_its_times_and_bounds(nats_url: str, core: CoreNats) -> None:
-    wanted = next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
+    wanted = next(each for each in CONSUMERS if each.durable_name == NOTIFIER_LEDGER_CONSUMER)
     client = await nats.connect(nats_url)
     try:
         jetstream = client.jetstream()
         await provision(core, STREAMS, ())
-        await jetstream.delete_consumer(wanted.stream, wanted.durable)
-        await provision(core, STREAMS, [replace(wanted, ack_wait_seconds=77, max_ack_pending=7)])
+        await jetstream.delete_consumer(wanted.stream, wanted.durable_name)
+        await provision(core, STREAMS, [replace(wanted, ack_wait=77 * SECOND, max_ack_pending=7)])
         await provision(core, STREAMS, CONSUMERS)
-        config = (await jetstream.consumer_info(wanted.stream, wanted.durable)).config
-        assert (config.ack_wait, config.max_ack_pending) == (wanted.ack_wait_seconds, wanted.max_ack_pending)
+        config = (await jetstream.consumer_info(wanted.stream, wanted.durable_name)).config
+        assert (config.ack_wait, config.max_ack_pending) == (wanted.ack_wait / SECOND, wanted.max_ack_pending)
     finally:
         await client.close()

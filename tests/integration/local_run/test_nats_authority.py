@@ -251,7 +251,7 @@ ASKED_OR_TOLD = (
         for stream in STREAMS
     ),
     *(
-        f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable}"
+        f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable_name}"
         for verb in ("DELETE", "INFO", "CREATE", "DURABLE.CREATE", "MSG.NEXT")
         for consumer in CONSUMERS
     ),
@@ -282,7 +282,7 @@ MAY = {
         *(f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("INFO", "CREATE") for stream in STREAMS),
         "$JS.API.STREAM.UPDATE.USAGE",
         *(
-            f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable}"
+            f"$JS.API.CONSUMER.{verb}.{consumer.stream}.{consumer.durable_name}"
             for verb in ("INFO", "DURABLE.CREATE")
             for consumer in CONSUMERS
         ),

@@ -55,11 +55,11 @@ def test_every_consumer_reads_what_its_stream_keeps() -> None:
 
 
 def test_consumers_have_names_of_their_own() -> None:
-    assert len({consumer.durable for consumer in CONSUMERS}) == len(CONSUMERS)
+    assert len({consumer.durable_name for consumer in CONSUMERS}) == len(CONSUMERS)
 
 
 def test_every_stream_is_bounded() -> None:
     for stream in STREAMS:
-        assert stream.max_age_seconds > 0
-        assert stream.max_bytes > stream.max_message_bytes > 0
-        assert stream.duplicate_window_seconds <= stream.max_age_seconds
+        assert stream.max_age > 0
+        assert stream.max_bytes > stream.max_msg_size > 0
+        assert stream.duplicate_window <= stream.max_age

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import DeadLetters
-from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from chassis.jetstream import Message, publish_in_order
 from chassis.postgres import DATABASE_ERRORS
 
 POLL_SECONDS: Final = 2.0
@@ -41,7 +41,7 @@ class DeadLetterAnnouncer:
                 await self._announce_page()
                 waiting = await self._letters.count_waiting(self._engine)
                 _waiting_letters(self._letters.service).set(waiting)
-            except (NatsError, PublishRejectedError, TimeoutError, *DATABASE_ERRORS) as error:
+            except (NatsError, *DATABASE_ERRORS) as error:
                 log.warning("dead_letters_not_announced", error=repr(error))
             await asyncio.sleep(POLL_SECONDS)
 

@@ -1,28 +1,41 @@
 """JetStream over a connection of our own: what its API is asked, and messages published in order."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
-from msgspec import Struct
-from nats.js.api import ConsumerConfig, ConsumerInfo, StreamConfig, StreamInfo
-from nats.js.errors import APIError
+from msgspec import Struct, json
+from nats.errors import Error
 
 from chassis.core_nats.client import CoreNats
 from chassis.ids import new_uuid7
+from chassis.requests import ask
 
 log = structlog.get_logger()
 
-API_SECONDS: Final = 5.0
-PUBLISH_TIMEOUT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 5.0
 MAX_ATOMIC_BATCH: Final = 1_000
 MIN_ATOMIC_BATCH: Final = 12
 """Below, single publishes cost the server less: a batch costs it about 1.2 ms, a message alone 0.1 ms."""
 SLICE: Final = 16
 """Messages handled in one go; then whoever waits for the event loop, a call for instance, has its turn."""
-_MESSAGE_ID = "Nats-Msg-Id"
+_MESSAGE_ID: Final = "Nats-Msg-Id"
+_decode_object: Final = json.Decoder(dict[str, Any]).decode
+
+type Json = dict[str, Any]  # Any: an object of JetStream's, as its documentation has it; times are in nanoseconds
+
+
+class JetStreamError(Error):
+    """JetStream answered with an error; `code` is its own number (`err_code`)."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+
+
+class NotFoundError(JetStreamError):
+    """There is no such stream or consumer."""
 
 
 class Message(Struct, frozen=True):
@@ -33,57 +46,33 @@ class Message(Struct, frozen=True):
     id: str
 
 
-class PublishRejectedError(Exception):
-    """The server answered a publish with an error; `code` is JetStream's `err_code`."""
-
-    def __init__(self, code: int, description: str) -> None:
-        super().__init__(f"{description} ({code})")
-        self.code = code
+async def stream_info(client: CoreNats, stream: str) -> Json:
+    """A stream's settings and state; raises as `ask_api`."""
+    return await ask_api(client, f"STREAM.INFO.{stream}")
 
 
-async def stream_info(client: CoreNats, stream: str) -> StreamInfo:
-    """A stream's settings and state.
+async def consumer_info(client: CoreNats, stream: str, durable: str) -> Json:
+    """A durable consumer's settings and state; raises as `ask_api`."""
+    return await ask_api(client, f"CONSUMER.INFO.{stream}.{durable}")
+
+
+async def ask_api(client: CoreNats, subject: str, request: Json | None = None) -> Json:
+    """What JetStream answers on `$JS.API.<subject>`.
 
     Raises:
-        NotFoundError: there is none of this name.
+        NotFoundError: there is no stream or consumer of this name.
         nats.errors.Error: another error, or no answer.
     """
-    return _stream_info(await _ask(client, f"STREAM.INFO.{stream}"))
+    payload = b"" if request is None else json.encode(request)
+    return await ask(client, f"$JS.API.{subject}", _decode, seconds=ANSWER_SECONDS, payload=payload)
 
 
-async def create_stream(client: CoreNats, config: StreamConfig) -> None:
-    """Raises nats.errors.Error: it is refused, as where one of other settings is there, or not answered."""
-    await _ask(client, f"STREAM.CREATE.{config.name}", config.as_dict())
-
-
-async def update_stream(client: CoreNats, config: StreamConfig) -> StreamInfo:
-    """Raises nats.errors.Error: it is refused, or not answered."""
-    return _stream_info(await _ask(client, f"STREAM.UPDATE.{config.name}", config.as_dict()))
-
-
-async def consumer_info(client: CoreNats, stream: str, durable: str) -> ConsumerInfo:
-    """A durable consumer's settings and state; raises as `stream_info`."""
-    info: ConsumerInfo = ConsumerInfo.from_response(await _ask(client, f"CONSUMER.INFO.{stream}.{durable}"))
-    return info
-
-
-async def put_consumer(client: CoreNats, stream: str, config: ConsumerConfig) -> None:
-    """Create a durable consumer, or change it; raises nats.errors.Error: it is refused, or not answered."""
-    request = {"stream_name": stream, "config": config.as_dict()}
-    await _ask(client, f"CONSUMER.DURABLE.CREATE.{stream}.{config.durable_name}", request)
-
-
-async def _ask(client: CoreNats, subject: str, request: Mapping[str, object] | None = None) -> dict[str, Any]:
-    payload = b"" if request is None else json.dumps(request).encode()
-    answer: dict[str, Any] = json.loads(await client.request(f"$JS.API.{subject}", payload, seconds=API_SECONDS))
-    if "error" in answer:
-        APIError.from_error(answer["error"])  # raises the class of the error's code
-    return answer
-
-
-def _stream_info(answer: dict[str, Any]) -> StreamInfo:
-    info: StreamInfo = StreamInfo.from_response(answer)
-    return info
+def _decode(answer: bytes) -> Json:
+    told = _decode_object(answer)
+    if failure := told.get("error"):
+        error = NotFoundError if failure["code"] == 404 else JetStreamError
+        raise error(failure.get("err_code", 0), failure.get("description", "refused"))
+    return told
 
 
 async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int:
@@ -93,13 +82,13 @@ async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int
     message by message; a duplicate then counts as published.
 
     Raises:
-        PublishRejectedError: a message was refused; those before it are stored.
+        JetStreamError: a message was refused; those before it are stored.
         nats.errors.Error: no answer; whether anything is stored is unknown, and publishing again is harmless.
     """
     if len(messages) >= MIN_ATOMIC_BATCH:
         try:
             return await _publish_batch(client, messages)
-        except PublishRejectedError as error:
+        except JetStreamError as error:
             log.debug("atomic_batch_refused", code=error.code, size=len(messages))
     sequence = 0
     for message in messages:
@@ -130,8 +119,7 @@ async def _publish_one(client: CoreNats, message: Message) -> int:
 
 
 async def _request_ack(client: CoreNats, message: Message, headers: dict[str, str]) -> int:
-    answer = await client.request(message.subject, message.payload, seconds=PUBLISH_TIMEOUT_SECONDS, headers=headers)
-    ack = json.loads(answer)
-    if "error" in ack:
-        raise PublishRejectedError(ack["error"].get("err_code", 0), ack["error"].get("description", "refused"))
-    return int(ack["seq"])
+    acknowledgement = await ask(
+        client, message.subject, _decode, seconds=ANSWER_SECONDS, payload=message.payload, headers=headers
+    )
+    return int(acknowledgement["seq"])

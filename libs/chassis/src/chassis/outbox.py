@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from prometheus_client import Counter, Gauge
 
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import Message, PublishRejectedError, publish_in_order
+from chassis.jetstream import Message, publish_in_order
 from chassis.postgres import DATABASE_ERRORS
 
 log = structlog.get_logger()
@@ -75,16 +75,16 @@ class Outbox:
 class Relay:
     """One process relays at a time, by a session lock; were there two, message ids would make it harmless.
 
-    `provision` makes the streams that are missing, called whenever publishing was interrupted.
+    `make_streams` makes those that are missing; it is called whenever publishing was interrupted.
     """
 
     def __init__(
-        self, database_url: str, client: CoreNats, outbox: Outbox, provision: Callable[[], Awaitable[object]]
+        self, database_url: str, client: CoreNats, outbox: Outbox, make_streams: Callable[[], Awaitable[object]]
     ) -> None:
         self._database_url = database_url
         self._client = client
         self._outbox = outbox
-        self._provision = provision
+        self._make_streams = make_streams
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
@@ -96,11 +96,11 @@ class Relay:
         while True:
             try:
                 await self._lead()
-            except (PublishRejectedError, NatsError, ValueError, *DATABASE_ERRORS) as error:
+            except (NatsError, ValueError, *DATABASE_ERRORS) as error:
                 self._outbox.errors.inc()
                 log.warning("relay_interrupted", error=repr(error))
                 with contextlib.suppress(NatsError):
-                    await self._provision()
+                    await self._make_streams()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _lead(self) -> None:

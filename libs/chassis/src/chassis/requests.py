@@ -1,6 +1,6 @@
 """One request, one decoded answer, and a name for each way of getting none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import DecodeError
 from nats.errors import Error, NoRespondersError
@@ -8,7 +8,7 @@ from nats.errors import Error, NoRespondersError
 from chassis.core_nats.client import CoreNats
 
 
-class AskError(Exception):
+class AskError(Error):
     """There is no answer that can be used; the text says why, and quotes nothing that was sent."""
 
 
@@ -25,15 +25,21 @@ class NonsenseError(AskError):
 
 
 async def ask[Answer](
-    client: CoreNats, subject: str, decode: Callable[[bytes], Answer], *, seconds: float, payload: bytes = b""
+    client: CoreNats,
+    subject: str,
+    decode: Callable[[bytes], Answer],
+    *,
+    seconds: float,
+    payload: bytes = b"",
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send a request and wait this long for its one answer.
 
     Raises:
-        AskError: one of the kinds above.
+        AskError: one of the kinds above; or whatever `decode` raises of its own.
     """
     try:
-        answer = await client.request(subject, payload, seconds=seconds)
+        answer = await client.request(subject, payload, seconds=seconds, headers=headers)
     except NoRespondersError:
         raise NobodyListensError("nobody listens") from None
     except Error as error:

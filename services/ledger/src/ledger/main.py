@@ -7,10 +7,12 @@ from chassis.announcements import DeadLetterAnnouncer
 from chassis.core_nats.client import CoreNats
 from chassis.outbox import Relay
 from chassis.postgres import create_engine, create_pool, disposed, opened
+from chassis.provisioning import find_drift, provision
 from chassis.responder import Responder
 from chassis.service import Service, Work, run
 from chassis.settings import SettingsError
 from contracts.subjects import LEDGER_QUEUE, dead_letter
+from contracts.topology import CONSUMERS, STREAMS
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
@@ -19,7 +21,6 @@ from ledger.catalog_file import load_policy
 from ledger.messaging.outbox import OUTBOX
 from ledger.messaging.reads import Reads
 from ledger.messaging.reserve import ReserveResponder
-from ledger.messaging.topology import ensure_topology, find_drift
 from ledger.messaging.usage import UsageConsumer
 from ledger.messaging.watermark import UsageWatermark
 from ledger.settings import LedgerSettings
@@ -38,30 +39,29 @@ def assemble(settings: LedgerSettings) -> Service:
         raise SettingsError("SOLARIS_NATS_URL is not set: set it to nats://user:password@host:4222")
     policy = load_policy(settings)
     log.info("catalog_read", version=policy.catalog.version)
-    replicas = settings.jetstream_replicas
     pool = create_pool(settings.database_url, max_size=6, service="ledger")
     engine = create_engine(settings.database_url, service="ledger")
     core = CoreNats(settings.nats_url, service="ledger")
-    relay = Relay(settings.database_url, core, OUTBOX, partial(ensure_topology, core, replicas))
+    replicas = settings.jetstream_replicas
+    # The streams are the ledger's to make, at its start and whenever it meets a gap.
+    make_streams = partial(provision, core, STREAMS, CONSUMERS, replicas=replicas)
+    relay = Relay(settings.database_url, core, OUTBOX, make_streams)
     executor = Executor(
         settings.database_url, policy, openings_per_minute=settings.openings_per_minute, on_commit=relay.nudge
     )
     watermark = UsageWatermark(core, executor.clock.hold_time)
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
-    usage = UsageConsumer(core, executor, engine, replicas=replicas)
+    usage = UsageConsumer(core, executor, engine, make_streams)
     profiles = Profiles(pool)
     announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
     reserves = ReserveResponder(core, executor, profiles)
     reads = Reads(pool, policy, profiles, executor)
 
-    async def streams() -> str | None:
-        return "; ".join(await find_drift(core, replicas)) or None
-
     return Service(
         settings=settings,
         port=settings.ledger_port,
         checks={"postgres": reads.why_not_ready, "nats": core.check},
-        notes={"clock": executor.clock.doubt, "streams": streams},
+        notes={"clock": executor.clock.doubt, "streams": partial(find_drift, core, STREAMS, replicas=replicas)},
         parts=[
             opened(pool),
             disposed(engine),

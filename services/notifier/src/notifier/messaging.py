@@ -8,13 +8,14 @@ from typing import Final
 import structlog
 from chassis.dead_letters import GivenUp
 from chassis.postgres import DATABASE_ERRORS
-from chassis.provisioning import consumer_config
 from contracts import topology
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from msgspec import to_builtins
+from nats.js.api import ConsumerConfig
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,7 +33,7 @@ LONGEST_NAK_SECONDS: Final = 30.0
 MAX_UNEXPECTED_DELIVERIES: Final = 10
 
 log = structlog.get_logger()
-CONSUMER: Final = next(each for each in topology.CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)
+CONSUMER: Final = next(each for each in topology.CONSUMERS if each.durable_name == NOTIFIER_LEDGER_CONSUMER)
 
 
 class LedgerEvents:
@@ -131,7 +132,7 @@ def subscribe(broker: NatsBroker, events: LedgerEvents) -> PullStreamSubscriber:
         stream=JStream(LEDGER_STREAM, declare=False),
         durable=NOTIFIER_LEDGER_CONSUMER,
         # Were the consumer deleted at the very moment of subscribing, it would be made anew: as the ledger makes it.
-        config=consumer_config(CONSUMER),
+        config=ConsumerConfig.from_response(to_builtins(CONSUMER)),
         pull_sub=PullSub(batch_size=BATCH_SIZE, timeout=FETCH_SECONDS),
         inbox_prefix=f"_INBOX_{SERVICE}.".encode(),
         ack_policy=AckPolicy.MANUAL,

@@ -44,7 +44,7 @@ async def test_streams_are_made_anew_and_every_event_is_published_once_more(
     assert (ran.code, ran.err) == (0, "")
     assert (ran.json["published"], ran.json["last_position"]) == (len(rows), rows[-1]["position"])
     assert set(ran.json["created"]) == {stream.name for stream in STREAMS} | {
-        f"{consumer.stream}/{consumer.durable}" for consumer in CONSUMERS
+        f"{consumer.stream}/{consumer.durable_name}" for consumer in CONSUMERS
     }
     expected = []
     for row in rows:

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from chassis.backoff import Backoff
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import PUBLISH_TIMEOUT_SECONDS, Message, PublishRejectedError, publish_in_order
+from chassis.jetstream import Message, publish_in_order, stream_info
 from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS
 from contracts.events.registry import USAGE_RECORDED
@@ -44,20 +44,8 @@ class _Head(msgspec.Struct):
     subject: str
 
 
-class _StreamInfo(msgspec.Struct):
-    """What is needed of JetStream's answer: an error has no `created`."""
-
-    created: str | None = None
-
-
-class StreamMissingError(Exception):
-    """The stream of usage does not exist: the ledger makes it."""
-
-
 _decode_head = msgspec.json.Decoder(_Head).decode
-_decode_info = msgspec.json.Decoder(_StreamInfo).decode
-_FAILURES: Final = (Error, TimeoutError, OSError, *DECODE_ERRORS, PublishRejectedError, StreamMissingError)
-_STREAM_INFO: Final = f"$JS.API.STREAM.INFO.{USAGE_STREAM}"
+_FAILURES: Final = (Error, TimeoutError, OSError, *DECODE_ERRORS)
 
 
 class Drainer:
@@ -162,16 +150,9 @@ class Drainer:
         self._unsaved = True
 
     async def _identify_stream(self) -> None:
-        """Notice a stream that was created anew: with others writing to it, its sequences tell nothing.
-
-        Raises:
-            StreamMissingError: there is none.
-        """
+        """Notice a stream that was created anew: with others writing to it, its sequences tell nothing."""
         position = self._position
-        answer = await self._client.request(_STREAM_INFO, b"", seconds=PUBLISH_TIMEOUT_SECONDS)
-        created = _decode_info(answer).created
-        if created is None:
-            raise StreamMissingError(USAGE_STREAM)
+        created = (await stream_info(self._client, USAGE_STREAM))["created"]
         if position.stream_created not in (None, created):
             log.warning("usage_stream_created_anew", created=created, known=position.stream_created)
             position.resend, position.resend_until, position.sequence = BEGINNING, position.published, 0

@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 import nats.errors
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import PublishRejectedError, publish_in_order, stream_info
+from chassis.jetstream import publish_in_order, stream_info
 from chassis.provisioning import provision
 from contracts.errors import UnavailableError
 from contracts.subjects import LEDGER_STREAM
@@ -60,8 +60,8 @@ async def republish(
 async def _room(client: CoreNats) -> int:
     """Bytes that the stream of events takes without pushing out what nobody may have read yet; a tenth at least."""
     info = await stream_info(client, LEDGER_STREAM)
-    most = info.config.max_bytes or -1
-    return max(most - info.state.bytes, most // 10) if most > 0 else 2**62
+    most = info["config"]["max_bytes"]
+    return max(most - info["state"]["bytes"], most // 10) if most > 0 else 2**62
 
 
 async def _first_that_fits(connection: asyncpg.Connection, first: int, last: int, room: int) -> int:
@@ -83,7 +83,7 @@ async def _publish(connection: asyncpg.Connection, client: CoreNats, first: int,
         messages = [as_message(row) for row in rows]
         try:
             await publish_in_order(client, messages)
-        except (PublishRejectedError, nats.errors.Error, TimeoutError) as error:
+        except nats.errors.Error as error:
             raise UnavailableError(
                 f"published {published} events; then, from position {rows[0][0]}: {str(error) or repr(error)}"
             ) from error

@@ -1,6 +1,7 @@
 """Reads `usage.recorded` from JetStream in batches and acknowledges after the commit."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
 
@@ -25,7 +26,6 @@ from ledger.application.executor import BusyError, Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import SettleUsage
 from ledger.domain.decision import Answer
-from ledger.messaging.topology import ensure_topology
 from ledger.metrics import DEAD_LETTERS
 from ledger.store.dead_letters import LETTERS
 
@@ -60,18 +60,24 @@ def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
 class UsageConsumer:
     """Fetches no more than the executor drains; acknowledges a message when its effect, or its dead letter, stands."""
 
-    def __init__(self, client: CoreNats, executor: Executor, engine: AsyncEngine, *, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        client: CoreNats,
+        executor: Executor,
+        engine: AsyncEngine,
+        make_streams: Callable[[], Awaitable[object]],
+    ) -> None:
         self._client = client
         self._executor = executor
         self._engine = engine
-        self._replicas = replicas
+        self._make_streams = make_streams
 
     async def run(self) -> None:
         """Consume until cancelled; whatever breaks (server gone, stream deleted) is waited out and bound anew."""
         while True:
             await self._client.wait_connected(CONNECTED_SECONDS)
             try:
-                await ensure_topology(self._client, self._replicas)
+                await self._make_streams()
                 await self._consume()
             except (NatsError, PullEndedError, *DATABASE_ERRORS) as error:
                 log.warning("usage_consumer_interrupted", error=repr(error))

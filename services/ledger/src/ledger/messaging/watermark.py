@@ -43,16 +43,16 @@ class UsageWatermark:
             async with asyncio.timeout(LOOK_SECONDS):
                 if self._observed is None:
                     stream = await stream_info(self._client, subjects.USAGE_STREAM)
-                    self._observed = (now, stream.state.last_seq)
+                    self._observed = (now, stream["state"]["last_seq"])
                 consumer = await consumer_info(self._client, subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER)
         except (NatsError, TimeoutError) as error:
             log.debug("watermark_unknown", error=repr(error))
             self._observed = None
             return None
-        STREAM_PENDING.set((consumer.num_pending or 0) + (consumer.num_ack_pending or 0))
+        waiting = consumer["num_pending"] + consumer["num_ack_pending"]
+        STREAM_PENDING.set(waiting)
         observed_at, last_sequence = self._observed
-        acknowledged = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
-        if acknowledged >= last_sequence or not (consumer.num_pending or consumer.num_ack_pending):
+        if consumer["ack_floor"]["stream_seq"] >= last_sequence or not waiting:
             self._passed = observed_at
             self._observed = None
             USAGE_PASSED.set(observed_at.timestamp())
