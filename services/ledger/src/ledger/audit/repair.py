@@ -66,7 +66,7 @@ class Repairs:
         async with self._reader.transaction(isolation="repeatable_read", readonly=True):
             doubtful = await self._doubtful_holds(rebuild) if holds else {}
         if rebuild.fault is None and (account or doubtful):
-            await self._repair_under_lock(rebuild, doubtful)
+            await self._persist(rebuild, lambda: self._attempt(rebuild, doubtful))
         if rebuild.fault is not None:
             self._found(rebuild, rebuild.fault, self._projection)
 
@@ -107,9 +107,6 @@ class Repairs:
             ]
 
         await self._persist(rebuild, attempt)
-
-    async def _repair_under_lock(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> None:
-        await self._persist(rebuild, lambda: self._attempt(rebuild, doubtful))
 
     async def _persist(self, rebuild: Rebuild, attempt: Callable[[], Awaitable[list[Difference]]]) -> None:
         """Try again while others are in the way, or a slow moment ended the transaction."""
