@@ -58,20 +58,19 @@ def assemble(settings: GatewaySettings) -> Service:
     metrics.MODE.info({"mode": settings.enforcement.value, "version": version("solaris-gateway")})
     upstream = UpstreamClient(
         settings.upstream_url,
+        api_key=settings.upstream_api_key.get_secret_value().strip(),
         connect_seconds=settings.upstream_connect_seconds,
         idle_seconds=settings.upstream_idle_seconds,
     )
-    authorization = settings.upstream_authorization
-    upstream_headers = [] if authorization is None else [(b"authorization", authorization)]
-    models = ModelLists(upstream, upstream_headers, cache_seconds=settings.models_cache_seconds)
-    maxima = ModelMaxima(upstream, upstream_headers)
+    models = ModelLists(upstream, cache_seconds=settings.models_cache_seconds)
+    maxima = ModelMaxima(upstream)
     metering = Metering() if settings.enforcement is Enforcement.OFF else _metering(settings, upstream, maxima)
     keys = ServiceKeys(settings.keys)
     chat = ChatRoute(
         settings,
         keys=keys,
         chat=metering.chat,
-        pass_through=PassThrough(upstream, authorization),
+        pass_through=PassThrough(upstream),
         max_open_calls=shares.calls,
     )
 
@@ -118,7 +117,6 @@ def _metering(settings: GatewaySettings, upstream: UpstreamClient, maxima: Model
         ),
         reserver=reserver,
         upstream=upstream,
-        upstream_authorization=settings.upstream_authorization,
         model_output_tokens=maxima.output_tokens,
         journal=journal,
     )

@@ -47,7 +47,7 @@ class GatewaySettings(PresentationSettings):
     gateway_port: int = Field(default=8000, ge=0, le=65535)
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
     upstream_url: WebUrl = Field(description="set it to the address of LiteLLM or another OpenAI-compatible upstream")
-    upstream_api_key: SecretStr | None = None
+    upstream_api_key: SecretStr = SecretStr("")
     gateway_keys: SecretStr = Field(description="set it to the keys of those who may call, with commas between")
     gateway_secret: SecretStr = SecretStr("")
 
@@ -123,12 +123,6 @@ class GatewaySettings(PresentationSettings):
     @property
     def keys(self) -> list[str]:
         return _split(self.gateway_keys)
-
-    @property
-    def upstream_authorization(self) -> bytes | None:
-        """What the upstream is shown, where it wants a key."""
-        key = "" if self.upstream_api_key is None else self.upstream_api_key.get_secret_value().strip()
-        return b"Bearer " + key.encode() if key else None
 
     def key_for(self, purpose: str) -> bytes:
         """A key of its own for each purpose, derived from the secret."""

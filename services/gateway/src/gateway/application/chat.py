@@ -43,7 +43,6 @@ class ChatService:
         rules: Rules,
         reserver: Reserver,
         upstream: UpstreamClient,
-        upstream_authorization: bytes | None,
         model_output_tokens: Callable[[str], int | None],
         journal: Journal,
     ) -> None:
@@ -54,7 +53,7 @@ class ChatService:
         self._quirks = KnownQuirks()
         aside = Aside()
         self.prepare = Preparer(rules, aside).prepare
-        self._forward = Forwarder(rules, aside, self._quirks, upstream, upstream_authorization).forward
+        self._forward = Forwarder(rules, aside, self._quirks, upstream).forward
 
     async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
         """Hold, forward, relay and record.

@@ -23,25 +23,17 @@ log = structlog.get_logger()
 class Forwarder:
     """`quirks` are what models were seen to refuse; `aside` is where large bodies are written."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        aside: Aside,
-        quirks: KnownQuirks,
-        upstream: UpstreamClient,
-        upstream_authorization: bytes | None,
-    ) -> None:
+    def __init__(self, rules: Rules, aside: Aside, quirks: KnownQuirks, upstream: UpstreamClient) -> None:
         self._rules = rules
         self._aside = aside
         self._quirks = quirks
         self._upstream = upstream
-        self._authorization = upstream_authorization
 
     async def forward(
         self, call: Call, prepared: Prepared, granted: Granted | None, client: Client, relay: Relay
     ) -> None:
         """Send the call; once more where the upstream refused, unprocessed, what we had written into it."""
-        headers = request_headers(client.headers, self._authorization) + call_headers(call.id, call.account_id)
+        headers = request_headers(client.headers) + call_headers(call.id, call.account_id)
 
         async def request(written: Written) -> UpstreamCall:
             body = await self._aside.run(prepared.body_bytes, forwarded_body, prepared.request, written)

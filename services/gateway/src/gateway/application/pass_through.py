@@ -11,9 +11,8 @@ from gateway.upstream.client import UpstreamClient
 class PassThrough:
     """What remains of the gateway when enforcement is off: the upstream's own key."""
 
-    def __init__(self, upstream: UpstreamClient, authorization: bytes | None) -> None:
+    def __init__(self, upstream: UpstreamClient) -> None:
         self._upstream = upstream
-        self._authorization = authorization
 
     async def forward(
         self,
@@ -28,8 +27,7 @@ class PassThrough:
         Raises:
             UpstreamError: there was none, or it broke off after `answer` was started.
         """
-        head = request_headers(headers, self._authorization)
-        request = self._upstream.request(b"POST", ENDPOINT.encode(), head, body)
+        request = self._upstream.request(b"POST", ENDPOINT.encode(), request_headers(headers), body)
         del body
         request.on_answered = lambda _: on_sent()
         async with request as upstream:

@@ -37,14 +37,11 @@ _STOPPED_PREFIXES: Final = (b"x-litellm-response-cost", b"llm_provider-", b"x-so
 """What LiteLLM tells of its costs, its key and the provider's answer is for operators alone; our names are ours."""
 
 
-def request_headers(client: Mapping[bytes, bytes], authorization: bytes | None) -> Headers:
+def request_headers(client: Mapping[bytes, bytes]) -> Headers:
     """The client's harmless headers; its key, the person's data and anything that commands LiteLLM stay behind."""
     headers = [(name, value) for name, value in client.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)]
     # What is forwarded is JSON, whatever the client called it: LiteLLM reads nothing else.
-    headers += [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if authorization is not None:
-        headers.append((b"authorization", authorization))
-    return headers
+    return [*headers, (b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
 
 
 def call_headers(call_id: str, account_id: str) -> Headers:

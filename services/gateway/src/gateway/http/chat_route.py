@@ -64,12 +64,10 @@ class ChatRoute:
         self._open: set[Interruption] = set()
         metrics.OPEN_CALLS.set_function(lambda: self.open_calls)
 
-    def interrupt_all(self) -> int:
-        """Stop every open call; each records what it used. Returns how many there were."""
-        interruptions = list(self._open)
-        for interruption in interruptions:
+    def interrupt_all(self) -> None:
+        """Stop every open call; each records what it used."""
+        for interruption in list(self._open):
             interruption.stop(Cause.SHUTTING_DOWN)
-        return len(interruptions)
 
     @property
     def open_calls(self) -> int:

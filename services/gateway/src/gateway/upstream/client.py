@@ -128,16 +128,21 @@ class UpstreamCall:
 
 
 class UpstreamClient:
-    """`base_url` is `http(s)://host[:port][/prefix]`; idle connections are closed before the upstream would."""
+    """`base_url` is `http(s)://host[:port][/prefix]`; idle connections are closed before the upstream would.
 
-    def __init__(self, base_url: str, *, connect_seconds: float, idle_seconds: float) -> None:
+    `api_key`, where the upstream wants one, goes with every request, and nowhere but there.
+    """
+
+    def __init__(self, base_url: str, *, api_key: str = "", connect_seconds: float, idle_seconds: float) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the upstream must be an http or https URL")
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/").encode()
-        self._host_header = b"host: " + parts.netloc.rpartition("@")[2].encode() + b"\r\n"
+        self._own_headers = b"host: " + parts.netloc.rpartition("@")[2].encode() + b"\r\n"
+        if api_key:
+            self._own_headers += b"authorization: Bearer " + api_key.encode() + b"\r\n"
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._connect_seconds = connect_seconds
         self._idle_seconds = idle_seconds
@@ -157,7 +162,7 @@ class UpstreamClient:
 
     def request(self, method: bytes, path: bytes, headers: Headers, body: bytes = b"") -> UpstreamCall:
         """A call to make; names and values must be valid header bytes (no CR, LF or NUL)."""
-        parts = [method, b" ", self._prefix, path, b" HTTP/1.1\r\n", self._host_header]
+        parts = [method, b" ", self._prefix, path, b" HTTP/1.1\r\n", self._own_headers]
         for name, value in headers:
             parts += (name, b": ", value, b"\r\n")
         if body:

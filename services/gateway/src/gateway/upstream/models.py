@@ -7,7 +7,6 @@ from typing import Final
 
 import structlog
 
-from gateway.domain.headers import Headers
 from gateway.domain.lenient_json import decoded_or_none
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
@@ -35,9 +34,8 @@ class ModelList:
 class ModelLists:
     """Asks for the list once at a time, and keeps a good one for `cache_seconds`."""
 
-    def __init__(self, upstream: UpstreamClient, headers: Headers, *, cache_seconds: float) -> None:
+    def __init__(self, upstream: UpstreamClient, *, cache_seconds: float) -> None:
         self._upstream = upstream
-        self._headers = headers
         self._cache_seconds = cache_seconds
         self._kept: ModelList | None = None
         self._kept_at = 0.0
@@ -63,7 +61,7 @@ class ModelLists:
 
     async def _fetch(self) -> ModelList:
         async with asyncio.timeout(FETCH_SECONDS):
-            async with self._upstream.request(b"GET", b"/v1/models", self._headers) as answer:
+            async with self._upstream.request(b"GET", b"/v1/models", []) as answer:
                 body = await answer.read_all(MAX_LIST_BYTES)
                 content_type = dict(answer.headers).get(b"content-type", b"application/json")
                 fetched = ModelList(answer.status, content_type, body)
@@ -75,9 +73,8 @@ class ModelLists:
 class ModelMaxima:
     """The longest output of each model by LiteLLM's `/v1/model/info`; its absence or nonsense is normal."""
 
-    def __init__(self, upstream: UpstreamClient, headers: Headers) -> None:
+    def __init__(self, upstream: UpstreamClient) -> None:
         self._upstream = upstream
-        self._headers = headers
         self._output_tokens: dict[str, int] = {}
 
     def output_tokens(self, model: str) -> int | None:
@@ -96,7 +93,7 @@ class ModelMaxima:
 
     async def _refresh(self) -> None:
         async with asyncio.timeout(FETCH_SECONDS):
-            async with self._upstream.request(b"GET", b"/v1/model/info", self._headers) as answer:
+            async with self._upstream.request(b"GET", b"/v1/model/info", []) as answer:
                 body = await answer.read_all(MAX_LIST_BYTES)
                 status = answer.status
         maxima = output_maxima(body) if status == 200 else {}
