@@ -183,12 +183,15 @@ async def test_an_address_in_utf8_is_sent_where_the_server_offers_it_and_else_sa
 
 async def test_a_server_that_is_silent_or_absent_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "CONNECT_TIMEOUT_SECONDS", 0.3)
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _reader, writer: held.append(writer), "127.0.0.1", 0)
     ports = [silent.sockets[0].getsockname()[1], any_free()]
     async with silent:
         for port in ports:
             with pytest.raises(MailServerError):
                 await send(SmtpServer(host="127.0.0.1", port=port, use_tls=False, start_tls=None))
+        for writer in held:  # Python 3.12 waits for them
+            writer.close()
 
 
 async def test_a_server_that_falls_silent_in_the_middle_is_transient_and_holds_up_no_other_mail(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from contracts.codec import encode
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ledger.audit.folding import Folded
@@ -41,9 +42,8 @@ def lots_difference(lots: Mapping[str, LotRecord], rows: Mapping[str, str]) -> s
             decoded = decode_lot(rows[lot_id])
         except Exception as error:  # whatever stands there is told, and ends nothing
             return f"the record of lot {lot_id} can't be decoded: {error}"
-        fields = [name for name in LotRecord.__struct_fields__ if getattr(decoded, name) != getattr(lot, name)]
-        if fields:
-            return f"lot {lot_id} differs from the fold in {', '.join(fields)}"
+        if fields := _differing_fields(decoded, lot):
+            return f"lot {lot_id} differs from the fold in {fields}"
     surplus = sorted(rows.keys() - lots.keys())
     return f"lot {surplus[0]} stands in no event" if surplus else None
 
@@ -71,8 +71,8 @@ def hold_difference(hold: Hold, row: HoldRow | None) -> str | None:
         decoded = decode_hold(row.record)
     except Exception as error:  # whatever stands there is told, and ends nothing
         return f"the hold can't be decoded: {error}"
-    fields = [name for name in Hold.__struct_fields__ if getattr(decoded, name) != getattr(hold, name)]
-    return f"the hold differs from the fold in {', '.join(fields)}" if fields else None
+    fields = _differing_fields(decoded, hold)
+    return f"the hold differs from the fold in {fields}" if fields else None
 
 
 def sum_problems(folded: Folded) -> Iterator[str]:
@@ -114,8 +114,12 @@ def _state_difference(folded: Account, state: str | None) -> str | None:
         return f"the state can't be decoded: {error}"
     if _is_earlier(state):
         folded = _as_first_told(folded)
-    fields = [name for name in Account.__struct_fields__ if getattr(decoded, name) != getattr(folded, name)]
-    return f"the state differs from the fold in {', '.join(fields)}" if fields else None
+    fields = _differing_fields(decoded, folded)
+    return f"the state differs from the fold in {fields}" if fields else None
+
+
+def _differing_fields(stored: Struct, folded: Struct) -> str:
+    return ", ".join(name for name in folded.__struct_fields__ if getattr(stored, name) != getattr(folded, name))
 
 
 def _is_earlier(state: str | None) -> bool:

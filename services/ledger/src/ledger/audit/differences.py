@@ -1,6 +1,5 @@
 """Live rows that are not what the events say: counted all, kept the first."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -50,8 +49,8 @@ class Differences:
         if len(self.first) < MAX_DIFFERENCES:
             self.first.append(difference)
 
-    def merge(self, first: Iterable[Difference], count: int, repaired: int) -> None:
+    def merge(self, others: "Differences") -> None:
         """Take over what another walk found."""
-        self.first = [*self.first, *first][:MAX_DIFFERENCES]
-        self.count += count
-        self.repaired += repaired
+        self.first = [*self.first, *others.first][:MAX_DIFFERENCES]
+        self.count += others.count
+        self.repaired += others.repaired

@@ -61,11 +61,8 @@ class PartitionRequest(Struct, frozen=True):
 class PartitionReport(Struct, frozen=True):
     extent: Extent
     marked: Extent | None
-    problems: list[Problem]
-    problem_count: int
-    differences: list[Difference]
-    difference_count: int
-    repaired: int
+    problems: Problems
+    differences: Differences
 
 
 class Suspect(Struct, frozen=True):
@@ -130,11 +127,8 @@ class _Partition:
         return PartitionReport(
             extent=extent,
             marked=None if self._marked is None else self._marked.extent(),
-            problems=self._problems.first(),
-            problem_count=self._problems.count,
-            differences=self._differences.first,
-            difference_count=self._differences.count,
-            repaired=self._differences.repaired,
+            problems=self._problems,
+            differences=self._differences,
         )
 
     async def _walk_pages(self) -> Extent:

@@ -1,7 +1,6 @@
 """What is wrong with the log or with what was made of it: counted all, kept the first."""
 
 import heapq
-from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -36,11 +35,11 @@ class Problems:
         if len(self._kept) >= 2 * MAX_KEPT:
             self._kept = self.first()
 
-    def merge(self, problems: Iterable[Problem], count: int) -> None:
+    def merge(self, others: "Problems") -> None:
         """Take over what another walk found."""
-        self._kept.extend(problems)
+        self._kept += others.first()
         self._kept = self.first()
-        self.count += count
+        self.count += others.count
 
     def first(self) -> list[Problem]:
         return heapq.nsmallest(MAX_KEPT, self._kept, key=lambda problem: problem.order)

@@ -66,7 +66,7 @@ class Repairs:
         async with self._reader.transaction(isolation="repeatable_read", readonly=True):
             doubtful = await self._doubtful_holds(rebuild) if holds else {}
         if rebuild.fault is None and (account or doubtful):
-            await self._persist(rebuild, lambda: self._attempt(rebuild, doubtful))
+            await self._persist(rebuild, lambda: self._repair_under_lock(rebuild, doubtful))
         if rebuild.fault is not None:
             self._found(rebuild, rebuild.fault, self._projection)
 
@@ -99,12 +99,7 @@ class Repairs:
             return
 
         async def attempt() -> list[Difference]:
-            writer = await self._connect()
-            await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
-            return [
-                _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
-                for hold, reason in differing
-            ]
+            return await _write_holds(await self._connect(), rebuild, differing)
 
         await self._persist(rebuild, attempt)
 
@@ -124,7 +119,7 @@ class Repairs:
                 return
         self._found(rebuild, _NOT_DONE, self._projection)
 
-    async def _attempt(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> list[Difference]:
+    async def _repair_under_lock(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> list[Difference]:
         """Fold what came since the look without a lock, then compare and repair, all in one short transaction."""
         writer = await self._connect()
         found: list[Difference] = []
@@ -141,7 +136,7 @@ class Repairs:
             unfinished = rebuild.folded.unfinished
             holds = [unfinished.get(reservation_id, hold) for reservation_id, hold in doubtful.items()]
             for batch in batched(holds, HOLDS_AT_ONCE):
-                found += await self._repair_holds(writer, rebuild, batch)
+                found += await _write_holds(writer, rebuild, await differing_holds(writer, rebuild.account_id, batch))
         return found
 
     async def _repair_account(self, writer: asyncpg.Connection, rebuild: Rebuild, row: AccountRow) -> list[Difference]:
@@ -157,17 +152,6 @@ class Repairs:
             found.append(_difference(rebuild, difference, Projection.ACCOUNTS, repaired=not is_surplus))
         return found
 
-    async def _repair_holds(
-        self, writer: asyncpg.Connection, rebuild: Rebuild, holds: Sequence[Hold]
-    ) -> list[Difference]:
-        differing = await differing_holds(writer, rebuild.account_id, holds)
-        if differing:
-            await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
-        return [
-            _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
-            for hold, reason in differing
-        ]
-
     async def _connect(self) -> asyncpg.Connection:
         if self._writer is None or self._writer.is_closed():
             self._writer = await connect_for_repair(self._database_url)
@@ -177,6 +161,17 @@ class Repairs:
         self, rebuild: Rebuild, reason: str, projection: Projection, *, reservation_id: str | None = None
     ) -> None:
         self._differences.add(_difference(rebuild, reason, projection, reservation_id=reservation_id))
+
+
+async def _write_holds(
+    writer: asyncpg.Connection, rebuild: Rebuild, differing: Sequence[tuple[Hold, str]]
+) -> list[Difference]:
+    if differing:
+        await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
+    return [
+        _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+        for hold, reason in differing
+    ]
 
 
 def _difference(

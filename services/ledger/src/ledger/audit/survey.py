@@ -97,8 +97,8 @@ async def _run(requests: list[PartitionRequest]) -> list[PartitionReport]:
 def _combined(reports: list[PartitionReport], borders: tuple[str, ...]) -> Survey:
     problems, differences = Problems(), Differences()
     for report in reports:
-        problems.merge(report.problems, report.problem_count)
-        differences.merge(report.differences, report.difference_count, report.repaired)
+        problems.merge(report.problems)
+        differences.merge(report.differences)
     marked = [report.marked for report in reports if report.marked is not None]
     return Survey(
         accounts=sum(report.extent.accounts for report in reports),
