@@ -1,5 +1,6 @@
 """Connections to Postgres: an asyncpg pool for hot paths, a SQLAlchemy engine for the rest."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 COMMAND_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 DATABASE_ERRORS: Final = (
     SQLAlchemyError,
     asyncpg.PostgresError,
@@ -47,11 +49,13 @@ async def opened(pool: asyncpg.Pool) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def disposed(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Let go of the engine's connections after the block."""
+    """Let go of the engine's connections after the block; nor does this wait for long."""
     try:
         yield
     finally:
-        await engine.dispose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await engine.dispose()
 
 
 def create_engine(database_url: str, *, service: str) -> AsyncEngine:
