@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from chassis.postgres import create_engine
 from ledger.application.committer import CONNECTION_SETTINGS
-from ledger.store import due, outbox, schema
+from ledger.store import due, log, schema
 from ledger.store.dead_letters import LETTERS
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -61,7 +61,7 @@ RECURRING = {
     "expired holds": (due.EXPIRED_HOLDS, (NOW, NOW, "", "", 500), {"holds_open_page"}),
     "oldest open hold": (due.OLDEST_OPEN_HOLD, (), {"holds_open_page"}),
     "time": (due.DATABASE_TIME, (), {"events_pkey"}),
-    "relay": (outbox.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
+    "relay": (log.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
     "batch": (
         schema.READ_BATCH,
         (["a-1"], ["a-1"], ["r-1"], ["a-1"], ["c-1"], ["a-1"], ["l-1"]),

@@ -92,33 +92,24 @@ async def publish_in_order(client: CoreNats, messages: Sequence[Message]) -> int
             log.debug("atomic_batch_refused", code=error.code, size=len(messages))
     sequence = 0
     for message in messages:
-        sequence = await _publish_one(client, message)
+        sequence = await _publish(client, message, {})
     return sequence
 
 
 async def _publish_batch(client: CoreNats, messages: Sequence[Message]) -> int:
-    batch_id = new_uuid7()
+    batch = {"Nats-Batch-Id": new_uuid7()}
     *body, last = messages
     for number, message in enumerate(body, start=1):
-        headers = {_MESSAGE_ID: message.id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        headers = {_MESSAGE_ID: message.id, **batch, "Nats-Batch-Sequence": str(number)}
         client.publish(message.subject, message.payload, headers=headers)
         if number % SLICE == 0:
             await asyncio.sleep(0)
             await client.writable()
-    headers = {
-        _MESSAGE_ID: last.id,
-        "Nats-Batch-Id": batch_id,
-        "Nats-Batch-Sequence": str(len(messages)),
-        "Nats-Batch-Commit": "1",
-    }
-    return await _request_ack(client, last, headers)
+    return await _publish(client, last, {**batch, "Nats-Batch-Sequence": str(len(messages)), "Nats-Batch-Commit": "1"})
 
 
-async def _publish_one(client: CoreNats, message: Message) -> int:
-    return await _request_ack(client, message, {_MESSAGE_ID: message.id})
-
-
-async def _request_ack(client: CoreNats, message: Message, headers: dict[str, str]) -> int:
+async def _publish(client: CoreNats, message: Message, batch: dict[str, str]) -> int:
+    headers = {_MESSAGE_ID: message.id, **batch}
     acknowledgement = await ask(
         client, message.subject, _decode, seconds=ANSWER_SECONDS, payload=message.payload, headers=headers
     )

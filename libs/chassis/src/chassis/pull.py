@@ -1,12 +1,8 @@
 """Pulls from a durable JetStream consumer and hands over what has come, without waiting for a batch to fill."""
 
 import asyncio
-import contextlib
 import json
-from types import TracebackType
 from typing import Final, Self
-
-from nats.errors import Error as NatsError
 
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
@@ -43,11 +39,8 @@ class Puller:
         self._subscription = self._client.subscribe(self._inbox, self._receive)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(NatsError):
-            self._client.unsubscribe(self._subscription)
+    async def __aexit__(self, *_: object) -> None:
+        self._client.unsubscribe(self._subscription)
 
     async def next(self) -> list[Message]:
         """What has arrived since the last call, at least one message unless the request ran out empty.

@@ -1,7 +1,6 @@
 """Answers requests, so many at once, each within a time."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -57,9 +56,8 @@ class Responder:
 
     async def __aexit__(self, *_: object) -> None:
         """Take no new request, and answer those that have come."""
-        with contextlib.suppress(NatsError):
-            for subscription in self._subscriptions:
-                self._client.unsubscribe(subscription)
+        for subscription in self._subscriptions:
+            self._client.unsubscribe(subscription)
         await asyncio.gather(*self._slots)
 
     def _receive(self, answer: Answer, message: Message) -> None:

@@ -163,8 +163,10 @@ class CoreNats:
         return sid
 
     def unsubscribe(self, sid: bytes) -> None:
+        """A server that does not read is not told, and what it sends is dropped."""
         if self._subscriptions.pop(sid, None) is not None and self._connection is not None:
-            self._connection.send(unsubscription(sid))
+            with contextlib.suppress(Error):
+                self._connection.send(unsubscription(sid))
 
     async def flush(self, seconds: float) -> None:
         """Wait until the server has taken in all that was sent.

@@ -10,8 +10,7 @@ from contracts.accounts import subject_token
 from contracts.envelope import name_of_any_version
 from contracts.subjects import event_subject
 
-from ledger.store.log import newest_position
-from ledger.store.outbox import events_after
+from ledger.store.log import events_after, newest_position
 
 
 def as_message(event: asyncpg.Record) -> Message:

@@ -52,9 +52,8 @@ class ReserveResponder:
         try:
             yield
         finally:
-            with contextlib.suppress(NatsError):
-                for subscription in subscriptions:
-                    self._client.unsubscribe(subscription)
+            for subscription in subscriptions:
+                self._client.unsubscribe(subscription)
 
     def _receive(self, message: Message) -> None:
         try:
@@ -97,18 +96,16 @@ class ReserveResponder:
             case Granted() as granted:
                 self._reply(reply_subject, ReserveAnswer(granted=granted))
             case Refused() as refused:
-                self._count(refused.code)
-                localised = self._profiles.localised(request.account_id, refused)
-                self._reply(reply_subject, ReserveAnswer(refused=localised))
+                self._reply_refused(reply_subject, self._profiles.localised(request.account_id, refused))
             case _:
                 self._refuse(reply_subject, request.reservation_id, RefusalCode.INVALID_REQUEST)
 
     def _refuse(self, reply_subject: str, reservation_id: str, code: RefusalCode) -> None:
-        self._count(code)
-        self._reply(reply_subject, ReserveAnswer(refused=Refused(reservation_id=reservation_id, code=code)))
+        self._reply_refused(reply_subject, Refused(reservation_id=reservation_id, code=code))
 
-    def _count(self, code: RefusalCode) -> None:
-        REFUSED.labels(code.value).inc()
+    def _reply_refused(self, reply_subject: str, refused: Refused) -> None:
+        REFUSED.labels(refused.code.value).inc()
+        self._reply(reply_subject, ReserveAnswer(refused=refused))
 
     def _reply(self, reply_subject: str, answer: ReserveAnswer) -> None:
         """Send an answer. One that can't be sent is dropped: the asker asks again with the same id."""

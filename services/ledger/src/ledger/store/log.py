@@ -47,6 +47,9 @@ WHERE position BETWEEN $1 AND $2 AND account_id >= $3 AND account_id < $4 ORDER 
 _ROWS_BETWEEN: Final = f"""
 SELECT {_ROW} FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position LIMIT $3
 """  # noqa: S608  constants
+EVENTS_AFTER: Final = """
+SELECT position, account_id, id, type, data FROM ledger.events WHERE position > $1 ORDER BY position LIMIT $2
+"""
 _SIZES_BEFORE: Final = """
 SELECT position, octet_length(data) FROM ledger.events WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3
 """
@@ -171,6 +174,11 @@ async def rows_between(
     while rows := await connection.fetch(_ROWS_BETWEEN, first, last, size, timeout=STATEMENT_TIMEOUT_SECONDS):
         yield rows
         first = rows[-1][0] + 1
+
+
+async def events_after(connection: asyncpg.Connection, position: int, limit: int) -> Sequence[asyncpg.Record]:
+    """The next events as they are published: (position, account_id, id, type, data)."""
+    return await connection.fetch(EVENTS_AFTER, position, limit)
 
 
 async def sizes_before(
