@@ -1,11 +1,18 @@
 """Streams deleted, Postgres away: nothing is lost and nobody restarts anything by hand."""
 
 import asyncio
+import json
+import os
+import sys
+import urllib.error
 from functools import partial
+from pathlib import Path
 
 from contracts import subjects
 from contracts.errors import RefusalCode
 from local_run.ports import any_free
+from local_run.servers.nats_server import running_nats
+from nats.aio.client import Client
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.eventually import eventually
@@ -111,3 +118,40 @@ async def test_two_ledgers_share_the_work_without_counting_twice(gateway: Conver
     )
     assert gaps == 0
     assert await second.stop() == 0
+
+
+async def test_a_ledger_that_starts_before_nats_says_so_and_serves_as_soon_as_it_is_there(
+    migrated: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    async with running_nats(tmp_path / "nats", port=port) as server:
+        url = server.url("ledger")
+    environment = {
+        "SOLARIS_DATABASE_URL": migrated,
+        "SOLARIS_NATS_URL": url,
+        "SOLARIS_LEDGER_PORT": str(any_free()),
+    }
+    ledger = LedgerProcess(environment, Client())
+    ledger.process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ledger", env={**os.environ, **environment}
+    )
+
+    async def failing() -> list[str]:
+        try:
+            await ledger.fetch("/health/ready")
+        except urllib.error.HTTPError as answer:
+            return sorted(json.load(answer)["failing"])
+        except OSError:
+            return ["http"]
+        return []
+
+    async def names_nats() -> bool:
+        return await failing() == ["nats"]
+
+    async def is_ready() -> bool:
+        return not await failing()
+
+    await eventually(names_nats, 20)
+    async with running_nats(tmp_path / "nats", port=port):
+        await eventually(is_ready, 20)
+        assert await ledger.stop() == 0
