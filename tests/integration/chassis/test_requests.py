@@ -163,3 +163,32 @@ async def test_a_request_that_wants_no_answer_harms_nobody(
     await answering(closing, other, echo)
     client.publish("echo.1", b"")
     assert (await ask(client, "echo.2", decode, seconds=5)).said == "echo.2: "
+
+
+async def test_a_request_that_comes_just_as_all_slots_end_is_answered_too(
+    closing: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unconnected = CoreNats("nats://127.0.0.1:1", service="t")
+    receive: list[Callable[[Message], None]] = []
+    monkeypatch.setattr(unconnected, "subscribe", lambda _, handler, **__: receive.append(handler))
+    held = Held()
+    await closing.enter_async_context(Responder(unconnected, {"echo.*": held}, queue="echo"))
+    for _ in range(responder.SLOTS):
+        receive[0](Message("echo.1", "", b""))
+    await eventually(lambda: len(held.begun) == responder.SLOTS)
+    held.let_go.set()
+    # The loop now runs all slots to their end; what is called here follows at once.
+    asyncio.get_running_loop().call_soon(receive[0], Message("echo.1", "", b"last"))
+    await eventually(lambda: held.begun[-1] == "last", 1)
+
+
+async def test_an_answer_that_can_t_be_written_is_told_as_an_error_and_costs_no_slot(
+    client: CoreNats, other: CoreNats, closing: AsyncExitStack
+) -> None:
+    async def unwritable(_: Message) -> object:
+        return object()
+
+    await closing.enter_async_context(Responder(other, {"echo.*": unwritable}, queue="echo"))
+    await other.flush(5)
+    for _ in range(responder.SLOTS + 1):
+        assert (await ask(client, "echo.1", decode, seconds=5)).error is not None

@@ -54,7 +54,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "$JS.API.CONSUMER.DURABLE.CREATE.>",
             "$JS.API.CONSUMER.INFO.>",
         ),
-        answers=("solaris.rpc.ledger.>", "$SRV.>"),
+        answers=("solaris.rpc.ledger.>",),
         consumes=((subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER),),
         defaults={"SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml")},
         also_reads="ledger.catalog_file:load_policy",

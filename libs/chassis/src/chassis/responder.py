@@ -45,7 +45,8 @@ class Responder:
         self._queue = queue
         self._subscriptions: list[bytes] = []
         self._waiting: deque[tuple[Answer, Message, float]] = deque(maxlen=MAX_WAITING)
-        self._slots: set[asyncio.Task[None]] = set()
+        self._free_slots = SLOTS
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._subscriptions = [
@@ -58,37 +59,40 @@ class Responder:
         """Take no new request, and answer those that have come."""
         for subscription in self._subscriptions:
             self._client.unsubscribe(subscription)
-        await asyncio.gather(*self._slots)
+        await asyncio.gather(*self._tasks)
 
     def _receive(self, answer: Answer, message: Message) -> None:
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-        if len(self._slots) == SLOTS:
+        if self._free_slots == 0:
             self._waiting.append((answer, message, deadline))
             return
-        slot = asyncio.create_task(self._take_slot(answer, message, deadline))
-        self._slots.add(slot)
-        slot.add_done_callback(self._slots.discard)
+        self._free_slots -= 1
+        task = asyncio.create_task(self._take_slot(answer, message, deadline))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _take_slot(self, answer: Answer, message: Message, deadline: float) -> None:
-        await self._answer(answer, message, deadline)
+        await self._respond(answer, message, deadline)
         while self._waiting:
-            await self._answer(*self._waiting.popleft())
+            await self._respond(*self._waiting.popleft())
+        self._free_slots += 1
 
-    async def _answer(self, answer: Answer, message: Message, deadline: float) -> None:
-        if asyncio.get_running_loop().time() < deadline:
-            payload = _encode(await self._result(answer, message, deadline))
-            try:
-                self._client.publish(message.reply, payload)
-            except (NatsError, ValueError) as error:  # no connection, or no subject to answer on
-                log.warning("answer_dropped", subject=message.subject, error=repr(error))
+    async def _respond(self, answer: Answer, message: Message, deadline: float) -> None:
+        if asyncio.get_running_loop().time() >= deadline:
+            return
+        payload = await self._result(answer, message, deadline)
+        try:
+            self._client.publish(message.reply, payload)
+        except (NatsError, ValueError) as error:  # no connection, or no subject to answer on
+            log.warning("answer_dropped", subject=message.subject, error=repr(error))
 
-    async def _result(self, answer: Answer, message: Message, deadline: float) -> object:
+    async def _result(self, answer: Answer, message: Message, deadline: float) -> bytes:
         try:
             async with asyncio.timeout_at(deadline):
-                return await answer(message)
+                return _encode(await answer(message))
         except DATABASE_ERRORS as error:
             log.warning("request_failed", subject=message.subject, error=repr(error))
-            return Failed(f"the store does not answer: {type(error).__name__}")
+            return _encode(Failed(f"the store does not answer: {type(error).__name__}"))
         except Exception as error:  # whoever asks must be told
             log.exception("request_failed", subject=message.subject)
-            return Failed(f"failed: {type(error).__name__}")
+            return _encode(Failed(f"failed: {type(error).__name__}"))
