@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from pydantic import SecretStr
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from chassis.settings import ServiceSettings
 
 type Check = Callable[[], Awaitable[str | None]]
 """Returns None when the part works, else one line that says what is wrong."""
@@ -56,22 +58,17 @@ class Remembered[Value]:
             return value
 
 
-def health_routes(
-    checks: Mapping[str, Check],
-    *,
-    notes: Mapping[str, Check] | None = None,
-    instance: str = "",
-    metrics_token: SecretStr | None = None,
-    stopping: Callable[[], bool] = lambda: False,
-) -> list[Route]:
+def health_app(
+    settings: ServiceSettings, checks: Mapping[str, Check], notes: Mapping[str, Check], *, stopping: Callable[[], bool]
+) -> Starlette:
     """`GET /health/live`, `/health/ready` (503 with the failing part named) and `/metrics`.
 
     `notes` are checks of what an operator should know of a service that serves all the same: they stand in the answer.
     With a `metrics_token`, metrics are for those who bear it. Once `stopping`, it is not ready, whatever is remembered.
     """
     readiness = Remembered(lambda: failing_parts(checks), lambda failing: FAILING_SECONDS if failing else READY_SECONDS)
-    noted = Remembered(lambda: failing_parts(notes or {}), lambda _: READY_SECONDS)
-    headers = {INSTANCE_HEADER: instance} if instance else {}
+    noted = Remembered(lambda: failing_parts(notes), lambda _: READY_SECONDS)
+    headers = {INSTANCE_HEADER: settings.instance} if settings.instance else {}
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live"}, headers=headers)
@@ -91,10 +88,10 @@ def health_routes(
     scraped = Remembered(exposition, lambda _: READY_SECONDS)
 
     async def metrics(request: Request) -> Response:
-        if metrics_token is not None:
-            expected = f"Bearer {metrics_token.get_secret_value()}"
+        if settings.metrics_token is not None:
+            expected = f"Bearer {settings.metrics_token.get_secret_value()}"
             if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected.encode()):
                 return Response(status_code=401)
         return Response(await scraped.get(), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
+    return Starlette(routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)])

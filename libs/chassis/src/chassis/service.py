@@ -11,10 +11,9 @@ from typing import Any
 
 import structlog
 import uvloop
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from chassis.health import Check, health_routes
+from chassis.health import Check, health_app
 from chassis.logging import configure_logging
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
@@ -88,15 +87,7 @@ async def run_until(stop: asyncio.Event, service: Service) -> None:
         WorkEndedError: a loop ended unasked.
     """
     settings = service.settings
-    health = Starlette(
-        routes=health_routes(
-            service.checks,
-            notes=service.notes,
-            instance=settings.instance,
-            metrics_token=settings.metrics_token,
-            stopping=stop.is_set,
-        )
-    )
+    health = health_app(settings, service.checks, service.notes, stopping=stop.is_set)
     if service.edge is None:
         parts = [serve(health, settings.host, service.port), *service.parts]
     else:
