@@ -1,51 +1,33 @@
 """Dead letters are kept once a message, in tables of one shape, and wait until they are retried or put away."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from chassis.dead_letters import DeadLetters, GivenUp, Retried, StoredLetter, dead_letters_table
-from chassis.inbox import first_seen, inbox_table
+from chassis.dead_letters import GivenUp, Retried, StoredLetter
+from chassis.inbox import first_seen
 from chassis.migrations import migrate
 from chassis.postgres import create_engine, statements
-from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from tests.integration.chassis.echo import LETTERS, echo_database, empty, inbox
 from tests.support.infrastructure import Postgres
 
-REVISION = """
-from chassis.migrations import create_consumer_tables
-revision, down_revision = "0001", None
-
-def upgrade():
-    create_consumer_tables("echo")
-"""
 LETTER = GivenUp(consumer="echo-heard", message_id="m-1", subject="s", payload=b"\xff", reason="it broke")
-metadata = MetaData(schema="echo")
-inbox = inbox_table(metadata)
-letters = DeadLetters("echo", dead_letters_table(metadata))
 
 
 @pytest_asyncio.fixture(scope="module")
 async def url(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    url = await postgres_server.create_database("echo")
-    folder: Path = tmp_path_factory.mktemp("echo")
-    (folder / "versions").mkdir()
-    (folder / "versions" / "0001_echo.py").write_text(REVISION)
-    await migrate(url, "echo", folder=folder)
-    yield url
-    await postgres_server.drop_database("echo")
+    async with echo_database(postgres_server, "echo_letters", tmp_path_factory.mktemp("echo")) as url:
+        yield url
 
 
 @pytest_asyncio.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, service="test")
     yield engine
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-        await connection.run_sync(metadata.create_all)
+    await empty(engine)
     await engine.dispose()
 
 
@@ -58,60 +40,60 @@ async def fail(_: AsyncConnection, __: StoredLetter) -> str:
 
 
 async def _retried(engine: AsyncEngine, number: int | None = None) -> list[Retried]:
-    return [each async for each in letters.retry(engine, number, succeed)]
+    return [each async for each in LETTERS.retry(engine, number, succeed)]
 
 
 async def test_where_nothing_was_given_up_nothing_is_listed_and_nothing_retried(engine: AsyncEngine) -> None:
-    assert [each async for each in letters.load(engine)] == []
+    assert [each async for each in LETTERS.load(engine)] == []
     assert await _retried(engine) == []
 
 
 async def test_a_message_is_kept_once_however_often_it_is_given_up(engine: AsyncEngine) -> None:
-    assert await letters.keep(engine, LETTER) == 1
-    assert await letters.keep(engine, LETTER) is None
-    assert [letters.listed(each).payload async for each in letters.load(engine)] == ["\\xff"]
+    assert await LETTERS.keep(engine, LETTER) == 1
+    assert await LETTERS.keep(engine, LETTER) is None
+    assert [LETTERS.listed(each).payload async for each in LETTERS.load(engine)] == ["\\xff"]
 
 
 async def test_a_letter_that_was_retried_waits_again_when_its_message_fails_again(engine: AsyncEngine) -> None:
-    number = await letters.keep(engine, LETTER)
-    await letters.mark_announced(engine, [1])
+    number = await LETTERS.keep(engine, LETTER)
+    await LETTERS.mark_announced(engine, [1])
     assert await _retried(engine) == [Retried("echo:1", retried=True)]
-    assert (await letters.count_waiting(engine), await letters.load_unannounced(engine)) == (0, [])
-    assert await letters.keep(engine, LETTER) == number
-    assert await letters.count_waiting(engine) == 1
-    assert [each.number for each in await letters.load_unannounced(engine)] == [number]
+    assert (await LETTERS.count_waiting(engine), await LETTERS.load_unannounced(engine)) == (0, [])
+    assert await LETTERS.keep(engine, LETTER) == number
+    assert await LETTERS.count_waiting(engine) == 1
+    assert [each.number for each in await LETTERS.load_unannounced(engine)] == [number]
 
 
 async def test_a_letter_that_was_put_away_is_neither_retried_nor_kept_again(engine: AsyncEngine) -> None:
-    number = await letters.keep(engine, LETTER)
+    number = await LETTERS.keep(engine, LETTER)
     assert number is not None
-    assert await letters.discard(engine, number, by="operator:ana", reason="hopeless")
-    assert not await letters.discard(engine, number, by="operator:ana", reason="again")
+    assert await LETTERS.discard(engine, number, by="operator:ana", reason="hopeless")
+    assert not await LETTERS.discard(engine, number, by="operator:ana", reason="again")
     assert await _retried(engine) == []
     assert await _retried(engine, number) == [
         Retried("echo:1", retried=False, reason="discarded by operator:ana: hopeless")
     ]
-    assert await letters.keep(engine, LETTER) is None
+    assert await LETTERS.keep(engine, LETTER) is None
 
 
 async def test_a_retry_that_fails_leaves_nothing_behind_and_the_letter_waiting(engine: AsyncEngine) -> None:
-    await letters.keep(engine, LETTER)
-    results = [each async for each in letters.retry(engine, None, fail)]
+    await LETTERS.keep(engine, LETTER)
+    results = [each async for each in LETTERS.retry(engine, None, fail)]
     assert results == [Retried("echo:1", retried=False, reason="again")]
-    assert await letters.count_waiting(engine) == 1
+    assert await LETTERS.count_waiting(engine) == 1
 
 
 async def test_letters_are_loaded_page_by_page(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.dead_letters.PAGE", 2)
     for number in range(5):
-        await letters.keep(engine, GivenUp(consumer="c", message_id=str(number), subject="s", payload=b"", reason="r"))
-    assert [each.message_id async for each in letters.load(engine)] == ["0", "1", "2", "3", "4"]
+        await LETTERS.keep(engine, GivenUp(consumer="c", message_id=str(number), subject="s", payload=b"", reason="r"))
+    assert [each.message_id async for each in LETTERS.load(engine)] == ["0", "1", "2", "3", "4"]
 
 
 async def test_what_postgres_could_not_keep_is_made_storable(engine: AsyncEngine) -> None:
     odd = GivenUp(consumer="c", message_id="\0" * 200, subject="\0", payload=b"\0", reason="\0" * 2_000)
-    await letters.keep(engine, odd)
-    (kept,) = [each async for each in letters.load(engine)]
+    await LETTERS.keep(engine, odd)
+    (kept,) = [each async for each in LETTERS.load(engine)]
     assert (kept.payload, kept.message_id, len(kept.reason)) == (b"\0", "\ufffd" * 128, 1_000)
 
 
@@ -123,8 +105,8 @@ async def test_the_inbox_sees_a_message_first_once(engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("text", ["echo", "echo:", "echo:x", "other:1", "echo:-1", "echo:٣", "echo:" + "9" * 30])
 def test_what_names_no_letter_of_the_service_is_none(text: str) -> None:
-    assert letters.number_of(text) is None
-    assert letters.number_of("echo:12") == 12
+    assert LETTERS.number_of(text) is None
+    assert LETTERS.number_of("echo:12") == 12
 
 
 async def test_the_tables_of_all_services_have_one_shape(url: str) -> None:

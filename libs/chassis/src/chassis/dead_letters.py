@@ -42,6 +42,10 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 log = structlog.get_logger()
 
 
+class PoisonError(Exception):
+    """A message that can never be handled; the text says why, without quoting it."""
+
+
 class GivenUp(Struct, frozen=True, kw_only=True):
     """What is to be kept; `message_id` names the message to its consumer."""
 

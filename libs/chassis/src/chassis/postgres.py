@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 COMMAND_TIMEOUT_SECONDS = 10.0
@@ -45,6 +45,12 @@ async def opened(pool: asyncpg.Pool) -> AsyncIterator[None]:
             yield
         finally:
             pool.terminate()
+
+
+def refuses_the_data(error: Exception) -> bool:
+    """Whether Postgres refused the values themselves (SQLSTATE 22, 23), which no repetition will change."""
+    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    return str(state)[:2] in {"22", "23"}
 
 
 @contextlib.asynccontextmanager

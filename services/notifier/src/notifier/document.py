@@ -4,28 +4,39 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from chassis.provisioning import consumer_config
 from contracts.envelope import CONTENT_TYPE
 from contracts.schemas import schema_file_name
-from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
+from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER
+from contracts.topology import CONSUMERS
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
 from faststream.specification import AsyncAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from notifier.messaging import LedgerEvents, create_broker, subscribe
 from notifier.reading import TOLD_EVENTS
 
 FILE_NAME: Final = "notifier.asyncapi.json"
 SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 
 
+async def _hear(message: NatsMessage) -> None: ...
+
+
 def asyncapi_document() -> str:
     """FastStream's document, with what it cannot know: the handler reads bytes, and these are what they hold."""
-    broker = create_broker("nats://127.0.0.1:4222")
-    engine = create_async_engine("postgresql+asyncpg://")
-    subscribe(broker, LedgerEvents(engine, lambda: None, window=timedelta(0)))
+    broker = NatsBroker("nats://127.0.0.1:4222")
+    subscriber = broker.subscriber(
+        stream=JStream(LEDGER_STREAM, declare=False),
+        durable=NOTIFIER_LEDGER_CONSUMER,
+        config=consumer_config(next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)),
+        pull_sub=PullSub(),
+        title="notifier-ledger",
+        description="Events of the ledger that a person is told about.",
+    )
+    subscriber(_hear)
     specification = AsyncAPI(broker, title="Solaris notifier", version="1", description="Tells people, once.")
     text = specification.to_specification().to_json()
     for name in TOLD_EVENTS:

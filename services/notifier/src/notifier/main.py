@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.announcements import DeadLetterAnnouncer
+from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine, disposed
 from chassis.service import Service, Work, run
-from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, dead_letter
+from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER, dead_letter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.courier import Courier
@@ -18,13 +19,12 @@ from notifier.housekeeping import keep_measuring, keep_pruning
 from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
-from notifier.messaging import LedgerEvents, create_broker, subscribe
+from notifier.messaging import LedgerEvents
 from notifier.outcomes import Outcomes
 from notifier.sending import LEASE, Sender
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database
 from notifier.store.tables import LETTERS, SERVICE
-from notifier.subscription import Subscription
 
 
 def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, lease: timedelta = LEASE) -> Service:
@@ -37,14 +37,22 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, sender.wake)
 
-    events = LedgerEvents(engine, wake_when_due, window=timedelta(seconds=settings.alert_window_seconds))
-    broker, end = create_broker(settings.nats_url), asyncio.Event()
-    subscription = Subscription(broker, subscribe(broker, events), client, durable=NOTIFIER_LEDGER_CONSUMER)
+    window = timedelta(seconds=settings.alert_window_seconds)
+    events = LedgerEvents(engine=engine, window=window, on_queued=wake_when_due)
+    consumer = Consumer(
+        client,
+        settings.nats_url,
+        engine,
+        LETTERS,
+        events.hear,
+        stream=LEDGER_STREAM,
+        durable=NOTIFIER_LEDGER_CONSUMER,
+    )
 
     return Service(
         settings=settings,
         port=settings.notifier_port,
-        checks={"postgres": lambda: check_database(engine), "nats": client.check, "consumer": subscription.check},
+        checks={"postgres": lambda: check_database(engine), "nats": client.check, "consumer": consumer.check},
         parts=[
             disposed(engine),
             client,
@@ -52,7 +60,7 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
             Work(partial(keep_measuring, engine)),
             Work(partial(keep_pruning, engine)),
             Work(sender.run, sender.stop),
-            Work(partial(subscription.run, end), end.set),
+            Work(consumer.run),
         ],
     )
 

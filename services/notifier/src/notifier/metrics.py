@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-EVENTS: Final = Counter("notifier_events", "Events consumed, by what came of them.", ["outcome"])
+NOTICES_QUEUED: Final = Counter("notifier_notices_queued", "Notices that events asked for.")
 MAILS_SENT: Final = Counter("notifier_mails_sent", "Mails that the server took, by kind.", ["kind"])
 MAIL_FAILURES: Final = Counter(
     "notifier_mail_failures", "Attempts that failed: ledger, smtp, unexpected; given_up for good.", ["reason"]

@@ -1,9 +1,9 @@
 """Reads a delivered message as one of the events that people are told about."""
 
-import hashlib
 from datetime import datetime
 from typing import Final
 
+from chassis.dead_letters import PoisonError
 from contracts.codec import DECODE_ERRORS, fault_of
 from contracts.envelope import CloudEvent, event_decoder, event_name
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
@@ -29,21 +29,17 @@ class _Header(Struct, frozen=True):
 _decode_header: Final = json.Decoder(_Header).decode
 
 
-class UnreadableEventError(Exception):
-    """The message is no event of ours and never will be; the text says why, without quoting it."""
-
-
 def read_event(payload: bytes) -> CloudEvent[ToldEvent]:
     """The event in the payload, wholly validated.
 
     Raises:
-        UnreadableEventError: not JSON, an unknown type, or data that breaks the contract.
+        PoisonError: not JSON, an unknown type, or data that breaks the contract.
     """
     try:
         data_type = _data_type(_decode_header(payload).type)
         event = event_decoder(data_type).decode(payload)
     except DECODE_ERRORS as error:
-        raise UnreadableEventError(fault_of(error)) from error
+        raise PoisonError(fault_of(error)) from error
     _require_storable(event)
     return event
 
@@ -52,24 +48,19 @@ def _data_type(cloud_event_type: str) -> type[ToldEvent]:
     try:
         return TOLD_EVENTS[event_name(cloud_event_type)]
     except KeyError as error:
-        raise UnreadableEventError("an event that nobody is told about") from error
+        raise PoisonError("an event that nobody is told about") from error
     except ValueError as error:
-        raise UnreadableEventError("not a Solaris event type") from error
+        raise PoisonError("not a Solaris event type") from error
 
 
 def _require_storable(event: CloudEvent[ToldEvent]) -> None:
     if not event.id or not is_clean_text(event.id, MAX_EVENT_ID_LENGTH):
-        raise UnreadableEventError("id: not a usable event id")
+        raise PoisonError("id: not a usable event id")
     if not event.data.cycle_id or not is_clean_text(event.data.cycle_id):
-        raise UnreadableEventError("data.cycle_id: not a usable cycle id")
+        raise PoisonError("data.cycle_id: not a usable cycle id")
     moments: dict[str, datetime] = {"time": event.time, "data.resets_at": event.data.resets_at}
     for name, moment in moments.items():
         if moment.tzinfo is None:
-            raise UnreadableEventError(f"{name}: without a time zone")
+            raise PoisonError(f"{name}: without a time zone")
         if not 2000 <= moment.year < 9000:
-            raise UnreadableEventError(f"{name}: absurd year")
-
-
-def poison_id(subject: str, payload: bytes) -> str:
-    """Names an unreadable message by its content: a repaired one under the same event id is another message."""
-    return f"poison:{hashlib.sha256(subject.encode() + b'\0' + payload).hexdigest()}"
+            raise PoisonError(f"{name}: absurd year")

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from chassis.dead_letters import StoredLetter
+from chassis.dead_letters import PoisonError, StoredLetter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.notices import notice_of
-from notifier.reading import UnreadableEventError, read_event
+from notifier.reading import read_event
 from notifier.store.mails import requeue_mail
 from notifier.store.notices import accept_notice_within
 from notifier.store.tables import MAIL_CONSUMER
@@ -19,7 +19,7 @@ async def retry(connection: AsyncConnection, letter: StoredLetter) -> str | None
         return None if requeued else "its mail is not a failed one"
     try:
         event = read_event(letter.payload)
-    except UnreadableEventError as error:
+    except PoisonError as error:
         return str(error)
     await accept_notice_within(connection, event.id, notice_of(event), window=timedelta(0))
     return None
