@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.backoff import pause_after
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import server_urls
 from chassis.dead_letters import DeadLetters, GivenUp, PoisonError
@@ -233,7 +234,7 @@ class Consumer:
 
     async def _try_later(self, raw: Msg, error: Exception) -> str:
         deliveries = raw.metadata.num_delivered
-        delay = min(FIRST_NAK_SECONDS * 2 ** min(deliveries - 1, 10), LONGEST_NAK_SECONDS)
+        delay = pause_after(deliveries, FIRST_NAK_SECONDS, LONGEST_NAK_SECONDS)
         log.warning(
             "message_put_back",
             consumer=self._durable,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from chassis.provisioning import consumer_config
 from contracts.envelope import CONTENT_TYPE
 from contracts.schemas import schema_file_name
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER
@@ -15,6 +14,7 @@ from contracts.topology import CONSUMERS
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
 from faststream.specification import AsyncAPI
+from nats.js.api import ConsumerConfig
 
 from notifier.reading import TOLD_EVENTS
 
@@ -31,7 +31,14 @@ def asyncapi_document() -> str:
     subscriber = broker.subscriber(
         stream=JStream(LEDGER_STREAM, declare=False),
         durable=NOTIFIER_LEDGER_CONSUMER,
-        config=consumer_config(next(each for each in CONSUMERS if each.durable == NOTIFIER_LEDGER_CONSUMER)),
+        config=ConsumerConfig(
+            filter_subjects=[
+                subject
+                for each in CONSUMERS
+                if each.durable_name == NOTIFIER_LEDGER_CONSUMER
+                for subject in each.filter_subjects
+            ]
+        ),
         pull_sub=PullSub(),
         title="notifier-ledger",
         description="Events of the ledger that a person is told about.",
