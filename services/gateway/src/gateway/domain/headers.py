@@ -16,22 +16,10 @@ _PASSED: Final = frozenset(
 )
 _PASSED_PREFIXES: Final = (b"openai-", b"x-stainless-")
 _STOPPED: Final = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"date",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-connection",
-        b"server",
-        b"set-cookie",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-litellm-key-spend",
-        b"x-litellm-model-api-base",
-    }
+    b"""
+    connection content-length date keep-alive proxy-authenticate proxy-connection server set-cookie te trailer
+    transfer-encoding upgrade x-litellm-key-spend x-litellm-model-api-base
+    """.split()
 )
 _STOPPED_PREFIXES: Final = (b"x-litellm-response-cost", b"llm_provider-", b"x-solaris-")
 """What LiteLLM tells of its costs, its key and the provider's answer is for operators alone; our names are ours."""

@@ -11,8 +11,12 @@ from functools import lru_cache
 from typing import Final
 
 
+def _in_order(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset(_in_order(text))
 
 
 class FieldClass(Enum):
@@ -26,17 +30,11 @@ class FieldClass(Enum):
     UNKNOWN = "unknown"
 
 
-MAXIMA: Final = (
-    "max_completion_tokens",
-    "max_tokens",
-    "max_output_tokens",
-    "max_new_tokens",
-    "max_gen_len",
-    "max_tokens_to_sample",
-    "maxOutputTokens",
-    "maxTokens",
-    "n_predict",
-    "num_predict",
+MAXIMA: Final = _in_order(
+    """
+    max_completion_tokens max_tokens max_output_tokens max_new_tokens max_gen_len max_tokens_to_sample
+    maxOutputTokens maxTokens n_predict num_predict
+    """
 )
 """Names under which one provider or another takes the largest output of a choice."""
 
@@ -48,36 +46,19 @@ BUDGETS: Final = ("budget_tokens", "thinking_budget", "thinkingBudget", "reasoni
 
 CHOICES: Final = ("n", "best_of", "num_return_sequences", "candidate_count", "candidateCount", "num_generations")
 
-FREE_FORM: Final = frozenset(
-    {
-        "messages",
-        "system",
-        "tools",
-        "functions",
-        "tool_choice",
-        "function_call",
-        "response_format",
-        "guided_json",
-        "structured_outputs",
-        "documents",
-        "metadata",
-        "prediction",
-        "logit_bias",
-    }
+FREE_FORM: Final = _names(
+    """
+    messages system tools functions tool_choice function_call response_format guided_json structured_outputs
+    documents metadata prediction logit_bias
+    """
 )
 """Fields whose inner names are a client's own: a maximum there is a word of a schema or a text, not a parameter."""
 
-OPTION_BAGS: Final = (
-    "options",
-    "generation_config",
-    "generationConfig",
-    "parameters",
-    "reasoning",
-    "thinking",
-    "thinking_config",
-    "thinkingConfig",
-    "chat_template_kwargs",
-    "sampling_params",
+OPTION_BAGS: Final = _in_order(
+    """
+    options generation_config generationConfig parameters reasoning thinking thinking_config thinkingConfig
+    chat_template_kwargs sampling_params
+    """
 )
 """Fields that hold parameters again: what is no number under a name of a maximum, budget or choice is refused there."""
 
