@@ -25,6 +25,12 @@ DATABASE_ERRORS: Final = (
 """All that a statement can raise; while connecting, SQLAlchemy lets the driver's own errors through."""
 
 
+def refuses_the_data(error: Exception) -> bool:
+    """Whether Postgres refused the values themselves (SQLSTATE 22, 23), which no repetition will change."""
+    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    return str(state)[:2] in {"22", "23"}
+
+
 def create_pool(database_url: str, *, max_size: int, service: str) -> asyncpg.Pool:
     """A pool whose every statement is bounded in time; once `opened`, it connects when it is used."""
     return asyncpg.create_pool(
@@ -45,12 +51,6 @@ async def opened(pool: asyncpg.Pool) -> AsyncIterator[None]:
             yield
         finally:
             pool.terminate()
-
-
-def refuses_the_data(error: Exception) -> bool:
-    """Whether Postgres refused the values themselves (SQLSTATE 22, 23), which no repetition will change."""
-    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
-    return str(state)[:2] in {"22", "23"}
 
 
 @contextlib.asynccontextmanager

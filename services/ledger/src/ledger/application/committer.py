@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 import structlog
 from chassis.backoff import Backoff
-from chassis.postgres import DATABASE_ERRORS
+from chassis.postgres import DATABASE_ERRORS, refuses_the_data
 from contracts.errors import SolarisError, UnavailableError
 
 from ledger.application.batch import (
@@ -55,8 +55,6 @@ CONNECTION_SETTINGS: Final = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
-DATA_ERROR_CLASSES: Final = ("22", "23")
-"""SQLSTATE classes (data exception, integrity violation) that rerunning the same rows can't mend."""
 
 type Stale = list[Submission]
 """Commands whose account had moved on, or was locked, when they were to be written; nothing of them is."""
@@ -99,7 +97,7 @@ class Committer:
             try:
                 return await self._transact(batch)
             except asyncpg.PostgresError as error:
-                if _is_data_error(error):
+                if refuses_the_data(error):
                     return await self._isolate(batch, RejectedByStoreError(f"{error.sqlstate}: {error}"))
                 log.warning("batch_failed", sqlstate=error.sqlstate, error=str(error), size=len(batch))
             except DATABASE_ERRORS as error:
@@ -151,14 +149,13 @@ class Committer:
         if state is None:
             return batch
         state.now = self._doubted_now()
+        left: Stale | None = None
         try:
             left = await self._decide_and_append(connection, batch, state)
         except asyncpg.PostgresError as error:
-            if not _is_data_error(error):
+            if not refuses_the_data(error):
                 raise
-            left = None
-        if left is None:
-            left = batch
+        left = batch if left is None else left
         MEMORY_MISSES.inc(len(left))
         return left
 
@@ -272,10 +269,6 @@ class Committer:
             self._connection.terminate()
             self._connection = None
             self._recent.forget_all()
-
-
-def _is_data_error(error: asyncpg.PostgresError) -> bool:
-    return (error.sqlstate or "")[:2] in DATA_ERROR_CLASSES
 
 
 def _answer(submission: Submission, result: Result) -> None:
