@@ -49,7 +49,6 @@ check: $(STAMP) ## Format, lint, types, import rules, generated files
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.schemas --check docs/events
-	@$(PYTHON) -m notifier.document --check docs/events
 
 format: $(STAMP) ## Formats the code and fixes what can be fixed
 	@$(PYTHON) -m ruff format .
@@ -57,7 +56,6 @@ format: $(STAMP) ## Formats the code and fixes what can be fixed
 
 schemas: $(STAMP) ## Writes the events' JSON Schemas and the AsyncAPI document to docs/events
 	@$(PYTHON) -m contracts.schemas docs/events
-	@$(PYTHON) -m notifier.document docs/events
 
 bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench

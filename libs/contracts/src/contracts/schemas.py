@@ -1,4 +1,4 @@
-"""`python -m contracts.schemas docs/events [--check]`: the JSON Schema of every event, one file each."""
+"""`python -m contracts.schemas docs/events [--check]`: every event's JSON Schema, and the AsyncAPI document of all."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec.json import schema_components
 
+from contracts.asyncapi import FILE_NAME, asyncapi_document
 from contracts.envelope import cloud_event_type, event_decoder
 from contracts.events.registry import EVENTS
 
@@ -32,12 +33,11 @@ def event_schema(name: str, data_type: type) -> dict[str, Any]:
     return {"$schema": SCHEMA_DIALECT, "$defs": definitions, **envelope, "title": cloud_event_type(name)}
 
 
-def schema_files() -> dict[str, str]:
-    """File name → content, for every event."""
-    return {
-        schema_file_name(name): json.dumps(event_schema(name, data_type), indent=2, ensure_ascii=False) + "\n"
-        for name, data_type in EVENTS.items()
-    }
+def generated_files() -> dict[str, str]:
+    """File name → content: one for every event, and one that names them all."""
+    documents = {schema_file_name(name): event_schema(name, data_type) for name, data_type in EVENTS.items()}
+    documents[FILE_NAME] = asyncapi_document({name: schema_file_name(name) for name in EVENTS})
+    return {name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in documents.items()}
 
 
 def outdated_files(folder: Path, wanted: Mapping[str, str]) -> list[str]:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when files are out of date")
     options = parser.parse_args(arguments)
-    wanted = schema_files()
+    wanted = generated_files()
     outdated = outdated_files(options.folder, wanted)
     if options.check:
         for name in outdated:

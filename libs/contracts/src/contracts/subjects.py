@@ -7,6 +7,9 @@ LEDGER_STREAM: Final = "LEDGER"
 BILLING_STREAM: Final = "BILLING"
 DEADLETTER_STREAM: Final = "DEADLETTER"
 
+PUBLISHERS: Final = {"usage": "gateway", "ledger": "ledger"}
+"""The service that publishes an event, by the first word of the event's name."""
+
 LEDGER_USAGE_CONSUMER: Final = "ledger-usage"
 NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
 
