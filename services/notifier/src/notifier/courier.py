@@ -6,18 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from chassis.postgres import DATABASE_ERRORS
-from contracts.profiles import Profile
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.domain.alerts import Alert, Composed, Standing, compose
 from notifier.domain.notices import is_stale
 from notifier.domain.outage import Outage
-from notifier.ledger_reads import LedgerSilentError, LedgerUnavailableError
+from notifier.ledger_reads import LedgerReads, LedgerSilentError, LedgerUnavailableError
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
@@ -28,13 +27,6 @@ from notifier.store.mails import Claim, Mail
 EXTENSIONS_PER_LEASE: Final = 6
 
 log = structlog.get_logger()
-
-
-class Reads(Protocol):
-    """Where a person's address and an account's state come from."""
-
-    async def fetch_profile(self, account_id: str) -> Profile | None: ...
-    async def fetch_standing(self, account_id: str) -> Standing: ...
 
 
 type Delivery = Callable[[Writing, str], Awaitable[bool]]
@@ -50,7 +42,7 @@ class Courier:
     """Sends the mails of one account after the other; the outages are of the parts that every mail needs."""
 
     engine: AsyncEngine
-    reads: Reads
+    reads: LedgerReads
     deliver: Delivery
     style: MailStyle
     outcomes: Outcomes
