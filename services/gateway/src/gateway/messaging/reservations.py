@@ -17,7 +17,6 @@ from contracts.reservations import Granted, Refused, ReserveAnswer, ReserveReque
 from msgspec import Struct, json
 from msgspec.structs import replace
 from nats.errors import Error, NoRespondersError
-from nats.errors import TimeoutError as NatsTimeoutError
 
 from gateway import metrics
 
@@ -94,7 +93,7 @@ class Reserver:
             except NoRespondersError:
                 # An older ledger does not hear what is asked of all.
                 subject, reason = one, "no ledger is listening"
-            except (NatsTimeoutError, TimeoutError):
+            except TimeoutError:  # here another thing than a lost connection; `ask` has one name for both
                 doubtful, reason = True, "no answer"
                 subject, attempt_seconds = all_of_them, self._attempt_seconds
                 continue

@@ -32,7 +32,7 @@ _parse: Final = json.Decoder(ReserveRequest).decode
 
 
 class ReserveResponder:
-    """Never waits for an answer before reading the next request; the executor's bounded queue is where they wait."""
+    """Has no task for a request, as a `Responder` has: the executor's bounded queue is where they wait."""
 
     def __init__(self, client: CoreNats, executor: Executor, profiles: Profiles) -> None:
         self._client = client
