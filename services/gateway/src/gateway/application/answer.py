@@ -38,6 +38,9 @@ class Answer(Protocol):
 
     async def finish(self, data: bytes = b"") -> None: ...
 
+    async def last_word(self, data: bytes) -> None:
+        """As `finish`, for a client that may not read any more."""
+
 
 class Client(Struct, frozen=True, kw_only=True):
     """Who asks: the request's headers, the key's id, the way back, and how a failure is told within a stream.

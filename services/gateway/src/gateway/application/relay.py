@@ -1,7 +1,5 @@
 """Hands the upstream's answer to the client, and tells its `Ending` what has come."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import cache
 from typing import Final
@@ -31,8 +29,6 @@ _FIRST_BYTES: Final = 256
 """Enough to tell an event stream from everything else."""
 UNPROCESSED: Final = frozenset({400, 422})
 _LEARNED_BYTES: Final = 4_096
-LAST_WORD_SECONDS: Final = 1.0
-"""For a client that does not read any more."""
 
 
 class RefusedAsWrittenError(Exception):
@@ -237,9 +233,7 @@ class Relay:
         if not self._answer.started:
             raise OutageError(outage, detail)
         last_word = self._client.tell_in_stream(self._call, outage, detail)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._answer.finish(self._ending.events.gap + last_word if self._stream else b"")
+        await self._answer.last_word(self._ending.events.gap + last_word if self._stream else b"")
 
 
 @cache

@@ -1,7 +1,6 @@
 """`POST /v1/chat/completions`: turns a request into a call and its outcome into an answer."""
 
 import asyncio
-import contextlib
 
 import structlog
 from contracts.usage import UsageSource
@@ -14,7 +13,6 @@ from gateway.application.chat import ChatService
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.interruption import Cause, Interruption
 from gateway.application.pass_through import PassThrough
-from gateway.application.relay import LAST_WORD_SECONDS
 from gateway.domain.body_memory import most_memory_of
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
 from gateway.domain.headers import REQUEST_ID
@@ -169,9 +167,7 @@ class ChatRoute:
     async def _break_off(self, exchange: Exchange) -> None:
         """End an answer that was passed through and has begun, as a metered one ends."""
         event = b"\n\n" + outage_event(Outage.INTERRUPTED, self._language(exchange))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await exchange.finish(event if exchange.streams_events else b"")
+        await exchange.last_word(event if exchange.streams_events else b"")
 
     def _told_in_chat(self, exchange: Exchange, call: Call, outage: Outage) -> bool:
         """A request that does not stream may be a title: the notice would become the conversation's name."""

@@ -1,6 +1,7 @@
 """One HTTP exchange over ASGI: headers and body in, an answer out, and news of a client that left."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
+LAST_WORD_SECONDS: Final = 1.0
 _SINGLE: Final = (b"authorization", b"x-user-id", b"x-api-key")
 
 
@@ -103,6 +105,12 @@ class Exchange:
     async def finish(self, data: bytes = b"") -> None:
         self.writing = True
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def last_word(self, data: bytes) -> None:
+        """As `finish`, for a client that may not read any more: it is waited for but a little."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await self.finish(data)
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer at once; `headers` without its length."""
