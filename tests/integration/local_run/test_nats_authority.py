@@ -271,7 +271,6 @@ MAY = {
         f"{subjects.READ_PROFILE_PREFIX}.ana",
         subjects.READ_READY,
         "solaris.deadletter.ledger.x",
-        "$JS.API.STREAM.INFO.LEDGER",
         "$JS.API.CONSUMER.INFO.LEDGER.notifier-ledger",
         "$JS.API.CONSUMER.MSG.NEXT.LEDGER.notifier-ledger",
     },

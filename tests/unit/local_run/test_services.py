@@ -116,8 +116,6 @@ def test_one_entry_makes_a_user_who_may_what_follows_from_it() -> None:
     assert set(echo.publish or ()) == inboxes | {
         "solaris.echo.>",
         "solaris.deadletter.>",
-        "$JS.API.STREAM.NAMES",
-        "$JS.API.STREAM.INFO.LEDGER",
         "$JS.API.CONSUMER.INFO.LEDGER.echo-ledger",
         "$JS.API.CONSUMER.MSG.NEXT.LEDGER.echo-ledger",
         "$JS.ACK.LEDGER.echo-ledger.>",

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from chassis.dead_letters import PoisonError
 from chassis.operators import operator
 from contracts.codec import encode
 from contracts.subjects import LEDGER_USAGE_CONSUMER
-from ledger.messaging.usage import InvalidUsageError, parse_usage
+from ledger.messaging.usage import parse_usage
 
 from tests.support.gateway_messages import usage_event, usage_recorded
 from tests.support.ledger_operate import Operate
@@ -122,7 +123,7 @@ async def test_nothing_is_put_away_without_one_letter_and_a_reason(
 
 
 def test_a_payload_that_is_no_json_is_named_as_what_is_wrong() -> None:
-    with pytest.raises(InvalidUsageError, match=r"^JSON is malformed"):
+    with pytest.raises(PoisonError, match=r"^JSON is malformed"):
         parse_usage("solaris.usage.recorded.ana", b"not json")
 
 

@@ -40,9 +40,8 @@ def _said(service: Service, inboxes: Iterable[str]) -> Iterator[str]:
         # `allow_responses` instead would make the server keep a note per request.
         yield from ("_INBOX.>", *inboxes)
     if service.consumes:
-        yield from ("solaris.deadletter.>", "$JS.API.STREAM.NAMES")
+        yield "solaris.deadletter.>"
     for stream, consumer in service.consumes:
-        yield f"$JS.API.STREAM.INFO.{stream}"
         yield f"$JS.API.CONSUMER.INFO.{stream}.{consumer}"
         yield f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         yield f"$JS.ACK.{stream}.{consumer}.>"

@@ -3,13 +3,13 @@
 from typing import Final
 
 import asyncpg
-from chassis.dead_letters import StoredLetter
+from chassis.dead_letters import PoisonError, StoredLetter
 from contracts.errors import SolarisError
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
-from ledger.messaging.usage import InvalidUsageError, parse_usage
+from ledger.messaging.usage import parse_usage
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -24,6 +24,6 @@ async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
     try:
         causation_id, command = parse_usage(letter.subject, letter.payload)
         await executor.submit(command, Kind.USAGE, deadline_seconds=ANSWER_SECONDS, causation_id=causation_id)
-    except (InvalidUsageError, SolarisError, asyncpg.PostgresError) as error:
+    except (PoisonError, SolarisError, asyncpg.PostgresError) as error:
         return str(error)
     return None

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
-from chassis.dead_letters import GivenUp
+from chassis.dead_letters import GivenUp, PoisonError
 from chassis.jetstream import SLICE
 from chassis.postgres import DATABASE_ERRORS
 from chassis.pull import PullEndedError, Puller
@@ -38,22 +38,18 @@ CONNECTED_SECONDS: Final = 30.0
 _parse: Final = event_decoder(UsageRecorded).decode
 
 
-class InvalidUsageError(Exception):
-    """The message can never be settled; the text says why."""
-
-
 def parse_usage(subject: str, payload: bytes) -> tuple[str, SettleUsage]:
     """The causing message's id and the command.
 
     Raises:
-        InvalidUsageError: not a `usage.recorded` event, or its subject names another account.
+        PoisonError: not a `usage.recorded` event, or its subject names another account.
     """
     try:
         event = _parse(payload)
     except DECODE_ERRORS as error:
-        raise InvalidUsageError(fault_of(error)) from error
+        raise PoisonError(fault_of(error)) from error
     if subject.rpartition(".")[2] != subject_token(event.subject):
-        raise InvalidUsageError(f"published on {subject}, which is not the subject of account {event.subject}")
+        raise PoisonError(f"published on {subject}, which is not the subject of account {event.subject}")
     return event.id, SettleUsage(account_id=event.subject, usage=event.data, content_hash=usage_hash(event.data))
 
 
@@ -98,7 +94,7 @@ class UsageConsumer:
                 await asyncio.sleep(0)
             try:
                 causation_id, command = parse_usage(message.subject, message.payload)
-            except InvalidUsageError as error:
+            except PoisonError as error:
                 await self._give_up(puller, message, str(error))
                 continue
             settling.append((message, await self._submit(command, causation_id)))
