@@ -77,19 +77,17 @@ class Reserver:
         token = subject_token(request.account_id)
         one, all_of_them = f"{subjects.RESERVE_PREFIX}.{token}", f"{subjects.RESERVE_AGAIN_PREFIX}.{token}"
         subject, attempt_seconds = one, min(AGAIN_SECONDS, self._attempt_seconds)
-        payload = encode(request)
         ends_at = time.monotonic() + (self._deadline_seconds if patient else self._attempt_seconds)
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-        doubtful = False
-        reason = "not connected"
+        doubtful, reason = False, "not connected"
         while (left := ends_at - time.monotonic()) > 0:
             if not self._client.is_connected:
                 if not (patient and await self._client.wait_connected(left)):
                     break
                 left = max(0.001, ends_at - time.monotonic())
-            seconds = min(attempt_seconds, left)
             try:
-                answer = _decode_reserve(await self._client.request(subject, payload, seconds=seconds))
+                told = await self._client.request(subject, encode(request), seconds=min(attempt_seconds, left))
+                answer = _decode_reserve(told)
             except NoRespondersError:
                 # An older ledger does not hear what is asked of all.
                 subject, reason = one, "no ledger is listening"
@@ -110,7 +108,6 @@ class Reserver:
                 reason = answer.refused.code if answer.refused is not None else "empty answer"
                 if reason is RefusalCode.LATE and await self._hear_skew():
                     request = replace(request, deadline=self.deadline())
-                    payload = encode(request)
                     continue
                 if answer.refused is not None and answer.refused.code not in _AGAIN:
                     break
