@@ -8,10 +8,12 @@ import urllib.error
 from functools import partial
 from pathlib import Path
 
+from chassis.migrations import migrate
 from contracts import subjects
 from contracts.errors import RefusalCode
 from local_run.ports import any_free
 from local_run.servers.nats_server import running_nats
+from local_run.servers.postgres import running_postgres
 from nats.aio.client import Client
 
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
@@ -120,38 +122,54 @@ async def test_two_ledgers_share_the_work_without_counting_twice(gateway: Conver
     assert await second.stop() == 0
 
 
-async def test_a_ledger_that_starts_before_nats_says_so_and_serves_as_soon_as_it_is_there(
-    migrated: str, tmp_path: Path
-) -> None:
-    port = any_free()
-    async with running_nats(tmp_path / "nats", port=port) as server:
-        url = server.url("ledger")
+async def started_early(database_url: str, nats_url: str) -> LedgerProcess:
+    """A ledger whose servers may not be there yet."""
     environment = {
-        "SOLARIS_DATABASE_URL": migrated,
-        "SOLARIS_NATS_URL": url,
+        "SOLARIS_DATABASE_URL": database_url,
+        "SOLARIS_NATS_URL": nats_url,
         "SOLARIS_LEDGER_PORT": str(any_free()),
     }
     ledger = LedgerProcess(environment, Client())
     ledger.process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ledger", env={**os.environ, **environment}
     )
+    return ledger
 
-    async def failing() -> list[str]:
-        try:
-            await ledger.fetch("/health/ready")
-        except urllib.error.HTTPError as answer:
-            return sorted(json.load(answer)["failing"])
-        except OSError:
-            return ["http"]
-        return []
 
-    async def names_nats() -> bool:
-        return await failing() == ["nats"]
+async def fails(ledger: LedgerProcess, parts: set[str]) -> bool:
+    """Whether readiness names these parts, and no others."""
+    try:
+        await ledger.fetch("/health/ready")
+    except urllib.error.HTTPError as answer:
+        return set(json.load(answer)["failing"]) == parts
+    except OSError:
+        return False
+    return not parts
 
-    async def is_ready() -> bool:
-        return not await failing()
 
-    await eventually(names_nats, 20)
+async def test_a_ledger_that_starts_before_nats_says_so_and_serves_as_soon_as_it_is_there(
+    migrated: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    async with running_nats(tmp_path / "nats", port=port) as server:
+        url = server.url("ledger")
+    ledger = await started_early(migrated, url)
+    await eventually(lambda: fails(ledger, {"nats"}), 20)
     async with running_nats(tmp_path / "nats", port=port):
-        await eventually(is_ready, 20)
+        await eventually(lambda: fails(ledger, set()), 20)
         assert await ledger.stop() == 0
+
+
+async def test_a_ledger_that_starts_before_postgres_says_so_and_serves_as_soon_as_it_is_there(
+    nats_url: str, tmp_path: Path
+) -> None:
+    port = any_free()
+    async with running_postgres(tmp_path / "postgres", port=port) as server:
+        url = server.url("postgres")
+        await migrate(url, "ledger")
+    ledger = await started_early(url, nats_url)
+    await eventually(lambda: fails(ledger, {"postgres"}), 20)
+    async with running_postgres(tmp_path / "postgres", port=port):
+        await eventually(lambda: fails(ledger, set()), 20)
+    await eventually(lambda: fails(ledger, {"postgres"}), 20)
+    assert await ledger.stop() == 0
