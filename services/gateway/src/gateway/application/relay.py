@@ -152,14 +152,7 @@ class Relay:
             await self._answer.respond(status, headers, body)
 
     async def _relay_whole(self, upstream: UpstreamAnswer, headers: Headers) -> None:
-        parts = self._ending.whole
-        size = sum(map(len, parts))
-        while data := await upstream.read():
-            parts.append(data)
-            size += len(data)
-            if size > MAX_ANSWER_BYTES:
-                raise UpstreamError("the answer is too large")
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        body = await upstream.read_rest(self._ending.whole, MAX_ANSWER_BYTES)
         self._call.note_first_token()
         content = decoded_or_none(body)
         if not isinstance(content, dict):

@@ -3,6 +3,7 @@
 import structlog
 from starlette.types import ASGIApp
 
+from gateway.application.call import ENDPOINT
 from gateway.domain.errors import InvalidKeyError, InvalidRequestError
 from gateway.domain.keys import ServiceKeys
 from gateway.http.chat_route import ChatRoute
@@ -13,7 +14,6 @@ from gateway.upstream.models import ModelLists
 
 log = structlog.get_logger()
 
-CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
 _OPERATIONS = ("/health/", "/metrics")
 
@@ -36,12 +36,12 @@ class GatewayApp:
             return
         exchange = Exchange(scope, receive, send)
         try:
-            if path == CHAT_PATH and method == "POST":
+            if path == ENDPOINT and method == "POST":
                 await self._chat(exchange)
             elif path == MODELS_PATH and method == "GET":
                 await self._list_models(exchange)
-            elif path in (CHAT_PATH, MODELS_PATH):
-                allowed = "POST" if path == CHAT_PATH else "GET"
+            elif path in (ENDPOINT, MODELS_PATH):
+                allowed = "POST" if path == ENDPOINT else "GET"
                 await _respond(exchange, error_answer(405, "method_not_allowed", f"Use {allowed} for {path}."))
             else:
                 message = f"This gateway does not serve {method} {path[:100]}."

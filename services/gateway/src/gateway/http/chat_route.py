@@ -128,7 +128,6 @@ class ChatRoute:
         lease: Lease,
     ) -> None:
         if self._chat is None:
-            lease.shrink_to(len(received[0]))
             await self._pass(call, exchange, received.pop(), "enforcement_off", lease)
             return
         try:
@@ -140,7 +139,6 @@ class ChatRoute:
             code = request_error(error).code
             metrics.HOLDS.labels("would_refuse", code).inc()
             log.info("would_refuse", request_id=call.id, code=code)
-            lease.shrink_to(len(received[0]))
             await self._pass(call, exchange, received.pop(), code, lease)
             return
         lease.shrink_by(len(received.pop()))
@@ -157,6 +155,7 @@ class ChatRoute:
         await self._chat.serve(call, prepared, client)
 
     async def _pass(self, call: Call, exchange: Exchange, body: bytes, reason: str, lease: Lease) -> None:
+        lease.shrink_to(len(body))
         metrics.UNMETERED.labels(reason).inc()
         try:
             await self._pass_through.forward(call.id, exchange.headers, body, exchange, lease.release)
