@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from gateway import metrics
 from gateway.application.chat import ChatService
-from gateway.application.pass_through import PassThrough
 from gateway.application.rules import Rules
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.model_families import Encoding
@@ -70,7 +69,7 @@ def assemble(settings: GatewaySettings) -> Service:
         settings,
         keys=keys,
         chat=metering.chat,
-        pass_through=PassThrough(upstream),
+        upstream=upstream,
         max_open_calls=shares.calls,
     )
 

@@ -8,30 +8,25 @@ from gateway.domain.headers import request_headers, response_headers
 from gateway.upstream.client import UpstreamClient
 
 
-class PassThrough:
-    """What remains of the gateway when enforcement is off: the upstream's own key."""
+async def pass_through(
+    upstream: UpstreamClient,
+    call_id: str,
+    headers: Mapping[bytes, bytes],
+    body: bytes,
+    answer: Answer,
+    *,
+    on_sent: Callable[[], None],
+) -> None:
+    """Relay the upstream's answer; `on_sent` is called when its status has come.
 
-    def __init__(self, upstream: UpstreamClient) -> None:
-        self._upstream = upstream
-
-    async def forward(
-        self,
-        call_id: str,
-        headers: Mapping[bytes, bytes],
-        body: bytes,
-        answer: Answer,
-        on_sent: Callable[[], None],
-    ) -> None:
-        """Relay the upstream's answer; `on_sent` is called when its status has come.
-
-        Raises:
-            UpstreamError: there was none, or it broke off after `answer` was started.
-        """
-        request = self._upstream.request(b"POST", ENDPOINT.encode(), request_headers(headers), body)
-        del body
-        request.on_answered = lambda _: on_sent()
-        async with request as upstream:
-            await answer.start(upstream.status, response_headers(upstream.headers, call_id, None))
-            while data := await upstream.read():
-                await answer.write(data)
-            await answer.finish()
+    Raises:
+        UpstreamError: there was none, or it broke off after `answer` was started.
+    """
+    request = upstream.request(b"POST", ENDPOINT.encode(), request_headers(headers), body)
+    del body
+    request.on_answered = lambda _: on_sent()
+    async with request as answered:
+        await answer.start(answered.status, response_headers(answered.headers, call_id, None))
+        while data := await answered.read():
+            await answer.write(data)
+        await answer.finish()

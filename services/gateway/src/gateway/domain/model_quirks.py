@@ -1,12 +1,12 @@
 """What a model refuses of what we write, learned from its own refusal: its largest maximum, that one's name, usage."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gateway.domain.lenient_json import decoded_or_none
 from gateway.domain.request_fields import MAXIMA
 
 LEAST_MAXIMUM: Final = 256
@@ -15,7 +15,6 @@ _NUMBER: Final = re.compile(r"(?<![\d.-])\d{3,9}(?![\d.-]*\d)")
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _OTHER_NAME: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _ABOUT_A_NAME: Final = ("unsupported", "not supported", "instead", "unrecognized", "unknown")
-_decode = msgspec.json.Decoder().decode
 
 
 class Quirks(Struct, frozen=True, kw_only=True):
@@ -68,10 +67,7 @@ def _names(names: tuple[str, ...], param: str | None, text: str) -> bool:
 
 
 def _param_of(refusal: bytes) -> str | None:
-    try:
-        content: Any = _decode(refusal)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
+    content = decoded_or_none(refusal)
     error = content.get("error") if isinstance(content, dict) else None
     param = error.get("param") if isinstance(error, dict) else None
     return param.lower() if isinstance(param, str) and param else None

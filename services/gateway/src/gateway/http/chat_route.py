@@ -12,7 +12,7 @@ from gateway.application.call import Call
 from gateway.application.chat import ChatService
 from gateway.application.errors import OutageError, RefusedError
 from gateway.application.interruption import Cause, Interruption
-from gateway.application.pass_through import PassThrough
+from gateway.application.pass_through import pass_through
 from gateway.domain.body_memory import most_memory_of
 from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
 from gateway.domain.headers import REQUEST_ID
@@ -26,6 +26,7 @@ from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
 from gateway.http.request_body import BodyBounds, announced_bytes, receive_body
 from gateway.settings import Enforcement, GatewaySettings
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
 
 log = structlog.get_logger()
@@ -40,12 +41,12 @@ class ChatRoute:
         *,
         keys: ServiceKeys,
         chat: ChatService | None,
-        pass_through: PassThrough,
+        upstream: UpstreamClient,
         max_open_calls: int,
     ) -> None:
         self._keys = keys
         self._chat = chat
-        self._pass_through = pass_through
+        self._upstream = upstream
         self._observing = settings.enforcement is Enforcement.OBSERVE
         self._presentation = settings.presentation
         self._notice_key = settings.key_for("notices")
@@ -158,7 +159,7 @@ class ChatRoute:
         lease.shrink_to(len(body))
         metrics.UNMETERED.labels(reason).inc()
         try:
-            await self._pass_through.forward(call.id, exchange.headers, body, exchange, lease.release)
+            await pass_through(self._upstream, call.id, exchange.headers, body, exchange, on_sent=lease.release)
         except UpstreamError as error:
             log.warning("upstream_failed", request_id=call.id, error=str(error))
             raise OutageError(Outage.UPSTREAM_UNREACHABLE) from error
