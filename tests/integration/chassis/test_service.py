@@ -101,7 +101,7 @@ async def test_a_loop_that_is_asked_to_end_finishes_what_it_has() -> None:
         await asyncio.sleep(0)
         story.append("finished")
 
-    async with running(service(Work(work, asked.set))):
+    async with running(service(Work(work, stop=asked.set))):
         await eventually(lambda: story == ["began"])
     assert story == ["began", "finished"]
 
@@ -110,11 +110,15 @@ async def test_loops_that_do_not_end_have_shutdown_seconds_all_in_all_and_are_na
     story = Story()
     with capture_logs() as logs:
         async with running(
-            service(Work(story.loop, lambda: None), Work(story.loop, lambda: None), shutdown_seconds=0.3)
+            service(
+                Work(story.loop, story.loop, stop=lambda: None),
+                Work(story.loop, stop=lambda: None),
+                shutdown_seconds=0.3,
+            )
         ):
-            await eventually(lambda: story.count("loop began") == 2)
-    assert story.count("loop ended") == 2
-    assert [entry["work"] for entry in logs if entry["event"] == "work_cancelled"] == ["Story.loop", "Story.loop"]
+            await eventually(lambda: story.count("loop began") == 3)
+    assert story.count("loop ended") == 3
+    assert [entry["work"] for entry in logs if entry["event"] == "work_cancelled"] == ["Story.loop"] * 3
 
 
 @pytest.mark.parametrize("stops", [None, lambda: None])
@@ -127,7 +131,8 @@ async def test_a_loop_that_fails_stops_the_service_in_order_and_is_what_it_ends_
     with pytest.raises(ArithmeticError, match="a defect"):
         async with asyncio.timeout(5):
             await run_until(
-                asyncio.Event(), service(story.part("store"), Work(story.loop), Work(fail, stops), story.part("edge"))
+                asyncio.Event(),
+                service(story.part("store"), Work(story.loop), Work(fail, stop=stops), story.part("edge")),
             )
     assert story[-3:] == ["edge left", "loop ended", "store left"]
 
@@ -146,7 +151,7 @@ async def test_an_error_at_the_end_keeps_no_part_from_being_left() -> None:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        async with running(service(story.part("store"), Work(story.loop), Work(fail_late, asked.set))):
+        async with running(service(story.part("store"), Work(story.loop), Work(fail_late, stop=asked.set))):
             await eventually(lambda: "loop began" in story)
     assert story[-2:] == ["loop ended", "store left"]
 

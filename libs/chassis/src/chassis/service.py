@@ -21,15 +21,18 @@ from chassis.settings import ServiceSettings, SettingsError
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A loop that runs beside the other parts; where it ends unasked, the whole service stops.
+type Loop = Callable[[], Coroutine[Any, Any, None]]
 
-    It is cancelled at the end. With a `stop` it is asked to end, and cancelled once `shutdown_seconds` are over.
+
+class Work:
+    """Loops that run beside the other parts and end together; where one ends unasked, the whole service stops.
+
+    They are cancelled at the end. With a `stop` they are asked to end, and cancelled once `shutdown_seconds` are over.
     """
 
-    run: Callable[[], Coroutine[Any, Any, None]]
-    stop: Callable[[], None] | None = None
+    def __init__(self, *loops: Loop, stop: Callable[[], None] | None = None) -> None:
+        self.loops = loops
+        self.stop = stop
 
 
 type Part = AbstractAsyncContextManager[object] | Work
@@ -117,7 +120,7 @@ def stop_signal() -> asyncio.Event:
 
 
 class _Crew:
-    """The loops of one service: they end together, each when its turn comes."""
+    """The loops of one service, each part of them ended when its turn comes."""
 
     def __init__(self, stop: asyncio.Event, shutdown_seconds: float) -> None:
         self._stop = stop
@@ -131,33 +134,40 @@ class _Crew:
 
     @contextlib.asynccontextmanager
     async def working(self, work: Work) -> AsyncIterator[None]:
-        """Run the loop beside the block."""
-        coroutine = work.run()
-        task = asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
-        task.add_done_callback(self._notice_end)
+        """Run the loops beside the block."""
+        tasks = [self._start(loop) for loop in work.loops]
         try:
             yield
         finally:
-            unasked = task.done()
-            await self._have_ended(task, work.stop)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+            unasked = [task for task in tasks if task.done()]
+            await self._have_ended(tasks, work.stop)
+            for task in (*unasked, *tasks):
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
             if unasked:
-                raise WorkEndedError(task.get_name())
+                raise WorkEndedError(unasked[0].get_name())
+
+    def _start(self, loop: Loop) -> asyncio.Task[None]:
+        coroutine = loop()
+        task = asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
+        task.add_done_callback(self._notice_end)
+        return task
 
     def _notice_end(self, task: asyncio.Task[None]) -> None:
         if not self._stop.is_set():
             log.error("work_ended", work=task.get_name())
             self._stop.set()
 
-    async def _have_ended(self, task: asyncio.Task[None], ask: Callable[[], None] | None) -> None:
-        if ask is not None and not task.done():
+    async def _have_ended(self, tasks: Sequence[asyncio.Task[None]], ask: Callable[[], None] | None) -> None:
+        if ask is not None:
             ask()
-            await asyncio.wait([task], timeout=max(0.0, self._ends_at - asyncio.get_running_loop().time()))
-            if not task.done():
+            left_seconds = max(0.0, self._ends_at - asyncio.get_running_loop().time())
+            _, late = await asyncio.wait(tasks, timeout=left_seconds)
+            for task in late:
                 log.warning("work_cancelled", work=task.get_name())
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 @contextlib.asynccontextmanager

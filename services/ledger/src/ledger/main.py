@@ -66,8 +66,9 @@ def assemble(settings: LedgerSettings) -> Service:
             opened(pool),
             disposed(engine),
             core,
-            Work(executor.run, executor.stop),
-            *(Work(loop.run) for loop in (relay, usage, sweeper, profiles, announcer)),
+            Work(relay.run, usage.run, sweeper.run, profiles.run, announcer.run),
+            # It ends before those who give it work, which then wait: people's answers must not wait for their end.
+            Work(executor.run, stop=executor.stop),
             reserves.answering(),
             Responder(core, reads.answers(), queue=LEDGER_QUEUE),
         ],

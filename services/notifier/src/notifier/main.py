@@ -56,10 +56,8 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
         parts=[
             disposed(engine),
             client,
-            Work(announcer.run),
-            Work(partial(keep_measuring, engine)),
-            Work(partial(keep_pruning, engine)),
-            Work(sender.run, sender.stop),
+            Work(announcer.run, partial(keep_measuring, engine), partial(keep_pruning, engine)),
+            Work(sender.run, stop=sender.stop),
             Work(consumer.run),
         ],
     )
