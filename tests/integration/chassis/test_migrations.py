@@ -194,6 +194,7 @@ async def test_a_database_that_does_not_answer_is_told(url: str, revisions: Revi
     [
         ("nobody", "cannot migrate: no service nobody with migrations is installed here"),
         ("json", "cannot migrate: no service json with migrations is installed here"),
+        ("../ledger", "cannot migrate: no service ../ledger with migrations is installed here"),
         ("ledger", "cannot migrate: the database does not answer: "),
     ],
 )

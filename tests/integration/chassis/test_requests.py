@@ -1,6 +1,7 @@
 """A request gets one answer in its time, or a name for why there is none; who answers never takes on too much."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -155,6 +156,28 @@ async def test_a_stop_answers_what_has_come_and_takes_nothing_new(client: CoreNa
         held.let_go.set()
         await stopping
     assert [answer.said for answer in await asyncio.gather(*asked)] == ["echo.1: "] * len(asked)
+
+
+async def test_a_stop_waits_no_longer_for_an_answer_than_whoever_asked(
+    client: CoreNats, other: CoreNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responder, "ANSWER_SECONDS", 0.05)
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def held_by_a_driver(_: Message) -> Echo:
+        begun.set()
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+        return Echo()
+
+    try:
+        async with asyncio.timeout(5), AsyncExitStack() as closing:
+            await answering(closing, other, held_by_a_driver)
+            client.publish("echo.1", b"")
+            await begun.wait()
+    finally:
+        let_go.set()
 
 
 async def test_a_request_that_wants_no_answer_harms_nobody(

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 
+import chassis.service
 import pytest
 from chassis.service import Part, Service, Work, WorkEndedError, run_until
 from chassis.settings import ServiceSettings
@@ -119,6 +120,30 @@ async def test_loops_that_do_not_end_have_shutdown_seconds_all_in_all_and_are_na
             await eventually(lambda: story.count("loop began") == 3)
     assert story.count("loop ended") == 3
     assert [entry["work"] for entry in logs if entry["event"] == "work_cancelled"] == ["Story.loop"] * 3
+
+
+async def test_a_loop_that_does_not_even_end_cancelled_keeps_no_part_before_it_from_being_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chassis.service, "CANCELLED_SECONDS", 0.05)
+    story, let_go = Story(), asyncio.Event()
+
+    async def held_by_a_driver() -> None:
+        story.append("loop began")
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    try:
+        with capture_logs() as logs:
+            async with running(service(story.part("store"), Work(held_by_a_driver))):
+                await eventually(lambda: "loop began" in story)
+    finally:
+        let_go.set()
+    assert story[-1] == "store left"
+    assert [entry["work"].rpartition(".")[2] for entry in logs if entry["event"] == "work_abandoned"] == [
+        "held_by_a_driver"
+    ]
 
 
 @pytest.mark.parametrize("stops", [None, lambda: None])

@@ -9,8 +9,16 @@ import msgspec
 import pytest
 from chassis import locks
 from chassis.core_nats.client import CoreNats
+from chassis.postgres import create_pool, opened
+from chassis.requests import ask
+from chassis.responder import Responder
 from contracts import subjects
 from contracts.reads import ReadyAnswer
+from ledger.application.executor import Executor
+from ledger.application.profiles import Profiles
+from ledger.domain.catalog import Catalog, Plan
+from ledger.domain.policy import Policy
+from ledger.messaging.reads import Reads
 from ledger.messaging.watermark import UsageWatermark
 from ledger.store.read_path import is_writable
 from nats.js.api import DiscardPolicy
@@ -42,6 +50,25 @@ async def test_a_ledger_whose_commits_are_stuck_is_not_ready(
         return (await ready(gateway)).ready
 
     await eventually(well, 20)
+
+
+async def test_a_ledger_whose_store_does_not_answer_says_so_and_what_time_it_believes(nats_url: str) -> None:
+    policy = Policy(catalog=Catalog(version="1", plans={"basic": Plan(name="basic", monthly_tokens=1)}, models=()))
+    pool = create_pool("postgresql://nobody@127.0.0.1:1/none", max_size=1, service="ledger")
+    executor = Executor("postgresql://nobody@127.0.0.1:1/none", policy)
+    believed = datetime.now(UTC) - timedelta(days=40)
+    executor.clock.observe(believed)
+    executor.clock.observe(believed + timedelta(days=40))
+    reads = Reads(pool, policy, Profiles(pool), executor)
+    async with opened(pool), CoreNats(nats_url, service="ledger") as core:
+        assert await core.wait_connected(5)
+        async with Responder(core, {"ready.*": reads.answers()[subjects.READ_READY]}, queue="ready"):
+            answer = await ask(core, "ready.now", msgspec.json.Decoder(ReadyAnswer).decode, seconds=5)
+    assert not answer.ready
+    assert "database: ConnectionRefusedError" in (answer.error or "")
+    assert answer.time is not None
+    assert answer.time - believed < timedelta(minutes=1)
+    assert answer.clock_doubt_seconds > 0
 
 
 async def test_a_store_that_takes_no_writes_is_told_from_one_that_does(migrated: str) -> None:

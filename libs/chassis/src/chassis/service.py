@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -19,6 +19,9 @@ from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 
 log = structlog.get_logger()
+
+CANCELLED_SECONDS: Final = 2.0
+"""What a loop has to end in once it is cancelled: a driver may hold on to it while its database is frozen."""
 
 
 type Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -142,7 +145,7 @@ class _Crew:
             unasked = [task for task in tasks if task.done()]
             await self._have_ended(tasks, work.stop)
             for task in (*unasked, *tasks):
-                if not task.cancelled() and (error := task.exception()) is not None:
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
             if unasked:
                 raise WorkEndedError(unasked[0].get_name())
@@ -167,7 +170,9 @@ class _Crew:
                 log.warning("work_cancelled", work=task.get_name())
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        _, held = await asyncio.wait(tasks, timeout=CANCELLED_SECONDS)
+        for task in held:
+            log.error("work_abandoned", work=task.get_name())
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 from chassis.core_nats.wire import Message
+from chassis.postgres import DATABASE_ERRORS
 from chassis.responder import Answers
 from contracts import subjects
 from contracts.accounts import account_of_token
@@ -65,7 +66,11 @@ class Reads:
         waited = self._executor.oldest_uncommitted_seconds()
         if waited > MAX_UNCOMMITTED_SECONDS:
             return f"no commit for {waited:.1f} s"
-        return None if await is_writable(self._pool) else "database: read-only"
+        try:
+            writable = await is_writable(self._pool)
+        except DATABASE_ERRORS as error:
+            return f"database: {error!r}"[:200]
+        return None if writable else "database: read-only"
 
 
 def _account_of(request: Message) -> str | None:
