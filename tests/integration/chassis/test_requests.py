@@ -10,7 +10,7 @@ import pytest
 from chassis import responder
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import Message
-from chassis.requests import AskError, NoAnswerError, NobodyListensError, NonsenseError, ask
+from chassis.requests import AskError, NoAnswerError, NobodyListensError, UnusableAnswerError, ask
 from chassis.responder import Responder
 from msgspec import Struct, json
 
@@ -78,7 +78,7 @@ async def test_an_answer_of_another_kind_is_nonsense_and_is_not_quoted(
 ) -> None:
     other.subscribe("nonsense", lambda message: other.publish(message.reply, nonsense))
     await other.flush(5)
-    with pytest.raises(NonsenseError) as caught:
+    with pytest.raises(UnusableAnswerError) as caught:
         await ask(client, "nonsense", decode, seconds=5)
     assert "ana" not in str(caught.value)
     assert caught.value.__cause__ is None

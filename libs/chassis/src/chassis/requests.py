@@ -20,8 +20,8 @@ class NoAnswerError(AskError):
     """Somebody may have got the request, and has not answered in time."""
 
 
-class NonsenseError(AskError):
-    """The answer is not what was asked for."""
+class UnusableAnswerError(AskError):
+    """The answer is not what was asked for: nonsense, or an error."""
 
 
 async def ask[Answer](
@@ -48,4 +48,4 @@ async def ask[Answer](
         return decode(answer)
     except (DecodeError, ValueError, RecursionError) as error:
         # `from None`: what a decoder says may quote what was sent, which may be a person's.
-        raise NonsenseError(type(error).__name__) from None
+        raise UnusableAnswerError(type(error).__name__) from None

@@ -10,13 +10,14 @@ from typing import Final
 
 import structlog
 from chassis.postgres import DATABASE_ERRORS
+from chassis.requests import AskError, UnusableAnswerError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.domain.alerts import Alert, Composed, Standing, compose
 from notifier.domain.notices import is_stale
 from notifier.domain.outage import Outage
-from notifier.ledger_reads import LedgerReads, LedgerSilentError, LedgerUnavailableError
+from notifier.ledger_reads import LedgerReads
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
@@ -130,12 +131,12 @@ class Courier:
         """Who reads the mail; None when the mail has ended since there is nobody."""
         try:
             profile = await self.reads.fetch_profile(mail.claim.account_id)
-        except LedgerSilentError as error:
-            await self.outcomes.wait_for(self.ledger, mail, str(error), reason="ledger")
-        except LedgerUnavailableError as error:
+        except UnusableAnswerError as error:
             self.ledger.answered()
-            await self.outcomes.failed(mail, str(error), reason="ledger")
+            await self.outcomes.failed(mail, f"ledger {error}", reason="ledger")
             return None
+        except AskError as error:
+            await self.outcomes.wait_for(self.ledger, mail, f"ledger {error}", reason="ledger")
         self.ledger.answered()
         try:
             address = usable_address(profile.email if profile else None)
@@ -152,8 +153,8 @@ class Courier:
         """What the account is now; None when the ledger was asked in vain for long enough."""
         try:
             return await self.reads.fetch_standing(mail.claim.account_id)
-        except LedgerUnavailableError as error:
-            await self.outcomes.no_state(mail, str(error))
+        except AskError as error:
+            await self.outcomes.no_state(mail, f"ledger {error}")
             return None
 
     async def _deliver(self, mail: Mail, write: Writing, recipient: str) -> bool:

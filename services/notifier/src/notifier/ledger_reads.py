@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chassis.core_nats.client import CoreNats
-from chassis.requests import AskError, NonsenseError, ask
+from chassis.requests import UnusableAnswerError, ask
 from contracts.accounts import subject_token
 from contracts.profiles import Profile
 from contracts.reads import BalanceAnswer, ProfileAnswer
@@ -20,38 +20,22 @@ _profile: Final = json.Decoder(ProfileAnswer).decode
 _balance: Final = json.Decoder(BalanceAnswer).decode
 
 
-class LedgerUnavailableError(Exception):
-    """The ledger could not answer this question; it may later."""
-
-
-class LedgerSilentError(LedgerUnavailableError):
-    """The ledger does not answer at all."""
-
-
 class LedgerReads:
-    """The ledger's reads, by request-reply."""
+    """The ledger's reads, by request-reply; what they raise is worth another try later."""
 
     def __init__(self, client: CoreNats) -> None:
         self._client = client
 
     async def fetch_profile(self, account_id: str) -> Profile | None:
-        """What is known about the person; None where nothing is.
-
-        Raises:
-            LedgerUnavailableError: try again later.
-        """
+        """What is known about the person; None where nothing is. Raises AskError."""
         return (await self._ask(READ_PROFILE_PREFIX, account_id, _profile)).profile
 
     async def fetch_standing(self, account_id: str) -> Standing:
-        """What the account may use now.
-
-        Raises:
-            LedgerUnavailableError: try again later.
-        """
+        """What the account may use now. Raises AskError."""
         answer = await self._ask(READ_BALANCE_PREFIX, account_id, _balance)
         balance = answer.balance
         if balance is None:
-            raise LedgerUnavailableError("ledger knows no such account")
+            raise UnusableAnswerError("knows no such account")
         figures = Figures(
             monthly_used=balance.monthly_used,
             monthly_limit=balance.monthly_limit,
@@ -71,12 +55,7 @@ class LedgerReads:
         self, prefix: str, account_id: str, decode: Callable[[bytes], Answer]
     ) -> Answer:
         subject = f"{prefix}.{subject_token(account_id)}"
-        try:
-            answer = await ask(self._client, subject, decode, seconds=READ_TIMEOUT_SECONDS)
-        except NonsenseError as error:
-            raise LedgerUnavailableError("ledger answered nonsense") from error
-        except AskError as error:
-            raise LedgerSilentError(f"ledger: {error}") from error
+        answer = await ask(self._client, subject, decode, seconds=READ_TIMEOUT_SECONDS)
         if answer.error is not None:
-            raise LedgerUnavailableError("ledger answered an error")
+            raise UnusableAnswerError("answered an error")
         return answer

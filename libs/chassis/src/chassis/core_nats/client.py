@@ -93,14 +93,10 @@ class CoreNats:
 
     async def wait_connected(self, seconds: float) -> bool:
         """Whether there is a connection, within this time."""
-        if self._connection is not None:
-            return True
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._connected.wait()
-        except TimeoutError:
-            return False
-        return True
+        return self.is_connected
 
     def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None

@@ -1,6 +1,7 @@
 """Publishes the journal to JetStream in order, for ever, and remembers how far it has come."""
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 
@@ -185,11 +186,9 @@ class Drainer:
         if self.backlog_bytes() > 0 and self._client.is_connected:
             await asyncio.sleep(_LOOK_SECONDS)
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._journal.appended.wait()
-        except TimeoutError:
-            pass
         if not self._client.is_connected:
             await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
