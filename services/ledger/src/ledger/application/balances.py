@@ -15,11 +15,11 @@ from ledger.store.facts import facts_of
 from ledger.store.log import opening_time_of
 from ledger.store.read_path import load_account
 
-READING = Policy(catalog=Catalog(version="", plans={}, models=()))
+_READING = Policy(catalog=Catalog(version="", plans={}, models=()))
 """Time starts cycles and retires lots; what that does to a balance depends on neither catalog nor bounds of holds."""
 
 
-async def balance_now(connection: asyncpg.Connection, account_id: str) -> Balance:
+async def account_now(connection: asyncpg.Connection, account_id: str) -> Account:
     """As the next command would find it.
 
     Raises:
@@ -28,8 +28,7 @@ async def balance_now(connection: asyncpg.Connection, account_id: str) -> Balanc
     found = await load_account(connection, account_id)
     if found is None:
         raise NotFoundError(f"no account {account_id}")
-    account, clock = found
-    return as_of(account, clock, READING).balance()
+    return as_of(*found, _READING)
 
 
 async def balance_at(connection: asyncpg.Connection, account_id: str, moment: datetime) -> Balance:
@@ -42,7 +41,7 @@ async def balance_at(connection: asyncpg.Connection, account_id: str, moment: da
     async for fact in facts_of(connection, account_id, until=moment):
         account = evolve(account, fact.data, fact.time)
     if account.is_open:
-        return as_of(account, moment, READING).balance()
+        return as_of(account, moment, _READING).balance()
     opened_at = await opening_time_of(connection, account_id)
     if opened_at is None:
         raise NotFoundError(f"no account {account_id}")

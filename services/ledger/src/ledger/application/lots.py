@@ -3,15 +3,12 @@
 from datetime import datetime
 
 import asyncpg
-from contracts.errors import NotFoundError
 from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger.application.balances import READING
-from ledger.domain.decide import as_of
+from ledger.application.balances import account_now
 from ledger.store.facts import facts_of
-from ledger.store.read_path import load_account
 
 TYPES = (CreditsGranted, CreditsRevoked, CreditsExpired)
 
@@ -40,11 +37,9 @@ async def lots_of(connection: asyncpg.Connection, account_id: str) -> list[LotLi
     Raises:
         NotFoundError: no such account.
     """
-    found = await load_account(connection, account_id)
-    if found is None:
-        raise NotFoundError(f"no account {account_id}")
+    account = await account_now(connection, account_id)
     lots = await _granted(connection, account_id)
-    for lot in as_of(*found, READING).lots:
+    for lot in account.lots:
         known = lots.get(lot.id) or LotLine(lot_id=lot.id, granted=0, source="correction", expires_at=lot.expires_at)
         lots[lot.id] = replace(known, remaining=lot.tokens)
     return list(lots.values())

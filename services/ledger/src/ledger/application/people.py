@@ -11,7 +11,7 @@ from contracts.balance import Balance
 from contracts.errors import NotFoundError
 from msgspec import Struct
 
-from ledger.application.balances import balance_now
+from ledger.application.balances import account_now
 from ledger.application.event_lines import EventLine, event_lines
 from ledger.application.lots import LotLine, lots_of
 from ledger.store.log import MAX_POSITION
@@ -64,7 +64,7 @@ async def export_person(connection: asyncpg.Connection, account_id: str) -> Asyn
     """
     yield Exported(profile=await _person(connection, account_id))
     try:
-        yield Exported(balance=await balance_now(connection, account_id))
+        yield Exported(balance=(await account_now(connection, account_id)).balance())
     except NotFoundError:
         return
     for lot in await lots_of(connection, account_id):

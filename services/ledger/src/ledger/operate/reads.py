@@ -4,7 +4,7 @@ import contextlib
 
 from chassis.operate.output import write_line, write_lines
 
-from ledger.application.balances import balance_at, balance_now
+from ledger.application.balances import account_now, balance_at
 from ledger.application.event_lines import event_lines
 from ledger.application.lots import lots_of
 from ledger.operate.database import open_ledger
@@ -17,7 +17,7 @@ async def balance(account: Account, at: At = None) -> None:
     """The balance now, or as the events make it at a moment."""
     async with open_ledger() as connection:
         if at is None:
-            write_line(await balance_now(connection, account))
+            write_line((await account_now(connection, account)).balance())
         else:
             moment = moment_of(at, _time_zone(), await load_clock(connection))
             write_line(await balance_at(connection, account, moment))

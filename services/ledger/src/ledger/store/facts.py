@@ -47,14 +47,15 @@ async def facts_of(
     *,
     types: Sequence[type[LedgerEvent]] | None = None,
     until: datetime | None = None,
+    last: int = _MAX_VERSION,
 ) -> AsyncIterator[Fact[LedgerEvent]]:
-    """One account's events in version order: of some types, or all; up to the last one recorded by a moment, or all.
+    """One account's events in version order: of some types, or all; up to the last one recorded by a moment, or `last`.
 
     Those before that one belong to it whatever their times: a cycle that was corrected stands behind ones of a time
     that has not come.
     """
     names = None if types is None else [TYPES[each] for each in types]
-    version, last = 0, _MAX_VERSION
+    version = 0
     if until is not None:
         last = await connection.fetchval(_LAST_VERSION_UNTIL, account_id, until, timeout=STATEMENT_TIMEOUT_SECONDS) or 0
     while rows := await connection.fetch(_FACTS, account_id, version, last, names, timeout=STATEMENT_TIMEOUT_SECONDS):

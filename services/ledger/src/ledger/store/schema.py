@@ -38,8 +38,3 @@ APPENDED: Final = {
 _PARAMETERS: Final = ("decided_at", "careful", *chain.from_iterable(APPENDED.values()))
 _ARGUMENTS: Final = ", ".join(f"{name} => ${number}" for number, name in enumerate(_PARAMETERS, start=1))
 APPEND_CURRENT: Final = f"SELECT clock, stale FROM ledger.append_current({_ARGUMENTS})"  # noqa: S608  constants
-
-FACTS_OF_ACCOUNT: Final = """
-SELECT version, type, data FROM ledger.events
-WHERE account_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4
-"""

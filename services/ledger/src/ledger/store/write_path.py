@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 from contracts.codec import encode
@@ -13,10 +13,8 @@ from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold
 from ledger.store import schema
 from ledger.store.codec import GENESIS, decode_account, decode_hold, decode_lot, format_of
-from ledger.store.facts import decode_fact
+from ledger.store.facts import facts_of
 from ledger.store.rows import BatchState, ChainedAccount, Changes, Key, Premises, StoredCommand
-
-FOLD_PAGE: Final = 2_000
 
 type Rows = Sequence[tuple[Any, ...]]
 type Columns = Sequence[list[Any] | None]
@@ -97,13 +95,10 @@ async def read_batch(
 async def fold_anew(connection: asyncpg.Connection, account_id: str, version: int) -> Account:
     """The account as its events up to `version` make it, for a state of an earlier format."""
     account = Account(account_id=account_id)
-    while account.version < version:
-        rows = await connection.fetch(schema.FACTS_OF_ACCOUNT, account_id, account.version, version, FOLD_PAGE)
-        if not rows:
-            raise LookupError(f"the log of account {account_id} ends at version {account.version} of {version}")
-        for _, event_type, data in rows:
-            fact = decode_fact(event_type, data)
-            account = evolve(account, fact.data, fact.time)
+    async for fact in facts_of(connection, account_id, last=version):
+        account = evolve(account, fact.data, fact.time)
+    if account.version < version:
+        raise LookupError(f"the log of account {account_id} ends at version {account.version} of {version}")
     return account
 
 
