@@ -78,7 +78,7 @@ async def test_a_killed_server_fails_what_waits_and_its_successor_serves_the_sam
         worker.subscribe("work", taken.append, queue="workers")
         worker.subscribe("echo", lambda message: worker.publish(message.reply, message.payload))
         forgotten = worker.subscribe("forgotten", taken.append)
-        worker.unsubscribe(forgotten)
+        await worker.unsubscribe(forgotten)
         await worker.flush(5)
         waiting = [asyncio.create_task(asker.request("work", b"before", seconds=60)) for _ in range(10)]
         await eventually(lambda: len(taken) == 10)
@@ -255,7 +255,7 @@ async def test_what_is_subscribed_during_a_greeting_is_subscribed() -> None:
         client.subscribe("before", lambda _: None)
         await greeting.wait()
         client.subscribe("during", lambda _: None, queue="group")
-        client.unsubscribe(client.subscribe("changed.my.mind", lambda _: None))
+        await client.unsubscribe(client.subscribe("changed.my.mind", lambda _: None))
         subscribed.set()
         assert await client.wait_connected(5)
         client.subscribe("after", lambda _: None)

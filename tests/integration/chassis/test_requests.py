@@ -180,6 +180,16 @@ async def test_a_stop_waits_no_longer_for_an_answer_than_whoever_asked(
         let_go.set()
 
 
+async def test_no_request_is_lost_on_its_way_to_who_stops(client: CoreNats, other: CoreNats) -> None:
+    for _ in range(20):
+        async with AsyncExitStack() as closing:
+            await answering(closing, other, echo)
+            asked = [asyncio.create_task(ask(client, "echo.1", decode, seconds=1)) for _ in range(200)]
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [answer for answer in answers if not isinstance(answer, Echo | NobodyListensError)] == []
+
+
 async def test_a_request_that_wants_no_answer_harms_nobody(
     client: CoreNats, other: CoreNats, closing: AsyncExitStack
 ) -> None:

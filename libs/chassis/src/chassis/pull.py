@@ -40,7 +40,7 @@ class Puller:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._client.unsubscribe(self._subscription)
+        await self._client.unsubscribe(self._subscription)
 
     async def next(self) -> list[Message]:
         """What has arrived since the last call, at least one message unless the request ran out empty.

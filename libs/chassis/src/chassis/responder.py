@@ -57,8 +57,7 @@ class Responder:
 
     async def __aexit__(self, *_: object) -> None:
         """Take no new request, and answer those that have come."""
-        for subscription in self._subscriptions:
-            self._client.unsubscribe(subscription)
+        await self._client.unsubscribe(*self._subscriptions)
         if self._tasks:  # a driver may not let go of one that is out of time while its database is frozen
             await asyncio.wait(self._tasks, timeout=ANSWER_SECONDS)
 

@@ -31,6 +31,7 @@ log = structlog.get_logger()
 CONNECT_SECONDS: Final = 2.0
 RECONNECT_SECONDS: Final = 0.25
 CLOSE_SECONDS: Final = 2.0
+UNSUBSCRIBE_SECONDS: Final = 0.5
 ERROR_LOG_SECONDS: Final = 10.0
 _NO_RESPONDERS: Final = "503"
 
@@ -158,11 +159,15 @@ class CoreNats:
         self._subscriptions[sid] = (subject, queue, handler)
         return sid
 
-    def unsubscribe(self, sid: bytes) -> None:
-        """A server that does not read is not told, and what it sends is dropped."""
-        if self._subscriptions.pop(sid, None) is not None and self._connection is not None:
-            with contextlib.suppress(Error):
-                self._connection.send(unsubscription(sid))
+    async def unsubscribe(self, *sids: bytes) -> None:
+        """End subscriptions; what the server had sent before it knew is still handed over."""
+        with contextlib.suppress(Error, TimeoutError):
+            for sid in sids:
+                if self._connection is not None and sid in self._subscriptions:
+                    self._connection.send(unsubscription(sid))
+            await self.flush(UNSUBSCRIBE_SECONDS)
+        for sid in sids:
+            self._subscriptions.pop(sid, None)
 
     async def flush(self, seconds: float) -> None:
         """Wait until the server has taken in all that was sent.

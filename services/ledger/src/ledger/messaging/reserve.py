@@ -52,8 +52,7 @@ class ReserveResponder:
         try:
             yield
         finally:
-            for subscription in subscriptions:
-                self._client.unsubscribe(subscription)
+            await self._client.unsubscribe(*subscriptions)
 
     def _receive(self, message: Message) -> None:
         try:
