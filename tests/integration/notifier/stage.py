@@ -27,9 +27,9 @@ from contracts.subjects import LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_
 from local_run.ports import any_free
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from notifier.application.sending import LEASE
 from notifier.domain.retries import RetryPolicy
 from notifier.main import assemble
-from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
 
 from tests.support.infrastructure import core_nats

@@ -14,7 +14,7 @@ from chassis.postgres import create_engine
 from contracts.profiles import Profile
 from contracts.reads import ProfileAnswer
 from local_run.ports import any_free
-from notifier import outcomes
+from notifier.application import outcomes
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
 from notifier.store.tables import LETTERS

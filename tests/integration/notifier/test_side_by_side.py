@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 from local_run.ports import any_free
+from notifier.application.sending import LEASE
 from notifier.domain.retries import RetryPolicy
-from notifier.sending import LEASE
 from notifier.settings import NotifierSettings
 
 from tests.integration.notifier.mailbox import Mailbox, serving

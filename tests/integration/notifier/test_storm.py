@@ -8,7 +8,7 @@ from collections import Counter
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from local_run.ports import any_free
-from notifier.sending import LEASE
+from notifier.application.sending import LEASE
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (

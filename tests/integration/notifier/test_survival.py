@@ -125,9 +125,9 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
         await eventually(lambda: mailbox.kinds == ["threshold-77"])
         _, text = await asyncio.to_thread(read, settings.notifier_port, "/metrics")
     for series in (
-        'notifier_mails_sent_total{kind="threshold-77"} 1.0',
-        "notifier_mails_pending ",
-        "notifier_oldest_pending_seconds ",
+        'solaris_notifier_mails_sent_total{kind="threshold-77"} 1.0',
+        "solaris_notifier_mails_pending ",
+        "solaris_notifier_oldest_pending_seconds ",
         "solaris_notifier_waiting_dead_letters ",
     ):
         assert series in text

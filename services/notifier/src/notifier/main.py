@@ -12,16 +12,16 @@ from chassis.service import Service, Work, run
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER, dead_letter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.courier import Courier
+from notifier.application.courier import Courier
+from notifier.application.housekeeping import keep_measuring, keep_pruning
+from notifier.application.outcomes import Outcomes
+from notifier.application.sending import LEASE, Sender
 from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
-from notifier.housekeeping import keep_measuring, keep_pruning
-from notifier.ledger_reads import LedgerReads
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
-from notifier.messaging import LedgerEvents
-from notifier.outcomes import Outcomes
-from notifier.sending import LEASE, Sender
+from notifier.messaging.ledger_events import LedgerEvents
+from notifier.messaging.ledger_reads import LedgerReads
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database
 from notifier.store.tables import LETTERS, SERVICE

@@ -1,11 +1,31 @@
-"""The verbs over dead letters."""
+"""The verbs over dead letters: one is delivered again straight into the store, without NATS and SMTP."""
 
 import contextlib
+from datetime import timedelta
 from typing import Final
 
+from chassis.dead_letters import PoisonError, StoredLetter
 from chassis.operate.dead_letters import LetterVerbs
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.redelivery import retry
-from notifier.store.tables import LETTERS
+from notifier.domain.notices import notice_of
+from notifier.messaging.reading import read_event
+from notifier.store.mails import requeue_mail
+from notifier.store.notices import accept_notice_within
+from notifier.store.tables import LETTERS, MAIL_CONSUMER
+
+
+async def retry(connection: AsyncConnection, letter: StoredLetter) -> str | None:
+    """Queue the letter's notice, or its mail once more; returns why it stays."""
+    if letter.consumer == MAIL_CONSUMER:
+        requeued = await requeue_mail(connection, int(letter.message_id))
+        return None if requeued else "its mail is not a failed one"
+    try:
+        event = read_event(letter.payload)
+    except PoisonError as error:
+        return str(error)
+    await accept_notice_within(connection, event.id, notice_of(event), window=timedelta(0))
+    return None
+
 
 VERBS: Final = LetterVerbs(LETTERS, lambda: contextlib.nullcontext(retry))

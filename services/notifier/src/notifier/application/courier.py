@@ -14,14 +14,14 @@ from chassis.requests import AskError, UnusableAnswerError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
+from notifier.application.outcomes import Outcomes, PostponedError
 from notifier.domain.alerts import Alert, Composed, Standing, compose
 from notifier.domain.notices import is_stale
 from notifier.domain.outage import Outage
-from notifier.ledger_reads import LedgerReads
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
-from notifier.outcomes import Outcomes, PostponedError
+from notifier.messaging.ledger_reads import LedgerReads, LedgerSilentError, LedgerUnavailableError
 from notifier.store import mails
 from notifier.store.mails import Claim, Mail
 

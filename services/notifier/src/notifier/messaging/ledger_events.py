@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.domain.notices import notice_of
-from notifier.reading import read_event
+from notifier.messaging.reading import read_event
 from notifier.store.notices import accept_notice
 
 

@@ -10,7 +10,7 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.courier import Courier
+from notifier.application.courier import Courier
 from notifier.domain.outage import Outage
 from notifier.store import mails
 

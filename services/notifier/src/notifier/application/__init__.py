@@ -1,0 +1,1 @@
+"""Sends what waits: who writes to whom and when, and how each mail ends."""

@@ -1,0 +1,1 @@
+"""NATS: what is heard of the ledger, and what it is asked."""
