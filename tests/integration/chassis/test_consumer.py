@@ -297,9 +297,9 @@ async def test_a_frozen_member_keeps_no_more_from_the_others_than_it_had_asked_f
         frozen.send_signal(signal.SIGSTOP)
         async with consuming(client, server, engine, heard.hear) as running:
             await eventually(lambda: _works(running))
-            payloads = [str(number).encode() for number in range(2 * consumer.BATCH + 20)]
+            payloads = [str(number).encode() for number in range(20)]
             await publisher.publish(*payloads)
-            await eventually(lambda: len(heard.payloads) >= len(payloads) - consumer.BATCH)
+            await eventually(lambda: len(heard.payloads) >= len(payloads) - consumer.AHEAD)
             await eventually(lambda: set(heard.payloads) == set(payloads), 30)
     finally:
         frozen.kill()

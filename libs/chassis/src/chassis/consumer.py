@@ -26,8 +26,9 @@ from chassis.dead_letters import DeadLetters, GivenUp, PoisonError
 from chassis.jetstream import consumer_info
 from chassis.postgres import DATABASE_ERRORS, refuses_the_data
 
-BATCH: Final = 16
-"""Messages on their way or in memory at once; a frozen process keeps so many from the others, until their ack wait."""
+AHEAD: Final = 2
+"""Messages on their way or in memory at once. A process that is frozen or killed keeps so many from the others, until
+their ack wait, and what those handle meanwhile overtakes them."""
 REQUEST_SECONDS: Final = 5.0
 """How long the server holds one pull request open; a lost one is noticed one second later."""
 CHECK_SECONDS: Final = 1.0
@@ -162,9 +163,9 @@ class Consumer:
         while not self._ended and connection.is_connected and connection.stats["reconnects"] == reconnects:
             if loop.time() - self._quiet_since > REQUEST_SECONDS + 1:
                 self._missing = 0  # neither messages nor the request's end came: it was lost
-            if self._missing <= BATCH // 2:
-                await self._ask(connection, BATCH - self._missing)
-                self._missing = BATCH
+            if self._missing < AHEAD:
+                await self._ask(connection, AHEAD - self._missing)
+                self._missing = AHEAD
                 self._quiet_since = loop.time()
             self._wakeup.clear()
             with contextlib.suppress(TimeoutError):
@@ -194,7 +195,7 @@ class Consumer:
 
     def _take_status(self, headers: dict[str, str]) -> None:
         if headers.get("Status") in {"404", "408"}:
-            self._missing -= int(headers.get("Nats-Pending-Messages", BATCH))
+            self._missing -= int(headers.get("Nats-Pending-Messages", AHEAD))
         else:
             self._ended = headers.get("Description") or f"status {headers.get('Status')}"
         self._wakeup.set()
