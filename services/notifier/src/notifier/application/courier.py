@@ -21,7 +21,7 @@ from notifier.domain.outage import Outage
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
-from notifier.messaging.ledger_reads import LedgerReads, LedgerSilentError, LedgerUnavailableError
+from notifier.messaging.ledger_reads import LedgerReads
 from notifier.store import mails
 from notifier.store.mails import Claim, Mail
 
