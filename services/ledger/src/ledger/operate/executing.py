@@ -53,9 +53,7 @@ async def ask_ledger(nats_url: str) -> ReadyAnswer | None:
 
     decode = json.Decoder(ReadyAnswer).decode
     async with CoreNats(nats_url, service="operator") as client:
-        if not await client.wait_connected(CONNECT_SECONDS):
-            return None
-        try:
+        await client.wait_connected(CONNECT_SECONDS)
+        with contextlib.suppress(AskError):
             return await ask(client, subjects.READ_READY, decode, seconds=ASK_SECONDS)
-        except AskError:
-            return None
+    return None
