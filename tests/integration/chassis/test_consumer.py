@@ -19,6 +19,7 @@ from chassis.dead_letters import PoisonError
 from chassis.postgres import create_engine
 from faststream.nats import NatsBroker
 from local_run.ports import any_free
+from local_run.servers.nats_authority import USERS, NatsUser
 from local_run.servers.nats_server import NatsServer, running_nats
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
@@ -105,9 +106,15 @@ async def consuming(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, hear: Handler
 ) -> AsyncIterator[Consumer]:
     running = Consumer(client, server.url(), engine, LETTERS, hear, stream=STREAM, durable=DURABLE)
+    async with beside(running):
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def beside(running: Consumer) -> AsyncIterator[None]:
     task = asyncio.create_task(running.run())
     try:
-        yield running
+        yield
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -240,6 +247,43 @@ async def test_no_restart_of_the_server_leaves_it_stuck(engine: AsyncEngine, tmp
             async with running_nats(tmp_path / "nats", port=port) as server, publishing(server) as publisher:
                 await publisher.publish(payload)
                 await eventually(partial(_last_was, heard, payload), 20)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ([], "nats: 'Authorization Violation'"),
+        ([NatsUser(name="echo", publish=("$JS.ACK.>",), subscribe=None)], "requests are not answered"),
+    ],
+)
+async def test_it_says_what_the_server_refuses_and_goes_on_once_that_is_granted(
+    engine: AsyncEngine,
+    tmp_path: Path,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[list[NatsUser], str],
+) -> None:
+    rights, problem = case
+    monkeypatch.setattr(consumer, "REQUEST_SECONDS", 0.2)
+    heard, port = Heard(), any_free()
+
+    async def told() -> bool:
+        return await running.check() == problem
+
+    async with contextlib.AsyncExitStack() as stack:
+        async with running_nats(tmp_path / "nats", port=port, users=(*USERS, *rights)) as server:
+            async with publishing(server) as publisher:
+                await publisher.provision()
+            client = await connect(server.url())
+            url = server.url().replace("operator", "echo")
+            running = Consumer(client, url, engine, LETTERS, heard.hear, stream=STREAM, durable=DURABLE)
+            await stack.enter_async_context(beside(running))
+            await eventually(told, 20)
+        users = (*USERS, NatsUser(name="echo", publish=None, subscribe=None))
+        async with running_nats(tmp_path / "nats", port=port, users=users) as server, publishing(server) as publisher:
+            await publisher.publish(b"granted")
+            await eventually(lambda: heard.payloads == [b"granted"], 20)
+            assert await running.check() is None
 
 
 async def test_a_connection_that_is_gone_for_good_ends_it_so_that_the_service_is_started_anew(

@@ -43,6 +43,8 @@ MESSAGES: Final = Counter(
     ["consumer", "outcome"],
 )
 
+_UNANSWERED: Final = "requests are not answered"
+
 log = structlog.get_logger()
 
 
@@ -114,7 +116,7 @@ class Consumer:
         """
         connection: Client | None = None
         try:
-            connection = await self._broker.connect()
+            connection = await self._connect()
             await self._broker.start()
             while True:
                 self._require_connection(connection)
@@ -125,6 +127,14 @@ class Consumer:
         finally:
             self._problem = "stopped"
             await self._close(connection)
+
+    async def _connect(self) -> Client:
+        while True:
+            try:
+                return await self._broker.connect()
+            except NatsError as error:  # it waits for a server, but not where one refuses the login
+                self._report(str(error))
+            await asyncio.sleep(CHECK_SECONDS)
 
     def _require_connection(self, connection: Client) -> None:
         """A reconnect loop of the broker that died unseen: the server answers us, and the broker stays away."""
@@ -159,14 +169,15 @@ class Consumer:
         log.info("consuming", consumer=self._durable)
         loop = asyncio.get_running_loop()
         reconnects = connection.stats["reconnects"]
-        self._missing, self._ended = 0, ""
+        self._missing, self._ended, self._quiet_since = 0, "", max(self._quiet_since, loop.time())
         while not self._ended and connection.is_connected and connection.stats["reconnects"] == reconnects:
             if loop.time() - self._quiet_since > REQUEST_SECONDS + 1:
-                self._missing = 0  # neither messages nor the request's end came: it was lost
+                self._missing = 0  # neither messages nor the request's end came: it was lost, or may not be made
+                self._report(_UNANSWERED)
             if self._missing < AHEAD:
                 await self._ask(connection, AHEAD - self._missing)
                 self._missing = AHEAD
-                self._quiet_since = loop.time()
+                self._quiet_since = max(self._quiet_since, loop.time())
             self._wakeup.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -180,6 +191,8 @@ class Consumer:
 
     async def _receive(self, message: NatsMessage) -> None:
         raw = message.raw_message
+        if self._problem is _UNANSWERED:
+            self._report(None)
         # Every stored message asks for its acknowledgement. What its publisher wrote into it is not the server's word.
         if not raw.reply:
             self._take_status(raw.headers or {})
