@@ -61,7 +61,7 @@ async def test_a_letter_that_was_retried_waits_again_when_its_message_fails_agai
     assert (await LETTERS.count_waiting(engine), await LETTERS.load_unannounced(engine)) == (0, [])
     assert await LETTERS.keep(engine, LETTER) == number
     assert await LETTERS.count_waiting(engine) == 1
-    assert [each.number for each in await LETTERS.load_unannounced(engine)] == [number]
+    assert [each.id for each in await LETTERS.load_unannounced(engine)] == [number]
 
 
 async def test_a_letter_that_was_put_away_is_neither_retried_nor_kept_again(engine: AsyncEngine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import nats
-from chassis.announcements import DeadLetterAnnouncer
+from chassis.announcements import announce_dead_letters
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import PAGE, DeadLetter, GivenUp
 from chassis.postgres import create_engine
@@ -59,7 +59,7 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
             consumer="ledger", message_id=f"m-{number}", subject="s", payload=b"{}", reason=f"reason {number}"
         )
         await LETTERS.keep(engine, letter)
-    announcing = asyncio.create_task(DeadLetterAnnouncer(core, engine, LETTERS, subjects.dead_letter).run())
+    announcing = asyncio.create_task(announce_dead_letters(core, engine, LETTERS, subjects.dead_letter))
     closing.callback(announcing.cancel)
     with capture_logs() as logs:
         await eventually(lambda: any(line["event"] == "dead_letters_not_announced" for line in logs), 20)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 import structlog
-from msgspec import json
+from msgspec.json import encode
 from msgspec.structs import replace
 from nats.errors import Error as NatsError
 from prometheus_client import Gauge
@@ -22,37 +22,26 @@ POLL_SECONDS: Final = 2.0
 log = structlog.get_logger()
 
 
-class DeadLetterAnnouncer:
-    """Several processes may announce the same letter; its id makes that harmless."""
+async def announce_dead_letters(
+    client: CoreNats, engine: AsyncEngine, letters: DeadLetters, subject: Callable[[str, str], str]
+) -> None:
+    """Announce until cancelled; `subject` is that of a service's consumer: (service, consumer) → subject.
 
-    def __init__(
-        self, client: CoreNats, engine: AsyncEngine, letters: DeadLetters, subject: Callable[[str, str], str]
-    ) -> None:
-        """`subject` is that of a service's consumer: (service, consumer) → subject."""
-        self._client = client
-        self._engine = engine
-        self._letters = letters
-        self._subject = subject
-
-    async def run(self) -> None:
-        """Announce until cancelled."""
-        while True:
-            try:
-                await self._announce_page()
-                waiting = await self._letters.count_waiting(self._engine)
-                _waiting_letters(self._letters.service).set(waiting)
-            except (NatsError, *DATABASE_ERRORS) as error:
-                log.warning("dead_letters_not_announced", error=repr(error))
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _announce_page(self) -> None:
-        letters = await self._letters.load_unannounced(self._engine)
-        for letter in letters:
-            announcement = replace(self._letters.listed(letter), payload=None)
-            subject = self._subject(self._letters.service, letter.consumer)
-            message = Message(subject, json.encode(announcement), announcement.id)
-            await publish_in_order(self._client, [message])
-        await self._letters.mark_announced(self._engine, [letter.number for letter in letters])
+    Several processes may announce the same letter; its id makes that harmless.
+    """
+    while True:
+        try:
+            page = await letters.load_unannounced(engine)
+            for letter in page:
+                announcement = replace(letters.listed(letter), payload=None)
+                message = Message(subject(letters.service, letter.consumer), encode(announcement), announcement.id)
+                await publish_in_order(client, [message])
+            if page:
+                await letters.mark_announced(engine, [letter.id for letter in page])
+            _waiting_letters(letters.service).set(await letters.count_waiting(engine))
+        except (NatsError, *DATABASE_ERRORS) as error:
+            log.warning("dead_letters_not_announced", error=repr(error))
+        await asyncio.sleep(POLL_SECONDS)
 
 
 @cache

@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -17,11 +17,11 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
-    Row,
     String,
     Table,
     Text,
     UniqueConstraint,
+    Update,
     and_,
     func,
     literal,
@@ -60,21 +60,20 @@ class Discarded(Struct, frozen=True, kw_only=True):
     """Who put a dead letter away for good, when and why."""
 
     at: datetime
-    by: str
-    reason: str
+    by: str | None
+    reason: str | None
 
 
 class StoredLetter(GivenUp, frozen=True, kw_only=True):
-    """What is kept; it waits until it is retried with success or discarded."""
+    """A row of the table; it waits until it is retried with success or discarded."""
 
-    number: int
+    id: int
     failed_at: datetime
+    announced_at: datetime | None
     retried_at: datetime | None
-    discarded: Discarded | None
-
-    @property
-    def waits(self) -> bool:
-        return self.retried_at is None and self.discarded is None
+    discarded_at: datetime | None
+    discarded_by: str | None
+    discard_reason: str | None
 
 
 type Retry = Callable[[AsyncConnection, StoredLetter], Awaitable[str | None]]
@@ -160,15 +159,18 @@ class DeadLetters:
         return int(number) if named else None
 
     def listed(self, letter: StoredLetter) -> DeadLetter:
+        discarded = None
+        if letter.discarded_at is not None:
+            discarded = Discarded(at=letter.discarded_at, by=letter.discarded_by, reason=letter.discard_reason)
         return DeadLetter(
-            id=self.id_of(letter.number),
+            id=self.id_of(letter.id),
             service=self.service,
             consumer=letter.consumer,
             subject=letter.subject,
             reason=letter.reason,
             failed_at=letter.failed_at,
             retried_at=letter.retried_at,
-            discarded=letter.discarded,
+            discarded=discarded,
             payload=letter.payload.decode("utf-8", "backslashreplace"),
         )
 
@@ -221,7 +223,7 @@ class DeadLetters:
             while page := await self._page(connection, *wanted, numbers > last, numbers <= newest):
                 for letter in page:
                     yield letter
-                last = page[-1].number
+                last = page[-1].id
 
     async def load_unannounced(self, engine: AsyncEngine) -> list[StoredLetter]:
         """A page of those of which no announcement has been taken, oldest first."""
@@ -230,9 +232,7 @@ class DeadLetters:
 
     async def mark_announced(self, engine: AsyncEngine, numbers: Sequence[int]) -> None:
         async with statements(engine) as connection:
-            await connection.execute(
-                update(self._table).where(self._table.c.id.in_(numbers)).values(announced_at=func.clock_timestamp())
-            )
+            await connection.execute(self._noting("announced_at", self._table.c.id.in_(numbers)))
 
     async def retry(self, engine: AsyncEngine, number: int | None, retry: Retry) -> AsyncGenerator[Retried]:
         """Retry all that wait, or the one of that number, even if it was retried before; each in a transaction.
@@ -241,35 +241,27 @@ class DeadLetters:
         """
         async with contextlib.aclosing(self.load(engine, number, waiting_only=number is None)) as letters:
             async for listed in letters:
+                this = self._table.c.id == listed.id
+                wanted = this if number is not None else and_(this, self._waits)
                 async with engine.begin() as connection:
-                    letter = await self._lock(connection, listed.number)
-                    if letter is None or (number is None and not letter.waits):
+                    row = (await connection.execute(select(self._table).where(wanted).with_for_update())).one_or_none()
+                    if row is None:
                         continue
-                    reason = (
-                        await retry(connection, letter) if letter.discarded is None else _put_away(letter.discarded)
-                    )
+                    letter = StoredLetter(**row._asdict())
+                    if letter.discarded_at is None:
+                        reason = await retry(connection, letter)
+                    else:
+                        reason = f"discarded by {letter.discarded_by}: {letter.discard_reason}"
                     if reason is None:
-                        await self._mark_retried(connection, letter.number)
-                yield Retried(self.id_of(letter.number), reason is None, reason)
-
-    async def _lock(self, connection: AsyncConnection, number: int) -> StoredLetter | None:
-        locking = select(self._table).where(self._table.c.id == number).with_for_update()
-        row = (await connection.execute(locking)).one_or_none()
-        return None if row is None else _letter(row)
-
-    async def _mark_retried(self, connection: AsyncConnection, number: int) -> None:
-        marking = update(self._table).where(self._table.c.id == number).values(retried_at=func.clock_timestamp())
-        await connection.execute(marking)
+                        await connection.execute(self._noting("retried_at", this))
+                yield Retried(self.id_of(letter.id), reason is None, reason)
 
     async def discard(self, engine: AsyncEngine, number: int, *, by: str, reason: str) -> bool:
         """Put a letter that waits away: it stays listed; False where it does not wait, or is none."""
-        discarding = (
-            update(self._table)
-            .where(self._table.c.id == number, self._waits)
-            .values(discarded_at=func.clock_timestamp(), discarded_by=by, discard_reason=reason)
-        )
+        discarding = self._noting("discarded_at", self._table.c.id == number, self._waits)
         async with statements(engine) as connection:
-            return (await connection.execute(discarding)).rowcount > 0
+            discarded = await connection.execute(discarding.values(discarded_by=by, discard_reason=reason))
+            return discarded.rowcount > 0
 
     async def count_waiting(self, engine: AsyncEngine) -> int:
         """Letters that were neither retried nor discarded yet."""
@@ -278,28 +270,10 @@ class DeadLetters:
 
     async def _page(self, connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[StoredLetter]:
         page = select(self._table).where(*conditions).order_by(self._table.c.id).limit(PAGE)
-        return [_letter(row) for row in await connection.execute(page)]
+        return [StoredLetter(**row._asdict()) for row in await connection.execute(page)]
 
-
-def _letter(row: Row[Any]) -> StoredLetter:
-    discarded = None
-    if row.discarded_at is not None:
-        discarded = Discarded(at=row.discarded_at, by=row.discarded_by, reason=row.discard_reason)
-    return StoredLetter(
-        number=row.id,
-        consumer=row.consumer,
-        message_id=row.message_id,
-        subject=row.subject,
-        payload=row.payload,
-        reason=row.reason,
-        failed_at=row.failed_at,
-        retried_at=row.retried_at,
-        discarded=discarded,
-    )
-
-
-def _put_away(discarded: Discarded) -> str:
-    return f"discarded by {discarded.by}: {discarded.reason}"
+    def _noting(self, moment: str, *conditions: ColumnElement[bool]) -> Update:
+        return update(self._table).where(*conditions).values({moment: func.clock_timestamp()})
 
 
 def _storable(text: str) -> str:

@@ -3,7 +3,7 @@
 from functools import partial
 
 import structlog
-from chassis.announcements import DeadLetterAnnouncer
+from chassis.announcements import announce_dead_letters
 from chassis.core_nats.client import CoreNats
 from chassis.outbox import Relay
 from chassis.postgres import create_engine, create_pool, disposed, opened
@@ -53,7 +53,7 @@ def assemble(settings: LedgerSettings) -> Service:
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
     usage = UsageConsumer(core, executor, engine, make_streams)
     profiles = Profiles(pool)
-    announcer = DeadLetterAnnouncer(core, engine, LETTERS, dead_letter)
+    announcing = partial(announce_dead_letters, core, engine, LETTERS, dead_letter)
     reserves = ReserveResponder(core, executor, profiles)
     reads = Reads(pool, policy, profiles, executor)
 
@@ -66,7 +66,7 @@ def assemble(settings: LedgerSettings) -> Service:
             opened(pool),
             disposed(engine),
             core,
-            Work(relay.run, usage.run, sweeper.run, profiles.run, announcer.run),
+            Work(relay.run, usage.run, sweeper.run, profiles.run, announcing),
             # It ends before those who give it work, which then wait: people's answers must not wait for their end.
             Work(executor.run, stop=executor.stop),
             reserves.answering(),

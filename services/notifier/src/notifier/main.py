@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
-from chassis.announcements import DeadLetterAnnouncer
+from chassis.announcements import announce_dead_letters
 from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine, disposed
@@ -20,7 +20,7 @@ from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
-from notifier.messaging.ledger_events import LedgerEvents
+from notifier.messaging.ledger_events import hear
 from notifier.messaging.ledger_reads import LedgerReads
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database
@@ -31,24 +31,16 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     """A notifier that stops by reading no more events, and lets the mails that are on their way end."""
     engine = create_engine(settings.database_url, service=SERVICE)
     client = CoreNats(settings.nats_url, service=SERVICE)
-    announcer = DeadLetterAnnouncer(client, engine, LETTERS, dead_letter)
+    announcing = partial(announce_dead_letters, client, engine, LETTERS, dead_letter)
     sender = _sender(settings, engine, LedgerReads(client), policy or RetryPolicy(), lease)
 
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, sender.wake)
 
-    window = timedelta(seconds=settings.alert_window_seconds)
-    events = LedgerEvents(engine=engine, window=window, on_queued=wake_when_due)
+    handle = partial(hear, engine, timedelta(seconds=settings.alert_window_seconds), wake_when_due)
     consumer = Consumer(
-        client,
-        settings.nats_url,
-        engine,
-        LETTERS,
-        events.hear,
-        stream=LEDGER_STREAM,
-        durable=NOTIFIER_LEDGER_CONSUMER,
+        client, settings.nats_url, engine, LETTERS, handle, stream=LEDGER_STREAM, durable=NOTIFIER_LEDGER_CONSUMER
     )
-
     return Service(
         settings=settings,
         port=settings.notifier_port,
@@ -56,7 +48,7 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
         parts=[
             disposed(engine),
             client,
-            Work(announcer.run, partial(keep_measuring, engine), partial(keep_pruning, engine)),
+            Work(announcing, partial(keep_measuring, engine), partial(keep_pruning, engine)),
             Work(sender.run, stop=sender.stop),
             Work(consumer.run),
         ],

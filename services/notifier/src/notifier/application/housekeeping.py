@@ -21,12 +21,11 @@ async def keep_measuring(engine: AsyncEngine) -> None:
     """Keep the gauges of what waits up to date."""
     while True:
         try:
-            backlog = await measure_backlog(engine)
+            pending, oldest_seconds = await measure_backlog(engine)
+            metrics.MAILS_PENDING.set(pending)
+            metrics.OLDEST_PENDING.set(oldest_seconds)
         except DATABASE_ERRORS as error:
             log.warning("backlog_not_measured", error=type(error).__name__)
-        else:
-            metrics.MAILS_PENDING.set(backlog.pending)
-            metrics.OLDEST_PENDING.set(backlog.oldest_pending_seconds)
         await asyncio.sleep(MEASURE_SECONDS)
 
 

@@ -1,7 +1,6 @@
 """What happens to each event of the ledger: the notice that it asks for is queued."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from chassis.consumer import Delivery
@@ -13,21 +12,13 @@ from notifier.messaging.reading import read_event
 from notifier.store.notices import accept_notice
 
 
-@dataclass(frozen=True, kw_only=True)
-class LedgerEvents:
-    """Notices are due when the `window` is over; `on_queued` is told of each."""
+async def hear(engine: AsyncEngine, window: timedelta, on_queued: Callable[[], None], delivery: Delivery) -> None:
+    """Queue the event's notice, once and due when the `window` is over; `on_queued` is told of it.
 
-    engine: AsyncEngine
-    window: timedelta
-    on_queued: Callable[[], None]
-
-    async def hear(self, delivery: Delivery) -> None:
-        """Queue the notice, once.
-
-        Raises:
-            PoisonError: no event that people are told about.
-        """
-        event = read_event(delivery.payload)
-        if await accept_notice(self.engine, event.id, notice_of(event), window=self.window):
-            metrics.NOTICES_QUEUED.inc()
-            self.on_queued()
+    Raises:
+        PoisonError: no event that people are told about.
+    """
+    event = read_event(delivery.payload)
+    if await accept_notice(engine, event.id, notice_of(event), window=window):
+        metrics.NOTICES_QUEUED.inc()
+        on_queued()
