@@ -83,6 +83,18 @@ def test_what_went_wrong_is_told_after_what_was_printed(
     assert capfd.readouterr() == ('"before"\n', f"error: {told}\n")
 
 
+def test_an_interruption_before_the_verb_has_begun_is_told_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Importing(ModuleType):
+        def __getattr__(self, _: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "library", Importing("library"))
+    assert Verbs({"library": ("read-book",)}).run(["read-book"]) == 130
+    assert capfd.readouterr() == ("", "error: interrupted\n")
+
+
 def test_what_nobody_foresaw_is_not_hidden(verbs: Verbs) -> None:
     FAILING.append(AssertionError("never"))
     with pytest.raises(AssertionError, match="never"):

@@ -1,6 +1,8 @@
 """Operator commands behind make: values become arguments, untouched."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +103,20 @@ def test_a_command_gets_the_settings_that_the_stack_runs_with(tmp_path: Path) ->
 def test_without_a_stack_and_addresses_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataFolderError, match="no stack runs"):
         stack_environment({"SOLARIS_DATA_DIR": str(tmp_path)})
+
+
+def test_an_interruption_is_told_once_by_the_service_that_was_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        asking = subprocess.Popen(
+            [sys.executable, "-m", "local_run.commands.operate", "dead-letters"],
+            env={**os.environ, "SOLARIS_DATABASE_URL": url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        silent.settimeout(20)
+        with silent.accept()[0]:
+            os.killpg(asking.pid, signal.SIGINT)  # as a terminal does
+            assert asking.communicate(timeout=20) == (b"", b"error: interrupted\n")
+        assert asking.returncode == 130

@@ -94,7 +94,11 @@ def main() -> None:
         os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
     worst = 0
     for command in commands:
-        worst = max(worst, subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603  likewise
+        try:
+            code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  likewise
+        except KeyboardInterrupt:  # as the command, which has said so
+            sys.exit(130)
+        worst = max(worst, code)
         if worst and services[0].verbs[verb].in_turn:
             break
     sys.exit(worst)

@@ -50,6 +50,8 @@ class Verbs:
                 sys.stdout.flush()
         except BrokenPipeError:
             return 0  # a reader that leaves early has what it wanted
+        except KeyboardInterrupt:  # while what the verb needs was still being imported
+            return _told("interrupted", INTERRUPTED)
         except self._bad_input as error:
             return _told(str(error), BAD_INPUT)
         except self._refused as error:
