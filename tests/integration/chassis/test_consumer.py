@@ -23,6 +23,7 @@ from local_run.servers.nats_authority import USERS, NatsUser
 from local_run.servers.nats_server import NatsServer, running_nats
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
+from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -150,6 +151,8 @@ async def test_poison_becomes_one_dead_letter_and_never_comes_again(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher
 ) -> None:
     heard = Heard(errors=[PoisonError("no event of ours"), PoisonError("no event of ours")])
+    given_up, handled = (consumer.MESSAGES.labels(DURABLE, outcome) for outcome in ("given_up", "handled"))
+    before = _counted(given_up), _counted(handled)
     await publisher.publish(b"\xff", b"\xff", b"good")
     async with consuming(client, server, engine, heard.hear):
         await eventually(publisher.all_settled)
@@ -157,6 +160,12 @@ async def test_poison_becomes_one_dead_letter_and_never_comes_again(
     (letter,) = [each async for each in LETTERS.load(engine)]
     assert (letter.consumer, letter.subject, letter.payload) == (DURABLE, SUBJECT, b"\xff")
     assert letter.reason == "no event of ours"
+    await eventually(lambda: (_counted(given_up), _counted(handled)) == (before[0] + 2, before[1] + 1))
+
+
+def _counted(counter: Counter) -> float:
+    (metric,) = counter.collect()
+    return next(sample.value for sample in metric.samples if sample.name.endswith("_total"))
 
 
 async def test_what_postgres_refuses_as_data_is_given_up_and_what_it_refuses_for_now_comes_again(
