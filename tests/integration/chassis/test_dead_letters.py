@@ -9,6 +9,7 @@ from chassis.dead_letters import GivenUp, Retried, StoredLetter
 from chassis.inbox import first_seen
 from chassis.migrations import migrate
 from chassis.postgres import create_engine, statements
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tests.integration.chassis.echo import LETTERS, echo_database, empty, inbox
@@ -56,12 +57,22 @@ async def test_a_message_is_kept_once_however_often_it_is_given_up(engine: Async
 
 async def test_a_letter_that_was_retried_waits_again_when_its_message_fails_again(engine: AsyncEngine) -> None:
     number = await LETTERS.keep(engine, LETTER)
-    await LETTERS.mark_announced(engine, [1])
+    await LETTERS.mark_announced(engine, await LETTERS.load_unannounced(engine))
     assert await _retried(engine) == [Retried("echo:1", retried=True)]
     assert (await LETTERS.count_waiting(engine), await LETTERS.load_unannounced(engine)) == (0, [])
-    assert await LETTERS.keep(engine, LETTER) == number
+    assert await LETTERS.keep(engine, replace(LETTER, payload=b"more", reason="it broke again")) == number
     assert await LETTERS.count_waiting(engine) == 1
-    assert [each.id for each in await LETTERS.load_unannounced(engine)] == [number]
+    (again,) = await LETTERS.load_unannounced(engine)
+    assert (again.id, again.payload, again.reason) == (number, b"more", "it broke again")
+
+
+async def test_a_letter_that_fails_again_while_it_is_announced_is_announced_again(engine: AsyncEngine) -> None:
+    await LETTERS.keep(engine, LETTER)
+    announced = await LETTERS.load_unannounced(engine)
+    await _retried(engine)
+    await LETTERS.keep(engine, LETTER)
+    await LETTERS.mark_announced(engine, announced)
+    assert len(await LETTERS.load_unannounced(engine)) == 1
 
 
 async def test_a_letter_that_was_put_away_is_neither_retried_nor_kept_again(engine: AsyncEngine) -> None:

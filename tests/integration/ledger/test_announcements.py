@@ -74,3 +74,29 @@ async def test_letters_kept_while_nats_was_away_are_announced_once_each_when_it_
         assert [(letter.id, letter.reason, letter.failed_at.astimezone(UTC)) for letter in await announced(url)] == [
             (f"ledger:{row['id']}", row["reason"], row["failed_at"]) for row in rows
         ]
+
+
+async def test_a_letter_that_was_retried_and_failed_again_is_announced_again_at_once(
+    migrated: str, nats_url: str, closing: AsyncExitStack
+) -> None:
+    engine = create_engine(migrated, service="test")
+    closing.push_async_callback(engine.dispose)
+    core = await closing.enter_async_context(core_nats(nats_url))
+    await provision(core, STREAMS, ())
+    announcing = asyncio.create_task(announce_dead_letters(core, engine, LETTERS, subjects.dead_letter))
+    closing.callback(announcing.cancel)
+
+    async def succeed(_: object, __: object) -> None:
+        return None
+
+    told: list[str] = []
+    for reason in ("first", "second"):
+        letter = GivenUp(consumer="again", message_id="m", subject="s", payload=b"{}", reason=reason)
+        number = await LETTERS.keep(engine, letter)
+        told.append(reason)
+
+        async def all_told() -> bool:
+            return [letter.reason for letter in await announced(nats_url) if letter.consumer == "again"] == told
+
+        await eventually(all_told, 20)
+        assert [each.retried async for each in LETTERS.retry(engine, number, succeed)] == [True]

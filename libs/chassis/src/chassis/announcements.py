@@ -27,17 +27,18 @@ async def announce_dead_letters(
 ) -> None:
     """Announce until cancelled; `subject` is that of a service's consumer: (service, consumer) → subject.
 
-    Several processes may announce the same letter; its id makes that harmless.
+    Several processes may announce the same letter; its id and the time of its failure make that harmless.
     """
     while True:
         try:
             page = await letters.load_unannounced(engine)
             for letter in page:
                 announcement = replace(letters.listed(letter), payload=None)
-                message = Message(subject(letters.service, letter.consumer), encode(announcement), announcement.id)
+                message_id = f"{announcement.id} {announcement.failed_at.isoformat()}"
+                message = Message(subject(letters.service, letter.consumer), encode(announcement), message_id)
                 await publish_in_order(client, [message])
             if page:
-                await letters.mark_announced(engine, [letter.id for letter in page])
+                await letters.mark_announced(engine, page)
             _waiting_letters(letters.service).set(await letters.count_waiting(engine))
         except (NatsError, *DATABASE_ERRORS) as error:
             log.warning("dead_letters_not_announced", error=repr(error))

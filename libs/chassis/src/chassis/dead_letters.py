@@ -27,6 +27,7 @@ from sqlalchemy import (
     literal,
     select,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -192,6 +193,8 @@ class DeadLetters:
         waiting_again = inserting.on_conflict_do_update(
             index_elements=[columns.consumer, columns.message_id],
             set_={
+                # A mail that failed again may have gathered more meanwhile.
+                columns.payload: inserting.excluded.payload,
                 columns.reason: inserting.excluded.reason,
                 columns.failed_at: func.now(),
                 columns.announced_at: None,
@@ -230,9 +233,13 @@ class DeadLetters:
         async with statements(engine) as connection:
             return await self._page(connection, self._table.c.announced_at.is_(None))
 
-    async def mark_announced(self, engine: AsyncEngine, numbers: Sequence[int]) -> None:
+    async def mark_announced(self, engine: AsyncEngine, letters: Sequence[StoredLetter]) -> None:
+        """Those that have failed again meanwhile are to be announced again."""
+        is_as_announced = tuple_(self._table.c.id, self._table.c.failed_at).in_(
+            [(letter.id, letter.failed_at) for letter in letters]
+        )
         async with statements(engine) as connection:
-            await connection.execute(self._noting("announced_at", self._table.c.id.in_(numbers)))
+            await connection.execute(self._noting("announced_at", is_as_announced))
 
     async def retry(self, engine: AsyncEngine, number: int | None, retry: Retry) -> AsyncGenerator[Retried]:
         """Retry all that wait, or the one of that number, even if it was retried before; each in a transaction.
