@@ -25,7 +25,7 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from prometheus_client import Counter
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tests.integration.chassis.conftest import Connect
 from tests.integration.chassis.echo import LETTERS, echo_database, empty
@@ -65,7 +65,7 @@ class Heard:
     payloads: list[bytes] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    async def hear(self, delivery: Delivery) -> None:
+    async def hear(self, _: AsyncConnection, delivery: Delivery) -> None:
         self.payloads.append(delivery.payload)
         if self.errors:
             raise self.errors.pop(0)
@@ -174,9 +174,8 @@ async def test_what_postgres_refuses_as_data_is_given_up_and_what_it_refuses_for
     monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.1)
     statements = {b"data": ["SELECT 'x'::integer"] * 9, b"passing": ["SELECT FROM nowhere", "SELECT 1"]}
 
-    async def hear(delivery: Delivery) -> None:
-        async with engine.connect() as connection:
-            await connection.execute(text(statements[delivery.payload].pop(0)))
+    async def hear(connection: AsyncConnection, delivery: Delivery) -> None:
+        await connection.execute(text(statements[delivery.payload].pop(0)))
 
     await publisher.publish(b"data", b"passing")
     async with consuming(client, server, engine, hear):
@@ -322,7 +321,7 @@ from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine
 from tests.integration.chassis.echo import LETTERS
 
-async def hear(delivery):
+async def hear(connection, delivery):
     print("heard", flush=True)
 
 async def main(nats_url, database_url):

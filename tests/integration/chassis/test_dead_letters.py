@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
-from chassis.dead_letters import GivenUp, Retried, StoredLetter
+from chassis.dead_letters import GivenUp, PoisonError, Retried, StoredLetter
 from chassis.inbox import first_seen
 from chassis.migrations import migrate
 from chassis.postgres import create_engine, statements
 from msgspec.structs import replace
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tests.integration.chassis.echo import LETTERS, echo_database, empty, inbox
@@ -91,6 +92,26 @@ async def test_a_retry_that_fails_leaves_nothing_behind_and_the_letter_waiting(e
     await LETTERS.keep(engine, LETTER)
     results = [each async for each in LETTERS.retry(engine, None, fail)]
     assert results == [Retried("echo:1", retried=False, reason="again")]
+    assert await LETTERS.count_waiting(engine) == 1
+
+
+@pytest.mark.parametrize("refusal", ["poison", "data"])
+async def test_a_letter_that_is_poison_still_keeps_none_of_the_others_from_their_retry(
+    engine: AsyncEngine, refusal: str
+) -> None:
+    for payload in (b"bad", b"good"):
+        letter = GivenUp(consumer="c", message_id=payload.decode(), subject="s", payload=payload, reason="r")
+        await LETTERS.keep(engine, letter)
+
+    async def hear(connection: AsyncConnection, letter: StoredLetter) -> None:
+        if letter.payload == b"good":
+            return
+        if refusal == "poison":
+            raise PoisonError("no event of ours")
+        await connection.execute(text("SELECT 'x'::integer"))
+
+    results = [each async for each in LETTERS.retry(engine, None, hear)]
+    assert [(each.id, each.retried) for each in results] == [("echo:1", False), ("echo:2", True)]
     assert await LETTERS.count_waiting(engine) == 1
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from secrets import token_hex
 from typing import Any, Final
 
@@ -150,10 +151,11 @@ class Stack:
         """End everything at once; what is durable stays durable."""
         for supervised in self._running.values():
             supervised.let_go()
-        for supervised in self._running.values():
-            if supervised.pid is not None:
+        # In the order of a stop: none shall still see another die, and take that for news.
+        for part in chain.from_iterable(in_turns(PARTS)):
+            if (one := self._running.get(part.name)) is not None and one.pid is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(supervised.pid, supervised.program.death_signal)
+                    os.kill(one.pid, one.program.death_signal)
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:

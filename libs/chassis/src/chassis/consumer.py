@@ -17,14 +17,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.backoff import pause_after
 from chassis.core_nats.client import CoreNats
 from chassis.core_nats.wire import server_urls
 from chassis.dead_letters import DeadLetters, GivenUp, PoisonError
 from chassis.jetstream import consumer_info
-from chassis.postgres import DATABASE_ERRORS, refuses_the_data
+from chassis.postgres import DATABASE_ERRORS, refuses_the_data, statements
 
 AHEAD: Final = 2
 """Messages on their way or in memory at once. A process that is frozen or killed keeps so many from the others, until
@@ -55,10 +55,12 @@ class Delivery(Struct, frozen=True):
     payload: bytes
 
 
-type Handler = Callable[[Delivery], Awaitable[None]]
-"""Has a message's effect, once however often it comes, and returns after the commit; raises PoisonError to give it up.
+type Handler = Callable[[AsyncConnection, Delivery], Awaitable[None]]
+"""Has a message's effect, once however often it comes; raises PoisonError to give it up.
 
-Whatever Postgres refuses as data is given up too; any other exception brings the message again later.
+Every statement on the connection commits itself, so the effect is one statement with the inbox's row in it, or a
+transaction of the handler's own. It may retry dead letters too, which have a delivery's fields. Whatever Postgres
+refuses as data is given up too; any other exception brings the message again later.
 """
 
 
@@ -215,7 +217,8 @@ class Consumer:
 
     async def _settle(self, raw: Msg) -> str:
         try:
-            await self._handle(Delivery(raw.subject, raw.data))
+            async with statements(self._engine) as connection:
+                await self._handle(connection, Delivery(raw.subject, raw.data))
         except PoisonError as error:
             return await self._give_up(raw, str(error))
         except DATABASE_ERRORS as error:

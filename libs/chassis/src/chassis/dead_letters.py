@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningInsert
 
-from chassis.postgres import statements
+from chassis.postgres import DATABASE_ERRORS, refuses_the_data, statements
 
 PAGE: Final = 100
 MAX_REASON_LENGTH: Final = 1_000
@@ -80,7 +80,8 @@ class StoredLetter(GivenUp, frozen=True, kw_only=True):
 type Retry = Callable[[AsyncConnection, StoredLetter], Awaitable[str | None]]
 """Has the effect of a letter once, however often it is retried; returns why it stays, None where it succeeded.
 
-What it does on the connection commits together with the note that the letter was retried.
+A PoisonError says so too, and what Postgres refuses as data: a consumer's handler may retry its letters. What it does
+on the connection commits together with the note that the letter was retried.
 """
 
 
@@ -247,21 +248,36 @@ class DeadLetters:
         A letter is locked meanwhile, so that nobody else retries or discards it.
         """
         async with contextlib.aclosing(self.load(engine, number, waiting_only=number is None)) as letters:
-            async for listed in letters:
-                this = self._table.c.id == listed.id
-                wanted = this if number is not None else and_(this, self._waits)
-                async with engine.begin() as connection:
-                    row = (await connection.execute(select(self._table).where(wanted).with_for_update())).one_or_none()
-                    if row is None:
-                        continue
-                    letter = StoredLetter(**row._asdict())
-                    if letter.discarded_at is None:
-                        reason = await retry(connection, letter)
-                    else:
-                        reason = f"discarded by {letter.discarded_by}: {letter.discard_reason}"
-                    if reason is None:
-                        await connection.execute(self._noting("retried_at", this))
-                yield Retried(self.id_of(letter.id), reason is None, reason)
+            async for letter in letters:
+                this = self._table.c.id == letter.id
+                retrying = self._retry(
+                    engine, letter.id, this if number is not None else and_(this, self._waits), retry
+                )
+                if (retried := await retrying) is not None:
+                    yield retried
+
+    async def _retry(
+        self, engine: AsyncEngine, number: int, wanted: ColumnElement[bool], retry: Retry
+    ) -> Retried | None:
+        try:
+            async with engine.begin() as connection:
+                row = (await connection.execute(select(self._table).where(wanted).with_for_update())).one_or_none()
+                if row is None:
+                    return None
+                letter = StoredLetter(**row._asdict())
+                if letter.discarded_at is None:
+                    reason = await retry(connection, letter)
+                else:
+                    reason = f"discarded by {letter.discarded_by}: {letter.discard_reason}"
+                if reason is None:
+                    await connection.execute(self._noting("retried_at", wanted))
+        except PoisonError as error:
+            reason = str(error)
+        except DATABASE_ERRORS as error:
+            if not refuses_the_data(error):
+                raise
+            reason = f"not storable: {type(error).__name__}"
+        return Retried(self.id_of(number), reason is None, reason)
 
     async def discard(self, engine: AsyncEngine, number: int, *, by: str, reason: str) -> bool:
         """Put a letter that waits away: it stays listed; False where it does not wait, or is none."""

@@ -37,7 +37,7 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, sender.wake)
 
-    handle = partial(hear, engine, timedelta(seconds=settings.alert_window_seconds), wake_when_due)
+    handle = partial(hear, timedelta(seconds=settings.alert_window_seconds), wake_when_due)
     consumer = Consumer(
         client, settings.nats_url, engine, LETTERS, handle, stream=LEDGER_STREAM, durable=NOTIFIER_LEDGER_CONSUMER
     )

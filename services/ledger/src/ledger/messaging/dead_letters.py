@@ -3,7 +3,7 @@
 from typing import Final
 
 import asyncpg
-from chassis.dead_letters import PoisonError, StoredLetter
+from chassis.dead_letters import StoredLetter
 from contracts.errors import SolarisError
 from contracts.subjects import LEDGER_USAGE_CONSUMER
 
@@ -24,6 +24,6 @@ async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
     try:
         causation_id, command = parse_usage(letter.subject, letter.payload)
         await executor.submit(command, Kind.USAGE, deadline_seconds=ANSWER_SECONDS, causation_id=causation_id)
-    except (PoisonError, SolarisError, asyncpg.PostgresError) as error:
+    except (SolarisError, asyncpg.PostgresError) as error:
         return str(error)
     return None

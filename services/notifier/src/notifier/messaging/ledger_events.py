@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from chassis.consumer import Delivery
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
 from notifier.domain.notices import notice_of
@@ -12,13 +12,15 @@ from notifier.messaging.reading import read_event
 from notifier.store.notices import accept_notice
 
 
-async def hear(engine: AsyncEngine, window: timedelta, on_queued: Callable[[], None], delivery: Delivery) -> None:
+async def hear(
+    window: timedelta, on_queued: Callable[[], None], connection: AsyncConnection, delivery: Delivery
+) -> None:
     """Queue the event's notice, once and due when the `window` is over; `on_queued` is told of it.
 
     Raises:
         PoisonError: no event that people are told about.
     """
     event = read_event(delivery.payload)
-    if await accept_notice(engine, event.id, notice_of(event), window=window):
+    if await accept_notice(connection, event.id, notice_of(event), window=window):
         metrics.NOTICES_QUEUED.inc()
         on_queued()

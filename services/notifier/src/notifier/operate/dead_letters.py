@@ -4,14 +4,14 @@ import contextlib
 from datetime import timedelta
 from typing import Final
 
-from chassis.dead_letters import PoisonError, StoredLetter
+from chassis.dead_letters import StoredLetter
 from chassis.operate.dead_letters import LetterVerbs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.notices import notice_of
 from notifier.messaging.reading import read_event
 from notifier.store.mails import requeue_mail
-from notifier.store.notices import accept_notice_within
+from notifier.store.notices import accept_notice
 from notifier.store.tables import LETTERS, MAIL_CONSUMER
 
 
@@ -20,11 +20,8 @@ async def retry(connection: AsyncConnection, letter: StoredLetter) -> str | None
     if letter.consumer == MAIL_CONSUMER:
         requeued = await requeue_mail(connection, int(letter.message_id))
         return None if requeued else "its mail is not a failed one"
-    try:
-        event = read_event(letter.payload)
-    except PoisonError as error:
-        return str(error)
-    await accept_notice_within(connection, event.id, notice_of(event), window=timedelta(0))
+    event = read_event(letter.payload)
+    await accept_notice(connection, event.id, notice_of(event), window=timedelta(0))
     return None
 
 

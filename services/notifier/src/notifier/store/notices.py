@@ -3,27 +3,20 @@
 from datetime import timedelta
 
 from chassis.inbox import first_seen
-from chassis.postgres import statements
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER
 from msgspec import to_builtins
 from sqlalchemy import exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.notices import Notice
 from notifier.store.tables import inbox, messages
 
 
-async def accept_notice(engine: AsyncEngine, event_id: str, notice: Notice | None, *, window: timedelta) -> bool:
-    """Note the event and queue its notice, due when the window is over; False where either was there before."""
-    async with statements(engine) as connection:
-        return await accept_notice_within(connection, event_id, notice, window=window)
-
-
-async def accept_notice_within(
+async def accept_notice(
     connection: AsyncConnection, event_id: str, notice: Notice | None, *, window: timedelta
 ) -> bool:
-    """As `accept_notice`, in a transaction of the caller's."""
+    """Note the event and queue its notice, due when the window is over; False where either was there before."""
     seen = first_seen(inbox, NOTIFIER_LEDGER_CONSUMER, event_id)
     if notice is None:
         await connection.execute(seen.select())
