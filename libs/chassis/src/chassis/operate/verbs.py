@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
@@ -80,6 +81,8 @@ class Verbs:
             except BrokenPipeError:
                 return 0  # as above; Typer would call it a failure
             except KeyboardInterrupt:
+                # A connection that was just being made leaves an error behind that nobody waits for any more.
+                logging.getLogger("asyncio").disabled = True
                 return _told("interrupted", INTERRUPTED)
             except (*self._refused, *self._bad_input):
                 raise
