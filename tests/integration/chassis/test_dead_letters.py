@@ -115,6 +115,20 @@ async def test_a_letter_that_is_poison_still_keeps_none_of_the_others_from_their
     assert await LETTERS.count_waiting(engine) == 1
 
 
+async def test_what_a_retry_of_poison_wrote_is_taken_back(engine: AsyncEngine) -> None:
+    await LETTERS.keep(engine, LETTER)
+
+    async def write_and_find_poison(connection: AsyncConnection, _: StoredLetter) -> None:
+        await connection.execute(first_seen(inbox, "c", "half done").select())
+        raise PoisonError("no event of ours")
+
+    results = [each async for each in LETTERS.retry(engine, None, write_and_find_poison)]
+    assert results == [Retried("echo:1", retried=False, reason="no event of ours")]
+    assert await LETTERS.count_waiting(engine) == 1
+    async with statements(engine) as connection:
+        assert (await connection.execute(inbox.select())).all() == []
+
+
 async def test_letters_are_loaded_page_by_page(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.dead_letters.PAGE", 2)
     for number in range(5):

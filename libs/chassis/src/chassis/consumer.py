@@ -151,7 +151,7 @@ class Consumer:
             raise ConnectionLostError
 
     async def _find_problem(self, connection: Client) -> str | None:
-        if not connection.is_connected:
+        if not (await self._client.wait_connected(CHECK_SECONDS) and connection.is_connected):
             return "nats not connected"
         try:
             await consumer_info(self._client, self._stream, self._durable)

@@ -16,7 +16,7 @@ from notifier.store.tables import LETTERS, MAIL_CONSUMER
 
 
 async def retry(connection: AsyncConnection, letter: StoredLetter) -> str | None:
-    """Queue the letter's notice, or its mail once more; returns why it stays."""
+    """Queue the letter's notice, or its mail once more; returns why it stays, unless that is raised as PoisonError."""
     if letter.consumer == MAIL_CONSUMER:
         requeued = await requeue_mail(connection, int(letter.message_id))
         return None if requeued else "its mail is not a failed one"
