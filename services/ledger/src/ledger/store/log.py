@@ -110,7 +110,10 @@ class AccountRange(NamedTuple):
 async def connect(database_url: str) -> asyncpg.Connection:
     """A connection for reading much; times that Python has no word for are None."""
     connection = await asyncpg.connect(
-        database_url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=CONNECTION_SETTINGS
+        database_url,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=STATEMENT_TIMEOUT_SECONDS,
+        server_settings=CONNECTION_SETTINGS,
     )
     await read_any_time(connection)
     return connection

@@ -10,13 +10,7 @@ from contracts.codec import encode
 from ledger.domain.account import Account
 from ledger.domain.holds import Hold
 from ledger.domain.lots import LotRecord
-from ledger.store.log import (
-    CONNECT_TIMEOUT_SECONDS,
-    CONNECTION_SETTINGS,
-    STATEMENT_TIMEOUT_SECONDS,
-    AccountRange,
-    read_any_time,
-)
+from ledger.store.log import CONNECT_TIMEOUT_SECONDS, CONNECTION_SETTINGS, AccountRange, read_any_time
 
 REPAIR_TIMEOUT_SECONDS: Final = 30.0
 REPAIR_SETTINGS: Final = CONNECTION_SETTINGS | {
@@ -108,14 +102,19 @@ class HoldSums(NamedTuple):
 
 async def connect_for_repair(database_url: str) -> asyncpg.Connection:
     """A connection that locks an account's row for a second at most, whatever becomes of this process."""
-    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=REPAIR_SETTINGS)
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=REPAIR_TIMEOUT_SECONDS,
+        server_settings=REPAIR_SETTINGS,
+    )
     await read_any_time(connection)
     return connection
 
 
 async def has_more_accounts(connection: asyncpg.Connection, than: int) -> bool:
     """Whether there are more accounts than that, without counting all."""
-    found: int = await connection.fetchval(_AT_MOST, than + 1, timeout=STATEMENT_TIMEOUT_SECONDS)
+    found: int = await connection.fetchval(_AT_MOST, than + 1)
     return found > than
 
 
@@ -147,18 +146,14 @@ async def lot_records(
 
 
 async def load_lot_records(connection: asyncpg.Connection, account_id: str) -> dict[str, str]:
-    rows = await connection.fetch(_LOTS_OF_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
+    rows = await connection.fetch(_LOTS_OF_ACCOUNT, account_id)
     return {row[0]: row[1] for row in rows}
 
 
 async def repair_lots(connection: asyncpg.Connection, account_id: str, lots: Sequence[LotRecord]) -> None:
     """Write folded records over those of a locked account, or beside them."""
     await connection.execute(
-        _REPAIR_LOTS,
-        account_id,
-        [lot.lot_id for lot in lots],
-        [encode(lot).decode() for lot in lots],
-        timeout=REPAIR_TIMEOUT_SECONDS,
+        _REPAIR_LOTS, account_id, [lot.lot_id for lot in lots], [encode(lot).decode() for lot in lots]
     )
 
 
@@ -168,14 +163,14 @@ async def prefer_scans(connection: asyncpg.Connection) -> None:
 
 
 async def load_account_row(connection: asyncpg.Connection, account_id: str) -> AccountRow | None:
-    row = await connection.fetchrow(_ACCOUNT, account_id, timeout=STATEMENT_TIMEOUT_SECONDS)
+    row = await connection.fetchrow(_ACCOUNT, account_id)
     return None if row is None else AccountRow(*row)
 
 
 async def load_holds(
     connection: asyncpg.Connection, account_id: str, reservation_ids: Sequence[str]
 ) -> dict[str, HoldRow]:
-    rows = await connection.fetch(_HOLDS, account_id, reservation_ids, timeout=STATEMENT_TIMEOUT_SECONDS)
+    rows = await connection.fetch(_HOLDS, account_id, reservation_ids)
     return {row[0]: HoldRow(*row) for row in rows}
 
 
@@ -187,8 +182,8 @@ async def hold_ids_of_account(connection: asyncpg.Connection, account_id: str) -
 
 async def lock_account(connection: asyncpg.Connection, account_id: str) -> AccountRow:
     """The account's row, which no other process changes until the transaction ends; made where it is missing."""
-    await connection.execute(_INSERT_ACCOUNT, account_id, timeout=REPAIR_TIMEOUT_SECONDS)
-    row = await connection.fetchrow(_LOCK_ACCOUNT, account_id, timeout=REPAIR_TIMEOUT_SECONDS)
+    await connection.execute(_INSERT_ACCOUNT, account_id)
+    row = await connection.fetchrow(_LOCK_ACCOUNT, account_id)
     assert row is not None, "nobody deletes accounts"
     return AccountRow(*row)
 
@@ -196,13 +191,7 @@ async def lock_account(connection: asyncpg.Connection, account_id: str) -> Accou
 async def repair_account(connection: asyncpg.Connection, account: Account, head: bytes) -> None:
     """Write the folded state over the locked row."""
     await connection.execute(
-        _REPAIR_ACCOUNT,
-        account.account_id,
-        account.version,
-        head,
-        encode(account).decode(),
-        account.due_at,
-        timeout=REPAIR_TIMEOUT_SECONDS,
+        _REPAIR_ACCOUNT, account.account_id, account.version, head, encode(account).decode(), account.due_at
     )
 
 
@@ -216,13 +205,12 @@ async def repair_holds(connection: asyncpg.Connection, account_id: str, holds: S
         [hold.reserved_at for hold in holds],
         [hold.expires_at for hold in holds],
         [encode(hold).decode() for hold in holds],
-        timeout=REPAIR_TIMEOUT_SECONDS,
     )
 
 
 async def _stream(connection: asyncpg.Connection, query: str, *arguments: object) -> AsyncIterator[asyncpg.Record]:
     """A query's rows through a server-side cursor, so that memory stays flat."""
-    cursor = await connection.cursor(query, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS)
-    while rows := await cursor.fetch(1_000, timeout=STATEMENT_TIMEOUT_SECONDS):
+    cursor = await connection.cursor(query, *arguments)
+    while rows := await cursor.fetch(1_000):
         for row in rows:
             yield row
