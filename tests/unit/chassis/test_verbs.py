@@ -1,5 +1,6 @@
 """What every verb of every service has: found by its name, options, exit codes, one line of error."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -33,6 +34,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Verbs]:
     module = ModuleType("library")
     vars(module).update(read_book=read_book, fail=fail)
     monkeypatch.setitem(sys.modules, "library", module)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", False)  # an interrupted verb ends its own process
     places = {"library": ("read-book", "fail"), "library_that_is_not_there": ("lend",)}
     yield Verbs(places, refused=(LookupError,), bad_input=(ArithmeticError,))
     FAILING.clear()
