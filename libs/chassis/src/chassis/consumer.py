@@ -34,6 +34,8 @@ REQUEST_SECONDS: Final = 5.0
 CHECK_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 30.0
 LOG_SECONDS: Final = 30.0
+START_SECONDS: Final = 5.0
+"""At a start others start too: what is missing so long is no news."""
 FIRST_NAK_SECONDS: Final = 1.0
 LONGEST_NAK_SECONDS: Final = 30.0
 MAX_UNEXPECTED_DELIVERIES: Final = 10
@@ -99,7 +101,7 @@ class Consumer:
         )
         subscriber(self._receive)
         self._problem: str | None = "not started"
-        self._logged_at = float("-inf")
+        self._logged_at = 0.0
         self._unconnected_since: float | None = None
         self._missing = 0
         self._quiet_since = 0.0
@@ -117,6 +119,7 @@ class Consumer:
             ConnectionLostError: see there.
         """
         connection: Client | None = None
+        self._logged_at = asyncio.get_running_loop().time() - LOG_SECONDS + START_SECONDS
         try:
             connection = await self._connect()
             await self._broker.start()

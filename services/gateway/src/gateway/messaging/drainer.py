@@ -92,7 +92,8 @@ class Drainer:
                     due_seconds = await self._publish_some()
                 except _FAILURES as error:
                     self.failure = f"usage is not published: {type(error).__name__}"
-                    log.warning("usage_not_published", error=repr(error))
+                    if self.backlog_bytes() > 0:  # else readiness tells it, and nobody's usage waits
+                        log.warning("usage_not_published", error=repr(error))
                     await backoff.pause()
                     continue
                 backoff.reset()
