@@ -163,14 +163,16 @@ class Ending:
             return
         call.reserving = False
         call.outcome, call.status = outcome, status
-        if output_tokens is not None:
-            count = output_tokens
-            usage, source = (figures or _NO_FIGURES).usage(call.estimated_prompt_tokens, lambda: self._bounded(count()))
-            if (at_least := self._bounded(at_least_tokens)) > usage.completion_tokens:
-                usage, source = replace(usage, completion_tokens=at_least), UsageSource.ESTIMATED
-            call.usage, call.usage_source = usage, source
-        self._journal.append(call.record())
-        _measure(call, outcome)
+        try:
+            if output_tokens is not None:
+                found = figures or _NO_FIGURES
+                usage, source = found.usage(call.estimated_prompt_tokens, lambda: self._bounded(output_tokens()))
+                if (at_least := self._bounded(at_least_tokens)) > usage.completion_tokens:
+                    usage, source = replace(usage, completion_tokens=at_least), UsageSource.ESTIMATED
+                call.usage, call.usage_source = usage, source
+        finally:  # a count that fails must not leave the hold to be charged in full
+            self._journal.append(call.record())
+            _measure(call, outcome)
 
     def _bounded(self, output_tokens: int) -> int:
         most = self._call.most_output_tokens
