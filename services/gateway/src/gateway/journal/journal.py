@@ -132,11 +132,9 @@ class Journal:
     async def _keep(self) -> None:
         cleaned_at = 0.0
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_SECONDS):
                     await self._dirty.wait()
-            except TimeoutError:
-                pass
             try:
                 if self._dirty.is_set() or self.failure is not None:
                     await self._make_durable()

@@ -134,7 +134,7 @@ async def newest_position(connection: asyncpg.Connection) -> int:
 
 async def sample_accounts(connection: asyncpg.Connection, number: int, newest: int) -> list[str]:
     """Accounts of evenly spaced events, in the order of their ids; one that has many events comes often."""
-    rows = await connection.fetch(_SAMPLE, number, newest, timeout=STATEMENT_TIMEOUT_SECONDS)
+    rows = await connection.fetch(_SAMPLE, number, newest)
     return sorted(row[0] for row in rows)
 
 
@@ -142,30 +142,21 @@ async def rows_of_accounts(
     connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
 ) -> Sequence[asyncpg.Record]:
     """A page of whole rows, account by account and version by version, after that version of the first account."""
-    return await _page(connection, _ROWS_OF_ACCOUNTS, accounts, after_version)
+    return await connection.fetch(_ROWS_OF_ACCOUNTS, accounts.first, after_version, accounts.end, PAGE_EVENTS)
 
 
 async def folds_of_accounts(
     connection: asyncpg.Connection, accounts: AccountRange, after_version: int = BEFORE_ALL_VERSIONS
 ) -> Sequence[asyncpg.Record]:
     """As `rows_of_accounts`, but only what a fold needs."""
-    return await _page(connection, _FOLDS_OF_ACCOUNTS, accounts, after_version)
-
-
-async def _page(
-    connection: asyncpg.Connection, query: str, accounts: AccountRange, after_version: int
-) -> Sequence[asyncpg.Record]:
-    arguments = (accounts.first, after_version, accounts.end, PAGE_EVENTS)
-    return await connection.fetch(query, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS)
+    return await connection.fetch(_FOLDS_OF_ACCOUNTS, accounts.first, after_version, accounts.end, PAGE_EVENTS)
 
 
 async def folds_between(
     connection: asyncpg.Connection, first: int, last: int, accounts: AccountRange
 ) -> AsyncIterator[Sequence[asyncpg.Record]]:
     """Positions `first` to `last`, both included, of a range of accounts: only what a fold needs."""
-    while rows := await connection.fetch(
-        _FOLDS_BETWEEN, first, last, *accounts, PAGE_EVENTS, timeout=STATEMENT_TIMEOUT_SECONDS
-    ):
+    while rows := await connection.fetch(_FOLDS_BETWEEN, first, last, *accounts, PAGE_EVENTS):
         yield rows
         first = rows[-1][0] + 1
 
@@ -227,7 +218,7 @@ async def last_type_of(
 
 async def is_history_guarded(connection: asyncpg.Connection) -> bool:
     """Whether the trigger that refuses every change of an event stands, also against the owner."""
-    guarded: bool = await connection.fetchval(_IS_GUARDED, timeout=STATEMENT_TIMEOUT_SECONDS)
+    guarded: bool = await connection.fetchval(_IS_GUARDED)
     return guarded
 
 
