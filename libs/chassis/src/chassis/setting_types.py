@@ -30,6 +30,14 @@ def check_strength(secret: str) -> str | None:
     return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach the host, or are it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _log_level(level: str) -> str:
     if level.lower() not in _LEVELS:
         raise ValueError(f"must be one of {', '.join(_LEVELS)}{did_you_mean(level, list(_LEVELS))}")

@@ -111,7 +111,7 @@ def _metering(settings: GatewaySettings, upstream: UpstreamClient, maxima: Model
             pseudonym_key=settings.key_for("pseudonyms"),
             notice_key=settings.key_for("notices"),
             silence_seconds=settings.silence_seconds,
-            call_seconds=settings.call_seconds,
+            call_seconds=settings.request_seconds,
             refuse_unknown_fields=settings.unknown_fields is UnknownFields.REFUSE,
         ),
         reserver=reserver,

@@ -2,10 +2,9 @@
 
 import hmac
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Final, Self
 
-from chassis.setting_types import NatsUrl, WebUrl, check_strength
+from chassis.setting_types import NatsUrl, WebUrl, check_strength, is_loopback
 from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -16,7 +15,6 @@ _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepte
 _MIN_KEY_LENGTH: Final = 12
 _MIN_DIFFERENT_CHARACTERS: Final = 5
 _MAX_URL_LENGTH: Final = 120
-_LONGEST_CALL_SECONDS: Final = 600.0
 
 
 class Enforcement(StrEnum):
@@ -66,7 +64,8 @@ class GatewaySettings(PresentationSettings):
     max_open_calls: int = Field(default=2_000, ge=1)
     reserve_deadline_seconds: float = Field(default=3.0, gt=0, le=60)
     reserve_attempt_seconds: float = Field(default=1.0, gt=0, le=60)
-    request_seconds: float | None = Field(default=None, gt=0)
+    request_seconds: float = Field(default=600.0, gt=0)
+    """How long a call may take from its start to its end, and never longer than most of its hold's life."""
     upstream_connect_seconds: float = Field(default=5.0, gt=0, le=60)
     upstream_idle_seconds: float = Field(default=4.0, gt=0)
     silence_seconds: float = Field(default=15.0, gt=0)
@@ -94,7 +93,7 @@ class GatewaySettings(PresentationSettings):
 
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
-        local = DEVELOPMENT_KEY in self.keys and _is_loopback(self.host)
+        local = DEVELOPMENT_KEY in self.keys and is_loopback(self.host)
         if DEVELOPMENT_KEY in self.keys and not local:
             raise ValueError(
                 f"SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone, and SOLARIS_HOST={self.host} "
@@ -116,11 +115,6 @@ class GatewaySettings(PresentationSettings):
         return self
 
     @property
-    def call_seconds(self) -> float:
-        """How long a call may take from its start to its end, and never longer than most of its hold's life."""
-        return _LONGEST_CALL_SECONDS if self.request_seconds is None else self.request_seconds
-
-    @property
     def keys(self) -> list[str]:
         return _split(self.gateway_keys)
 
@@ -132,12 +126,3 @@ class GatewaySettings(PresentationSettings):
 
 def _split(value: SecretStr) -> list[str]:
     return [key.strip() for key in value.get_secret_value().split(",") if key.strip()]
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -59,7 +59,7 @@ class ChatRoute:
         )
         self._budget = ByteBudget(settings.request_memory_bytes, most_memory_of(settings.max_body_bytes))
         self._max_open_calls = max_open_calls
-        self._request_seconds = settings.call_seconds
+        self._request_seconds = settings.request_seconds
         self._open: set[Interruption] = set()
         metrics.OPEN_CALLS.set_function(lambda: self.open_calls)
 

@@ -5,14 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from ledger.domain.commands import (
-    Command,
-    ExpireReservation,
-    GrantCredits,
-    ReserveTokens,
-    RevokeCredits,
-    SettleUsage,
-)
+from ledger.domain.commands import Command
 from ledger.domain.decision import Answer
 from ledger.store.rows import AuditEntry
 
@@ -59,19 +52,15 @@ class Submission(Struct, kw_only=True, eq=False):
 
     @property
     def reservation_id(self) -> str | None:
-        match self.command:
-            case ReserveTokens() | SettleUsage() | ExpireReservation():
-                return self.command.reservation_id
-            case _:
-                return None
+        """The reservation that the command names, if it names one."""
+        named: str | None = getattr(self.command, "reservation_id", None)
+        return named
 
     @property
     def lot_id(self) -> str | None:
-        match self.command:
-            case GrantCredits() | RevokeCredits():
-                return self.command.lot_id
-            case _:
-                return None
+        """The lot that the command names, if it names one."""
+        named: str | None = getattr(self.command, "lot_id", None)
+        return named
 
     def resolve(self, answer: Answer) -> None:
         if not self.answer.done():

@@ -20,7 +20,6 @@ from ledger.demo.people import Person
 from ledger.domain.commands import (
     AdvanceAccount,
     ChangeStatus,
-    Command,
     GrantCredits,
     OpenAccount,
     ReserveTokens,
@@ -69,7 +68,7 @@ class Life:
     def _plan(self, person: Person) -> None:
         opened_at = self._now - timedelta(days=person.opened_days_ago, minutes=self._random.randrange(600))
         plan = person.plan if person.plan in self._policy.catalog.plans else None
-        self._at(opened_at, partial(self._execute, OpenAccount(account_id=person.account_id, plan=plan)))
+        self._at(opened_at, partial(self._history.execute, OpenAccount(account_id=person.account_id, plan=plan)))
         for number, (days_ago, tokens) in enumerate(person.purchases, start=1):
             grant = GrantCredits(
                 account_id=person.account_id,
@@ -78,7 +77,7 @@ class Life:
                 source="purchase",
                 reference=f"{person.account_id}-{number}",
             )
-            self._at(self._now - timedelta(days=days_ago, hours=2), partial(self._execute, grant))
+            self._at(self._now - timedelta(days=days_ago, hours=2), partial(self._history.execute, grant))
         last_call = self._ends_at
         if person.suspended_days_ago is not None:
             last_call = self._now - timedelta(days=person.suspended_days_ago)
@@ -98,9 +97,6 @@ class Life:
                 if opened_at < at < last_call:
                     yield at
             day += timedelta(days=1)
-
-    def _execute(self, command: Command, at: datetime) -> None:
-        self._history.execute(command, at)
 
     def _suspend(self, person: Person, at: datetime) -> None:
         audit_id = new_uuid7()

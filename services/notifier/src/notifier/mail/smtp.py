@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from ipaddress import ip_address
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 import structlog
+from chassis.setting_types import is_loopback
 
 from notifier.mail.refusals import Step, codes_of, is_final
 
@@ -65,7 +65,7 @@ class SmtpServer:
             raise ValueError("must be smtp://user:password@host:port?starttls=1 or smtps://…")
         use_tls = parts.scheme == "smtps"
         encrypted = use_tls or start_tls is True
-        if parts.username and not encrypted and not _is_loopback(parts.hostname):
+        if parts.username and not encrypted and not is_loopback(parts.hostname):
             raise ValueError("must be smtps:// or have ?starttls=1, since it holds credentials")
         return cls(
             host=parts.hostname,
@@ -75,13 +75,6 @@ class SmtpServer:
             user=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 type Writing = Callable[[], Awaitable[EmailMessage | None]]
