@@ -3,7 +3,6 @@
 import socket
 import sys
 from collections.abc import Collection, Mapping
-from types import TracebackType
 from typing import Final, Self
 
 from local_run.services import PARTS
@@ -45,7 +44,7 @@ class PortClaims:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for port in tuple(self._held):
             self.release(port)
 

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -120,9 +119,7 @@ class UpstreamCall:
             self.on_answered(connection.status)
         return UpstreamAnswer(connection)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._connection is not None:
             self._connection.release()
 
