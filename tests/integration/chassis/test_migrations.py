@@ -198,10 +198,13 @@ async def test_a_database_that_does_not_answer_is_told(url: str, revisions: Revi
         ("ledger", "cannot migrate: the database does not answer: "),
     ],
 )
-def test_what_stops_the_command_is_its_one_line(service: str, told: str) -> None:
+def test_what_stops_the_command_is_its_one_line(service: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "versions").mkdir()  # of somebody else's
     environment = {"SOLARIS_DATABASE_URL": "postgresql://nobody:wrong@127.0.0.1:1/x"}
     command = [sys.executable, "-m", "chassis.migrate", service]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(told)
     assert ran.stderr.count("\n") == 1

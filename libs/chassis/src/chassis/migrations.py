@@ -170,8 +170,8 @@ class _Steps:
 
 def _folder_of(service: str) -> Path:
     package = find_spec(service) if service.isidentifier() else None
-    folder = Path(package.origin).parent / "migrations" if package is not None and package.origin else Path()
-    if not (folder / "versions").is_dir():
+    folder = Path(package.origin).parent / "migrations" if package is not None and package.origin else None
+    if folder is None or not (folder / "versions").is_dir():
         raise MigrationError(f"no service {service} with migrations is installed here")
     return folder
 
