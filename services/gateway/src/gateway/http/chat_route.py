@@ -24,7 +24,7 @@ from gateway.http.byte_budget import ByteBudget, Lease, NoRoomError
 from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_event, refusal_error, request_error
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
-from gateway.http.request_body import BodyBounds, announced_bytes, receive_body
+from gateway.http.request_body import announced_bytes, receive_body
 from gateway.settings import Enforcement, GatewaySettings
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
@@ -44,22 +44,15 @@ class ChatRoute:
         upstream: UpstreamClient,
         max_open_calls: int,
     ) -> None:
+        self._settings = settings
         self._keys = keys
         self._chat = chat
         self._upstream = upstream
         self._observing = settings.enforcement is Enforcement.OBSERVE
         self._presentation = settings.presentation
         self._notice_key = settings.key_for("notices")
-        self._upstream_errors_in_chat = settings.upstream_errors_in_chat
-        self._body_bounds = BodyBounds(
-            most_bytes=settings.max_body_bytes,
-            seconds=settings.body_seconds,
-            bytes_per_second=settings.body_bytes_per_second,
-            patience_seconds=settings.body_patience_seconds,
-        )
         self._budget = ByteBudget(settings.request_memory_bytes, most_memory_of(settings.max_body_bytes))
         self._max_open_calls = max_open_calls
-        self._request_seconds = settings.request_seconds
         self._open: set[Interruption] = set()
         metrics.OPEN_CALLS.set_function(lambda: self.open_calls)
 
@@ -99,12 +92,12 @@ class ChatRoute:
         task = asyncio.current_task()
         assert task is not None, "an ASGI call runs in a task"
         interruption = Interruption(task)
-        interruption.bound(self._request_seconds)
+        interruption.bound(self._settings.request_seconds)
         self._open.add(interruption)
         lease = self._budget.lease(announced_bytes(exchange.headers))
         try:
             # Nobody but whoever reads it holds the body: it must be gone while the answer comes.
-            received = [await receive_body(exchange, self._body_bounds, lease)]
+            received = [await receive_body(exchange, self._settings, lease)]
             exchange.stop_when_client_leaves(interruption)
             await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, lease=lease)
         except NoRoomError:
@@ -149,7 +142,7 @@ class ChatRoute:
             answer=exchange,
             interruption=interruption,
             tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
-            upstream_errors_in_chat=self._upstream_errors_in_chat and _wants_notices(exchange),
+            upstream_errors_in_chat=self._settings.upstream_errors_in_chat and _wants_notices(exchange),
             on_kept=lease.shrink_to,
             on_sent=lease.release,
         )
@@ -173,7 +166,7 @@ class ChatRoute:
         """A request that does not stream may be a title: the notice would become the conversation's name."""
         if not (call.stream and _wants_notices(exchange)):
             return False
-        return self._upstream_errors_in_chat or outage not in OF_UPSTREAM
+        return self._settings.upstream_errors_in_chat or outage not in OF_UPSTREAM
 
     def _outage_notice(self, exchange: Exchange, outage: Outage, detail: str) -> str:
         return marked(outage_notice(outage, self._language(exchange), detail), self._notice_key)
