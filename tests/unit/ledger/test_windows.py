@@ -6,7 +6,7 @@ import pytest
 from contracts.events.reservations import UsageSettled
 from contracts.reservations import RefusalFigures, RefusingCap
 from ledger.domain.catalog import Plan
-from ledger.domain.windows import Cap, Scope, Window
+from ledger.domain.windows import Cap, Scope
 from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
@@ -50,11 +50,16 @@ def standing(story: Story) -> list[tuple[str, int, int]]:
     return [(window.id, window.used, window.held) for window in story.account.windows]
 
 
-def test_the_month_is_a_budget_window_too() -> None:
+def test_the_month_is_a_budget_window_that_is_always_there() -> None:
     story = Story().given(reserve("r1", prompt=40, output_free=True), settle("r1", prompt=30))
     story.given(reserve("r2", prompt=7, output_free=True))
-    assert story.account.month == Window("month:*:2026-01-10", datetime(2026, 2, 10, tzinfo=UTC), used=30, held=7)
-    assert story.account.windows == ()
+    account = story.account
+    assert (account.monthly_used, account.held, account.running_cycle.ends_at) == (
+        30,
+        7,
+        datetime(2026, 2, 10, tzinfo=UTC),
+    )
+    assert account.windows == ()
 
 
 def test_a_day_offers_what_it_has_left_and_the_next_day_all() -> None:

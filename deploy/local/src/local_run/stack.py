@@ -69,7 +69,7 @@ class Stack:
         self._record_is_old = False
         self._watching: list[asyncio.Task[None]] = []
         self.addresses = self._find_addresses(ports)
-        self._environments = Environments(
+        self.environments = Environments(
             given=os.environ, data_directory=folder.path, addresses=self.addresses, secrets=secrets
         )
 
@@ -121,17 +121,9 @@ class Stack:
         await _together(self._start_helpers(), self._start_nats(), self._start_postgres())
         await _together(*(self._migrate(service) for service in SERVICES if service.migrates))
         for service in start_order(SERVICES):
-            await self._start(service_program(service, self._environments))
-        self._folder.save_operator_environment(self._environments.of_operator())
+            await self._start(service_program(service, self.environments))
+        self._folder.save_operator_environment(self.environments.of_operator())
         await self._wait_until_ready()
-
-    def check_settings(self) -> None:
-        """Read every service's settings before anything starts.
-
-        Raises:
-            SettingsError: a service would refuse to start.
-        """
-        self._environments.check()
 
     async def stop(self) -> None:
         """Stop everything in order, within the sum of the times of all turns."""
@@ -159,9 +151,9 @@ class Stack:
 
     async def _start_helpers(self) -> None:
         if self._settings.upstream_url is None:
-            await self._start(demo_upstream_program(self._environments))
+            await self._start(demo_upstream_program(self.environments))
         if self._settings.smtp_url is None:
-            await self._start(mailbox_program(self._environments))
+            await self._start(mailbox_program(self.environments))
 
     async def _start_nats(self) -> None:
         if self._outside_nats is not None:
@@ -192,7 +184,7 @@ class Stack:
         return await supervised.start()
 
     async def _migrate(self, service: Service) -> None:
-        program = migration_program(service, self._environments)
+        program = migration_program(service, self.environments)
         code, output = await process.run_to_end(program, MIGRATION_TIMEOUT_SECONDS)
         lines = output.splitlines()
         # What a failure comes to stands in its last line, and is told once.

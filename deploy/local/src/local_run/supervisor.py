@@ -70,7 +70,7 @@ async def _run_on(
             ports = choose_ports(os.environ, folder.load_ports(), claims, lost)
             folder.save_ports(ports)
             stack = Stack(settings, folder, ports, folder.load_secrets(), console := console or Console())
-            stack.check_settings()
+            stack.environments.check()
             for line in misspelt_settings(os.environ) if not lost else ():
                 console.announce(line)
             try:

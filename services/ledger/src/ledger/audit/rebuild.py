@@ -31,10 +31,6 @@ class Rebuild:
         self._seen: set[int] = set()
 
     @property
-    def is_empty(self) -> bool:
-        return self.folded.version == 0
-
-    @property
     def fault(self) -> str | None:
         """Why the log is not to be believed, None if it is."""
         if self.folded.sound:

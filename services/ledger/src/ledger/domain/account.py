@@ -7,7 +7,7 @@ from contracts.balance import Balance, Cycle
 from contracts.events.accounts import RateLimits
 from msgspec import Struct
 
-from ledger.domain.windows import Room, Window, month_id
+from ledger.domain.windows import Room, Window
 
 STATE_FORMAT: Final = 2
 """Of the stored state. Whoever meets a higher one decides nothing on it; a lower one is folded anew from the log."""
@@ -129,12 +129,6 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
         if not dated or self.credits <= self.credits_needed_by_holds:
             return self.cycle.ends_at
         return min(self.cycle.ends_at, *dated)
-
-    @property
-    def month(self) -> Window:
-        """The running month as the budget window that it is."""
-        cycle = self.running_cycle
-        return Window(month_id(cycle), cycle.ends_at, self.monthly_used, self.held)
 
     def closed_cycle(self, cycle_id: str) -> ClosedCycle | None:
         """The kept remainder of an ended cycle, if any hold of it is open."""

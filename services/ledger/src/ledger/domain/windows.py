@@ -60,11 +60,6 @@ class Room(Struct, frozen=True):
         return self.left + self.held
 
 
-def month_id(cycle: Cycle) -> str:
-    """The month's id as a window; a cycle's own id is the day on which it starts."""
-    return f"{Scope.MONTH}:{EVERY_MODEL}:{cycle.id}"
-
-
 def windows_of(
     caps: Sequence[Cap], model: str, cycle: Cycle, now: datetime, time_zone: str
 ) -> tuple[tuple[Cap, WindowRef], ...]:
