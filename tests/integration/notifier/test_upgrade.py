@@ -1,10 +1,13 @@
 """What an older release left behind is sent and retried by this one."""
 
 import json
+import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
+import notifier
 from chassis.migrations import migrate
 from notifier.domain.notices import Figures, Notice
 
@@ -12,6 +15,7 @@ from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import Database, Ledger, running, settings_for, standing
 from tests.integration.notifier.test_failures import operate
 from tests.support.eventually import eventually
+from tests.support.infrastructure import Postgres
 
 COLUMNS = "account_id, cycle_id, kind, cause, figures, occurred_at"
 
@@ -116,3 +120,24 @@ async def test_what_a_process_of_an_older_release_is_sending_is_left_to_it_and_w
         await connection.close()
     assert mailbox.recipients == ["alone@example.com", "beside@example.com"]
     assert [mail["X-Solaris-Also"] for mail in mailbox.mails] == [None, None], "what the other sends is not told again"
+
+
+async def test_a_mail_that_an_older_release_gave_up_twice_has_one_letter_which_is_not_announced_again(
+    postgres_server: Postgres, tmp_path: Path
+) -> None:
+    url = await postgres_server.create_database("given_up_twice")
+    earlier = tmp_path / "migrations"
+    shutil.copytree(Path(notifier.__file__).parent / "migrations", earlier, ignore=shutil.ignore_patterns("0005_*"))
+    assert (await migrate(url, "notifier", folder=earlier))[-1] == "0004"
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        for reason, retried_at in (("first", "now()"), ("second", "NULL")):
+            await connection.execute(
+                "INSERT INTO notifier.dead_letters (consumer, message_id, subject, payload, reason, retried_at) "
+                f"VALUES ('notifier-mail', '7', 's', '', '{reason}', {retried_at})"
+            )
+        assert await migrate(url, "notifier") == ["0005"]
+        rows = await connection.fetch("SELECT reason, announced_at IS NOT NULL AS told FROM notifier.dead_letters")
+        assert [tuple(row) for row in rows] == [("second", True)]
+    finally:
+        await connection.close()
