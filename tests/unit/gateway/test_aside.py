@@ -9,17 +9,11 @@ import pytest
 from gateway.application.aside import Aside
 from gateway.application.call import Call
 from gateway.application.preparing import Preparer
-from gateway.application.rules import Rules
 from gateway.domain.body_structure import HARMLESS_BYTES, MAX_CONTAINERS
+from gateway.settings import DEVELOPMENT_KEY, GatewaySettings
+from pydantic import SecretStr
 
-RULES = Rules(
-    observe=False,
-    forward_without_ledger=False,
-    pseudonym_key=b"p",
-    notice_key=b"n",
-    silence_seconds=1,
-    call_seconds=1,
-)
+SETTINGS = GatewaySettings(upstream_url="http://127.0.0.1:1", gateway_keys=SecretStr(DEVELOPMENT_KEY))
 
 
 async def test_a_large_body_is_handled_beside_the_loop_and_a_small_one_at_once() -> None:
@@ -55,7 +49,7 @@ async def test_who_asked_may_leave_and_the_next_is_handled() -> None:
 )
 async def test_others_have_their_turn_while_the_oddest_prompt_is_estimated(content: Any) -> None:
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": content}]}).encode()
-    preparing = asyncio.create_task(Preparer(RULES, Aside()).prepare(Call(), {b"x-user-id": b"ana"}, body))
+    preparing = asyncio.create_task(Preparer(SETTINGS, Aside()).prepare(Call(), {b"x-user-id": b"ana"}, body))
     turns = 0
     while not preparing.done():
         await asyncio.sleep(0)

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from gateway import metrics
 from gateway.application.chat import ChatService
-from gateway.application.rules import Rules
 from gateway.domain.keys import ServiceKeys
 from gateway.domain.model_families import Encoding
 from gateway.http.app import GatewayApp
@@ -29,7 +28,7 @@ from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
 from gateway.messaging.drainer import Drainer
 from gateway.messaging.reservations import Reserver
-from gateway.settings import Enforcement, GatewaySettings, LedgerFailure, UnknownFields
+from gateway.settings import Enforcement, GatewaySettings
 from gateway.tokenizers.encodings import token_counter
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.models import ModelLists, ModelMaxima
@@ -105,15 +104,7 @@ def _metering(settings: GatewaySettings, upstream: UpstreamClient, maxima: Model
         attempt_seconds=settings.reserve_attempt_seconds,
     )
     chat = ChatService(
-        rules=Rules(
-            observe=settings.enforcement is Enforcement.OBSERVE,
-            forward_without_ledger=settings.ledger_failure is LedgerFailure.OPEN,
-            pseudonym_key=settings.key_for("pseudonyms"),
-            notice_key=settings.key_for("notices"),
-            silence_seconds=settings.silence_seconds,
-            call_seconds=settings.request_seconds,
-            refuse_unknown_fields=settings.unknown_fields is UnknownFields.REFUSE,
-        ),
+        settings,
         reserver=reserver,
         upstream=upstream,
         model_output_tokens=maxima.output_tokens,

@@ -115,6 +115,15 @@ class GatewaySettings(PresentationSettings):
         return self
 
     @property
+    def observes(self) -> bool:
+        """Calls are never refused nor clamped."""
+        return self.enforcement is Enforcement.OBSERVE
+
+    @property
+    def forwards_without_ledger(self) -> bool:
+        return self.ledger_failure is LedgerFailure.OPEN
+
+    @property
     def keys(self) -> list[str]:
         return _split(self.gateway_keys)
 

@@ -18,11 +18,11 @@ from gateway.application.forwarding import Forwarder
 from gateway.application.preparing import Prepared, Preparer
 from gateway.application.quirks import KnownQuirks
 from gateway.application.relay import Relay
-from gateway.application.rules import Rules
 from gateway.domain.estimate import with_margin
 from gateway.domain.outages import Outage
 from gateway.journal.journal import Journal
 from gateway.messaging.reservations import Reserver, Unavailable
+from gateway.settings import GatewaySettings
 from gateway.tokenizers.encodings import token_counter
 from gateway.upstream.client import UpstreamClient
 
@@ -39,21 +39,21 @@ class ChatService:
 
     def __init__(
         self,
+        settings: GatewaySettings,
         *,
-        rules: Rules,
         reserver: Reserver,
         upstream: UpstreamClient,
         model_output_tokens: Callable[[str], int | None],
         journal: Journal,
     ) -> None:
-        self._rules = rules
+        self._settings = settings
         self._reserver = reserver
         self._model_output_tokens = model_output_tokens
         self._journal = journal
         self._quirks = KnownQuirks()
         aside = Aside()
-        self.prepare = Preparer(rules, aside).prepare
-        self._forward = Forwarder(rules, aside, self._quirks, upstream).forward
+        self.prepare = Preparer(settings, aside).prepare
+        self._forward = Forwarder(settings, aside, self._quirks, upstream).forward
 
     async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
         """Hold, forward, relay and record.
@@ -61,7 +61,7 @@ class ChatService:
         Raises:
             RefusedError, OutageError, InvalidRequestError: nothing was sent to the client yet.
         """
-        call.observed = self._rules.observe
+        call.observed = self._settings.observes
         call.stream = prepared.request.stream
         call.wants_usage_chunk = prepared.request.wants_usage_chunk
         ending = Ending(
@@ -84,11 +84,11 @@ class ChatService:
             ending.close()
 
     async def _hold(self, call: Call, prepared: Prepared, client: Client, ending: Ending) -> Granted | None:
-        """The hold, or None where the rules let the call go on without one."""
+        """The hold, or None where the settings let the call go on without one."""
         if prepared.would_refuse:
             call.reserving = call.forwarded_without_hold = True
             return None
-        needs_hold = not (self._rules.observe or self._rules.forward_without_ledger)
+        needs_hold = not (self._settings.observes or self._settings.forwards_without_ledger)
         if self._journal.failure is not None and needs_hold:
             raise OutageError(Outage.LEDGER_UNAVAILABLE)
         call.reserving = True
@@ -101,7 +101,7 @@ class ChatService:
                 _GRANTED.inc()
                 self._end_before_hold(granted, call, client)
                 return granted
-            case Refused() as refused if not self._rules.observe:
+            case Refused() as refused if not self._settings.observes:
                 metrics.HOLDS.labels("refused", refused.code.value).inc()
                 ending.without_hold(doubtful=reservation.doubtful)
                 raise RefusedError(refused, call.account_id)
@@ -123,7 +123,7 @@ class ChatService:
         """A call ends well before its hold expires: what is charged unused would have to be corrected."""
         lifetime = granted.expires_in_seconds or HOLD_SECONDS
         left = lifetime * HOLD_SHARE - call.elapsed_ms() / 1000
-        if left < self._rules.call_seconds:
+        if left < self._settings.request_seconds:
             client.interruption.bound(max(0.0, left))
 
     def _reserve_request(self, call: Call, prepared: Prepared, key_id: str) -> ReserveRequest:
@@ -148,12 +148,12 @@ class ChatService:
         return None if maximum is None else maximum + thinking_tokens
 
     def _relay(self, call: Call, prepared: Prepared, granted: Granted | None, client: Client, ending: Ending) -> Relay:
-        if granted is not None and not self._rules.observe:
+        if granted is not None and not self._settings.observes:
             call.most_output_tokens = granted.output_tokens * prepared.request.choices
         return Relay(
             call,
             client,
             ending,
             available=granted.available if granted is not None else None,
-            silence_seconds=self._rules.silence_seconds,
+            silence_seconds=self._settings.silence_seconds,
         )

@@ -10,11 +10,11 @@ from gateway.application.call import ENDPOINT, Call
 from gateway.application.preparing import Prepared
 from gateway.application.quirks import KnownQuirks
 from gateway.application.relay import UNPROCESSED, RefusedAsWrittenError, Relay
-from gateway.application.rules import Rules
 from gateway.domain.forwarded_body import forwarded_body, to_write
 from gateway.domain.headers import call_headers, request_headers
 from gateway.domain.model_quirks import Quirks, Written
 from gateway.domain.model_quirks import learn as learn_from
+from gateway.settings import GatewaySettings
 from gateway.upstream.client import UpstreamCall, UpstreamClient
 
 log = structlog.get_logger()
@@ -23,8 +23,8 @@ log = structlog.get_logger()
 class Forwarder:
     """`quirks` are what models were seen to refuse; `aside` is where large bodies are written."""
 
-    def __init__(self, rules: Rules, aside: Aside, quirks: KnownQuirks, upstream: UpstreamClient) -> None:
-        self._rules = rules
+    def __init__(self, settings: GatewaySettings, aside: Aside, quirks: KnownQuirks, upstream: UpstreamClient) -> None:
+        self._settings = settings
         self._aside = aside
         self._quirks = quirks
         self._upstream = upstream
@@ -83,4 +83,4 @@ class Forwarder:
         """What is to be written into this call, by what is known of its model."""
         granted_maximum = granted.output_tokens if granted is not None and granted.write_maximum else None
         written = to_write(prepared.request, quirks, prepared.family.maximum_name, granted_maximum)
-        return replace(written, maximum=None) if self._rules.observe else written
+        return replace(written, maximum=None) if self._settings.observes else written

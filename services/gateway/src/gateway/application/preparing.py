@@ -11,7 +11,6 @@ from msgspec import Struct
 from gateway import metrics
 from gateway.application.aside import Aside
 from gateway.application.call import Call
-from gateway.application.rules import Rules
 from gateway.domain.body_structure import check_structure
 from gateway.domain.chat_request import ChatRequest, parse_chat_request
 from gateway.domain.errors import InvalidRequestError
@@ -20,6 +19,7 @@ from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
 from gateway.domain.notice_marks import NOTICE_SIGN, without_notices
 from gateway.domain.observed_request import has_readable_prompt, observed_request, unread_request
+from gateway.settings import GatewaySettings, UnknownFields
 from gateway.tokenizers.counting import count_tokens
 
 log = structlog.get_logger()
@@ -40,8 +40,10 @@ class Prepared(Struct, kw_only=True):
 class Preparer:
     """Checks requests; `aside` is where large ones are read."""
 
-    def __init__(self, rules: Rules, aside: Aside) -> None:
-        self._rules = rules
+    def __init__(self, settings: GatewaySettings, aside: Aside) -> None:
+        self._settings = settings
+        self._pseudonym_key = settings.key_for("pseudonyms")
+        self._notice_key = settings.key_for("notices")
         self._aside = aside
 
     async def prepare(self, call: Call, headers: Mapping[bytes, bytes], body: bytes) -> Prepared:
@@ -52,7 +54,7 @@ class Preparer:
         """
         request, refusal = await self._read(body)
         metrics.count_unknown_fields(request.unknown_fields)
-        caller = identify(headers, request.user, self._rules.pseudonym_key)
+        caller = identify(headers, request.user, self._pseudonym_key)
         if refusal is not None:
             metrics.HOLDS.labels("would_refuse", INVALID_REQUEST).inc()
             log.info("would_refuse", request_id=call.id, code=INVALID_REQUEST, param=refusal.param)
@@ -84,19 +86,19 @@ class Preparer:
             for _ in check_structure(body):
                 await asyncio.sleep(0)
         except InvalidRequestError as refusal:
-            if not self._rules.observe:
+            if not self._settings.observes:
                 raise
             return unread_request(body), refusal
         try:
-            strict = self._rules.refuse_unknown_fields
+            strict = self._settings.unknown_fields is UnknownFields.REFUSE
             return await self._aside.run(len(body), parse_chat_request, body, refuse_unknown=strict), None
         except InvalidRequestError as refusal:
-            if not self._rules.observe:
+            if not self._settings.observes:
                 raise
             return await self._aside.run(len(body), observed_request, body), refusal
 
     def _drop_notices(self, request: ChatRequest) -> None:
-        kept = without_notices(request.messages, self._rules.notice_key)
-        if kept == [] and not self._rules.observe:
+        kept = without_notices(request.messages, self._notice_key)
+        if kept == [] and not self._settings.observes:
             raise InvalidRequestError("messages hold nothing but notices", "messages")
         request.fields["messages"] = kept or request.messages

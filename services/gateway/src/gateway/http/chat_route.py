@@ -25,7 +25,7 @@ from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
 from gateway.http.request_body import announced_bytes, receive_body
-from gateway.settings import Enforcement, GatewaySettings
+from gateway.settings import GatewaySettings
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
 
@@ -48,7 +48,7 @@ class ChatRoute:
         self._keys = keys
         self._chat = chat
         self._upstream = upstream
-        self._observing = settings.enforcement is Enforcement.OBSERVE
+        self._observing = settings.observes
         self._presentation = settings.presentation
         self._notice_key = settings.key_for("notices")
         self._budget = ByteBudget(settings.request_memory_bytes, most_memory_of(settings.max_body_bytes))
