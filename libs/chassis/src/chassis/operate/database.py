@@ -40,7 +40,7 @@ async def open_connection(
             command_timeout=statement_timeout_seconds,
             server_settings={"application_name": f"{service}-operate"},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
         raise RefusedError(f"the database does not answer: {str(error) or type(error).__name__}") from error
     try:
         if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{service}.alembic_version"):
