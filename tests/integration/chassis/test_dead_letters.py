@@ -1,5 +1,6 @@
 """Dead letters are kept once a message, in tables of one shape, and wait until they are retried or put away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tests.integration.chassis.echo import LETTERS, echo_database, empty, inbox
+from tests.support.eventually import eventually
 from tests.support.infrastructure import Postgres
 
 LETTER = GivenUp(consumer="echo-heard", message_id="m-1", subject="s", payload=b"\xff", reason="it broke")
@@ -127,6 +129,37 @@ async def test_what_a_retry_of_poison_wrote_is_taken_back(engine: AsyncEngine) -
     assert await LETTERS.count_waiting(engine) == 1
     async with statements(engine) as connection:
         assert (await connection.execute(inbox.select())).all() == []
+
+
+async def test_of_two_retries_at_once_one_has_its_effect_and_a_discard_meanwhile_comes_too_late(
+    engine: AsyncEngine,
+) -> None:
+    number = await LETTERS.keep(engine, LETTER)
+    assert number is not None
+    effects: list[int] = []
+    let_go = asyncio.Event()
+
+    async def held(_: AsyncConnection, letter: StoredLetter) -> None:
+        effects.append(letter.id)
+        await let_go.wait()
+
+    async def retry() -> list[Retried]:
+        return [each async for each in LETTERS.retry(engine, None, held)]
+
+    async def both_wait() -> bool:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        async with statements(engine) as connection:
+            return bool(await connection.scalar(waiting) == 2)
+
+    first = asyncio.create_task(retry())
+    await eventually(lambda: effects == [number])
+    second = asyncio.create_task(retry())
+    discarding = asyncio.create_task(LETTERS.discard(engine, number, by="operator:ana", reason="hopeless"))
+    await eventually(both_wait)
+    let_go.set()
+    assert await first == [Retried("echo:1", retried=True)]
+    assert (await second, await discarding) == ([], False)
+    assert effects == [number]
 
 
 async def test_letters_are_loaded_page_by_page(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
