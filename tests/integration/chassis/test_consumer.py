@@ -294,6 +294,20 @@ async def test_it_says_what_the_server_refuses_and_goes_on_once_that_is_granted(
             assert await running.check() is None
 
 
+async def test_it_logs_in_on_every_server_of_a_list_as_the_first_says_whatever_the_password_holds(
+    engine: AsyncEngine, tmp_path: Path, connect: Connect
+) -> None:
+    heard = Heard()
+    users = (*USERS, NatsUser(name="e@ch:o%", publish=None, subscribe=None))
+    async with running_nats(tmp_path / "nats", users=users) as server, publishing(server) as publisher:
+        await publisher.provision()
+        await publisher.publish(b"heard")
+        url = f"{server.url('e@ch:o%').replace(str(server.port), str(any_free()))},nats://127.0.0.1:{server.port}"
+        running = Consumer(await connect(url), url, engine, LETTERS, heard.hear, stream=STREAM, durable=DURABLE)
+        async with beside(running):
+            await eventually(lambda: heard.payloads == [b"heard"], 20)
+
+
 async def test_a_connection_that_is_gone_for_good_ends_it_so_that_the_service_is_started_anew(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from faststream import AckPolicy
-from faststream.nats import NatsBroker
+from faststream.nats import NatsBroker, NatsToken
 from faststream.nats.annotations import NatsMessage
+from faststream.security import BaseSecurity, SASLPlaintext
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.backoff import pause_after
 from chassis.core_nats.client import CoreNats
+from chassis.core_nats.connection import Login
 from chassis.core_nats.wire import server_urls
 from chassis.dead_letters import DeadLetters, GivenUp, PoisonError
 from chassis.jetstream import consumer_info
@@ -281,8 +284,10 @@ async def _undecoded(message: NatsMessage) -> bytes:
 
 def _create_broker(nats_url: str, service: str) -> NatsBroker:
     """A broker that reconnects for ever and logs through the service's own logger."""
+    urls = server_urls(nats_url)
     return NatsBroker(
-        server_urls(nats_url),
+        [_without_login(url) for url in urls],
+        security=_security(Login.of(urls[0], name=service)),
         name=service,
         inbox_prefix=f"_INBOX_{service}",
         connect_timeout=2,
@@ -294,3 +299,15 @@ def _create_broker(nats_url: str, service: str) -> NatsBroker:
         logger=logging.getLogger("chassis.faststream"),
         log_level=logging.DEBUG,
     )
+
+
+def _security(login: Login) -> BaseSecurity | None:
+    """As `CoreNats` logs in; nats-py would take each server's own login, and that as it is quoted in the URL."""
+    if login.user is None:
+        return None
+    return NatsToken(login.user) if login.password is None else SASLPlaintext(login.user, login.password)
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

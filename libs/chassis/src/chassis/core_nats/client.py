@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Self
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from nats.errors import ConnectionClosedError, Error, MaxPayloadError, NoRespondersError
@@ -49,15 +48,10 @@ class CoreNats:
     def __init__(self, url: str, *, service: str) -> None:
         """`url` names one server, or several with commas between: who connects is the first's, encrypted as it says."""
         urls = server_urls(url)
-        parts = urlsplit(urls[0])
         self._known_servers = [server_address(each) for each in urls]
         self._servers = list(self._known_servers)
-        self._tls = ssl.create_default_context() if parts.scheme == "tls" else None
-        self._login = Login(
-            name=service,
-            user=None if parts.username is None else unquote(parts.username),
-            password=None if parts.password is None else unquote(parts.password),
-        )
+        self._tls = ssl.create_default_context() if urls[0].startswith("tls://") else None
+        self._login = Login.of(urls[0], name=service)
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
         self._next_sid = itertools.count(1)

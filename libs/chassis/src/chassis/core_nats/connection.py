@@ -5,7 +5,8 @@ import json
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from nats.errors import AuthorizationError, ConnectionClosedError, Error, OutboundBufferLimitError, ProtocolError
@@ -28,6 +29,16 @@ class Login:
     name: str
     user: str | None
     password: str | None
+
+    @classmethod
+    def of(cls, url: str, *, name: str) -> Self:
+        """Whom the URL of a server names."""
+        parts = urlsplit(url)
+        return cls(
+            name=name,
+            user=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
+        )
 
     def options(self) -> dict[str, object]:
         options: dict[str, object] = {
