@@ -1,11 +1,14 @@
 """Which event tells what, under which key, and until when."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from contracts.envelope import CloudEvent
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, event_subject
+from contracts.topology import CONSUMERS
 from notifier.domain.notices import (
     Figures,
     Notice,
@@ -16,6 +19,7 @@ from notifier.domain.notices import (
     threshold_percent,
 )
 from notifier.domain.retries import RetryPolicy
+from notifier.messaging.reading import TOLD_EVENTS
 
 NOW = datetime(2025, 11, 20, 15, 0, tzinfo=UTC)
 RESET = datetime(2025, 12, 1, 3, 0, tzinfo=UTC)
@@ -79,6 +83,18 @@ def test_every_kind_names_its_event() -> None:
     for data in (threshold(), allowance(announced=False), exhausted()):
         assert event_type_of(key(data)[2]) is type(data)
     assert event_type_of("access-restored") is AccessRestored
+
+
+def test_a_kind_that_this_version_does_not_know_is_told_as_no_other() -> None:
+    notice = notice_of(event(exhausted()))
+    assert notice is not None
+    with pytest.raises(ValueError, match="credits-granted"):
+        _ = replace(notice, kind="credits-granted").tells
+
+
+def test_the_durable_consumer_reads_the_events_that_people_are_told_about_and_no_other() -> None:
+    (durable,) = [each for each in CONSUMERS if each.durable_name == NOTIFIER_LEDGER_CONSUMER]
+    assert set(durable.filter_subjects) == {event_subject(name, "*") for name in TOLD_EVENTS}
 
 
 def test_the_notice_carries_the_figures_of_the_event() -> None:

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from notifier.domain.notices import (
-    ACCESS_RESTORED,
-    ALLOWANCE_EXHAUSTED,
-    TOKENS_EXHAUSTED,
-    Figures,
-    Notice,
-    is_stale,
-    threshold_percent,
-)
+from notifier.domain.notices import Figures, Notice, Tells, is_stale, threshold_percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +74,7 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
         )
     ]
     if any(notice.kind == "threshold-100" for notice in told):
-        told = [notice for notice in told if notice.kind != ALLOWANCE_EXHAUSTED]
+        told = [notice for notice in told if notice.kind != Tells.ALLOWANCE_EXHAUSTED]
     overtaken = tuple(notice for notice in fresh if notice not in told)
     if not told:
         return Composed(alert=None, stale=stale, overtaken=overtaken)
@@ -94,19 +86,19 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
 
 def _gravity(notice: Notice) -> int:
     """Running out comes before all; that one may go on is said before the thresholds that were crossed on the way."""
-    match notice.kind:
-        case "tokens-exhausted":
+    match notice.tells:
+        case Tells.TOKENS_EXHAUSTED:
             return 300
-        case "access-restored":
+        case Tells.ACCESS_RESTORED:
             return 200
-        case "allowance-exhausted":
+        case Tells.ALLOWANCE_EXHAUSTED:
             return 100
-        case _:
+        case Tells.THRESHOLD:
             return threshold_percent(notice.kind) or 0
 
 
 def _is_about_access(notice: Notice) -> bool:
-    return notice.kind in {TOKENS_EXHAUSTED, ACCESS_RESTORED}
+    return notice.kind in {Tells.TOKENS_EXHAUSTED, Tells.ACCESS_RESTORED}
 
 
 def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
@@ -118,8 +110,8 @@ def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
 def _is_news(about_access: Notice, told: Sequence[Notice]) -> bool:
     """Running out always is; that one may go on, to whoever believes to be out."""
     last_told = _last_about_access(told)
-    believed_out = last_told is not None and last_told.kind == TOKENS_EXHAUSTED
-    return believed_out or about_access.kind == TOKENS_EXHAUSTED
+    believed_out = last_told is not None and last_told.kind == Tells.TOKENS_EXHAUSTED
+    return believed_out or about_access.kind == Tells.TOKENS_EXHAUSTED
 
 
 def _is_passed(notice: Notice, told: Sequence[Notice]) -> bool:
@@ -134,14 +126,14 @@ def _is_true(notice: Notice, standing: Standing | None) -> bool:
     if standing is None:
         return True
     figures = standing.figures
-    match notice.kind:
-        case "tokens-exhausted":
+    match notice.tells:
+        case Tells.TOKENS_EXHAUSTED:
             return _is_exhausted(standing, left_then=notice.figures.remaining)
-        case "access-restored":
+        case Tells.ACCESS_RESTORED:
             return standing.is_active and not _is_exhausted(standing, left_then=0)
-        case "allowance-exhausted":
+        case Tells.ALLOWANCE_EXHAUSTED:
             return standing.cycle_id == notice.cycle_id and figures.monthly_remaining == 0
-        case _:
+        case Tells.THRESHOLD:
             reached = figures.monthly_used * 100 >= figures.monthly_limit * (threshold_percent(notice.kind) or 0)
             return standing.cycle_id == notice.cycle_id and figures.monthly_limit > 0 and reached
 

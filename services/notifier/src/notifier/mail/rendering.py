@@ -15,7 +15,7 @@ from language.formats import format_count, format_long_date, format_moment, form
 from language.presentation import Presentation
 
 from notifier.domain.alerts import Alert
-from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice, mail_message_id
+from notifier.domain.notices import Figures, Notice, Tells, mail_message_id
 from notifier.mail.addresses import usable_address
 from notifier.mail.names import first_name
 from notifier.mail.sentences import Labels, Target, Words
@@ -108,7 +108,7 @@ def _content(
 ) -> dict[str, Any]:  # what the templates name
     figures, labels = alert.figures, labels_of(language)
     before, _, after = labels.hello_name.partition("{name}")
-    shows_remaining = alert.lead.kind == ACCESS_RESTORED or not figures.monthly_limit
+    shows_remaining = alert.lead.kind == Tells.ACCESS_RESTORED or not figures.monthly_limit
     return {
         "language": language.value,
         "brand": style.presentation.brand,
@@ -149,9 +149,13 @@ def _rows(figures: Figures, labels: Labels, language: Language, resets_at: str) 
 
 def _level(alert: Alert) -> str:
     """How alarming the colours are: nothing stops while there are credits."""
-    if alert.lead.kind == ACCESS_RESTORED:
-        return "good"
     used_percent = alert.figures.used_percent
-    if alert.lead.kind == TOKENS_EXHAUSTED or (used_percent >= 100 and not alert.figures.credits):
-        return "over"
-    return "high" if used_percent >= 90 else "calm"
+    match alert.lead.tells:
+        case Tells.ACCESS_RESTORED:
+            return "good"
+        case Tells.TOKENS_EXHAUSTED:
+            return "over"
+        case Tells.THRESHOLD | Tells.ALLOWANCE_EXHAUSTED:
+            if used_percent >= 100 and not alert.figures.credits:
+                return "over"
+            return "high" if used_percent >= 90 else "calm"

@@ -6,7 +6,7 @@ from typing import Protocol, assert_never
 from language.choice import Language
 
 from notifier.domain.alerts import Alert
-from notifier.domain.notices import ALLOWANCE_EXHAUSTED, Figures, threshold_percent
+from notifier.domain.notices import Figures, Tells, threshold_percent
 from notifier.mail import english, portuguese
 from notifier.mail.sentences import Labels, Words
 
@@ -31,13 +31,15 @@ def words_for(alert: Alert, language: Language, *, brand: str, reset_date: str) 
     """The mail's sentences for this alert; `reset_date` is written out in the language."""
     speaker = _speaker(language)
     figures = alert.figures
-    match alert.lead.kind:
-        case "tokens-exhausted":
+    match alert.lead.tells:
+        case Tells.TOKENS_EXHAUSTED:
             return speaker.out_of_tokens(figures, brand, reset_date)
-        case "access-restored":
+        case Tells.ACCESS_RESTORED:
             return speaker.access_restored(figures, brand, reset_date)
-        case kind:
-            percent = threshold_percent(kind)
+        case Tells.ALLOWANCE_EXHAUSTED:
+            return speaker.allowance_used(figures, brand, reset_date)
+        case Tells.THRESHOLD:
+            percent = threshold_percent(alert.lead.kind)
             if percent is not None and percent < 100:
                 return speaker.warning(figures, percent, brand, reset_date)
             return speaker.allowance_used(figures, brand, reset_date)
@@ -48,7 +50,7 @@ def replaced_sentence(alert: Alert, language: Language) -> str | None:
     if not alert.others:
         return None
     percents = sorted(percent for other in alert.others if (percent := threshold_percent(other.kind)) is not None)
-    ended = any(other.kind == ALLOWANCE_EXHAUSTED for other in alert.others)
+    ended = any(other.kind == Tells.ALLOWANCE_EXHAUSTED for other in alert.others)
     return _speaker(language).replaced(percents, allowance_ended=ended)
 
 

@@ -1,12 +1,12 @@
 """Reads a delivered message as one of the events that people are told about."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 
 from chassis.dead_letters import PoisonError
 from contracts.codec import DECODE_ERRORS, fault_of
 from contracts.envelope import CloudEvent, event_decoder, event_name
-from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
+from contracts.events.registry import LEDGER_EVENT_NAMES
 from contracts.limits import is_clean_text
 from msgspec import Struct, json
 
@@ -15,10 +15,7 @@ from notifier.domain.notices import ToldEvent
 MAX_EVENT_ID_LENGTH: Final = 128
 
 TOLD_EVENTS: Final[dict[str, type[ToldEvent]]] = {
-    "ledger.threshold_crossed": ThresholdCrossed,
-    "ledger.allowance_exhausted": AllowanceExhausted,
-    "ledger.tokens_exhausted": TokensExhausted,
-    "ledger.access_restored": AccessRestored,
+    LEDGER_EVENT_NAMES[told]: told for told in get_args(ToldEvent.__value__)
 }
 
 

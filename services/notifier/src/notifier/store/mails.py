@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.domain.alerts import Context
-from notifier.domain.notices import ACCESS_RESTORED, TOKENS_EXHAUSTED, Figures, Notice
+from notifier.domain.notices import Figures, Notice, Tells
 from notifier.store.tables import FAILED, LETTERS, PENDING, SENT, TOLD, claims, messages
 
 MAX_WAITING: Final = 100
@@ -178,7 +178,7 @@ def _told(account_id: str, cycle_ids: Collection[str]) -> Select[Any]:
     theirs = messages.c.account_id == account_id, is_told
     last_about_access = (
         select(messages.c.id)
-        .where(*theirs, messages.c.kind.in_((TOKENS_EXHAUSTED, ACCESS_RESTORED)))
+        .where(*theirs, messages.c.kind.in_((Tells.TOKENS_EXHAUSTED.value, Tells.ACCESS_RESTORED.value)))
         .order_by(messages.c.occurred_at.desc(), messages.c.id.desc())
         .limit(1)
         .scalar_subquery()
