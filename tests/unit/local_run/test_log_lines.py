@@ -64,6 +64,8 @@ def test_colour_is_there_only_when_wanted() -> None:
         ("nats", "[12] [WRN] Plaintext passwords detected, use nkeys or bcrypt", True),
         ("nats", "[12] [WRN] Permissions Violation", False),
         ("postgres", "LOG:  checkpoint", True),
+        ("postgres", "FATAL:  the database system is not yet accepting connections", True),
+        ("postgres", "DETAIL:  Consistent recovery state has not been yet reached.", True),
         ("postgres", "FATAL:  out of memory", False),
         ("gateway", "LOG:  text", False),
     ],

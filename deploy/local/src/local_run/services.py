@@ -110,7 +110,11 @@ SERVERS: Final[tuple[Part, ...]] = (
         port=8032,
         stop_turn=5,
         stop_seconds=1.5,
-        routine=re.compile(r"(LOG|DEBUG\d?|INFO|NOTICE):|FATAL:  the database system is (starting up|shutting down)"),
+        routine=re.compile(
+            r"(LOG|DEBUG\d?|INFO|NOTICE):"
+            r"|FATAL:  the database system is (starting up|shutting down|not yet accepting connections)"
+            r"|DETAIL:  Consistent recovery state has not been yet reached"
+        ),
     ),
 )
 PARTS: Final[tuple[Part, ...]] = (*SERVICES, *HELPERS, *SERVERS)
