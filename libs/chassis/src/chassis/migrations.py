@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from chassis import locks
@@ -77,18 +77,20 @@ async def migrate(
         },
     )
     try:
-        async with _connected(engine) as connection:
-            await _take_turn(connection, service, patience_seconds)
-            steps = _Steps(connection, service, patience_seconds)
-            await steps.run(lambda sync: _prepare(sync, service))
-            config = Config()
-            config.set_main_option("script_location", str(folder).replace("%", "%%"))
-            applied = []
-            while (revision := await steps.run(lambda sync: _apply_next(sync, service, config))) is not None:
-                applied.append(revision)
-            return applied
-    finally:
-        await engine.dispose()
+        connection = await engine.connect()
+    except DATABASE_ERRORS as error:
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        raise MigrationError(f"the database does not answer: {reason}") from error
+    async with contextlib.aclosing(connection):
+        await _take_turn(connection, service, patience_seconds)
+        steps = _Steps(connection, service, patience_seconds)
+        await steps.run(lambda sync: _prepare(sync, service))
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        applied = []
+        while (revision := await steps.run(lambda sync: _apply_next(sync, service, config))) is not None:
+            applied.append(revision)
+        return applied
 
 
 def build_index(name: str, on: str) -> None:
@@ -114,20 +116,6 @@ def create_consumer_tables(service: str) -> None:
     dead_letters_table(metadata)
     metadata.create_all(op.get_bind(), checkfirst=False)
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {service}.inbox, {service}.dead_letters TO solaris_{service}")
-
-
-@contextlib.asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    connection = engine.connect()
-    try:
-        await connection.start()
-    except DATABASE_ERRORS as error:
-        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
-        raise MigrationError(f"the database does not answer: {reason}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def _take_turn(connection: AsyncConnection, schema: str, patience_seconds: float) -> None:

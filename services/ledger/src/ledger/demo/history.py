@@ -56,11 +56,12 @@ class History:
             audit=audit,
             causation_id=causation_id,
         )
-        changes = Changes()
-        (outcome,) = decide_batch([submission], self._state, changes, self._policy)
+        (outcome,) = decide_batch([submission], self._state, self._changes, self._policy)
         if isinstance(outcome, Exception):
             raise outcome
-        self._keep(changes)
+        key = (command.account_id, submission.reservation_id or "")
+        if key in self._state.holds and self._state.holds[key].state in FINAL_STATES:
+            del self._state.holds[key]
         return outcome
 
     def take(self) -> Changes:
@@ -73,14 +74,3 @@ class History:
         if known is None:
             known = self._state.accounts[account_id] = ChainedAccount(Account(account_id=account_id), GENESIS)
         return known
-
-    def _keep(self, changes: Changes) -> None:
-        kept = self._changes
-        kept.events.extend(changes.events)
-        kept.accounts.update(changes.accounts)
-        kept.holds.update(changes.holds)
-        kept.lots.update(changes.lots)
-        kept.audit.extend(changes.audit)
-        for key, hold in changes.holds.items():
-            if hold.state in FINAL_STATES:
-                self._state.holds.pop(key, None)

@@ -44,15 +44,14 @@ class Outcomes:
     async def sent(self, mail: Mail, composed: Composed) -> None:
         """The server has taken the mail."""
         statuses = _statuses(mail, composed)
-        for delay in (*MARK_DELAYS_SECONDS, None):
+        for delay in MARK_DELAYS_SECONDS:
             try:
                 await mails.finish(self.engine, mail, statuses)
             except DATABASE_ERRORS:
-                if delay is None:
-                    raise
                 await asyncio.sleep(delay)
             else:
                 return
+        await mails.finish(self.engine, mail, statuses)
 
     async def overtaken(self, mail: Mail, composed: Composed) -> None:
         """Nothing is left to tell."""
