@@ -10,7 +10,6 @@ from chassis.core_nats.wire import Message
 REQUEST_SECONDS: Final = 5.0
 """How long the server holds one pull request open; a lost one is noticed one second later."""
 _EXPIRED: Final = ("404", "408")
-_HEARTBEAT: Final = "100"
 
 
 class PullEndedError(Exception):
@@ -87,6 +86,6 @@ class Puller:
         status = message.status
         if status.startswith(_EXPIRED):
             self._missing = 0
-        elif status and not status.startswith(_HEARTBEAT):
+        elif status:
             raise PullEndedError(status)
         return True

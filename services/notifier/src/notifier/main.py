@@ -10,7 +10,6 @@ from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine, disposed
 from chassis.service import Service, Work, run
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER, dead_letter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.application.courier import Courier
 from notifier.application.housekeeping import keep_measuring, keep_pruning
@@ -32,7 +31,20 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     engine = create_engine(settings.database_url, service=SERVICE)
     client = CoreNats(settings.nats_url, service=SERVICE)
     announcing = partial(announce_dead_letters, client, engine, LETTERS, dead_letter)
-    sender = _sender(settings, engine, LedgerReads(client), policy or RetryPolicy(), lease)
+    policy = policy or RetryPolicy()
+    server = settings.smtp_server
+    courier = Courier(
+        engine=engine,
+        reads=LedgerReads(client),
+        deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
+        style=MailStyle(
+            mail_from=settings.mail_from, mail_domain=settings.mail_domain, presentation=settings.presentation
+        ),
+        outcomes=Outcomes(engine=engine, policy=policy),
+        mail_server=Outage(policy),
+        ledger=Outage(policy),
+    )
+    sender = Sender(engine=engine, courier=courier, at_once=settings.smtp_connections, lease=lease)
 
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, sender.wake)
@@ -52,27 +64,6 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
             Work(sender.run, stop=sender.stop),
             Work(consumer.run),
         ],
-    )
-
-
-def _sender(
-    settings: NotifierSettings, engine: AsyncEngine, reads: LedgerReads, policy: RetryPolicy, lease: timedelta
-) -> Sender:
-    server = settings.smtp_server
-    mail_server, ledger = Outage(policy), Outage(policy)
-    courier = Courier(
-        engine=engine,
-        reads=reads,
-        deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
-        style=MailStyle(
-            mail_from=settings.mail_from, mail_domain=settings.mail_domain, presentation=settings.presentation
-        ),
-        outcomes=Outcomes(engine=engine, policy=policy),
-        mail_server=mail_server,
-        ledger=ledger,
-    )
-    return Sender(
-        engine=engine, courier=courier, at_once=settings.smtp_connections, outages=(mail_server, ledger), lease=lease
     )
 
 

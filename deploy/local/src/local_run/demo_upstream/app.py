@@ -115,17 +115,11 @@ async def _whole(answer: Answer, behaviour: Behaviour, headers: list[tuple[bytes
     await _pause(min(behaviour.pace_ms / 1000 * len(answer.said), _LONGEST_PACED_ANSWER_SECONDS))
     body = json.dumps(as_object(answer), ensure_ascii=False, separators=(",", ":")).encode()
     length = (b"content-length", str(len(body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [*headers, (b"content-type", b"application/json"), length],
-        }
-    )
+    content_type = (b"content-type", b"application/json")
+    await send({"type": "http.response.start", "status": 200, "headers": [*headers, content_type, length]})
     if behaviour.cut:  # returning before the end makes the server close the connection
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        return
-    await send({"type": "http.response.body", "body": body})
+        body = body[: len(body) // 2]
+    await send({"type": "http.response.body", "body": body, "more_body": behaviour.cut})
 
 
 async def _stream(

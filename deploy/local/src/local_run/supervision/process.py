@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -57,30 +57,19 @@ async def start(program: Program, output: int | IO[bytes] | None = None) -> Proc
 
     `output` takes both its standard streams (`asyncio.subprocess.PIPE` to read them); None inherits them.
     """
+    death = (str(os.getpid()), str(int(program.death_signal)))
+    reach = (program.user or "-", str(program.read_path))
+    # It turns into the program, which has its pid from the start.
+    becoming = (sys.executable, "-I", "-S", str(_CHILD), *death, *reach, "--")
     return await asyncio.create_subprocess_exec(
-        *_launch_command(program),
+        *becoming,
+        *program.command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=asyncio.subprocess.STDOUT if output is not None else None,
         env=dict(program.environment),
         cwd=program.directory,
         start_new_session=True,
-    )
-
-
-def _launch_command(program: Program) -> Sequence[str]:
-    """The command line that turns into the program; it has the program's pid from the start."""
-    return (
-        sys.executable,
-        "-I",
-        "-S",
-        str(_CHILD),
-        str(os.getpid()),
-        str(int(program.death_signal)),
-        program.user or "-",
-        str(program.read_path),
-        "--",
-        *program.command,
     )
 
 

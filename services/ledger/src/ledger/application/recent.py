@@ -33,9 +33,7 @@ class RecentAccount(Struct):
 class RecentAccounts:
     """The accounts committed last."""
 
-    def __init__(self, max_accounts: int = MAX_ACCOUNTS, max_holds: int = MAX_HOLDS) -> None:
-        self._max_accounts = max_accounts
-        self._max_holds = max_holds
+    def __init__(self) -> None:
         self._accounts: OrderedDict[str, RecentAccount] = OrderedDict()
         self._holds = 0
 
@@ -83,7 +81,7 @@ class RecentAccounts:
         for (account_id, reservation_id), hold in changes.holds.items():
             if account_id not in stale:
                 self._note_hold(self._accounts[account_id], reservation_id, hold)
-        while len(self._accounts) > self._max_accounts or self._holds > self._max_holds:
+        while len(self._accounts) > MAX_ACCOUNTS or self._holds > MAX_HOLDS:
             _, oldest = self._accounts.popitem(last=False)
             self._forget_holds(oldest)
 

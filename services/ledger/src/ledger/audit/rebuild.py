@@ -6,6 +6,7 @@ from typing import Final, cast
 import asyncpg
 
 from ledger.audit.comparison import hold_difference
+from ledger.audit.differences import Difference, Projection
 from ledger.audit.folding import Folded
 from ledger.audit.problems import Problems
 from ledger.audit.walk import Walk
@@ -37,6 +38,12 @@ class Rebuild:
             return None
         first = self.problems.first()[0]
         return f"the log is broken at position {first.position}, version {first.version}: {first.reason}"
+
+    def difference(
+        self, reason: str, projection: Projection, *, repaired: bool = False, reservation_id: str | None = None
+    ) -> Difference:
+        """From what the events say up to the last one folded."""
+        return Difference(projection, self.account_id, self.folded.version, reason, repaired, reservation_id)
 
     async def final_holds(self, connection: asyncpg.Connection) -> AsyncIterator[list[Hold]]:
         """Fold the events after those folded already; gives each hold that ended, in chunks.

@@ -68,7 +68,7 @@ class Repairs:
         if rebuild.fault is None and (account or doubtful):
             await self._persist(rebuild, lambda: self._repair_under_lock(rebuild, doubtful))
         if rebuild.fault is not None:
-            self._found(rebuild, rebuild.fault, self._projection)
+            self._differences.add(rebuild.difference(rebuild.fault, self._projection))
 
     async def _doubtful_holds(self, rebuild: Rebuild) -> dict[str, Hold]:
         """What may still change, and seems to differ, in a snapshot of events and rows."""
@@ -80,12 +80,13 @@ class Repairs:
             return {}
         if is_tail_missing(rebuild.folded, row):
             if not self._projection.has_accounts:
-                self._found(rebuild, _lost_end(rebuild), self._projection)
+                self._differences.add(rebuild.difference(_lost_end(rebuild), self._projection))
             return {}
         for unfinished in batched(rebuild.folded.unfinished.values(), HOLDS_AT_ONCE):
             doubtful |= await self._differing(rebuild, unfinished)
         async for reservation_id in rebuild.surplus_holds(self._reader):
-            self._found(rebuild, "the hold stands in no event", Projection.HOLDS, reservation_id=reservation_id)
+            surplus = "the hold stands in no event"
+            self._differences.add(rebuild.difference(surplus, Projection.HOLDS, reservation_id=reservation_id))
         return doubtful
 
     async def _differing(self, rebuild: Rebuild, holds: Sequence[Hold]) -> dict[str, Hold]:
@@ -117,7 +118,7 @@ class Repairs:
                 for difference in found:
                     self._differences.add(difference)
                 return
-        self._found(rebuild, _NOT_DONE, self._projection)
+        self._differences.add(rebuild.difference(_NOT_DONE, self._projection))
 
     async def _repair_under_lock(self, rebuild: Rebuild, doubtful: dict[str, Hold]) -> list[Difference]:
         """Fold what came since the look without a lock, then compare and repair, all in one short transaction."""
@@ -130,7 +131,7 @@ class Repairs:
             if rebuild.fault is not None:
                 return []
             if is_tail_missing(rebuild.folded, row):
-                return [_difference(rebuild, _lost_end(rebuild), self._projection)]
+                return [rebuild.difference(_lost_end(rebuild), self._projection)]
             if self._projection.has_accounts:
                 found += await self._repair_account(writer, rebuild, row)
             unfinished = rebuild.folded.unfinished
@@ -143,24 +144,19 @@ class Repairs:
         found: list[Difference] = []
         if (difference := account_difference(rebuild.folded, row)) is not None:
             await repair_account(writer, rebuild.folded.account, rebuild.folded.head)
-            found.append(_difference(rebuild, difference, Projection.ACCOUNTS, repaired=True))
+            found.append(rebuild.difference(difference, Projection.ACCOUNTS, repaired=True))
         lots = rebuild.folded.lots
         records = await load_lot_records(writer, rebuild.account_id)
         if (difference := lots_difference(lots, records)) is not None:
             await repair_lots(writer, rebuild.account_id, list(lots.values()))
             is_surplus = lots_difference(lots, {each: records[each] for each in records if each in lots}) is None
-            found.append(_difference(rebuild, difference, Projection.ACCOUNTS, repaired=not is_surplus))
+            found.append(rebuild.difference(difference, Projection.ACCOUNTS, repaired=not is_surplus))
         return found
 
     async def _connect(self) -> asyncpg.Connection:
         if self._writer is None or self._writer.is_closed():
             self._writer = await connect_for_repair(self._database_url)
         return self._writer
-
-    def _found(
-        self, rebuild: Rebuild, reason: str, projection: Projection, *, reservation_id: str | None = None
-    ) -> None:
-        self._differences.add(_difference(rebuild, reason, projection, reservation_id=reservation_id))
 
 
 async def _write_holds(
@@ -169,15 +165,9 @@ async def _write_holds(
     if differing:
         await repair_holds(writer, rebuild.account_id, [hold for hold, _ in differing])
     return [
-        _difference(rebuild, reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
+        rebuild.difference(reason, Projection.HOLDS, repaired=True, reservation_id=hold.reservation_id)
         for hold, reason in differing
     ]
-
-
-def _difference(
-    rebuild: Rebuild, reason: str, projection: Projection, *, repaired: bool = False, reservation_id: str | None = None
-) -> Difference:
-    return Difference(projection, rebuild.account_id, rebuild.folded.version, reason, repaired, reservation_id)
 
 
 def _lost_end(rebuild: Rebuild) -> str:

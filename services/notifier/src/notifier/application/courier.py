@@ -14,7 +14,7 @@ from chassis.requests import AskError, UnusableAnswerError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
-from notifier.application.outcomes import Outcomes, PostponedError
+from notifier.application.outcomes import Outcomes, PostponedError, statuses_of
 from notifier.domain.alerts import Alert, Composed, Standing, compose
 from notifier.domain.notices import is_stale
 from notifier.domain.outage import Outage
@@ -24,6 +24,7 @@ from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMai
 from notifier.messaging.ledger_reads import LedgerReads
 from notifier.store import mails
 from notifier.store.mails import Claim, Mail
+from notifier.store.tables import STALE
 
 EXTENSIONS_PER_LEASE: Final = 6
 
@@ -92,7 +93,7 @@ class Courier:
     async def _send(self, mail: Mail, lease: timedelta) -> None:
         notices = list(mail.notices.values())
         if all(is_stale(notice, datetime.now(UTC)) for notice in notices):
-            await self.outcomes.stale(mail)
+            await self.outcomes.unsent(mail, dict.fromkeys(mail.notices, STALE))
             return
         person = await self._find_person(mail)
         if person is None:
@@ -107,13 +108,14 @@ class Courier:
         if not await self._deliver(mail, write, person.email):
             return
         (composed,) = written
+        statuses = statuses_of(mail, composed)
         if composed.alert is None:
-            await self.outcomes.overtaken(mail, composed)
+            await self.outcomes.unsent(mail, statuses)
             return
         kind = composed.alert.lead.kind
         metrics.MAILS_SENT.labels(kind).inc()
         log.info("mail_sent", mail=mail.id, kind=kind, account_id=mail.claim.account_id)
-        await self.outcomes.sent(mail, composed)
+        await self.outcomes.sent(mail, statuses)
 
     async def _render(self, mail: Mail, alert: Alert, person: Addressee, lease: timedelta) -> EmailMessage:
         try:

@@ -41,9 +41,8 @@ class Outcomes:
     engine: AsyncEngine
     policy: RetryPolicy
 
-    async def sent(self, mail: Mail, composed: Composed) -> None:
+    async def sent(self, mail: Mail, statuses: Mapping[int, str]) -> None:
         """The server has taken the mail."""
-        statuses = _statuses(mail, composed)
         for delay in MARK_DELAYS_SECONDS:
             try:
                 await mails.finish(self.engine, mail, statuses)
@@ -53,13 +52,12 @@ class Outcomes:
                 return
         await mails.finish(self.engine, mail, statuses)
 
-    async def overtaken(self, mail: Mail, composed: Composed) -> None:
-        """Nothing is left to tell."""
-        await self._unsent(mail, _statuses(mail, composed))
-
-    async def stale(self, mail: Mail) -> None:
-        """Too late for all of it."""
-        await self._unsent(mail, dict.fromkeys(mail.notices, STALE))
+    async def unsent(self, mail: Mail, statuses: Mapping[int, str]) -> None:
+        """There is nothing to tell, or nobody to tell it to."""
+        if await mails.finish(self.engine, mail, statuses):
+            for number, status in statuses.items():
+                metrics.MAILS_NOT_SENT.labels(status).inc()
+                log.warning("mail_not_sent", mail=mail.id, kind=mail.notices[number].kind, reason=status)
 
     async def no_address(self, mail: Mail) -> None:
         """There is nobody to write to: looked up again for a while, then the end.
@@ -69,7 +67,7 @@ class Outcomes:
         """
         delay = self.policy.address_delay_after(mail.address_checks + 1)
         if delay is None:
-            await self._unsent(mail, dict.fromkeys(mail.notices, NO_ADDRESS))
+            await self.unsent(mail, dict.fromkeys(mail.notices, NO_ADDRESS))
         else:
             await self._postpone(mail, delay, "no usable address", counter="address_checks")
 
@@ -133,12 +131,6 @@ class Outcomes:
             metrics.MAIL_FAILURES.labels("given_up").inc()
             log.error("mail_given_up", dead_letter=LETTERS.id_of(number), reason=reason)
 
-    async def _unsent(self, mail: Mail, statuses: Mapping[int, str]) -> None:
-        if await mails.finish(self.engine, mail, statuses):
-            for number, status in statuses.items():
-                metrics.MAILS_NOT_SENT.labels(status).inc()
-                log.warning("mail_not_sent", mail=mail.id, kind=mail.notices[number].kind, reason=status)
-
     async def _postpone(
         self, mail: Mail, delay: timedelta, error: str, *, counter: str | None, uncertain: bool = False
     ) -> NoReturn:
@@ -148,7 +140,7 @@ class Outcomes:
         raise PostponedError
 
 
-def _statuses(mail: Mail, composed: Composed) -> dict[int, str]:
+def statuses_of(mail: Mail, composed: Composed) -> dict[int, str]:
     """How each of the mail's messages ends once the alert is sent, or nothing is left to tell."""
 
     def status(notice: Notice) -> str:

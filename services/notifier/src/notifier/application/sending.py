@@ -11,7 +11,6 @@ from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.application.courier import Courier
-from notifier.domain.outage import Outage
 from notifier.store import mails
 
 LEASE: Final = timedelta(seconds=30)
@@ -27,13 +26,12 @@ class Sender:
 
     Accounts are independent of each other: a recipient whose server is slow keeps one place busy, and nobody waits for
     it but that account's next mails. `at_once` accounts are written to at the same time, each over a connection of its
-    own; `outages` are of the parts that every mail needs.
+    own; the courier's outages hold all of them up.
     """
 
     engine: AsyncEngine
     courier: Courier
     at_once: int
-    outages: tuple[Outage, ...]
     lease: timedelta = LEASE
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -67,7 +65,7 @@ class Sender:
         """Start on accounts with due mails, as many as may be; returns how many."""
         free = self.at_once - len(running)
         now = asyncio.get_running_loop().time()
-        for outage in self.outages:
+        for outage in (self.courier.mail_server, self.courier.ledger):
             free = outage.admit(free, now)
         if not free:
             return 0
