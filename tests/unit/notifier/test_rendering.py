@@ -17,7 +17,6 @@ from notifier.mail.rendering import Addressee, MailStyle, render_mail
 NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
 STYLE = MailStyle(
     mail_from="avisos@solaris.example",
-    mail_domain="solaris.example",
     presentation=Presentation(
         brand="IA SOLARIS & Cia <1>",
         public_url="https://solaris.example/app",

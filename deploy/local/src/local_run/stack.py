@@ -197,7 +197,8 @@ class Stack:
     async def _wait_until_ready(self) -> None:
         said_at = time.monotonic()
         while True:
-            asked = self._answering
+            # A helper that something else stands in for is not asked.
+            asked = [part for part in (*HELPERS, *SERVICES) if part.name in self._running]
             reasons = {part.name: why for part in asked if (why := await self._why_not_ready(part)) is not None}
             if not reasons:
                 return
@@ -206,11 +207,6 @@ class Stack:
                 told = "; ".join(f"{name} ({why})" for name, why in reasons.items())
                 self._log("local_run", f"still waiting for {told}".encode())
             await asyncio.sleep(_READY_POLL_SECONDS)
-
-    @property
-    def _answering(self) -> list[Part]:
-        """Who answers about health; a helper that something else stands in for does not."""
-        return [part for part in (*HELPERS, *SERVICES) if part.name in self._running]
 
     async def _why_not_ready(self, part: Part) -> str | None:
         """None when our own process is ready.

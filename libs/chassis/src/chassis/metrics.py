@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import REGISTRY, CollectorRegistry, Metric
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 
 class LoopHistogram(Collector):
@@ -35,11 +36,7 @@ class LoopHistogram(Collector):
         total = 0
         for bound, count in zip(self._bounds, self._counts, strict=True):
             total += count
-            buckets.append((_text_of(bound), total))
+            buckets.append((floatToGoString(bound), total))  # type: ignore[no-untyped-call]  # it has no hints
         family = HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)
         family.add_sample(f"{self._name}_created", {}, self._created)
         yield family
-
-
-def _text_of(bound: float) -> str:
-    return "+Inf" if bound == float("inf") else str(float(bound))

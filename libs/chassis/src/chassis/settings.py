@@ -6,7 +6,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -16,6 +15,7 @@ PREFIX: Final = "SOLARIS_"
 _MAX_SHOWN_LENGTH: Final = 100
 _NUMBERS: Final = {"int_parsing", "int_from_float", "int_parsing_size", "int_type", "float_parsing", "finite_number"}
 _BOUNDS: Final = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_BOUND_WORDS: Final = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
 
 
 class SettingsError(Exception):
@@ -123,15 +123,5 @@ def _remedy(item: Any, field: FieldInfo, value: str) -> str:  # Any: as above
 
 
 def _bounds(field: FieldInfo) -> str:
-    words = []
-    for rule in field.metadata:
-        match rule:
-            case Ge(ge):
-                words.append(f"from {ge}")
-            case Gt(gt):
-                words.append(f"above {gt}")
-            case Le(le):
-                words.append(f"up to {le}")
-            case Lt(lt):
-                words.append(f"below {lt}")
-    return "".join(f" {word}" for word in words)
+    bounds = ((word, getattr(rule, name, None)) for rule in field.metadata for name, word in _BOUND_WORDS.items())
+    return "".join(f" {word} {bound}" for word, bound in bounds if bound is not None)

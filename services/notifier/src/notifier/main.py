@@ -37,9 +37,7 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
         engine=engine,
         reads=LedgerReads(client),
         deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
-        style=MailStyle(
-            mail_from=settings.mail_from, mail_domain=settings.mail_domain, presentation=settings.presentation
-        ),
+        style=MailStyle(mail_from=settings.mail_from, presentation=settings.presentation),
         outcomes=Outcomes(engine=engine, policy=policy),
         mail_server=Outage(policy),
         ledger=Outage(policy),

@@ -42,7 +42,3 @@ class NotifierSettings(PresentationSettings):
     @property
     def smtp_server(self) -> SmtpServer:
         return SmtpServer.from_url(self.smtp_url)
-
-    @property
-    def mail_domain(self) -> str:
-        return self.mail_from.rpartition("@")[2]

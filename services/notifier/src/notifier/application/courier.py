@@ -126,7 +126,8 @@ class Courier:
         told = (alert.lead, *alert.others)
         named = [number for number, notice in mail.notices.items() if notice in told]
         if not await mails.settle(self.engine, mail, lease, named=named):
-            await self.outcomes.claim_lost(mail)
+            log.warning("claim_lost", mail=mail.id)  # another process writes to the account now
+            raise PostponedError
         return message
 
     async def _find_person(self, mail: Mail) -> Addressee | None:

@@ -107,15 +107,6 @@ class Outcomes:
         else:
             await self._postpone(mail, delay, error, counter="failures", uncertain=uncertain)
 
-    async def claim_lost(self, mail: Mail) -> NoReturn:
-        """Another process writes to the account now.
-
-        Raises:
-            PostponedError: always.
-        """
-        log.warning("claim_lost", mail=mail.id)
-        raise PostponedError
-
     async def given_up(self, mail: Mail, reason: str, *, uncertain: bool = False) -> None:
         """The end, with a dead letter. `uncertain`: the server may have taken it at the last attempt."""
         notices = list(mail.notices.values())

@@ -31,7 +31,6 @@ class MailStyle:
     """What is the same in every mail of this installation."""
 
     mail_from: str
-    mail_domain: str
     presentation: Presentation
 
     def url_of(self, target: Target) -> str:
@@ -82,7 +81,7 @@ def render_mail(
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = mail_message_id(named_after, style.mail_domain)
+    mail["Message-ID"] = mail_message_id(named_after, domain=style.mail_from.rpartition("@")[2])
     mail[KIND_HEADER] = alert.lead.kind
     if alert.others:
         mail[OTHERS_HEADER] = ", ".join(other.kind for other in alert.others)
