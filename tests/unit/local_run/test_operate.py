@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,15 @@ def test_without_a_stack_and_addresses_there_is_a_clear_error(tmp_path: Path) ->
         stack_environment({"SOLARIS_DATA_DIR": str(tmp_path)})
 
 
+@pytest.fixture
+def _heeded_interruptions() -> Iterator[None]:
+    """Whoever runs the tests in the background ignores interruptions, and so would all that the tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeded_interruptions")
 def test_an_interruption_is_told_once_by_the_service_that_was_asked() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
