@@ -120,6 +120,7 @@ async def test_no_stored_message_passes_for_the_servers_word(queue: Queue, serve
 async def test_a_deleted_consumer_ends_the_pull(queue: Queue) -> None:
     async with queue.puller() as puller:
         waiting = asyncio.create_task(puller.next())
+        await asyncio.sleep(0)  # it has asked
         await queue.client.flush(5)
         await queue.jetstream.delete_consumer(STREAM, DURABLE)
         async with asyncio.timeout(5):
