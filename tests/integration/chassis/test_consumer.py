@@ -184,6 +184,27 @@ async def test_what_postgres_refuses_as_data_is_given_up_and_what_it_refuses_for
     assert {payload: len(left) for payload, left in statements.items()} == {b"data": 8, b"passing": 0}
 
 
+async def test_a_connection_serves_message_after_message_until_the_database_ends_it(
+    client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.1)
+    heard: list[tuple[bytes, int]] = []
+
+    async def hear(connection: AsyncConnection, delivery: Delivery) -> None:
+        heard.append((delivery.payload, (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()))
+
+    await publisher.publish(b"1", b"2", b"3")
+    async with consuming(client, server, engine, hear):
+        await eventually(publisher.all_settled)
+        assert len({backend for _, backend in heard}) == 1
+        async with engine.connect() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": heard[0][1]})
+        await publisher.publish(b"4")
+        await eventually(publisher.all_settled)
+    assert [payload for payload, _ in heard] == [b"1", b"2", b"3", b"4"]
+    assert heard[-1][1] != heard[0][1]
+
+
 async def test_a_fault_of_ours_is_tried_ten_times_later_and_later_and_then_given_up(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

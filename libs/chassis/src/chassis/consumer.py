@@ -103,6 +103,7 @@ class Consumer:
             self._inbox, ack_policy=AckPolicy.MANUAL, decoder=_undecoded, no_reply=True, title=durable
         )
         subscriber(self._receive)
+        self._statements: AsyncConnection | None = None
         self._problem: str | None = "not started"
         self._logged_at = 0.0
         self._unconnected_since: float | None = None
@@ -187,9 +188,12 @@ class Consumer:
                 self._missing = AHEAD
                 self._quiet_since = max(self._quiet_since, loop.time())
             self._wakeup.clear()
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._wakeup.wait()
+            except TimeoutError:
+                if self._quiet_since < float("inf"):  # nothing is handled, and nothing comes
+                    await self._let_go_of_statements()
         log.warning("consuming_interrupted", consumer=self._durable, reason=self._ended or "nats disconnected")
 
     async def _ask(self, connection: Client, messages: int) -> None:
@@ -223,16 +227,19 @@ class Consumer:
 
     async def _settle(self, raw: Msg) -> str:
         try:
-            async with statements(self._engine) as connection:
-                await self._handle(connection, Delivery(raw.subject, raw.data))
+            if self._statements is None:
+                self._statements = await statements(self._engine).start()
+            await self._handle(self._statements, Delivery(raw.subject, raw.data))
         except PoisonError as error:
             return await self._give_up(raw, str(error))
         except DATABASE_ERRORS as error:
+            await self._let_go_of_statements()
             if refuses_the_data(error):
                 return await self._give_up(raw, f"not storable: {type(error).__name__}")
             return await self._try_later(raw, error)
         except Exception as error:  # a fault of ours: FastStream would swallow it, and JetStream deliver for ever
             log.exception("message_failed_unexpectedly", consumer=self._durable)
+            await self._let_go_of_statements()
             if raw.metadata.num_delivered >= MAX_UNEXPECTED_DELIVERIES:
                 return await self._give_up(raw, f"unexpected {type(error).__name__}")
             return await self._try_later(raw, error)
@@ -268,11 +275,19 @@ class Consumer:
         await raw.respond(b'-NAK {"delay": %d}' % int(delay * 1e9))
         return "delivered_again"
 
+    async def _let_go_of_statements(self) -> None:
+        """Else its connection is kept from message to message: to fetch one for each takes as long as to use it."""
+        held, self._statements = self._statements, None
+        if held is not None:
+            with contextlib.suppress(*DATABASE_ERRORS):  # it is of no more use
+                await held.close()
+
     async def _close(self, connection: Client | None) -> None:
         try:
             await self._broker.stop()
         except Exception as error:  # FastStream raises groups of whatever went wrong; we are leaving anyway
             log.warning("broker_not_drained", error=type(error).__name__)
+        await self._let_go_of_statements()
         if connection is not None and not connection.is_closed:
             await connection.close()  # what could not drain, as while reconnecting, would go on trying for ever
 
