@@ -12,10 +12,11 @@ from pathlib import Path
 import nats
 import pytest
 import pytest_asyncio
-from chassis import consumer
-from chassis.consumer import REQUEST_SECONDS, ConnectionLostError, Consumer, Delivery, Handler
+from chassis import consumer, delivery
+from chassis.consumer import AHEAD, REQUEST_SECONDS, ConnectionLostError, Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import PoisonError
+from chassis.delivery import MESSAGES, Delivery, Handler
 from chassis.postgres import create_engine
 from faststream.nats import NatsBroker
 from local_run.ports import any_free
@@ -151,7 +152,7 @@ async def test_poison_becomes_one_dead_letter_and_never_comes_again(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher
 ) -> None:
     heard = Heard(errors=[PoisonError("no event of ours"), PoisonError("no event of ours")])
-    given_up, handled = (consumer.MESSAGES.labels(DURABLE, outcome) for outcome in ("given_up", "handled"))
+    given_up, handled = (MESSAGES.labels(DURABLE, outcome) for outcome in ("given_up", "handled"))
     before = _counted(given_up), _counted(handled)
     await publisher.publish(b"\xff", b"\xff", b"good")
     async with consuming(client, server, engine, heard.hear):
@@ -171,7 +172,7 @@ def _counted(counter: Counter) -> float:
 async def test_what_postgres_refuses_as_data_is_given_up_and_what_it_refuses_for_now_comes_again(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.1)
     statements = {b"data": ["SELECT 'x'::integer"] * 9, b"passing": ["SELECT FROM nowhere", "SELECT 1"]}
 
     async def hear(connection: AsyncConnection, delivery: Delivery) -> None:
@@ -187,7 +188,7 @@ async def test_what_postgres_refuses_as_data_is_given_up_and_what_it_refuses_for
 async def test_a_connection_serves_message_after_message_until_the_database_ends_it(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.1)
     heard: list[tuple[bytes, int]] = []
 
     async def hear(connection: AsyncConnection, delivery: Delivery) -> None:
@@ -208,8 +209,8 @@ async def test_a_connection_serves_message_after_message_until_the_database_ends
 async def test_a_fault_of_ours_is_tried_ten_times_later_and_later_and_then_given_up(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.01)
-    monkeypatch.setattr(consumer, "LONGEST_NAK_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "LONGEST_NAK_SECONDS", 0.1)
     heard = Heard(errors=[ZeroDivisionError()] * 10)
     await publisher.publish(b"faulty")
     async with consuming(client, server, engine, heard.hear):
@@ -221,7 +222,7 @@ async def test_a_fault_of_ours_is_tried_ten_times_later_and_later_and_then_given
 async def test_a_letter_that_can_not_be_kept_leaves_the_message_in_the_stream(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_NAK_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.1)
     heard = Heard(errors=[PoisonError("broken")] * 99)
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE echo.dead_letters RENAME TO away"))
@@ -386,7 +387,7 @@ async def test_a_frozen_member_keeps_no_more_from_the_others_than_it_had_asked_f
             await eventually(lambda: _works(running))
             payloads = [str(number).encode() for number in range(20)]
             await publisher.publish(*payloads)
-            await eventually(lambda: len(heard.payloads) >= len(payloads) - consumer.AHEAD)
+            await eventually(lambda: len(heard.payloads) >= len(payloads) - AHEAD)
             await eventually(lambda: set(heard.payloads) == set(payloads), 30)
     finally:
         frozen.kill()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from chassis.consumer import Delivery
+from chassis.delivery import Delivery
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
