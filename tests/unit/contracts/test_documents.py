@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from contracts import schemas
 from contracts.asyncapi import FILE_NAME
-from contracts.events.registry import EVENTS, LEDGER_EVENTS, USAGE_RECORDED
+from contracts.events.registry import EVENTS
 from contracts.topology import CONSUMERS
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
@@ -22,7 +22,7 @@ def test_the_committed_documents_are_those_that_the_code_generates() -> None:
 def test_every_event_has_a_schema_that_fixes_its_type() -> None:
     files = schemas.generated_files()
     del files[FILE_NAME]
-    assert set(files) == {f"{name}.v1.json" for name in [USAGE_RECORDED, *LEDGER_EVENTS]}
+    assert set(files) == {f"{name}.v1.json" for name in EVENTS}
     for name, content in files.items():
         schema = json.loads(content)
         assert schema["properties"]["type"]["const"] == f"solaris.{name.removesuffix('.json')}"

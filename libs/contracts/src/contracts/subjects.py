@@ -7,11 +7,14 @@ LEDGER_STREAM: Final = "LEDGER"
 BILLING_STREAM: Final = "BILLING"
 DEADLETTER_STREAM: Final = "DEADLETTER"
 
-PUBLISHERS: Final = {"usage": "gateway", "ledger": "ledger"}
+PUBLISHERS: Final = {"usage": "gateway", "ledger": "ledger", "billing": "billing"}
 """The service that publishes an event, by the first word of the event's name."""
 
 LEDGER_USAGE_CONSUMER: Final = "ledger-usage"
 NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
+LEDGER_BILLING_CONSUMER: Final = "ledger-billing"
+NOTIFIER_BILLING_CONSUMER: Final = "notifier-billing"
+BILLING_LEDGER_CONSUMER: Final = "billing-ledger"
 
 # Request-reply stands outside the streams' subjects: a stream would answer a request with its PubAck.
 RESERVE_PREFIX: Final = "solaris.rpc.ledger.reserve"

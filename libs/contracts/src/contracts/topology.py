@@ -83,4 +83,39 @@ CONSUMERS: Final = (
         # What a killed notifier had fetched comes again within the time that notices gather.
         ack_wait=5 * SECOND,
     ),
+    Consumer(
+        stream=subjects.BILLING_STREAM,
+        durable_name=subjects.LEDGER_BILLING_CONSUMER,
+        filter_subjects=(
+            "solaris.billing.credits_purchased.*",
+            "solaris.billing.credits_revoked.*",
+            "solaris.billing.credits_restored.*",
+            "solaris.billing.plan_subscribed.*",
+            "solaris.billing.plan_ended.*",
+        ),
+        ack_wait=5 * SECOND,
+    ),
+    Consumer(
+        stream=subjects.BILLING_STREAM,
+        durable_name=subjects.NOTIFIER_BILLING_CONSUMER,
+        filter_subjects=(
+            "solaris.billing.credits_purchased.*",
+            "solaris.billing.credits_revoked.*",
+            "solaris.billing.credits_restored.*",
+            "solaris.billing.plan_subscribed.*",
+            "solaris.billing.plan_ended.*",
+            "solaris.billing.payment_failed.*",
+            "solaris.billing.renewal_failed.*",
+            "solaris.billing.top_up_paused.*",
+        ),
+        ack_wait=5 * SECOND,
+    ),
+    Consumer(
+        stream=subjects.LEDGER_STREAM,
+        durable_name=subjects.BILLING_LEDGER_CONSUMER,
+        # What can leave an account below the balance at which its person wants more bought.
+        filter_subjects=("solaris.ledger.usage_settled.*", "solaris.ledger.reservation_expired.*"),
+        ack_wait=10 * SECOND,
+        deliver_policy="new",
+    ),
 )

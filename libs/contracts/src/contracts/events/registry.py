@@ -13,6 +13,16 @@ from contracts.events.accounts import (
     StatusChanged,
     ThresholdsChanged,
 )
+from contracts.events.billing import (
+    CreditsPurchased,
+    PaymentFailed,
+    PlanEnded,
+    PlanSubscribed,
+    PurchaseRestored,
+    PurchaseRevoked,
+    RenewalFailed,
+    TopUpPaused,
+)
 from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
@@ -65,4 +75,27 @@ LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
 }
 LEDGER_EVENT_NAMES: Final[dict[type, str]] = {event_type: name for name, event_type in LEDGER_EVENTS.items()}
 
-EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS}
+BillingEvent = (
+    CreditsPurchased
+    | PurchaseRevoked
+    | PurchaseRestored
+    | PlanSubscribed
+    | PlanEnded
+    | PaymentFailed
+    | RenewalFailed
+    | TopUpPaused
+)
+
+BILLING_EVENTS: Final[dict[str, type[BillingEvent]]] = {
+    "billing.credits_purchased": CreditsPurchased,
+    "billing.credits_revoked": PurchaseRevoked,
+    "billing.credits_restored": PurchaseRestored,
+    "billing.plan_subscribed": PlanSubscribed,
+    "billing.plan_ended": PlanEnded,
+    "billing.payment_failed": PaymentFailed,
+    "billing.renewal_failed": RenewalFailed,
+    "billing.top_up_paused": TopUpPaused,
+}
+BILLING_EVENT_NAMES: Final[dict[type, str]] = {event_type: name for name, event_type in BILLING_EVENTS.items()}
+
+EVENTS: Final[Mapping[str, type]] = {USAGE_RECORDED: UsageRecorded, **LEDGER_EVENTS, **BILLING_EVENTS}
