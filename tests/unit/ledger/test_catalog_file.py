@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from catalog import CatalogError
 from contracts.events.accounts import RateLimitsChanged
 from contracts.limits import MAX_INTEGER
-from ledger.catalog_file import CatalogError, load_catalog
+from ledger.catalog_file import load_catalog
 
 from tests.unit.ledger.round_trip import assert_survives_json
 

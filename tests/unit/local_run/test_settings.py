@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from catalog import CatalogError
 from chassis.migrate import MigrationSettings
 from chassis.settings import ServiceSettings, SettingsError
 from gateway.settings import DEVELOPMENT_KEY, GatewaySettings
-from ledger.catalog_file import CatalogError, load_policy
+from ledger.catalog_file import load_policy
 from ledger.settings import LedgerSettings
 from notifier.settings import NotifierSettings
 
