@@ -51,7 +51,16 @@ def test_every_file_that_newcomers_are_sent_to_is_there() -> None:
 
 
 def test_every_package_is_looked_at() -> None:
-    assert {"contracts", "chassis", "language", "catalog", "ledger", "gateway", "notifier", "local_run"} <= PACKAGES.keys()
+    assert {
+        "contracts",
+        "chassis",
+        "language",
+        "catalog",
+        "ledger",
+        "gateway",
+        "notifier",
+        "local_run",
+    } <= PACKAGES.keys()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -115,7 +115,7 @@ def test_a_price_that_nobody_could_mean_is_refused_with_its_place(tmp_path: Path
         (PLAN + "[plans.basic]", "Cannot declare"),
         (PLAN + '[plans."a\\nb"]\nmonthly_tokens = 1', "'plans.a\\nb"),
         (PLAN + '[plans." "]\nmonthly_tokens = 1', "plans. "),
-        (PLAN + f'[plans.{"x" * 65}]\nmonthly_tokens = 1', "plans.xxx"),
+        (PLAN + f"[plans.{'x' * 65}]\nmonthly_tokens = 1", "plans.xxx"),
         (PLAN + "packages = []", "plans.basic.packages: "),
         (PLAN + "[packages.small]\ntokens = 0", "packages.small.tokens: "),
         (PLAN + f"[packages.small]\ntokens = {2**53 + 1}", "packages.small.tokens: "),
