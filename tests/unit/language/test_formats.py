@@ -10,6 +10,7 @@ from language.formats import (
     format_list,
     format_long_date,
     format_moment,
+    format_money,
     format_number,
     format_seconds,
     format_short_date,
@@ -82,3 +83,30 @@ def test_the_offset_is_the_moments_own_west_of_greenwich_too() -> None:
     assert format_moment(west, Language.PORTUGUESE) == "1º de dezembro de 2025, 00:00 (UTC\N{MINUS SIGN}3)"
     half = moment.astimezone(ZoneInfo("America/St_Johns"))
     assert format_moment(half, Language.ENGLISH) == "November 30, 2025, 11:30 PM (UTC\N{MINUS SIGN}3:30)"
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "portuguese", "english"),
+    [
+        (7_490, "brl", "R$ 74,90", "R$ 74.90"),
+        (1_490, "usd", "US$ 14,90", "US$ 14.90"),
+        (1_490, "USD", "US$ 14,90", "US$ 14.90"),
+        (0, "brl", "R$ 0,00", "R$ 0.00"),
+        (5, "eur", "€ 0,05", "€ 0.05"),
+        (-7_490, "brl", "\N{MINUS SIGN}R$ 74,90", "\N{MINUS SIGN}R$ 74.90"),
+        (-5, "gbp", "\N{MINUS SIGN}£ 0,05", "\N{MINUS SIGN}£ 0.05"),
+        (123_456_789, "brl", "R$ 1.234.567,89", "R$ 1,234,567.89"),
+        (1_490, "jpy", "JPY 1.490", "JPY 1,490"),
+        (0, "clp", "CLP 0", "CLP 0"),
+        (1_490, "kwd", "KWD 1,490", "KWD 1.490"),
+        (1_490_007, "bhd", "BHD 1.490,007", "BHD 1,490.007"),
+        (500, "ugx", "UGX 5,00", "UGX 5.00"),
+        (100, "zzz", "ZZZ 1,00", "ZZZ 1.00"),
+        (2**53, "brl", "R$ 90.071.992.547.409,92", "R$ 90,071,992,547,409.92"),
+    ],
+)
+def test_money_is_written_with_as_many_decimals_as_its_currency_has(
+    amount_minor: int, currency: str, portuguese: str, english: str
+) -> None:
+    assert format_money(amount_minor, currency, Language.PORTUGUESE) == portuguese
+    assert format_money(amount_minor, currency, Language.ENGLISH) == english

@@ -1,4 +1,4 @@
-"""Numbers, counts, lists, dates, times and durations as they are written in a person's language.
+"""Numbers, counts, money, lists, dates, times and durations as they are written in a person's language.
 
 They are those of Unicode's CLDR, but for what people write otherwise: decision 16 lists it.
 """
@@ -18,6 +18,13 @@ _ENGLISH_MONTHS: Final = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _AND: Final = {Language.PORTUGUESE: " e ", Language.ENGLISH: " and "}
+_SIGNS: Final = {"brl": "R$", "usd": "US$", "eur": "€", "gbp": "£"}
+"""Of what is paid here most; all else is told by its code, since many share `$` and `¥`."""
+_WITHOUT_DECIMALS: Final = frozenset(
+    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
+)
+"""As Stripe counts them (docs.stripe.com/currencies): ISK and UGX stand there with two."""
+_WITH_THREE_DECIMALS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
 
 def format_number(number: int, language: Language) -> str:
@@ -29,6 +36,18 @@ def format_number(number: int, language: Language) -> str:
 def format_count(number: int, one: str, many: str, language: Language) -> str:
     """The number with its noun: `1 token`, `0 tokens`, `1.234 tokens`."""
     return f"{format_number(number, language)} {one if number == 1 else many}"
+
+
+def format_money(amount_minor: int, currency: str, language: Language) -> str:
+    """`R$ 1.234,56`, `US$ 14.90`, `JPY 1,490`: an amount in the smallest unit of `currency`, its code in any case."""
+    code = currency.lower()
+    decimals = 0 if code in _WITHOUT_DECIMALS else 3 if code in _WITH_THREE_DECIMALS else 2
+    whole, part = divmod(abs(amount_minor), 10**decimals)
+    comma = "," if language is Language.PORTUGUESE else "."
+    fraction = f"{comma}{part:0{decimals}}" if decimals else ""
+    minus = "\N{MINUS SIGN}" if amount_minor < 0 else ""
+    sign = _SIGNS.get(code, code.upper())
+    return f"{minus}{sign} {format_number(whole, language)}{fraction}"
 
 
 def format_list(parts: Sequence[str], language: Language) -> str:
