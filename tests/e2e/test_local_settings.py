@@ -37,9 +37,9 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
     everything["SOLARIS_SMTP_URL"], everything["HTTPS_PROXY"] = _secret("smtp"), _secret("proxy")
     gateway = {"SOLARIS_GATEWAY_KEYS", "SOLARIS_GATEWAY_SECRET", "SOLARIS_UPSTREAM_API_KEY", "HTTPS_PROXY"}
     read_by = {
-        "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL"},
+        "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL", "link_keys"},
         "ledger": {"nats_ledger", "postgres_ledger"},
-        "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL"},
+        "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL", "link_keys"},
     }
 
     def held(text: bytes) -> set[str]:

@@ -1,21 +1,26 @@
 """Calls that are not served: clear answers in OpenAI's shape or as a notice, and no hold."""
 
 import asyncio
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from contracts.errors import RefusalCode
+from contracts.purchase_links import CHAT_LINK_LIFETIME, ExpiredLinkError, read_purchase_link
 from contracts.reservations import RefusingCap, ReserveAnswer
 from msgspec.structs import replace
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.integration.gateway.raw_http import ask, chat
-from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, refuse
+from tests.integration.gateway.scripted_ledger import FIGURES, ScriptedLedger, grant, refuse
 from tests.integration.gateway.scripted_upstream import ScriptedUpstream
 from tests.support.eventually import eventually
 
 PATH = "/v1/chat/completions"
+LINK_KEY = "a-key-that-signs-the-links-of-the-tests"
+OLD_LINK_KEY = "a-key-that-signed-them-until-now"
 
 
 async def test_short_calls_are_answered_while_a_huge_one_is_under_way(
@@ -79,13 +84,50 @@ async def test_a_refusal_links_to_where_credits_are_bought_where_the_operator_na
     ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
 ) -> None:
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
-    url = "https://solaris.example/buy"
-    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=url) as gateway:
+    page, keys = "https://solaris.example/buy?from=chat", f"{LINK_KEY},{OLD_LINK_KEY}"
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=page, link_keys=keys) as gateway:
+        before = datetime.now(UTC)
         error = (await ask(gateway.port, chat())).error
         in_chat = (await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})).text
-    assert error["details"]["purchase_url"] == url
-    assert error["message"].endswith(url)
-    assert f"[compre créditos]({url}?account=ana)" in in_chat
+        after = datetime.now(UTC)
+    url = error["details"]["purchase_url"]
+    assert error["message"].endswith(f" {url}")
+    (url_in_chat,) = re.findall(r"\[compre créditos\]\((\S+)\)\.", in_chat)
+    for link in (url, url_in_chat):
+        start, _, token = link.partition("&t=")
+        assert start == page
+        assert read_purchase_link(token, [LINK_KEY.encode()], before + timedelta(hours=23.9)) == "ana"
+        with pytest.raises(ExpiredLinkError):
+            read_purchase_link(token, [LINK_KEY.encode()], after + CHAT_LINK_LIFETIME)
+
+
+async def test_without_a_key_that_signs_links_nothing_speaks_of_buying(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url="https://x.example/buy") as gateway:
+        error = (await ask(gateway.port, chat())).error
+        in_chat = (await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})).text
+    assert error["details"]["purchase_url"] is None
+    for text in (error["message"], in_chat):
+        assert "http" not in text
+        assert "compr" not in text.lower()
+
+
+async def test_a_notice_with_its_signed_link_is_taken_out_of_the_history_again(
+    ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
+) -> None:
+    ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
+    url = "https://solaris.example/buy"
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=url, link_keys=LINK_KEY) as gateway:
+        said = await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})
+        notice = said.text
+        assert "/buy?t=ana." in notice
+        ledger.decide = grant
+        history = [{"role": "assistant", "content": notice}, {"role": "user", "content": "And now?"}]
+        reply = await ask(gateway.port, chat() | {"messages": history})
+    assert reply.status == 200
+    assert [message["content"] for message in upstream.requests[-1].json["messages"]] == ["And now?"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +179,8 @@ async def test_whom_a_cap_of_the_plan_refuses_is_told_so_and_sold_nothing(
 ) -> None:
     figures = replace(FIGURES, held=0, cap=RefusingCap(scope="day"))
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=figures)
-    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url="https://x.example/buy") as gateway:
+    url = "https://x.example/buy"
+    async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=url, link_keys=LINK_KEY) as gateway:
         error = (await ask(gateway.port, chat())).error
         in_chat = (await ask(gateway.port, chat(stream=True), {"x-solaris-notices": "chat"})).text
     assert error["details"]["cap"] == {"scope": "day", "every_model": True}

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from contracts.errors import RefusalCode
+from contracts.purchase_links import link_with_token, sign_purchase_link
 from contracts.reservations import RefusalFigures, Refused, RefusingCap
 from gateway.domain.notice_marks import is_notice, marked, without_notices
 from gateway.domain.notices import MAX_LINE_LENGTH, refusal_line, refusal_notice
@@ -46,6 +47,11 @@ SOLD = [None, FIGURES, TOO_LARGE, BUSY, NO_ALLOWANCE, DEBT, HELD, HELD_BUT_TOO_L
 UNSOLD = [CAPPED, CAPPED_MODEL, CAP_HELD, replace(CAPPED, cap=RefusingCap(scope="of a newer ledger"))]
 
 
+def signed(page: str, account: str = "507f1f77bcf86cd799439011") -> str:
+    """The page's link for an account, by default that of somebody of LibreChat."""
+    return link_with_token(page, sign_purchase_link(account, FIGURES.resets_at, KEY))
+
+
 def presentation(purchase_url: str | None = PURCHASE_URL, *, public_url: str = PUBLIC_URL) -> Presentation:
     return Presentation(
         brand="IA SOLARIS",
@@ -63,7 +69,7 @@ def insufficient(figures: RefusalFigures | None) -> Refused:
 def texts(figures: RefusalFigures | None, language: Language, style: Presentation) -> tuple[str, str]:
     """What an error says and what a chat says."""
     refused = insufficient(figures)
-    return refusal_line(refused, language, style), refusal_notice(refused, "ana", language, style)
+    return refusal_line(refused, language, style), refusal_notice(refused, language, style)
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -75,22 +81,38 @@ def test_line_is_short_single_and_has_its_link(language: Language, code: Refusal
     assert len(line) <= MAX_LINE_LENGTH
     assert "\n" not in line
     assert (url in line) is (code is not RefusalCode.RATE_LIMITED)
-    notice = refusal_notice(refused, "a" * 128, language, presentation(public_url=url))
+    notice = refusal_notice(refused, language, presentation(public_url=url))
     if code is not RefusalCode.RATE_LIMITED:
         assert f"]({url}" in notice
 
 
 @pytest.mark.parametrize("language", list(Language))
-@pytest.mark.parametrize("url", [PURCHASE_URL, LONG_URL])
+@pytest.mark.parametrize("page", [PURCHASE_URL, LONG_URL])
 @pytest.mark.parametrize("figures", SOLD)
 def test_who_lacks_tokens_is_linked_to_where_credits_are_bought(
-    language: Language, url: str, figures: RefusalFigures | None
+    language: Language, page: str, figures: RefusalFigures | None
 ) -> None:
+    url = signed(page)
     line, notice = texts(figures, language, presentation(url))
     assert len(line) <= MAX_LINE_LENGTH
     assert "\n" not in line
-    assert url in line
-    assert f"]({url}?account=ana)" in notice
+    assert line.endswith(url)
+    assert f"]({url})" in notice
+    with_figures = texts(replace(TOO_LARGE, exhausted=True), language, presentation(signed(PURCHASE_URL)))
+    assert all(format_number(23_840, language) in text for text in with_figures), "an everyday link leaves room"
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_link_that_does_not_fit_is_left_out_of_the_line_whole(language: Language) -> None:
+    url = signed(LONG_URL, "a" * 128)
+    line, notice = texts(FIGURES, language, presentation(url))
+    assert len(line) <= MAX_LINE_LENGTH
+    assert "http" not in line
+    assert line.endswith(".")
+    assert f"]({url})" in notice
+    assert signed(PURCHASE_URL, "a" * 128) in refusal_line(
+        insufficient(FIGURES), language, presentation(signed(PURCHASE_URL, "a" * 128))
+    )
 
 
 @pytest.mark.parametrize("language", list(Language))

@@ -3,22 +3,37 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from chassis.settings import SettingsError
 from language.choice import Language
 from language.presentation import Presentation
 from language.settings import PresentationSettings
+
+NEW_KEY = "a-key-that-signs-from-now-on"
+OLD_KEY = "a-key-that-signed-until-now"
 
 
 def presentation(**variables: str) -> Presentation:
     return PresentationSettings.read({f"SOLARIS_{name}": value for name, value in variables.items()}).presentation
 
 
-def test_the_account_joins_the_purchase_pages_own_parameters() -> None:
-    style = presentation(PURCHASE_URL="https://shop.example/tokens?from=chat#top")
-    assert style.account_purchase_url("ana") == "https://shop.example/tokens?from=chat&account=ana#top"
+def test_where_no_link_can_be_signed_nothing_speaks_of_buying() -> None:
+    assert presentation(PURCHASE_URL="https://shop.example/buy").purchase_url is None
 
 
-def test_without_a_purchase_page_there_is_none_for_an_account() -> None:
-    assert presentation().account_purchase_url("ana") is None
+def test_the_first_key_signs_and_all_are_believed() -> None:
+    settings = PresentationSettings.read({"SOLARIS_LINK_KEYS": f" {NEW_KEY} ,{OLD_KEY},"})
+    assert settings.link_key_bytes == (NEW_KEY.encode(), OLD_KEY.encode())
+    assert PresentationSettings.read({}).link_key_bytes == ()
+
+
+@pytest.mark.parametrize(
+    "keys", ["short", f"{OLD_KEY},short", "aaaaaaaaaaaaaaaaaaaaaaaa", " , ", ",".join([OLD_KEY] * 9)]
+)
+def test_keys_that_somebody_guesses_are_refused_and_not_told(keys: str) -> None:
+    with pytest.raises(SettingsError, match="SOLARIS_LINK_KEYS") as error:
+        PresentationSettings.read({"SOLARIS_LINK_KEYS": keys})
+    assert keys not in str(error.value)
+    assert OLD_KEY not in str(error.value)
 
 
 def test_what_is_not_set_is_brazilian() -> None:
@@ -36,6 +51,7 @@ def test_what_is_set_is_taken() -> None:
         BRAND=" Chat ",
         PUBLIC_URL="https://chat.example/",
         PURCHASE_URL="https://chat.example/buy/",
+        LINK_KEYS=NEW_KEY,
         LOCALE="en_GB",
         TIMEZONE="Europe/Lisbon",
     ) == Presentation(

@@ -28,6 +28,7 @@ ECHO = Service(
     consumes=(("LEDGER", "echo-ledger"),),
     tells={"SOLARIS_ECHO_DELAY": "0"},
     defaults={"SOLARIS_ECHO_WORD": "olá"},
+    shared_secrets=("SOLARIS_LINK_KEYS",),
     own_verbs={"echo": Verb(required=("ACCOUNT",))},
 )
 WITH_ECHO = (*SERVICES, ECHO)
@@ -74,7 +75,10 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "hidden",
     }
     environments = Environments(
-        given=shell, data_directory=tmp_path, addresses=addresses, secrets={"gateway": "hidden"}
+        given=shell,
+        data_directory=tmp_path,
+        addresses=addresses,
+        secrets={"gateway": "hidden", "link_keys": "of all who link"},
     )
     return environments.of_service(ECHO)
 
@@ -85,6 +89,7 @@ def test_a_service_is_told_its_own_settings_and_nothing_else(told: dict[str, str
         "SOLARIS_LOCALE": "en",
         "SOLARIS_ECHO_DELAY": "0",
         "SOLARIS_ECHO_WORD": "olá",
+        "SOLARIS_LINK_KEYS": "of all who link",
         "SOLARIS_ECHO_PORT": "9004",
         "SOLARIS_DATABASE_URL": "postgresql://solaris_echo@/solaris",
         "SOLARIS_NATS_URL": "nats://echo@127.0.0.1",
@@ -100,6 +105,13 @@ def test_one_entry_makes_a_port_a_role_and_passwords() -> None:
     assert set(secret_names(WITH_ECHO)) - set(secret_names(SERVICES)) == {"nats_echo", "postgres_echo"}
     assert PLAIN.role is None
     assert set(secret_names([PLAIN])) - set(secret_names([])) == {"nats_plain"}
+
+
+def test_a_secret_that_services_share_is_made_up_once_and_the_same_for_all(told: dict[str, str]) -> None:
+    assert secret_names(SERVICES).count("link_keys") == 1
+    assert told["SOLARIS_LINK_KEYS"] == "of all who link"
+    sharing = [service.name for service in SERVICES if "SOLARIS_LINK_KEYS" in service.shared_secrets]
+    assert set(sharing) >= {"gateway", "notifier"}
 
 
 def test_a_secret_of_its_own_is_made_up_under_its_name() -> None:
@@ -150,7 +162,12 @@ def test_no_two_parts_share_a_name_or_a_port() -> None:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_what_an_entry_names_exists(service: Service) -> None:
     variables = settings_of(service).variables()
-    assert variables >= {*service.tells, *service.defaults, *([service.secret] if service.secret else [])}
+    assert variables >= {
+        *service.tells,
+        *service.defaults,
+        *service.shared_secrets,
+        *([service.secret] if service.secret else []),
+    }
     assert f"SOLARIS_{service.name.upper()}_PORT" in variables
     if service.also_reads is not None:
         assert callable(resolve_name(service.also_reads))

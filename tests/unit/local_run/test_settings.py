@@ -46,6 +46,7 @@ WRONG_TEXTS = {
     "mail_from": ["nobody", "Ana <a@b.example>", "a@b.example\r\nBcc: c@d.example"],
     "gateway_keys": ["short", "long-enough-key,short", "aaaaaaaaaaaaaaaaaaaa", " , "],
     "metrics_token": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
+    "link_keys": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa", " , "],
     "gateway_secret": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
 }
 ANY_TEXT = {"instance", "data_dir", "catalog", "default_plan", "upstream_api_key"}

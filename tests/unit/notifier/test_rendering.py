@@ -1,13 +1,14 @@
 """What a mail says and looks like, and what untrusted profiles cannot do to it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
+from contracts.purchase_links import MAIL_LINK_LIFETIME, PurchaseLinks, sign_purchase_link
 from language.choice import Language
 from language.presentation import Presentation
 from notifier.domain.alerts import Alert
@@ -15,6 +16,7 @@ from notifier.domain.notices import Figures, Notice
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 
 NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
+KEY = b"the key of purchase links"
 STYLE = MailStyle(
     mail_from="avisos@solaris.example",
     presentation=Presentation(
@@ -24,8 +26,13 @@ STYLE = MailStyle(
         default_language=Language.PORTUGUESE,
         time_zone=ZoneInfo("America/Sao_Paulo"),
     ),
+    links=PurchaseLinks(page="https://solaris.example/app/buy", keys=[KEY], lifetime=MAIL_LINK_LIFETIME),
 )
-UNSOLD = replace(STYLE, presentation=replace(STYLE.presentation, purchase_url=None))
+UNSOLD = replace(
+    STYLE,
+    presentation=replace(STYLE.presentation, purchase_url=None),
+    links=PurchaseLinks(page=None, keys=[KEY], lifetime=MAIL_LINK_LIFETIME),
+)
 KINDS = [
     "threshold-80",
     "threshold-90",
@@ -116,7 +123,8 @@ def test_every_kind_has_figures_link_and_headers_in_both_parts_and_languages(kin
     assert mail["Reply-To"] is None
     assert mail["Message-ID"].endswith("@solaris.example>")
     separator = "." if locale == "pt-BR" else ","
-    link = "https://solaris.example/app/" + ("" if kind == "access-restored" else "buy")
+    token = "" if kind == "access-restored" else sign_purchase_link("ana", NOW + timedelta(days=7), KEY)
+    link = f"https://solaris.example/app/buy?t={token}" if token else "https://solaris.example/app/"
     for part in (text_of(mail), html_of(mail)):
         for number in ("812.345", "1.000.000", "187.655", "250.000", "1.520"):
             assert number.replace(".", separator) in part

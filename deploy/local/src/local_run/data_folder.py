@@ -154,7 +154,13 @@ def secret_names(services: Iterable[Service]) -> list[str]:
         names.append(f"nats_{service.name}")
         names += [f"postgres_{service.name}"] if service.migrates else []
         names += [service.name] if service.secret else []
+        names += [name for each in service.shared_secrets if (name := shared_secret_name(each)) not in names]
     return names
+
+
+def shared_secret_name(variable: str) -> str:
+    """`SOLARIS_LINK_KEYS` is kept as `link_keys`."""
+    return variable.removeprefix("SOLARIS_").lower()
 
 
 def _read_json(path: Path) -> Any:

@@ -10,6 +10,7 @@ from chassis.setting_types import did_you_mean
 from chassis.settings import ServiceSettings
 
 from local_run.addresses import Addresses
+from local_run.data_folder import shared_secret_name
 from local_run.parts import Service, start_order
 from local_run.services import SERVICES
 from local_run.settings import LocalSettings
@@ -35,7 +36,9 @@ class Environments:
 
     def of_service(self, service: Service) -> dict[str, str]:
         """What the system needs, the service's own settings, and its own credentials."""
-        made_up = {service.secret: self.secrets[service.name]} if service.secret else {}
+        made_up = {variable: self.secrets[shared_secret_name(variable)] for variable in service.shared_secrets}
+        if service.secret:
+            made_up[service.secret] = self.secrets[service.name]
         known = {
             **self._common,
             f"SOLARIS_{service.name.upper()}_PORT": str(self.addresses.ports[service.name]),

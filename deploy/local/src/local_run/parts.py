@@ -52,7 +52,8 @@ class Service(Part):
 
     On NATS it may say what `publishes` names, answer requests to `answers`, read the durable consumers of `consumes`
     (stream, name), and what follows from these. It sees the variables that its settings name, and those of `sees`:
-    `tells` always, `defaults` where the caller has none, and in the variable `secret` one that is made up for it.
+    `tells` always, `defaults` where the caller has none, and in the variable `secret` one that is made up for it. In
+    each variable of `shared_secrets` is one that is made up for all services that name it.
     `also_reads` (module:function) is called with its settings before anything starts, and may refuse them.
     """
 
@@ -70,6 +71,7 @@ class Service(Part):
     tells: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     secret: str | None = None
+    shared_secrets: tuple[str, ...] = ()
     also_reads: str | None = None
     own_verbs: Mapping[str, Verb] = field(default_factory=dict)
     verbs_read_settings: bool = False

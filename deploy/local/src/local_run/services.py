@@ -12,6 +12,8 @@ OPERATOR: Final = "operator"
 """Whose commands may what the services may; a user and a role beside theirs."""
 DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _REPOSITORY: Final = Path(__file__).parents[4]
+_LINK_KEYS: Final = "SOLARIS_LINK_KEYS"
+"""What signs links to where credits are bought, and what reads them."""
 _PERSON_VERBS: Final = {
     "export": Verb(required=("ACCOUNT",), in_turn=True),
     "forget": Verb(required=("ACCOUNT",), optional=("REASON",), in_turn=True),
@@ -39,6 +41,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         tells={"SOLARIS_STOP_NOTICE_SECONDS": "0"},
         defaults={"SOLARIS_GATEWAY_KEYS": DEVELOPMENT_KEY},
         secret="SOLARIS_GATEWAY_SECRET",  # noqa: S106  the variable's name
+        shared_secrets=(_LINK_KEYS,),
     ),
     Service(
         name="ledger",
@@ -87,6 +90,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         publishes=(f"{subjects.READ_PROFILE_PREFIX}.>", f"{subjects.READ_BALANCE_PREFIX}.>", subjects.READ_READY),
         consumes=((subjects.LEDGER_STREAM, subjects.NOTIFIER_LEDGER_CONSUMER),),
         defaults={"SOLARIS_MAIL_FROM": "nao-responda@solaris.localhost"},
+        shared_secrets=(_LINK_KEYS,),
         own_verbs=_PERSON_VERBS,
     ),
 )

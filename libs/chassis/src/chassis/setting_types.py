@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 MIN_SECRET_LENGTH: Final = 16
+MAX_SECRETS: Final = 8
 _MIN_DIFFERENT_CHARACTERS: Final = 5
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -107,3 +108,22 @@ def _strong(value: SecretStr) -> SecretStr:
 
 
 StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]
+
+
+def split_secrets(value: SecretStr) -> list[str]:
+    """The secrets that stand in one variable with commas between."""
+    return [secret for each in value.get_secret_value().split(",") if (secret := each.strip())]
+
+
+def _all_strong(value: SecretStr) -> SecretStr:
+    secrets = split_secrets(value)
+    if not secrets or len(secrets) > MAX_SECRETS:
+        raise ValueError(f"must be 1 to {MAX_SECRETS} secrets with commas between")
+    for number, secret in enumerate(secrets, start=1):
+        if weakness := check_strength(secret):
+            raise ValueError(f"number {number} of {len(secrets)} {weakness}" if len(secrets) > 1 else weakness)
+    return value
+
+
+StrongSecrets = Annotated[SecretStr, AfterValidator(_all_strong)]
+"""Several with commas between, so that one can take another's place while both are believed."""

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from chassis.setting_types import WebUrl, did_you_mean
+from chassis.setting_types import StrongSecrets, WebUrl, did_you_mean, split_secrets
 from chassis.settings import PREFIX, ServiceSettings
 from pydantic import AfterValidator, Field
 
@@ -51,13 +51,20 @@ class PresentationSettings(ZoneSettings):
     public_url: WebUrl = "http://127.0.0.1:8080"
     purchase_url: WebUrl | None = None
     """Where credits are bought; without it no text speaks of buying."""
+    link_keys: StrongSecrets | None = None
+    """Links to it are signed with the first, and believed with any; without one nothing links there."""
+
+    @property
+    def link_key_bytes(self) -> tuple[bytes, ...]:
+        """What signs, then what is still believed."""
+        return tuple(key.encode() for key in split_secrets(self.link_keys)) if self.link_keys else ()
 
     @property
     def presentation(self) -> Presentation:
         return Presentation(
             brand=self.brand,
             public_url=self.public_url,
-            purchase_url=self.purchase_url,
+            purchase_url=self.purchase_url if self.link_keys else None,
             default_language=choose_language(self.locale),
             time_zone=ZoneInfo(self.time_zone),
         )

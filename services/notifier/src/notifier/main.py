@@ -9,6 +9,7 @@ from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine, disposed
 from chassis.service import Service, Work, run
+from contracts.purchase_links import MAIL_LINK_LIFETIME, PurchaseLinks
 from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER, dead_letter
 
 from notifier.application.courier import Courier
@@ -37,7 +38,7 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
         engine=engine,
         reads=LedgerReads(client),
         deliver=lambda write, recipient: send_mail(server, write, sender=settings.mail_from, recipient=recipient),
-        style=MailStyle(mail_from=settings.mail_from, presentation=settings.presentation),
+        style=_style(settings),
         outcomes=Outcomes(engine=engine, policy=policy),
         mail_server=Outage(policy),
         ledger=Outage(policy),
@@ -63,6 +64,12 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
             Work(consumer.run),
         ],
     )
+
+
+def _style(settings: NotifierSettings) -> MailStyle:
+    presentation = settings.presentation
+    links = PurchaseLinks(page=presentation.purchase_url, keys=settings.link_key_bytes, lifetime=MAIL_LINK_LIFETIME)
+    return MailStyle(mail_from=settings.mail_from, presentation=presentation, links=links)
 
 
 main = partial(run, SERVICE, NotifierSettings, assemble)

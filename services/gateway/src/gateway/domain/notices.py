@@ -45,7 +45,10 @@ def presented_to(figures: RefusalFigures | None, presentation: Presentation) -> 
 
 
 def refusal_line(refused: Refused, language: Language, presentation: Presentation) -> str:
-    """One line of at most 240 characters; the figures where they fit, where credits are bought always."""
+    """One line of at most 240 characters: where credits are bought, and of the figures what fits.
+
+    A link that does not fit is left out: one that is cut leads nowhere.
+    """
     if refused.code is RefusalCode.INSUFFICIENT_TOKENS:
         candidates = _insufficient_lines(refused.figures, language, presentation)
     else:
@@ -57,26 +60,28 @@ def refusal_line(refused: Refused, language: Language, presentation: Presentatio
 
 
 def _insufficient_lines(figures: RefusalFigures | None, language: Language, presentation: Presentation) -> list[str]:
-    """The fullest first; the last fits with any link."""
+    """The fullest first; the last fits always."""
     words = words_of(language)
     situation, facts = words.situation(figures), _facts(figures, language, presentation)
     url = presented_to(figures, presentation).purchase_url
-    buy = "" if url is None else words.buy.format(url=url)
-    line = situation.line.format(**facts)
+    buy, buy_shortly = ("" if url is None else each.format(url=url) for each in (words.buy, words.buy_shortly))
+    line, advice = situation.line.format(**facts), situation.advice.format(**facts)
     return [
-        _joined(" ", line, situation.advice.format(**facts), buy),
-        _joined(" ", line, buy),
-        _joined(" ", words.not_enough.line, buy),
+        _joined(" ", line, advice, buy),
+        _joined(" ", line, advice, buy_shortly),
+        _joined(" ", line, buy_shortly),
+        _joined(" ", words.not_enough.line, buy_shortly),
+        words.not_enough.line,
     ]
 
 
-def refusal_notice(refused: Refused, account_id: str, language: Language, presentation: Presentation) -> str:
+def refusal_notice(refused: Refused, language: Language, presentation: Presentation) -> str:
     """A short message in markdown, as the assistant would say it; what there is to click is a link."""
     if refused.code is not RefusalCode.INSUFFICIENT_TOKENS:
         return _linked(refusal_line(refused, language, presentation), presentation.public_url)
     words = words_of(language)
     situation, facts = words.situation(refused.figures), _facts(refused.figures, language, presentation)
-    url = presented_to(refused.figures, presentation).account_purchase_url(account_id)
+    url = presented_to(refused.figures, presentation).purchase_url
     return _joined(
         "\n\n",
         f"**{situation.headline.format(**facts)}**",

@@ -37,6 +37,7 @@ class Words:
     cap_names: Mapping[str, str]
     for_this_model: str
     buy: str
+    buy_shortly: str
     buy_linked: str
 
     def situation(self, figures: RefusalFigures | None) -> Situation:
@@ -104,6 +105,7 @@ _PORTUGUESE: Final = Words(
     },
     for_this_model="para este modelo",
     buy="Para continuar agora, compre créditos: {url}",
+    buy_shortly="Compre créditos: {url}",
     buy_linked="Para continuar agora, [compre créditos]({url}).",
 )
 _ENGLISH: Final = Words(
@@ -152,6 +154,7 @@ _ENGLISH: Final = Words(
     },
     for_this_model="for this model",
     buy="To go on now, buy credits: {url}",
+    buy_shortly="Buy credits: {url}",
     buy_linked="To go on now, [buy credits]({url}).",
 )
 

@@ -1,10 +1,14 @@
 """`POST /v1/chat/completions`: turns a request into a call and its outcome into an answer."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
+from contracts.purchase_links import CHAT_LINK_LIFETIME, PurchaseLinks
 from contracts.usage import UsageSource
 from language.choice import Language
+from language.presentation import Presentation
 
 from gateway import metrics
 from gateway.application.answer import Client
@@ -50,6 +54,9 @@ class ChatRoute:
         self._upstream = upstream
         self._observing = settings.observes
         self._presentation = settings.presentation
+        self._links = PurchaseLinks(
+            page=settings.presentation.purchase_url, keys=settings.link_key_bytes, lifetime=CHAT_LINK_LIFETIME
+        )
         self._notice_key = settings.key_for("notices")
         self._budget = ByteBudget(settings.request_memory_bytes, most_memory_of(settings.max_body_bytes))
         self._max_open_calls = max_open_calls
@@ -187,18 +194,23 @@ class ChatRoute:
 
     async def _refuse(self, exchange: Exchange, call: Call, error: RefusedError) -> None:
         language = self._language(exchange, error.refused.locale)
+        presentation = self._presented_to(error.account_id)
         in_chat = call.stream and _wants_notices(exchange)
         if not in_chat or error.refused.code not in TOLD_IN_CHAT:
-            await self._answer(exchange, call, refusal_error(error.refused, language, self._presentation))
+            await self._answer(exchange, call, refusal_error(error.refused, language, presentation))
             return
         metrics.REFUSED.labels(error.refused.code.value).inc()
-        text = refusal_notice(error.refused, error.account_id, language, self._presentation)
+        text = refusal_notice(error.refused, language, presentation)
         await send_notice(exchange, call, marked(text, self._notice_key))
 
     async def _answer(self, exchange: Exchange, call: Call, answer: ErrorAnswer) -> None:
         metrics.REFUSED.labels(answer.code).inc()
         log.info("call_refused", request_id=call.id, account_id=call.account_id, code=answer.code)
         await exchange.respond(answer.status, [*answer.headers, (REQUEST_ID, call.id.encode())], answer.body)
+
+    def _presented_to(self, account_id: str) -> Presentation:
+        """With a link of its own for the account: the link may be shared with the conversation, and is short-lived."""
+        return replace(self._presentation, purchase_url=self._links.link(account_id, datetime.now(UTC)))
 
     def _language(self, exchange: Exchange, person_locale: str | None = None) -> Language:
         accepted = exchange.headers.get(b"accept-language", b"").decode("latin-1")

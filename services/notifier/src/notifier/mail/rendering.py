@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from functools import cache
 from typing import Any, Final
 
+from contracts.purchase_links import PurchaseLinks
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from language.choice import Language
 from language.formats import format_count, format_long_date, format_moment, format_number
@@ -32,6 +33,11 @@ class MailStyle:
 
     mail_from: str
     presentation: Presentation
+    links: PurchaseLinks
+
+    def for_account(self, account_id: str, now: datetime) -> "MailStyle":
+        """With a link of its own to where credits are bought."""
+        return replace(self, presentation=replace(self.presentation, purchase_url=self.links.link(account_id, now)))
 
     def url_of(self, target: Target) -> str:
         if target is Target.PURCHASE and self.presentation.purchase_url is not None:
@@ -69,6 +75,7 @@ def render_mail(
         UnusableAddressError: see `usable_address`.
     """
     address = usable_address(addressee.email)
+    style = style.for_account(alert.lead.account_id, now)
     presentation = style.presentation
     language = presentation.language_of(addressee.locale)
     resets_at = alert.figures.resets_at.astimezone(presentation.time_zone)
