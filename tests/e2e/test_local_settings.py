@@ -24,7 +24,7 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
         "SOLARIS_SMTP_URL": f"smtp://ana:{_secret('smtp')}@127.0.0.1:9",
         "HTTPS_PROXY": f"http://ana:{_secret('proxy')}@127.0.0.1:9",
         # Of services to come, of operators, and of the shell's owner:
-        "SOLARIS_STRIPE_API_KEY": _secret("stripe"),
+        "SOLARIS_STRIPE_API_KEY": f"sk_test_{_secret('stripe')}",
         "SOLARIS_ADMIN_PASSWORD": _secret("admin"),
         "SOLARIS_JWT_SECRET": _secret("jwt"),
         "SOLARIS_OPERATE_REASON": _secret("operate"),
@@ -40,6 +40,10 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
         "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL", "link_keys"},
         "ledger": {"nats_ledger", "postgres_ledger"},
         "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL", "link_keys"},
+        "billing": {
+            *("nats_billing", "postgres_billing", "link_keys"),
+            *("SOLARIS_GATEWAY_KEYS", "SOLARIS_PURCHASE_URL", "SOLARIS_STRIPE_API_KEY"),
+        },
     }
 
     def held(text: bytes) -> set[str]:

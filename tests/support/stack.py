@@ -23,7 +23,7 @@ KEY = "sk-solaris-dev"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 60.0
 """A stop that takes longer hangs, however crowded the machine is."""
-EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "upstream", "mailbox"}
+EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "billing", "upstream", "mailbox"}
 """The processes of a stack."""
 
 

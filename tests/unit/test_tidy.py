@@ -25,6 +25,7 @@ ROOMS_OF_THEIR_OWN: Final = {
     "gateway": {"upstream", "journal", "tokenizers"},
     "notifier": {"mail"},
     "ledger": {"audit", "demo", "catalog_file"},
+    "billing": {"stripe_api"},
 }
 HOMES_OF_SQL: Final = {
     "chassis": frozenset({"dead_letters", "migrations", "operate", "outbox"}),
@@ -59,6 +60,7 @@ def test_every_package_is_looked_at() -> None:
         "ledger",
         "gateway",
         "notifier",
+        "billing",
         "local_run",
     } <= PACKAGES.keys()
 

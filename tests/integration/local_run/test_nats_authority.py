@@ -27,7 +27,7 @@ from nats.js.api import DiscardPolicy
 from tests.support.eventually import eventually
 from tests.support.infrastructure import core_nats
 
-SERVICES = ("ledger", "gateway", "notifier")
+SERVICES = ("ledger", "gateway", "notifier", "billing")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -273,6 +273,14 @@ MAY = {
         "solaris.deadletter.ledger.x",
         "$JS.API.CONSUMER.INFO.LEDGER.notifier-ledger",
         "$JS.API.CONSUMER.MSG.NEXT.LEDGER.notifier-ledger",
+    },
+    "billing": {
+        f"{subjects.READ_BALANCE_PREFIX}.ana",
+        f"{subjects.READ_PROFILE_PREFIX}.ana",
+        "solaris.billing.credits_purchased.ana",
+        "solaris.deadletter.ledger.x",
+        "$JS.API.CONSUMER.INFO.LEDGER.billing-ledger",
+        "$JS.API.CONSUMER.MSG.NEXT.LEDGER.billing-ledger",
     },
     "ledger": {
         "solaris.ledger.credits_granted.ana",

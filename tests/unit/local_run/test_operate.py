@@ -62,7 +62,10 @@ def test_an_id_that_names_no_dead_letter_is_refused_in_one_line(letter: str) -> 
     command = [sys.executable, "-m", "local_run.commands.operate", "dead-letters-retry"]
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode != 0
-    assert (ran.stdout, ran.stderr) == ("", "error: ID: a dead letter is named ledger:<number> or notifier:<number>\n")
+    assert (ran.stdout, ran.stderr) == (
+        "",
+        "error: ID: a dead letter is named ledger:<number> or notifier:<number> or billing:<number>\n",
+    )
 
 
 def test_an_unknown_command_is_refused() -> None:

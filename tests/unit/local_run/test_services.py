@@ -121,7 +121,7 @@ def test_a_secret_of_its_own_is_made_up_under_its_name() -> None:
 
 def test_one_entry_makes_a_user_who_may_what_follows_from_it() -> None:
     users = {user.name: user for user in nats_users(WITH_ECHO)}
-    assert set(users) == {OPERATOR, "gateway", "ledger", "notifier", "echo"}
+    assert set(users) == {OPERATOR, "gateway", "ledger", "notifier", "billing", "echo"}
     echo = users["echo"]
     assert echo.subscribe == ("_INBOX_echo.>", "solaris.rpc.echo.>")
     inboxes = {"_INBOX.>", *(f"_INBOX_{name}.>" for name in users)}
@@ -138,14 +138,20 @@ def test_one_entry_makes_a_user_who_may_what_follows_from_it() -> None:
 
 def test_a_service_starts_before_those_that_call_it_and_stops_after_them() -> None:
     turns = [[part.name for part in together] for together in in_turns((*PARTS, ECHO))]
-    assert turns == [["gateway"], ["ledger", "notifier", "echo"], ["upstream", "mailbox"], ["nats"], ["postgres"]]
-    assert [service.name for service in start_order(WITH_ECHO)] == ["ledger", "notifier", "echo", "gateway"]
+    assert turns == [
+        ["gateway"],
+        ["ledger", "notifier", "billing", "echo"],
+        ["upstream", "mailbox"],
+        ["nats"],
+        ["postgres"],
+    ]
+    assert [service.name for service in start_order(WITH_ECHO)] == ["ledger", "notifier", "billing", "echo", "gateway"]
 
 
 def test_a_service_has_its_own_verbs_and_those_of_dead_letters_where_it_consumes() -> None:
     assert services_of("echo", WITH_ECHO) == (ECHO,)
     for verb in ("dead-letters", "dead-letters-retry", "dead-letters-discard"):
-        assert [service.name for service in services_of(verb, WITH_ECHO)] == ["ledger", "notifier", "echo"]
+        assert [service.name for service in services_of(verb, WITH_ECHO)] == ["ledger", "notifier", "billing", "echo"]
     assert PLAIN.verbs == {}
     with pytest.raises(UsageError, match="unknown command 'echo'"):
         command_arguments("echo", {})

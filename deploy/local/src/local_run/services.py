@@ -93,6 +93,20 @@ SERVICES: Final[tuple[Service, ...]] = (
         shared_secrets=(_LINK_KEYS,),
         own_verbs=_PERSON_VERBS,
     ),
+    Service(
+        name="billing",
+        port=8002,
+        path="/billing/packages",
+        note="purchases, webhooks",
+        migrates=True,
+        publishes=("solaris.billing.>", f"{subjects.READ_PROFILE_PREFIX}.>", f"{subjects.READ_BALANCE_PREFIX}.>"),
+        consumes=((subjects.LEDGER_STREAM, subjects.BILLING_LEDGER_CONSUMER),),
+        defaults={
+            "SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml"),
+            "SOLARIS_GATEWAY_KEYS": DEVELOPMENT_KEY,
+        },
+        shared_secrets=(_LINK_KEYS,),
+    ),
 )
 """What is asked of several services is asked in this order."""
 HELPERS: Final[tuple[Part, ...]] = (

@@ -8,3 +8,7 @@ APPEND: Final = 7205759403792793
 """Of a transaction: whoever appends events. It stands as a number in the SQL functions that take it."""
 RELAY: Final = 7205759403792794
 """Of a session: the one process that publishes appended events."""
+BILLING_APPEND: Final = 7205759403792795
+"""Of a transaction: whoever appends to billing's outbox."""
+BILLING_RELAY: Final = 7205759403792796
+"""Of a session: the one process that publishes billing's outbox."""

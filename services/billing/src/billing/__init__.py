@@ -1,0 +1,1 @@
+"""Sells credits and plans: orders, payments and the conversation with Stripe."""

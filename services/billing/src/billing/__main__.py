@@ -1,0 +1,5 @@
+"""`python -m billing` runs the service."""
+
+from billing.main import main
+
+main()

@@ -1,0 +1,41 @@
+"""Every error of billing's API, as RFC 9457 has it: the one place that knows statuses."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """An answer that is an error: `code` is for programs, `detail` one sentence for people."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer."""
+    body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+    return JSONResponse(body, status_code=status, headers=headers, media_type=_TYPE)
+
+
+def answer_errors(api: FastAPI) -> None:
+    """Have every error of the API answered as a problem."""
+
+    @api.exception_handler(ProblemError)
+    async def told(_: Request, error: ProblemError) -> JSONResponse:
+        headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
+        return problem(error.status, error.code, error.detail, headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
+        # What was sent is not quoted: it may be anything.
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        return problem(422, "invalid_request", faults[:500])
+
+    @api.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, "http_error", str(error.detail), dict(error.headers or {}))

@@ -1,0 +1,18 @@
+"""What Prometheus reads about billing."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+ORDERS_PLACED: Final = Counter("solaris_billing_orders_placed", "Orders written, by kind.", ["kind"])
+ORDER_CHANGES: Final = Counter("solaris_billing_order_changes", "Orders that changed, by what changed.", ["what"])
+WEBHOOKS_RECEIVED: Final = Counter(
+    "solaris_billing_webhooks_received", "Deliveries of Stripe's: stored, repeated, or why refused.", ["outcome"]
+)
+WEBHOOKS_HANDLED: Final = Counter(
+    "solaris_billing_webhooks_handled",
+    "Stored events by what became of them: handled, ignored, given_up, later.",
+    ["outcome"],
+)
+WEBHOOKS_WAITING: Final = Gauge("solaris_billing_webhooks_waiting", "Stored events that are not handled yet.")
+OLDEST_WEBHOOK: Final = Gauge("solaris_billing_oldest_webhook_seconds", "Age of the oldest event that waits.")

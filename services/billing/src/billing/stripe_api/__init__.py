@@ -1,0 +1,1 @@
+"""The official SDK behind structs of our own; nothing else imports it."""
