@@ -1,4 +1,4 @@
-"""The ledger's operator's commands as subprocesses."""
+"""Operators' commands as subprocesses."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+NOWHERE = "nats://127.0.0.1:1"
 CATALOG = Path(__file__).parents[2] / "deploy" / "catalog.toml"
 
 
@@ -39,21 +40,22 @@ class Ran:
 type Operate = Callable[..., Awaitable[Ran]]
 
 
-def operate_on(database_url: str) -> Operate:
-    """Run `python -m ledger.operate` on a ledger; keywords are options, and `environment` adds variables."""
+def operate_on(database_url: str, service: str = "ledger") -> Operate:
+    """Run `python -m <service>.operate` on a database; keywords are options, and `environment` adds variables."""
 
     async def run(verb: str, environment: dict[str, str] | None = None, **options: object) -> Ran:
         words = [f"--{name.rstrip('_')}={value}" for name, value in options.items()]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "ledger.operate",
+            f"{service}.operate",
             verb,
             *words,
             env={
                 "PATH": os.environ["PATH"],
                 "SOLARIS_DATABASE_URL": database_url,
                 "SOLARIS_CATALOG": str(CATALOG),
+                **({"SOLARIS_NATS_URL": NOWHERE} if service == "billing" else {}),
                 **(environment or {}),
             },
             stdout=asyncio.subprocess.PIPE,

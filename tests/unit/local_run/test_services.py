@@ -191,8 +191,8 @@ def test_make_has_each_verb_of_the_table_and_says_what_it_takes() -> None:
     verbs = {name: verb for service in SERVICES for name, verb in service.verbs.items()}
     assert set(helps) == set(verbs)
     for name, verb in verbs.items():
-        optional = set(re.findall(r"\[([A-Z]+)=", helps[name]))
-        assert set(re.findall(r"([A-Z]+)=", helps[name])) - optional == set(verb.required), name
+        optional = set(re.findall(r"\[([A-Z_]+)=", helps[name]))
+        assert set(re.findall(r"([A-Z_]+)=", helps[name])) - optional == set(verb.required), name
         assert optional <= set(verb.optional), name
     values = set(re.findall(r"^OPERATE_VALUES := (.*)$", makefile, re.MULTILINE)[0].split())
     assert values == {value for verb in verbs.values() for value in (*verb.required, *verb.optional)}

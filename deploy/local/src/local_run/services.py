@@ -106,6 +106,13 @@ SERVICES: Final[tuple[Service, ...]] = (
             "SOLARIS_GATEWAY_KEYS": DEVELOPMENT_KEY,
         },
         shared_secrets=(_LINK_KEYS,),
+        own_verbs={
+            "vouchers": Verb(
+                optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")
+            ),
+            "vouchers-withdraw": Verb(required=("BATCH", "REASON")),
+        },
+        verbs_read_settings=True,
     ),
 )
 """What is asked of several services is asked in this order."""

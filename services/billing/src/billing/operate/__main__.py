@@ -3,8 +3,16 @@
 from typing import Final
 
 from chassis.operate.verbs import LETTER_VERBS, Verbs
+from contracts.errors import InvalidError, SolarisError
 
-VERBS: Final = Verbs({"billing.operate.dead_letters:VERBS": LETTER_VERBS})
+VERBS: Final = Verbs(
+    {
+        "billing.operate.vouchers": ("vouchers", "vouchers-withdraw"),
+        "billing.operate.dead_letters:VERBS": LETTER_VERBS,
+    },
+    refused=(SolarisError,),
+    bad_input=(InvalidError,),
+)
 
 if __name__ == "__main__":
     VERBS.main()
