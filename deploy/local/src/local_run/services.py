@@ -107,6 +107,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         },
         shared_secrets=(_LINK_KEYS,),
         own_verbs={
+            "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
             "vouchers": Verb(
                 optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")
             ),

@@ -1,0 +1,74 @@
+"""Gathers one order's whole life, from all who know of it, for whoever has to say where the tokens are."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from contracts.errors import NotFoundError
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.domain.order_life import AtStripe, Credited, OrderLife, Received, Said, verdict
+from billing.domain.orders import Order
+from billing.store.order_life import (
+    LetterLine,
+    MailLine,
+    load_credited,
+    load_letters,
+    load_mails,
+    load_received,
+    load_said,
+)
+from billing.store.orders import StoredChange, load_changes, load_order
+from billing.store.records import OrderRecord, Wanted, load_records
+
+
+class LifeView(Struct, frozen=True, kw_only=True):
+    """One order's life; what is None can't be read from here, or was not asked for."""
+
+    verdict: str
+    order: OrderRecord
+    at_stripe: AtStripe | None
+    changes: Sequence[StoredChange]
+    received: Sequence[Received]
+    said: Sequence[Said]
+    credited: Sequence[Credited] | None
+    mails: Sequence[MailLine] | None
+    dead_letters: Sequence[LetterLine]
+
+
+type AskStripe = Callable[[Order], Awaitable[AtStripe | None]]
+
+
+async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -> LifeView:
+    """What became of an order; Stripe is asked what it says of it just now.
+
+    Raises:
+        NotFoundError: there is no such order.
+    """
+    order = await load_order(engine, order_id)
+    if order is None:
+        raise NotFoundError(f"no order {order_id}")
+    at_stripe = await ask_stripe(order)
+    (record,) = [each async for each in load_records(engine, Wanted(order_id=order_id))]
+    received, said = await load_received(engine, order_id), await load_said(engine, order_id)
+    credited, mails = await load_credited(engine, order), await load_mails(engine, order)
+    messages = [*(each.event_id for each in received), *(each.event_id for each in said)]
+    letters = await load_letters(engine, messages)
+    life = OrderLife(
+        order=order,
+        at_stripe=at_stripe,
+        received=received,
+        said=said,
+        credited=credited,
+        waiting_letters=[letter.id for letter in letters],
+    )
+    return LifeView(
+        verdict=verdict(life),
+        order=record,
+        at_stripe=at_stripe,
+        changes=await load_changes(engine, order_id),
+        received=received,
+        said=said,
+        credited=credited,
+        mails=mails,
+        dead_letters=letters,
+    )

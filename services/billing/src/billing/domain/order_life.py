@@ -1,0 +1,147 @@
+"""Where a person's money and tokens are: one sentence for whoever asks "I paid and have no tokens"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, assert_never
+
+from billing.domain.orders import Order, OrderState
+
+UNHANDLED: Final = frozenset({"waiting", "given_up"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """An event of Stripe's about the order, and what came of it (`waiting`, `handled`, `ignored`, `given_up`)."""
+
+    event_id: str
+    type: str
+    happened_at: datetime
+    received_at: datetime
+    status: str
+    outcome: str | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An event that billing says of the order; `is_published` once the stream has it."""
+
+    event_id: str
+    name: str
+    recorded_at: datetime
+    is_published: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credited:
+    """An event of the ledger's about the order's lot."""
+
+    event_id: str
+    type: str
+    recorded_at: datetime
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtStripe:
+    """What Stripe says of the order's payment just now, in its own words."""
+
+    is_paid: bool
+    status: str
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLife:
+    """All that a verdict on an order follows from; None: it could not be asked. `waiting_letters` are dead letters of
+    its events that wait."""
+
+    order: Order
+    at_stripe: AtStripe | None = None
+    received: Sequence[Received] = ()
+    said: Sequence[Said] = ()
+    credited: Sequence[Credited] | None = ()
+    waiting_letters: Sequence[str] = ()
+
+
+def verdict(life: OrderLife) -> str:
+    """What is so, and what to do where something is to be done."""
+    order = life.order
+    match order.state:
+        case OrderState.PAID:
+            return _of_paid(life)
+        case OrderState.QUARANTINED:
+            return (
+                f"quarantined, not credited: {order.quarantine_reason or 'see the changes below'}; "
+                f"look at it at Stripe, then make refund ORDER={order.id} REASON=…"
+            )
+        case OrderState.AWAITING_APPROVAL:
+            return f"waits for a second person: make approve ORDER={order.id}"
+        case OrderState.CREATED | OrderState.OPEN | OrderState.PENDING:
+            return _missed(life) or _of_unpaid(life)
+        case OrderState.FAILED:
+            return _missed(life) or "not paid: the payment failed, no money was taken"
+        case OrderState.EXPIRED:
+            return _missed(life) or "not paid: the Checkout ended before anybody paid"
+        case OrderState.CANCELLED:
+            return _missed(life) or "not paid: the order was cancelled"
+        case _:
+            assert_never(order.state)
+
+
+def _of_paid(life: OrderLife) -> str:
+    order = life.order
+    paid = f"paid at {_told(order.paid_at)}"
+    if not order.gives_credits:
+        return f"{paid}, for the plan {order.plan}: it shows in make balance ACCOUNT={order.account_id}"
+    purchase = next((each for each in life.said if each.name == "billing.credits_purchased"), None)
+    if purchase is None:
+        return f"{paid}, and never told to the ledger: run make billing-sync"
+    granted = next((each for each in life.credited or () if each.type == "ledger.credits_granted"), None)
+    if granted is not None:
+        return f"{paid}, credited at {_told(granted.recorded_at)}: {order.tokens} tokens{_taken_back(order)}"
+    if not purchase.is_published:
+        return f"{paid}, not yet told to the ledger: billing or NATS is down; it is told when both are up"
+    if life.credited is None:
+        return f"{paid}, told to the ledger: what it made of it can't be read from here; see make lots"
+    if life.waiting_letters:
+        return f"{paid}, but the ledger gave up on it: make dead-letters, then make dead-letters-retry"
+    return f"{paid}, told to the ledger and not credited yet: is the ledger up? If it lasts, make billing-sync"
+
+
+def _taken_back(order: Order) -> str:
+    if not order.revoked_tokens:
+        return ""
+    causes = [
+        *([f"refunded {order.refunded_minor} {order.currency}"] if order.refunded_minor else []),
+        *([f"disputed {order.disputed_minor} {order.currency}"] if order.disputed_minor else []),
+        *(["frozen by a warning of fraud"] if order.is_frozen else []),
+    ]
+    return f"; {order.revoked_tokens} of them taken back ({', '.join(causes)})"
+
+
+def _missed(life: OrderLife) -> str | None:
+    """Stripe has the money, and the order does not say so."""
+    if life.at_stripe is None or not life.at_stripe.is_paid:
+        return None
+    unhandled = [each for each in life.received if each.status in UNHANDLED]
+    if not unhandled:
+        return "paid at Stripe, webhook not received: run make billing-sync"
+    if any(each.status == "given_up" for each in unhandled):
+        return "paid at Stripe, webhook received and given up: make dead-letters, then make dead-letters-retry"
+    return "paid at Stripe, webhook received and not handled yet: is billing up? If it lasts, make billing-sync"
+
+
+def _of_unpaid(life: OrderLife) -> str:
+    order = life.order
+    if order.state is OrderState.PENDING:
+        method = life.at_stripe.method if life.at_stripe else None
+        return f"not paid yet: a {method or 'Pix or boleto'} was issued, and nobody has paid it so far"
+    if order.state is OrderState.OPEN:
+        return f"not paid: the Checkout is open until {_told(order.session_expires_at)}, and nobody has paid"
+    return "not paid: the order was written, and no Checkout was made for it yet"
+
+
+def _told(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "an unknown time"

@@ -1,0 +1,103 @@
+"""The verb that lists orders, as records for whoever keeps the books."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, time
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from chassis.operate.database import open_engine
+from chassis.operate.errors import BadInputError
+from chassis.operate.output import write_line
+from msgspec import structs
+
+from billing.application.order_life import view_life
+from billing.domain.order_life import AtStripe
+from billing.domain.orders import Order
+from billing.domain.vouchers import end_of_day
+from billing.operate.life_table import life_text
+from billing.operate.options import AccountOrAll, FirstDay, Format, FormatOrNone, LastDay, OrderOrAll, StateOrAll
+from billing.operate.settings import load_settings
+from billing.operate.spreadsheet import write_rows, write_text
+from billing.store.records import Dispute, OrderRecord, Refund, Wanted, load_records
+from billing.store.tables import SERVICE
+
+_OF_ORDERS: Final = tuple(
+    name for name in OrderRecord.__struct_fields__ if name not in {"order_id", "refunds", "disputes"}
+)
+COLUMNS: Final = ("record", "order_id", "id", "status", "kind", *_OF_ORDERS)
+"""Of the table: an order is a row, and so is each of its refunds and disputes, with what is the same of its own."""
+
+
+async def orders(
+    *,
+    account: AccountOrAll = None,
+    order: OrderOrAll = None,
+    state: StateOrAll = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    format: FormatOrNone = None,  # noqa: A002  as it is typed
+) -> None:
+    """Orders with their refunds and disputes, the oldest first; of one ORDER, its whole life."""
+    if order is not None:
+        if any(value is not None for value in (account, state, first_day, last_day)):
+            raise BadInputError("ORDER: names one order, and needs no ACCOUNT, STATE, FROM or TO")
+        if format is Format.CSV:
+            raise BadInputError("FORMAT: the life of one order is a table or json")
+        await _show_life(order, format or Format.TABLE)
+        return
+    if format is Format.TABLE:
+        raise BadInputError("FORMAT: orders are listed as json or csv")
+    starts_at, ends_at = _days(first_day, last_day)
+    wanted = Wanted(account_id=account, state=state, starts_at=starts_at, ends_at=ends_at)
+    async with open_engine(SERVICE) as engine:
+        records = load_records(engine, wanted)
+        if format is Format.CSV:
+            await write_rows(COLUMNS, _rows(records))
+        else:
+            async for record in records:
+                write_line(record)
+
+
+async def _show_life(order_id: str, format: Format) -> None:  # noqa: A002  as above
+    async with open_engine(SERVICE) as engine:
+        life = await view_life(engine, order_id, _ask_nobody)
+    if format is Format.JSON:
+        write_line(life)
+    else:
+        write_text(life_text(life))
+
+
+async def _ask_nobody(_: Order) -> AtStripe | None:
+    return None
+
+
+def _days(first_day: date | None, last_day: date | None) -> tuple[datetime | None, datetime | None]:
+    if first_day is None and last_day is None:
+        return None, None
+    if first_day is not None and last_day is not None and first_day > last_day:
+        raise BadInputError("FROM: not after TO")
+    zone = ZoneInfo(load_settings().time_zone)
+    starts_at = datetime.combine(first_day, time.min, zone).astimezone(UTC) if first_day else None
+    return starts_at, end_of_day(last_day, zone) if last_day else None
+
+
+async def _rows(records: AsyncIterator[OrderRecord]) -> AsyncIterator[dict[str, object]]:
+    async for record in records:
+        for row in _rows_of(record):
+            yield dict.fromkeys(COLUMNS) | row
+
+
+def _rows_of(record: OrderRecord) -> Iterator[dict[str, object]]:
+    of_order = {name: getattr(record, name) for name in ("order_id", *_OF_ORDERS)}
+    yield {"record": "order", "id": record.order_id} | of_order
+    whose = {name: of_order[name] for name in ("order_id", "source", "account_id", "payer_id")}
+    for refund in record.refunds:
+        yield {"record": "refund", "id": refund.refund_id} | _fields(refund) | whose
+    for dispute in record.disputes:
+        yield {"record": dispute.kind, "id": dispute.dispute_id} | _fields(dispute) | whose
+
+
+def _fields(part: Refund | Dispute) -> dict[str, object]:
+    """Those that the table has columns for; who asked for a refund entered it."""
+    fields = structs.asdict(part) | {"entered_by": getattr(part, "requested_by", None)}
+    return {name: value for name, value in fields.items() if name in COLUMNS and name != "kind"}

@@ -1,0 +1,100 @@
+"""One sentence says where the tokens are, and what to do where something is to be done."""
+
+from datetime import UTC, datetime
+
+import pytest
+from billing.domain.order_life import AtStripe, Credited, OrderLife, Received, Said, verdict
+from billing.domain.orders import Order, OrderKind, OrderState
+from msgspec import structs
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+OPEN = Order(
+    id="o-1",
+    kind=OrderKind.PACKAGE,
+    state=OrderState.OPEN,
+    account_id="ana",
+    package_id="small",
+    tokens=500_000,
+    amount_minor=7490,
+    currency="brl",
+    session_expires_at=NOW,
+    created_at=NOW,
+    changed_at=NOW,
+)
+PAID = structs.replace(OPEN, state=OrderState.PAID, paid_at=NOW, paid_minor=7490)
+PAID_THERE = AtStripe(is_paid=True, status="complete, paid")
+GRANTED = Credited(event_id="e-9", type="ledger.credits_granted", recorded_at=NOW, tokens=500_000)
+
+
+def _said(*, is_published: bool = True) -> list[Said]:
+    return [Said(event_id="e-1", name="billing.credits_purchased", recorded_at=NOW, is_published=is_published)]
+
+
+def _received(status: str) -> list[Received]:
+    return [
+        Received(
+            event_id="evt_1",
+            type="checkout.session.completed",
+            happened_at=NOW,
+            received_at=NOW,
+            status=status,
+            outcome=None,
+            last_error=None,
+        )
+    ]
+
+
+def _in(state: OrderState) -> Order:
+    return structs.replace(OPEN, state=state)
+
+
+@pytest.mark.parametrize(
+    ("life", "told"),
+    [
+        (
+            OrderLife(order=PAID, said=_said(), credited=[GRANTED]),
+            "paid at 2026-11-26 12:00:00 UTC, credited at 2026-11-26 12:00:00 UTC: 500000 tokens",
+        ),
+        (
+            OrderLife(
+                order=structs.replace(PAID, revoked_tokens=7, refunded_minor=1), said=_said(), credited=[GRANTED]
+            ),
+            "500000 tokens; 7 of them taken back (refunded 1 brl)",
+        ),
+        (OrderLife(order=PAID, said=_said(is_published=False), credited=[]), "not yet told to the ledger"),
+        (OrderLife(order=PAID, said=_said(), credited=[]), "told to the ledger and not credited yet"),
+        (OrderLife(order=PAID, said=_said(), credited=None), "can't be read from here"),
+        (
+            OrderLife(order=PAID, said=_said(), credited=[], waiting_letters=["ledger:3"]),
+            "the ledger gave up on it: make dead-letters",
+        ),
+        (OrderLife(order=PAID), "never told to the ledger: run make billing-sync"),
+        (OrderLife(order=OPEN, at_stripe=PAID_THERE), "paid at Stripe, webhook not received: run make billing-sync"),
+        (
+            OrderLife(order=OPEN, at_stripe=PAID_THERE, received=_received("handled")),
+            "webhook not received: run make billing-sync",
+        ),
+        (OrderLife(order=OPEN, at_stripe=PAID_THERE, received=_received("waiting")), "not handled yet"),
+        (OrderLife(order=OPEN, at_stripe=PAID_THERE, received=_received("given_up")), "make dead-letters-retry"),
+        (OrderLife(order=_in(OrderState.EXPIRED), at_stripe=PAID_THERE), "run make billing-sync"),
+        (OrderLife(order=OPEN), "not paid: the Checkout is open until 2026-11-26 12:00:00 UTC"),
+        (OrderLife(order=_in(OrderState.CREATED)), "no Checkout was made"),
+        (OrderLife(order=_in(OrderState.PENDING)), "a Pix or boleto was issued"),
+        (OrderLife(order=_in(OrderState.FAILED)), "no money was taken"),
+        (OrderLife(order=_in(OrderState.EXPIRED)), "the Checkout ended"),
+        (OrderLife(order=_in(OrderState.CANCELLED)), "was cancelled"),
+        (OrderLife(order=_in(OrderState.AWAITING_APPROVAL)), "make approve ORDER=o-1"),
+        (
+            OrderLife(order=structs.replace(_in(OrderState.QUARANTINED), quarantine_reason="amount")),
+            "quarantined, not credited: amount",
+        ),
+        (
+            OrderLife(order=structs.replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", tokens=0)),
+            "for the plan pro",
+        ),
+    ],
+)
+def test_the_verdict_says_what_is_so_and_what_to_do(life: OrderLife, told: str) -> None:
+    sentence = verdict(life)
+    assert told in sentence
+    assert "\n" not in sentence
