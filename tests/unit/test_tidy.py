@@ -29,7 +29,7 @@ ROOMS_OF_THEIR_OWN: Final = {
 }
 HOMES_OF_SQL: Final = {
     "chassis": frozenset({"dead_letters", "migrations", "operate", "outbox"}),
-    "local_run": frozenset({"servers"}),
+    "local_run": frozenset({"servers", "demo_stripe"}),
 }
 """Rooms, or modules, beside those of a service."""
 STORE: Final = frozenset({"store", "migrations"})

@@ -1,0 +1,1 @@
+"""What the demo knows of each of Stripe's objects, a module a noun."""

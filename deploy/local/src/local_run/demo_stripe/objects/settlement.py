@@ -1,0 +1,65 @@
+"""What follows when somebody pays or time passes, whichever object it is about."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from local_run.demo_stripe.objects.intents import fail_intent, succeed_intent
+from local_run.demo_stripe.objects.paying import apply_code, check_payable, end_awaited, pay_once
+from local_run.demo_stripe.objects.refunds import end_refund
+from local_run.demo_stripe.objects.sessions import expire
+from local_run.demo_stripe.wire.errors import RefusedError
+from local_run.demo_stripe.wire.shapes import Object
+from local_run.demo_stripe.world.timers import Deed
+from local_run.demo_stripe.world.world import World
+
+
+def pay_session(
+    world: World, session: Object, *, method: str, outcome: str, code: str | None = None, email: str | None = None
+) -> bool:
+    """Do what a button of the session's page does; whether somebody went through to its end.
+
+    Raises:
+        RefusedError: the session cannot be paid so.
+    """
+    check_payable(session, method, outcome)
+    if code:
+        apply_code(world, session, code)
+    if outcome == "expired":
+        expire(world, session)
+        return False
+    return pay_once(world, session, method, outcome, email)
+
+
+def complete_payment(world: World, intent: Object, *, paid: bool) -> None:
+    """What was to be paid later is paid, or lapses.
+
+    Raises:
+        RefusedError: nothing is awaited.
+    """
+    if intent["status"] != "requires_action":
+        raise RefusedError(f"This payment is {intent['status']}: nothing is awaited.")
+    session = world.get(world.notes(intent["id"]).get("session"), "checkout.session")
+    if session is not None:
+        end_awaited(world, session, intent, paid=paid)
+        return
+    method = world.find("payment_method", intent["payment_method"])
+    if paid:
+        succeed_intent(world, intent, method)
+    else:
+        fail_intent(world, intent, method, "lapsed")
+
+
+def _let_lapse(world: World, intent: Object) -> None:
+    complete_payment(world, intent, paid=False)
+
+
+def _let_succeed(world: World, refund: Object) -> None:
+    end_refund(world, refund, "succeeded")
+
+
+DEEDS: Final[Mapping[str, Deed]] = {
+    "expire_session": expire,
+    "fail_unpaid_intent": _let_lapse,
+    "succeed_refund": _let_succeed,
+}
+"""What timers do, by name."""

@@ -1,0 +1,1 @@
+"""The demo's HTTP: Stripe's API, the pages for people, and what steers the demo."""

@@ -1,0 +1,43 @@
+"""Renders the demo's pages: templates, both languages, headers that let nothing else in."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from language.choice import Language
+from language.formats import format_long_date, format_money
+from starlette.responses import HTMLResponse, Response
+
+from local_run.demo_stripe.web.words import WORDS
+
+_ROOM: Final = Path(__file__).parent
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(_ROOM / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_HEADERS: Final = {
+    # A form may lead on to the shop, whatever its address: so none is named for `form-action`.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+STYLESHEET: Final = (_ROOM / "templates" / "demo.css").read_bytes()
+
+
+def page(template: str, language: Language, *, status: int = 200, **values: Any) -> Response:  # Any: the template's own
+    """A page in that language; every value is escaped."""
+    words = WORDS[language]
+
+    def money(amount_minor: int, currency: str) -> str:
+        return format_money(amount_minor, currency, language)
+
+    def date(at: int) -> str:
+        return format_long_date(datetime.fromtimestamp(at, UTC).astimezone(), language)
+
+    html = _TEMPLATES.get_template(template).render(say=words, lang=language.value, money=money, date=date, **values)
+    return HTMLResponse(html, status_code=status, headers=_HEADERS)
+
+
+def stylesheet() -> Response:
+    return Response(STYLESHEET, media_type="text/css", headers={"Cache-Control": "no-cache"})
