@@ -1,5 +1,8 @@
 """Puts billing together."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -10,31 +13,76 @@ from chassis.postgres import create_engine, disposed
 from chassis.server import serve
 from chassis.service import Part, Service, Work, run
 from contracts.subjects import dead_letter
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
-from billing.application.housekeeping import keep_measuring
+from billing.application.checkouts import Checkouts
+from billing.application.customers import Customers
+from billing.application.following import OrderFollower
+from billing.application.housekeeping import keep_measuring, keep_pruning
+from billing.application.looking import OrderLooks
+from billing.application.offers import load_offers
+from billing.application.placing import Placing
+from billing.application.sweeping import Sweeper
+from billing.application.webhooks import Follower, WebhookWorker
+from billing.domain.offers import Offers
 from billing.http.app import BillingApp
+from billing.http.callers import Callers
 from billing.http.orders import order_routes
+from billing.http.purchases import offer_routes, purchase_routes
+from billing.http.webhook import WebhookIntake
 from billing.messaging.outbox import OUTBOX
 from billing.settings import BillingSettings
 from billing.store.backlog import check_database
 from billing.store.tables import LETTERS, SERVICE
+from billing.stripe_api.client import StripeApi
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selling:
+    """What billing has where purchases are on, and else has none of."""
+
+    placing: Placing | None = None
+    parts: Sequence[Part] = ()
+
+
 def assemble(settings: BillingSettings) -> Service:
-    """Billing, which stops by taking no more requests; what it leaves undone is looked at anew after its next start."""
+    """Billing, which stops by taking no more requests; what it leaves undone is looked at anew after its next start.
+
+    Raises:
+        CatalogError: the catalog can't be used.
+    """
+    offers = load_offers(settings.catalog)
     engine = create_engine(settings.database_url, service=SERVICE)
     client = CoreNats(settings.nats_url, service=SERVICE)
     relay = Relay(settings.database_url, client, OUTBOX, _await_streams)
-    announcing = partial(announce_dead_letters, client, engine, LETTERS, dead_letter)
-    if not settings.sells:
-        log.warning("purchases_off", reason="SOLARIS_STRIPE_API_KEY is not set")
+    stripe = _stripe(settings)
+    looks = OrderLooks(
+        engine=engine, stripe=stripe, again_after=timedelta(seconds=settings.sweep_seconds), on_said=relay.nudge
+    )
+    followers: Sequence[Follower] = [OrderFollower(engine=engine, stripe=stripe, looks=looks)]
+    worker = WebhookWorker(engine=engine, followers=followers)
+    intake = WebhookIntake(
+        engine=engine,
+        secrets=tuple(settings.webhook_secrets) if settings.sells else (),
+        livemode=settings.livemode,
+        on_stored=worker.wake,
+    )
+    selling = Selling() if stripe is None else _selling(settings, offers, looks, stripe, worker)
+    callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
+    routers = [
+        offer_routes(offers, sells=settings.sells),
+        purchase_routes(selling.placing, callers, default_locale=settings.locale),
+        order_routes(looks),
+        intake.routes(),
+    ]
 
     def edge(health: ASGIApp) -> Part:
-        return serve(BillingApp([order_routes(engine)], health), settings.host, settings.billing_port)
+        return serve(BillingApp(routers, health), settings.host, settings.billing_port)
 
+    payload_days = timedelta(days=settings.webhook_payload_days)
     return Service(
         settings=settings,
         port=settings.billing_port,
@@ -42,10 +90,44 @@ def assemble(settings: BillingSettings) -> Service:
         parts=[
             disposed(engine),
             client,
-            Work(relay.run, announcing, partial(keep_measuring, engine)),
+            Work(
+                relay.run,
+                partial(announce_dead_letters, client, engine, LETTERS, dead_letter),
+                partial(keep_measuring, engine),
+                partial(keep_pruning, engine, keep_payloads=payload_days),
+            ),
+            *selling.parts,
         ],
         edge=edge,
     )
+
+
+def _stripe(settings: BillingSettings) -> StripeApi | None:
+    if not settings.sells:
+        log.warning("purchases_off", reason="SOLARIS_STRIPE_API_KEY is not set")
+        return None
+    if not settings.webhook_secrets:
+        log.warning("webhooks_refused", reason="SOLARIS_STRIPE_WEBHOOK_SECRETS is not set; orders are only swept")
+    key = settings.stripe_api_key.get_secret_value().strip()
+    return StripeApi(key, base=settings.stripe_api_base, seconds=settings.stripe_seconds)
+
+
+def _selling(
+    settings: BillingSettings, offers: Offers, looks: OrderLooks, stripe: StripeApi, worker: WebhookWorker
+) -> Selling:
+    engine: AsyncEngine = looks.engine
+    checkouts = Checkouts(
+        engine=engine,
+        stripe=stripe,
+        customers=Customers(engine=engine, stripe=stripe, livemode=settings.livemode),
+        looks=looks,
+        livemode=settings.livemode,
+        lifetime=timedelta(minutes=settings.checkout_minutes),
+        order_page=f"{settings.buy_url}/order",
+    )
+    placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
+    sweeper = Sweeper(engine=engine, looks=looks)
+    return Selling(placing=placing, parts=[stripe, Work(worker.run, sweeper.run)])
 
 
 async def _await_streams() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Self
 
-from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl, check_strength
+from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
 from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -14,8 +14,8 @@ _TEST_KEYS: Final = ("sk_test_", "rk_test_")
 class BillingSettings(PresentationSettings):
     """Billing's settings. Without `stripe_api_key`, purchases are off, and everything says so.
 
-    Comma-separated: `gateway_keys` are of the services that may order for an account, `link_keys` those of purchase
-    links (the first signs, all verify), `stripe_webhook_secrets` those that Stripe signs its deliveries with.
+    Comma-separated: `gateway_keys` are of the services that may order for an account, `stripe_webhook_secrets` those
+    that Stripe signs its deliveries with. `purchase_url` is the page that sells, where it is not billing's own.
     """
 
     billing_port: Port = 8002
@@ -23,15 +23,14 @@ class BillingSettings(PresentationSettings):
     nats_url: NatsUrl
     catalog: Path = Path("deploy/catalog.toml")
     gateway_keys: SecretStr = SecretStr("")
-    link_keys: SecretStr = SecretStr("")
     stripe_api_key: SecretStr = SecretStr("")
     stripe_webhook_secrets: SecretStr = SecretStr("")
     stripe_api_base: WebUrl | None = None
     """Where Stripe is, if not where its SDK has it: a stand-in for tests and demonstrations."""
     stripe_seconds: float = Field(default=10.0, gt=0, le=80)
     """How long one request to Stripe may take; it is tried three times."""
-    checkout_minutes: int = Field(default=60, ge=30, le=24 * 60)
-    """How long a Checkout stays payable; Stripe takes from 30 minutes to a day."""
+    checkout_minutes: int = Field(default=60, ge=35, le=23 * 60)
+    """How long a Checkout stays payable, from the order's first moment; Stripe takes from 30 minutes to a day."""
     sweep_seconds: float = Field(default=600.0, ge=1, le=3600)
     """How long after an order was last looked at it is looked at anew, as long as it may still be paid."""
     webhook_payload_days: int = Field(default=90, ge=1, le=3650)
@@ -48,14 +47,6 @@ class BillingSettings(PresentationSettings):
     def _webhook_secrets(cls, value: SecretStr) -> SecretStr:
         if any(not secret.startswith("whsec_") for secret in _split(value)):
             raise ValueError("must name comma-separated signing secrets, each of which begins with whsec_")
-        return value
-
-    @field_validator("link_keys")
-    @classmethod
-    def _strong_link_keys(cls, value: SecretStr) -> SecretStr:
-        for key in _split(value):
-            if weakness := check_strength(key):
-                raise ValueError(f"each key {weakness}")
         return value
 
     @model_validator(mode="after")
@@ -79,19 +70,13 @@ class BillingSettings(PresentationSettings):
         return _split(self.gateway_keys)
 
     @property
-    def purchase_link_keys(self) -> list[str]:
-        return _split(self.link_keys)
-
-    @property
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)
 
     @property
-    def pages_url(self) -> str:
-        """Where the pages are that people are sent to: before `/buy`, without a slash at its end."""
-        if self.purchase_url is not None:
-            return self.purchase_url.removesuffix("/buy")
-        return f"http://{self.host}:{self.billing_port}"
+    def buy_url(self) -> str:
+        """The page that sells; an order's own page is `/order/<id>` below it."""
+        return self.purchase_url or f"http://127.0.0.1:{self.billing_port}/buy"
 
 
 def _split(value: SecretStr) -> list[str]:

@@ -4,24 +4,21 @@ from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.application.looking import OrderLooks
+from billing.domain.clues import MAX_ID_LENGTH
 from billing.domain.orders import Order
-from billing.http.problems import ProblemError
-from billing.store.orders import load_order
 
 _NOT_KEPT: Final = {"cache-control": "no-store"}
 
 
-def order_routes(engine: AsyncEngine) -> APIRouter:
-    """`GET /billing/orders/{id}`."""
+def order_routes(looks: OrderLooks) -> APIRouter:
+    """`GET /billing/orders/{id}`: an order that may still be paid is looked at anew."""
     router = APIRouter()
 
     @router.get("/billing/orders/{order_id}")
     async def show_order(order_id: str) -> JSONResponse:
-        order = await load_order(engine, order_id) if len(order_id) <= 64 else None
-        if order is None:
-            raise ProblemError(404, "unknown_order", "There is no such order.")
+        order = await looks.visit(order_id[:MAX_ID_LENGTH])
         return JSONResponse(order_view(order), headers=_NOT_KEPT)
 
     return router

@@ -1,11 +1,40 @@
 """Every error of billing's API, as RFC 9457 has it: the one place that knows statuses."""
 
+from typing import Final
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from billing.application.errors import (
+    BillingError,
+    ContendedOrderError,
+    CurrencyNotOfferedError,
+    IdempotencyConflictError,
+    PaymentRefusedError,
+    PaymentServiceError,
+    PurchasesOffError,
+    TooManyPurchasesError,
+    UnknownOrderError,
+    UnknownPackageError,
+)
+
 _TYPE = "application/problem+json"
+_ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
+    PurchasesOffError: (503, "purchases_off"),
+    UnknownPackageError: (404, "unknown_package"),
+    CurrencyNotOfferedError: (422, "currency_not_offered"),
+    IdempotencyConflictError: (409, "idempotency_conflict"),
+    TooManyPurchasesError: (429, "rate_limited"),
+    PaymentServiceError: (503, "payment_service_unavailable"),
+    PaymentRefusedError: (502, "payment_refused"),
+    UnknownOrderError: (404, "unknown_order"),
+    ContendedOrderError: (503, "busy"),
+}
+"""Status and code by the kind of error."""
+_RETRY_AFTER: Final = {429: "600", 503: "5"}
+"""Seconds."""
 
 
 class ProblemError(Exception):
@@ -29,6 +58,12 @@ def answer_errors(api: FastAPI) -> None:
     async def told(_: Request, error: ProblemError) -> JSONResponse:
         headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
         return problem(error.status, error.code, error.detail, headers)
+
+    @api.exception_handler(BillingError)
+    async def declined(_: Request, error: BillingError) -> JSONResponse:
+        status, code = _ANSWERS[type(error)]
+        retry = {"retry-after": _RETRY_AFTER[status]} if status in _RETRY_AFTER else None
+        return problem(status, code, str(error), retry)
 
     @api.exception_handler(RequestValidationError)
     async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,30 +1,21 @@
 """Orders and their life: written together, an order only by whoever read its last version."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chassis.postgres import statements
-from msgspec import Struct, convert, structs
-from sqlalchemy import Row, insert, select, update
+from msgspec import convert, structs
+from sqlalchemy import Row, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.domain.orders import Order
+from billing.domain.history import Change
+from billing.domain.orders import SWEPT_STATES, Order, OrderState
 from billing.store.tables import order_changes, orders
 
+_HOLD_THEIR_SLOT: Final = (OrderState.CREATED, OrderState.OPEN)
 _OWN_COLUMNS: Final = tuple(orders.c[field] for field in Order.__struct_fields__)
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """One line of an order's life: `what` happened, `who` or what brought it about, and `why` where a person said so.
-
-    `details` are figures and ids that JSON can hold; never a secret.
-    """
-
-    what: str
-    who: str
-    why: str | None = None
-    details: Mapping[str, object] = {}
 
 
 class StoredChange(Change, frozen=True, kw_only=True):
@@ -33,15 +24,35 @@ class StoredChange(Change, frozen=True, kw_only=True):
     at: datetime
 
 
-async def insert_order(connection: AsyncConnection, order: Order, changes: Sequence[Change], **beside: object) -> None:
-    """Write a new order; `beside` are columns that are not of the order itself."""
-    await connection.execute(insert(orders).values(**_columns(order), **beside))
+async def insert_order(
+    connection: AsyncConnection,
+    order: Order,
+    changes: Sequence[Change],
+    *,
+    slot: str | None = None,
+    request_key: str | None = None,
+    request_hash: bytes | None = None,
+    look_after: timedelta | None = None,
+) -> bool:
+    """Write a new order; False where its id, its slot or its request's key is taken, and nothing is written.
+
+    `slot` names what there shall be one open Checkout for; `request_key` who asked under which Idempotency-Key, and
+    `request_hash` for what. The sweep looks at it `look_after` from now, if at all.
+    """
+    beside = {"slot": slot, "request_key": request_key, "request_hash": request_hash}
+    due = {"look_due_at": None if look_after is None else func.now() + look_after}
+    inserting = insert(orders).values(**_columns(order), **beside, **due).on_conflict_do_nothing()
+    if (await connection.execute(inserting.returning(orders.c.id))).one_or_none() is None:
+        return False
     await _append_changes(connection, order, changes)
+    return True
 
 
-async def update_order(connection: AsyncConnection, order: Order, changes: Sequence[Change], **beside: object) -> bool:
+async def update_order(connection: AsyncConnection, order: Order, changes: Sequence[Change]) -> bool:
     """Write what became of the order that was read as version `order.version`; False where it has moved on since."""
-    values = _columns(structs.replace(order, version=order.version + 1)) | beside
+    values = _columns(structs.replace(order, version=order.version + 1))
+    if order.state not in _HOLD_THEIR_SLOT:
+        values["slot"] = None
     statement = update(orders).where(orders.c.id == order.id, orders.c.version == order.version).values(values)
     if (await connection.execute(statement)).rowcount == 0:
         return False
@@ -60,6 +71,61 @@ async def find_order(engine: AsyncEngine, **columns: object) -> Order | None:
     async with statements(engine) as connection:
         row = (await connection.execute(query)).one_or_none()
     return None if row is None else order_of(row)
+
+
+async def due_to_be_looked_at(engine: AsyncEngine, *, at_most: int, lease: timedelta) -> list[str]:
+    """Ids of orders that it is time to look at anew, oldest first; others leave them alone until the lease is over."""
+    due = (
+        select(orders.c.id)
+        .where(orders.c.look_due_at <= func.now())
+        .order_by(orders.c.look_due_at)
+        .limit(at_most)
+        .with_for_update(skip_locked=True)
+    )
+    statement = update(orders).where(orders.c.id.in_(due.scalar_subquery())).values(look_due_at=func.now() + lease)
+    async with statements(engine) as connection:
+        return list((await connection.execute(statement.returning(orders.c.id))).scalars())
+
+
+async def looked_at(connection: AsyncConnection, order: Order, *, again_after: timedelta) -> None:
+    """Note that the order was looked at just now; the next time is due once `again_after` is over, if any is."""
+    is_due = orders.c.state.in_(SWEPT_STATES)
+    again = case((is_due, func.now() + again_after), else_=None)
+    await connection.execute(
+        update(orders).where(orders.c.id == order.id).values(looked_at=func.now(), look_due_at=again)
+    )
+
+
+async def may_look(engine: AsyncEngine, order_id: str, *, after: timedelta) -> bool:
+    """Whether nobody has looked at the order, or begun to, since `after` ago; then it counts as begun."""
+    is_long_ago = or_(orders.c.looked_at.is_(None), orders.c.looked_at <= func.now() - after)
+    statement = update(orders).where(orders.c.id == order_id, is_long_ago).values(looked_at=func.now())
+    async with statements(engine) as connection:
+        return (await connection.execute(statement)).rowcount > 0
+
+
+async def note_once(engine: AsyncEngine, order_id: str, change: Change, key: str) -> bool:
+    """Add a line to the order's life unless one of the same `what` and `key` is there; whether it was added."""
+    line = {"order_id": order_id, **structs.asdict(change), "details": {**change.details, "key": key}}
+    async with engine.begin() as connection:
+        # Whoever notes the same waits for the row, and then finds the line.
+        await connection.execute(select(orders.c.id).where(orders.c.id == order_id).with_for_update())
+        known = select(order_changes.c.id).where(
+            order_changes.c.order_id == order_id,
+            order_changes.c.what == change.what,
+            order_changes.c.details["key"].astext == key,
+        )
+        if (await connection.execute(known.limit(1))).one_or_none() is not None:
+            return False
+        await connection.execute(insert(order_changes).values(at=func.now(), **line))
+    return True
+
+
+async def request_hash_of(engine: AsyncEngine, order_id: str) -> bytes | None:
+    """What the request asked for that wrote the order."""
+    async with statements(engine) as connection:
+        query = select(orders.c.request_hash).where(orders.c.id == order_id)
+        return (await connection.execute(query)).scalar_one_or_none()
 
 
 async def load_changes(engine: AsyncEngine, order_id: str) -> list[StoredChange]:

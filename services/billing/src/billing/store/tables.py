@@ -69,6 +69,8 @@ orders = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("paid_at", DateTime(timezone=True)),
     # Not of the order itself, and changed without a new version:
+    # What there shall be one Checkout for; free again for good once it is not open any more, whatever comes after.
+    Column("slot", String(128), unique=True),
     Column("request_key", String(160), unique=True),  # who asked and the Idempotency-Key that they gave
     Column("request_hash", LargeBinary),
     Column("look_due_at", DateTime(timezone=True)),  # when the sweep looks anew; NULL: never

@@ -50,6 +50,7 @@ def upgrade() -> None:
             created_at         timestamptz  NOT NULL,
             changed_at         timestamptz  NOT NULL,
             paid_at            timestamptz,
+            slot               varchar(128) UNIQUE,
             request_key        varchar(160) UNIQUE,
             request_hash       bytea,
             look_due_at        timestamptz,
@@ -162,4 +163,4 @@ def upgrade() -> None:
     """)
     op.execute("GRANT SELECT, INSERT ON billing.order_changes, billing.outbox TO solaris_billing")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON billing.paces TO solaris_billing")
-    op.execute("GRANT DELETE ON billing.webhook_events TO solaris_billing")
+    op.execute("GRANT DELETE ON billing.webhook_events, billing.customers TO solaris_billing")

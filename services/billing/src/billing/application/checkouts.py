@@ -1,0 +1,144 @@
+"""Has Stripe show the Checkout of an order, the same one however often it is asked for."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from msgspec import structs
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.customers import Customers
+from billing.application.errors import PaymentRefusedError, PaymentServiceError
+from billing.application.looking import OrderLooks, RaceLostError
+from billing.domain.convergence import Converged
+from billing.domain.ending import end_unpaid
+from billing.domain.facts import OrderFacts, SessionFacts
+from billing.domain.offers import Offer
+from billing.domain.orders import Order, OrderState
+from billing.stripe_api.checkout import CheckoutRequest, create_checkout, expire_checkout
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeError, StripeMissingError, StripeRefusedError, StripeUnavailableError
+
+LEAST_LEFT: Final = timedelta(minutes=5)
+"""A Checkout that ends sooner is ended, and another one shown: who types a card needs the time."""
+STRIPES_LEAST: Final = timedelta(minutes=31)
+"""Stripe shows a Checkout for half an hour at least."""
+_WHO: Final = "checkout"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkouts:
+    """`lifetime` counts from the order's first moment, so that a repeated request is the same one.
+
+    `order_page` is the address of the orders' pages, to which an order's id is added.
+    """
+
+    engine: AsyncEngine
+    stripe: StripeApi
+    customers: Customers
+    looks: OrderLooks
+    livemode: bool
+    lifetime: timedelta
+    order_page: str
+
+    async def show(self, order: Order, offer: Offer) -> str | None:
+        """The address at which the order is paid now; None where it can't be any more, and another one may be placed.
+
+        Of an order that is paid, pending or under inspection it is the order's own page.
+
+        Raises:
+            PaymentServiceError: Stripe does not answer; to be called again with the same order.
+            PaymentRefusedError: Stripe refuses it, or shows something else than was ordered.
+        """
+        try:
+            if order.session_id is None and order.state is OrderState.CREATED:
+                order = await self._create(order, offer)
+            elif order.state is OrderState.OPEN:
+                order = await self._refreshed(order, offer)
+        except StripeUnavailableError as error:
+            log.warning("checkout_not_shown", order_id=order.id, error=str(error))
+            raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
+        except StripeError as error:
+            log.error("checkout_refused", order_id=order.id, error=str(error))  # noqa: TRY400  Stripe's words are all
+            raise PaymentRefusedError("The payment service refuses this purchase.") from error
+        match order.state:
+            case OrderState.OPEN:
+                return order.session_url
+            case OrderState.PAID | OrderState.PENDING:
+                return self.page_of(order)
+            case OrderState.QUARANTINED:
+                raise PaymentRefusedError("The payment service shows something else than was ordered.")
+            case _:
+                return None
+
+    def page_of(self, order: Order) -> str:
+        """The order's own page, which tells whoever has its address what has become of it."""
+        return f"{self.order_page}/{order.id}"
+
+    async def _create(self, order: Order, offer: Offer) -> Order:
+        expires_at = order.created_at + self.lifetime
+        if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_offered(order, offer):
+            return await self._end(order, OrderState.EXPIRED, "its Checkout was never shown")
+        locale = order.locale or "pt-BR"
+        wanted = CheckoutRequest(
+            order_id=order.id,
+            account_id=order.account_id,
+            customer_id=await self.customers.customer_of(order.pays, locale=locale),
+            name=offer.name(locale),
+            amount_minor=order.amount_minor,
+            currency=order.currency,
+            stripe_price=offer.stripe_prices.get(order.currency),
+            locale=locale,
+            order_url=self.page_of(order),
+            expires_at=expires_at,
+            idempotency_key=f"checkout:{order.id}",
+        )
+        try:
+            session = await self._create_session(order, wanted, locale)
+        except StripeRefusedError as error:
+            await self._end(order, OrderState.FAILED, str(error))
+            raise
+        return await self._settled(order, session)
+
+    async def _create_session(self, order: Order, wanted: CheckoutRequest, locale: str) -> SessionFacts:
+        try:
+            return await create_checkout(self.stripe, wanted)
+        except StripeMissingError as error:
+            if error.parameter != "customer":
+                raise
+        customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=locale)
+        key = f"checkout:{order.id}:{customer_id}"
+        return await create_checkout(self.stripe, structs.replace(wanted, customer_id=customer_id, idempotency_key=key))
+
+    async def _settled(self, order: Order, session: SessionFacts) -> Order:
+        try:
+            return await self.looks.settle(order, OrderFacts(session=session), who=_WHO)
+        except RaceLostError:  # the same Checkout was shown to another request, and stored by that
+            return await self.looks.look_anew(order.id, who=_WHO)
+
+    async def _refreshed(self, order: Order, offer: Offer) -> Order:
+        """The order as it is now; ended where its Checkout is about to, or has another price than is asked today."""
+        order = await self.looks.look_anew(order.id, who=_WHO)
+        if order.state is not OrderState.OPEN or order.session_id is None or order.session_expires_at is None:
+            return order
+        if order.session_expires_at - datetime.now(UTC) > LEAST_LEFT and _is_as_offered(order, offer):
+            return order
+        try:
+            await expire_checkout(self.stripe, order.session_id)
+        except StripeRefusedError as error:  # it ended, or was paid, this very moment
+            log.info("checkout_not_ended", order_id=order.id, error=str(error))
+        return await self.looks.look_anew(order.id, who=_WHO)
+
+    async def _end(self, order: Order, state: OrderState, why: str) -> Order:
+        ended = end_unpaid(order, state, now=datetime.now(UTC), who=_WHO, why=why)
+        try:
+            return await self.looks.store(order, Converged(order=ended.order, changes=ended.changes), OrderFacts())
+        except RaceLostError:
+            return await self.looks.look_anew(order.id, who=_WHO)
+
+
+def _is_as_offered(order: Order, offer: Offer) -> bool:
+    return order.tokens == offer.tokens and order.amount_minor == offer.prices.get(order.currency)

@@ -1,0 +1,38 @@
+"""One of Stripe's customers for each payer, made when it first pays."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.store.customers import forget_customer, keep_customer, load_customer
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.customers import create_customer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customers:
+    """Of one Stripe account in one mode."""
+
+    engine: AsyncEngine
+    stripe: StripeApi
+    livemode: bool
+
+    async def customer_of(self, payer_id: str, *, locale: str) -> str:
+        """The payer's customer; two that ask at once get the same one. Raises StripeError."""
+        known = await load_customer(self.engine, payer_id, livemode=self.livemode)
+        if known is not None:
+            return known
+        key = f"customer:{payer_id}"
+        made = await create_customer(self.stripe, payer_id, locale=locale, idempotency_key=key)
+        return await keep_customer(self.engine, payer_id, made, livemode=self.livemode)
+
+    async def replace(self, payer_id: str, customer_id: str, *, locale: str) -> str:
+        """Another customer instead of one that was deleted at Stripe. Raises StripeError."""
+        log.warning("customer_was_deleted", customer_id=customer_id)
+        await forget_customer(self.engine, customer_id)
+        key = f"customer:{payer_id}:after:{customer_id}"
+        made = await create_customer(self.stripe, payer_id, locale=locale, idempotency_key=key)
+        return await keep_customer(self.engine, payer_id, made, livemode=self.livemode)

@@ -1,0 +1,156 @@
+"""Places an order for a package: written first, then shown by Stripe; one open Checkout for one wish."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from secrets import token_hex
+from typing import Final
+
+import structlog
+from contracts.codec import encode
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing import metrics
+from billing.application.checkouts import Checkouts
+from billing.application.errors import (
+    CurrencyNotOfferedError,
+    IdempotencyConflictError,
+    PaymentServiceError,
+    TooManyPurchasesError,
+    UnknownPackageError,
+)
+from billing.domain.history import Change
+from billing.domain.offers import Offer, Offers
+from billing.domain.orders import Order, OrderKind, OrderState
+from billing.store.orders import find_order, insert_order, request_hash_of
+from billing.store.paces import Pace, take
+
+_HOUR: Final = timedelta(hours=1)
+PACES: Final = {
+    "link": Pace(times=10, window=_HOUR),
+    "account": Pace(times=20, window=_HOUR),
+    "address": Pace(times=40, window=_HOUR),
+}
+"""Purchases that may be begun: whoever tries stolen cards begins many. Paying at an open Checkout counts at Stripe."""
+MAX_TURNS: Final = 5
+
+log = structlog.get_logger()
+
+
+class PurchaseRequest(Struct, frozen=True, kw_only=True):
+    """`caller` is who asks, for the order's life. `link` and `address` are counted where they are known."""
+
+    package_id: str
+    account_id: str
+    payer_id: str | None = None
+    currency: str | None = None
+    locale: str
+    caller: str
+    idempotency_key: str | None = None
+    link: str | None = None
+    address: str | None = None
+
+
+class Placed(Struct, frozen=True, kw_only=True):
+    """Where to pay the order."""
+
+    order_id: str
+    checkout_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """Places orders for packages of one catalog."""
+
+    engine: AsyncEngine
+    offers: Offers
+    checkouts: Checkouts
+    look_after: timedelta
+
+    async def place_order(self, wanted: PurchaseRequest) -> Placed:
+        """Write the order, or find the one that stands for this wish already, and have its Checkout shown.
+
+        Killed anywhere, the same wish finds the order again, and the same Checkout.
+
+        Raises:
+            UnknownPackageError, CurrencyNotOfferedError: it is not sold, or not so.
+            IdempotencyConflictError: the caller's key asked for something else before.
+            TooManyPurchasesError: somebody tries too much.
+            PaymentServiceError: Stripe does not answer; the same request may be sent again.
+            PaymentRefusedError: Stripe refuses it.
+        """
+        offer = self.offers.package(wanted.package_id)
+        if offer is None:
+            raise UnknownPackageError("No such package is sold.")
+        currency = wanted.currency or next(iter(offer.prices))
+        if currency not in offer.prices:
+            raise CurrencyNotOfferedError(f"This package is sold in {', '.join(offer.prices)}.")
+        await self._count(wanted)
+        for _ in range(MAX_TURNS):
+            order, is_keys_own = await self._write(wanted, offer, currency)
+            if order is None:
+                continue
+            url = await self.checkouts.show(order, offer)
+            if url is None and is_keys_own:  # the same key is the same order, whatever has become of it
+                url = self.checkouts.page_of(order)
+            if url is not None:
+                return Placed(order_id=order.id, checkout_url=url)
+        raise PaymentServiceError("The purchase could not be begun; try again.")
+
+    async def _count(self, wanted: PurchaseRequest) -> None:
+        for kind, name in (("link", wanted.link), ("account", wanted.account_id), ("address", wanted.address)):
+            # Neither tokens nor addresses are kept.
+            if name is not None and not await take(self.engine, f"purchase:{kind}:{_digest(name)}", PACES[kind]):
+                log.warning("purchases_limited", by=kind, account_id=wanted.account_id)
+                raise TooManyPurchasesError("Too many purchases were begun here lately; try again later.")
+
+    async def _write(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> tuple[Order | None, bool]:
+        """A new order, or the one that the same wish has made before, and whether it was made with this very key."""
+        order = self._new_order(wanted, offer, currency)
+        slot = f"package:{_digest(wanted.account_id, wanted.payer_id or '', offer.id, currency)}"
+        key = None if wanted.idempotency_key is None else f"purchase:{_digest(wanted.caller, wanted.idempotency_key)}"
+        content = sha256(encode([offer.id, wanted.account_id, wanted.payer_id, wanted.currency])).digest()
+        changes = [Change(what="placed", who=wanted.caller, details={"via": wanted.caller.partition(":")[0]})]
+        async with self.engine.begin() as connection:
+            is_new = await insert_order(
+                connection,
+                order,
+                changes,
+                slot=slot,
+                request_key=key,
+                request_hash=content,
+                look_after=self.look_after,
+            )
+        if is_new:
+            metrics.ORDERS_PLACED.labels(order.kind.value).inc()
+            log.info("order_placed", order_id=order.id, account_id=order.account_id, package=offer.id)
+            return order, False
+        if key is not None and (same := await find_order(self.engine, request_key=key)) is not None:
+            if await request_hash_of(self.engine, same.id) != content:
+                raise IdempotencyConflictError("This Idempotency-Key asked for another purchase before.")
+            return same, True
+        # Gone meanwhile where there is none: then there is room for a new one at the next turn.
+        return await find_order(self.engine, slot=slot), False
+
+    def _new_order(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> Order:
+        now = datetime.now(UTC)
+        return Order(
+            id=f"ord_{token_hex(16)}",
+            kind=OrderKind.PACKAGE,
+            state=OrderState.CREATED,
+            account_id=wanted.account_id,
+            payer_id=wanted.payer_id,
+            package_id=offer.id,
+            tokens=offer.tokens,
+            amount_minor=offer.prices[currency],
+            currency=currency,
+            locale=wanted.locale,
+            livemode=self.checkouts.livemode,
+            created_at=now,
+            changed_at=now,
+        )
+
+
+def _digest(*names: str) -> str:
+    return sha256("\0".join(names).encode()).hexdigest()[:32]

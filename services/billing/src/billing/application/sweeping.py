@@ -1,0 +1,74 @@
+"""Looks anew at orders that may still be paid, though nothing was heard of them: a blocked webhook still credits."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from chassis.postgres import DATABASE_ERRORS
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import BillingError
+from billing.application.looking import OrderLooks, RaceLostError
+from billing.domain.ending import end_unpaid
+from billing.domain.facts import OrderFacts
+from billing.domain.orders import Order, OrderState
+from billing.store.orders import due_to_be_looked_at
+from billing.stripe_api.errors import StripeError, StripeUnavailableError
+
+PAGE: Final = 50
+LEASE: Final = timedelta(minutes=5)
+"""A sweeper that died, and an order that can't be looked at, are taken up again after it."""
+POLL_SECONDS: Final = 5.0
+
+_WHO: Final = "sweep"
+_NEVER_SHOWN_AFTER: Final = timedelta(days=1)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweeper:
+    """Sweeps until cancelled; several may run."""
+
+    engine: AsyncEngine
+    looks: OrderLooks
+    lease: timedelta = LEASE
+
+    async def run(self) -> None:
+        while True:
+            try:
+                due = await due_to_be_looked_at(self.engine, at_most=PAGE, lease=self.lease)
+                await self._sweep(due)
+            except StripeUnavailableError as error:
+                log.warning("sweep_interrupted", error=str(error))
+                due = []
+            except DATABASE_ERRORS as error:
+                log.warning("sweep_interrupted", error=type(error).__name__)
+                due = []
+            if len(due) < PAGE:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _sweep(self, order_ids: list[str]) -> None:
+        """One after the other: nobody waits for it, and Stripe has others to answer."""
+        for order_id in order_ids:
+            try:
+                order = await self.looks.look_anew(order_id, who=_WHO)
+                if _was_never_shown(order):
+                    ended = end_unpaid(
+                        order, OrderState.EXPIRED, now=datetime.now(UTC), who=_WHO, why="its Checkout was never shown"
+                    )
+                    await self.looks.store(order, ended, OrderFacts())
+            except RaceLostError:
+                continue
+            except StripeUnavailableError:
+                raise
+            except (StripeError, BillingError) as error:
+                log.warning("order_not_looked_at", order_id=order_id, error=str(error))
+
+
+def _was_never_shown(order: Order) -> bool:
+    """Whoever wanted it got no answer, and has not asked again: Stripe has nothing that could still be paid for it."""
+    is_old = datetime.now(UTC) - order.created_at > _NEVER_SHOWN_AFTER
+    return order.state is OrderState.CREATED and order.session_id is None and order.payment_intent_id is None and is_old

@@ -1,0 +1,121 @@
+"""Takes in what Stripe tells: verified on its very bytes, stored under its id, answered; handled by others, later."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import structlog
+from chassis.postgres import DATABASE_ERRORS
+from contracts.codec import DECODE_ERRORS
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from msgspec import Meta, Struct, json
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import ClientDisconnect
+
+from billing import metrics
+from billing.http.problems import ProblemError
+from billing.store.webhook_events import store_event
+from billing.stripe_api.signatures import SignatureError, check_signature
+
+MAX_BYTES: Final = 1024 * 1024
+"""Stripe's largest objects have some tens of kilobytes."""
+BODY_SECONDS: Final = 10.0
+AT_ONCE: Final = 64
+"""Deliveries whose bodies are in memory; Stripe delivers again what is answered 503."""
+
+log = structlog.get_logger()
+
+
+class _Data(Struct, frozen=True):
+    object: dict[str, Any]  # as Stripe has it
+
+
+class _Envelope(Struct, frozen=True):
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,255}$(?!\n)")]
+    type: Annotated[str, Meta(pattern=r"^[a-z0-9_.]{1,128}$(?!\n)")]
+    created: Annotated[int, Meta(ge=0, lt=2**35)]
+    livemode: bool
+    data: _Data
+
+
+_decode: Final = json.Decoder(_Envelope).decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookIntake:
+    """What it takes to believe a delivery; `on_stored` is told of each that is new."""
+
+    engine: AsyncEngine
+    secrets: tuple[str, ...]
+    livemode: bool
+    on_stored: Callable[[], None]
+
+    def routes(self) -> APIRouter:
+        """`POST /billing/webhook/stripe`: 200 once it is stored, 400 for what is not to be believed, else 503."""
+        router = APIRouter()
+        places = asyncio.Semaphore(AT_ONCE)
+
+        @router.post("/billing/webhook/stripe")
+        async def receive(request: Request) -> JSONResponse:
+            if not self.secrets:
+                raise self._refused(503, "no_secret")
+            if places.locked():
+                raise self._refused(503, "busy")
+            async with places:
+                payload = await self._read(request)
+                event = self._verified(payload, request.headers.get("stripe-signature"))
+                return await self._store(event, payload)
+
+        return router
+
+    async def _read(self, request: Request) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BYTES:
+                        raise self._refused(400, "oversized")
+        except TimeoutError:
+            raise self._refused(400, "slow") from None
+        except ClientDisconnect:
+            raise self._refused(400, "broken_off") from None
+        return bytes(body)
+
+    def _verified(self, payload: bytes, header: str | None) -> _Envelope:
+        try:
+            check_signature(payload, header, self.secrets)
+            event = _decode(payload)
+        except SignatureError as error:
+            raise self._refused(400, error.reason) from error
+        except DECODE_ERRORS as error:
+            raise self._refused(400, "unreadable") from error
+        if event.livemode != self.livemode:
+            raise self._refused(400, "wrong_mode")
+        return event
+
+    async def _store(self, event: _Envelope, payload: bytes) -> JSONResponse:
+        try:
+            is_new = await store_event(
+                self.engine,
+                event_id=event.id,
+                event_type=event.type,
+                livemode=event.livemode,
+                happened_at=datetime.fromtimestamp(event.created, UTC),
+                payload=payload,
+            )
+        except DATABASE_ERRORS as error:
+            raise self._refused(503, "not_stored") from error
+        metrics.WEBHOOKS_RECEIVED.labels("stored" if is_new else "repeated").inc()
+        if is_new:
+            self.on_stored()
+        return JSONResponse({"received": True})
+
+    def _refused(self, status: int, reason: str) -> ProblemError:
+        """The answer says no more than that: whoever forges shall learn nothing of how."""
+        metrics.WEBHOOKS_RECEIVED.labels(reason).inc()
+        log.warning("webhook_refused", reason=reason)
+        return ProblemError(status, "webhook_refused" if status == 400 else "unavailable", "Not taken.")

@@ -1,0 +1,48 @@
+"""How fast somebody may do something, held for all processes in one table: GCRA, as much as one moment a key."""
+
+from datetime import timedelta
+
+from chassis.postgres import statements
+from msgspec import Struct
+from sqlalchemy import delete, func, literal
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.store.tables import paces
+
+PRUNED_AT_ONCE = 1_000
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """`times` within `window`, all of them at once if need be; then one whenever its share of the window is over."""
+
+    times: int
+    window: timedelta
+
+    @property
+    def share(self) -> timedelta:
+        return self.window / self.times
+
+
+async def take(engine: AsyncEngine, key: str, pace: Pace) -> bool:
+    """Whether it may be done once more now, and is counted; `key` says who does what, and is no longer than 200."""
+    now = func.clock_timestamp()
+    full_from = now + literal(pace.window - pace.share)
+    taking = insert(paces).values(key=key, full_until=now + literal(pace.share))
+    counted = func.greatest(paces.c.full_until, now) + literal(pace.share)
+    statement = taking.on_conflict_do_update(
+        index_elements=[paces.c.key],
+        set_={"full_until": counted},
+        where=paces.c.full_until <= full_from,
+    ).returning(paces.c.key)
+    async with statements(engine) as connection:
+        return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def prune(engine: AsyncEngine) -> int:
+    """Delete a page of keys that are as good as new; returns how many."""
+    over = paces.c.key.in_(
+        paces.select().with_only_columns(paces.c.key).where(paces.c.full_until < func.now()).limit(PRUNED_AT_ONCE)
+    )
+    async with statements(engine) as connection:
+        return (await connection.execute(delete(paces).where(over, paces.c.full_until < func.now()))).rowcount

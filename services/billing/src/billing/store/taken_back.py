@@ -1,0 +1,83 @@
+"""Refunds, disputes and warnings of an order, as they were seen last; those of a manual order stand here alone."""
+
+from collections.abc import Sequence
+
+from chassis.postgres import statements
+from sqlalchemy import Table, and_, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.domain.facts import OrderFacts, RefundFacts
+from billing.domain.orders import Order
+from billing.store.tables import disputes, refunds
+
+
+async def store_taken_back(connection: AsyncConnection, order: Order, facts: OrderFacts) -> bool:
+    """Write what was found of the order; whether any of it is new."""
+    found_refunds = [
+        {
+            "id": refund.id,
+            "order_id": order.id,
+            "amount_minor": refund.amount_minor,
+            "currency": refund.currency,
+            "status": refund.status,
+            "created_at": refund.created_at,
+        }
+        for refund in facts.refunds
+    ]
+    found_disputes = [
+        {
+            "id": dispute.id,
+            "order_id": order.id,
+            "kind": "dispute",
+            "amount_minor": dispute.amount_minor,
+            "currency": dispute.currency,
+            "status": dispute.status,
+            "created_at": dispute.created_at,
+        }
+        for dispute in facts.disputes
+    ] + [
+        {
+            "id": warning.id,
+            "order_id": order.id,
+            "kind": "fraud_warning",
+            "amount_minor": order.paid_minor or 0,
+            "currency": order.currency,
+            "status": "actionable" if warning.is_actionable else "over",
+            "created_at": warning.created_at,
+        }
+        for warning in facts.fraud_warnings
+    ]
+    is_new = await _upsert(connection, refunds, found_refunds)
+    return await _upsert(connection, disputes, found_disputes) or is_new
+
+
+async def _upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, object]]) -> bool:
+    """Whether a row is new, or has another status or amount than before."""
+    if not rows:
+        return False
+    inserting = insert(table).values([{**row, "changed_at": func.now()} for row in rows])
+    new = inserting.excluded
+    differs = or_(table.c.status != new.status, table.c.amount_minor != new.amount_minor)
+    statement = inserting.on_conflict_do_update(
+        index_elements=[table.c.id],
+        set_={"status": new.status, "amount_minor": new.amount_minor, "changed_at": func.now()},
+        where=and_(table.c.order_id == new.order_id, differs),
+    ).returning(table.c.id)
+    return len((await connection.execute(statement)).all()) > 0
+
+
+async def load_refunds(engine: AsyncEngine, order_id: str) -> tuple[RefundFacts, ...]:
+    """The order's refunds as they are stored, first to last."""
+    query = select(refunds).where(refunds.c.order_id == order_id).order_by(refunds.c.created_at, refunds.c.id)
+    async with statements(engine) as connection:
+        return tuple(
+            RefundFacts(
+                id=row.id,
+                amount_minor=row.amount_minor,
+                currency=row.currency,
+                status=row.status,
+                created_at=row.created_at,
+            )
+            for row in await connection.execute(query)
+        )

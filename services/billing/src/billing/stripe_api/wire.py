@@ -1,0 +1,214 @@
+"""Stripe's objects as far as billing reads them, and what they say in words of ours."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from billing.domain.clues import ORDER_KEY
+from billing.domain.facts import (
+    DisputeFacts,
+    FraudWarningFacts,
+    PaymentFacts,
+    PaymentStatus,
+    RefundFacts,
+    SessionFacts,
+    SessionStatus,
+)
+
+_AWAITED_ACTIONS: Final = ("boleto_display_details", "pix_display_qr_code")
+"""What the person does elsewhere, and we wait for; any other action is done at the Checkout."""
+
+
+class Reference(Struct, frozen=True):
+    """An object that stands in another one, of which the id is enough."""
+
+    id: str
+
+
+class TotalDetails(Struct, frozen=True):
+    amount_discount: int = 0
+    amount_tax: int = 0
+
+
+class Charge(Struct, frozen=True):
+    id: str
+    payment_intent: Reference | str | None = None
+    receipt_url: str | None = None
+    payment_method_details: dict[str, object] | None = None
+
+
+class LastPaymentError(Struct, frozen=True):
+    code: str | None = None
+    decline_code: str | None = None
+
+
+class NextAction(Struct, frozen=True):
+    type: str
+
+
+class PaymentIntent(Struct, frozen=True):
+    """With its charge, where the request asked for it (`latest_charge`)."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    livemode: bool
+    created: int
+    amount_received: int = 0
+    metadata: dict[str, str] = {}
+    last_payment_error: LastPaymentError | None = None
+    next_action: NextAction | None = None
+    latest_charge: Charge | str | None = None
+
+    def facts(self) -> PaymentFacts:
+        charge = self.latest_charge if isinstance(self.latest_charge, Charge) else None
+        failure = self.last_payment_error
+        details = charge.payment_method_details if charge is not None else None
+        method = details.get("type") if details is not None else None
+        return PaymentFacts(
+            id=self.id,
+            order_id=self.metadata.get(ORDER_KEY),
+            status=self._status(),
+            amount_minor=self.amount,
+            received_minor=self.amount_received,
+            currency=self.currency,
+            livemode=self.livemode,
+            has_failed=failure is not None,
+            failure_code=None if failure is None else failure.decline_code or failure.code,
+            method=method if isinstance(method, str) else None,
+            receipt_url=None if charge is None else charge.receipt_url,
+            created_at=moment(self.created),
+        )
+
+    def _status(self) -> PaymentStatus:
+        match self.status:
+            case "succeeded":
+                return PaymentStatus.SUCCEEDED
+            case "canceled":
+                return PaymentStatus.CANCELLED
+            case "processing":
+                return PaymentStatus.AWAITED
+            case "requires_action" if self.next_action is not None and self.next_action.type in _AWAITED_ACTIONS:
+                return PaymentStatus.AWAITED
+            case _:
+                return PaymentStatus.OWED
+
+
+class Session(Struct, frozen=True):
+    """With its payment intent, where the request asked for it (`payment_intent`)."""
+
+    id: str
+    status: SessionStatus
+    payment_status: str
+    amount_subtotal: int
+    amount_total: int
+    currency: str
+    livemode: bool
+    expires_at: int
+    mode: str = "payment"
+    url: str | None = None
+    client_reference_id: str | None = None
+    metadata: dict[str, str] | None = None
+    total_details: TotalDetails | None = None
+    payment_intent: PaymentIntent | str | None = None
+    subscription: Reference | str | None = None
+    invoice: Reference | str | None = None
+
+    def facts(self) -> SessionFacts:
+        totals = self.total_details or TotalDetails()
+        return SessionFacts(
+            id=self.id,
+            order_id=self.client_reference_id or (self.metadata or {}).get(ORDER_KEY),
+            status=self.status,
+            is_paid=self.status is SessionStatus.COMPLETE and self.payment_status in ("paid", "no_payment_required"),
+            subtotal_minor=self.amount_subtotal,
+            total_minor=self.amount_total,
+            discount_minor=totals.amount_discount,
+            tax_minor=totals.amount_tax,
+            currency=self.currency,
+            livemode=self.livemode,
+            expires_at=moment(self.expires_at),
+            url=self.url,
+            payment_intent_id=id_of(self.payment_intent),
+            subscription_id=id_of(self.subscription),
+            invoice_id=id_of(self.invoice),
+        )
+
+    def payment(self) -> PaymentFacts | None:
+        return self.payment_intent.facts() if isinstance(self.payment_intent, PaymentIntent) else None
+
+
+class Refund(Struct, frozen=True):
+    id: str
+    amount: int
+    currency: str
+    created: int
+    status: str | None = None
+    payment_intent: Reference | str | None = None
+    metadata: dict[str, str] | None = None
+
+    def facts(self) -> RefundFacts:
+        return RefundFacts(
+            id=self.id,
+            amount_minor=self.amount,
+            currency=self.currency,
+            status=self.status or "pending",
+            created_at=moment(self.created),
+        )
+
+
+class BalanceTransaction(Struct, frozen=True):
+    id: str
+    amount: int
+
+
+class Dispute(Struct, frozen=True):
+    """An inquiry (`warning_…`) moves no money; whatever else is open has withdrawn it once a balance says so."""
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: int
+    balance_transactions: list[BalanceTransaction] = []
+    payment_intent: Reference | str | None = None
+
+    def facts(self) -> DisputeFacts:
+        # In the currency of our balance, perhaps not that of the charge: the sign is what counts.
+        has_moved = sum(each.amount for each in self.balance_transactions) < 0
+        gives_back = self.status in ("won", "prevented") or self.status.startswith("warning_")
+        return DisputeFacts(
+            id=self.id,
+            amount_minor=self.amount,
+            currency=self.currency,
+            status=self.status,
+            is_withdrawn=not gives_back and (has_moved or self.status == "lost"),
+            created_at=moment(self.created),
+        )
+
+
+class FraudWarning(Struct, frozen=True):
+    id: str
+    actionable: bool
+    created: int
+    payment_intent: Reference | str | None = None
+
+    def facts(self) -> FraudWarningFacts:
+        return FraudWarningFacts(id=self.id, is_actionable=self.actionable, created_at=moment(self.created))
+
+
+class Customer(Struct, frozen=True):
+    id: str
+    deleted: bool = False
+
+
+def moment(seconds: int) -> datetime:
+    """Stripe's times are seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def id_of(reference: Reference | PaymentIntent | str | None) -> str | None:
+    """The id of what is expanded, or is one."""
+    return reference if isinstance(reference, str) or reference is None else reference.id
