@@ -7,8 +7,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from billing.domain.history import Change
 from billing.domain.orders import Order, OrderKind, OrderState
-from billing.store.orders import Change, insert_order
+from billing.store.orders import insert_order
 from billing.store.outbox import Saying, append
 from chassis.ids import new_uuid7
 from contracts.codec import encode

@@ -41,7 +41,8 @@ def converge(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> Con
         events += [_purchased(after)] if after.gives_credits else []
     if state is OrderState.FAILED and order.state is not OrderState.FAILED and order.gives_credits:
         events.append(_failed(after))
-    if state is OrderState.PAID:
+    # Without the payment itself nothing is known of its refunds: then what is taken back stays as it is.
+    if state is OrderState.PAID and facts.payment is not None and facts.payment.status is PaymentStatus.SUCCEEDED:
         after = _take_back(after, facts, events, changes, who)
     if after == order:
         return Converged(order=order)
