@@ -1,7 +1,7 @@
 """An order's state, and what is said of it, follow from the facts alone."""
 
 import pytest
-from billing.domain.facts import OrderFacts, PaymentStatus, SessionStatus
+from billing.domain.facts import DisputeFacts, FraudWarningFacts, OrderFacts, PaymentStatus, RefundFacts, SessionStatus
 from billing.domain.orders import OrderKind, OrderState
 from contracts.events.billing import (
     CreditsPurchased,
@@ -25,14 +25,17 @@ from tests.unit.billing.story import (
 
 
 def _with(
-    *, refunds: tuple[object, ...] = (), disputes: tuple[object, ...] = (), warnings: tuple[object, ...] = ()
+    *,
+    refunds: tuple[RefundFacts, ...] = (),
+    disputes: tuple[DisputeFacts, ...] = (),
+    warnings: tuple[FraudWarningFacts, ...] = (),
 ) -> OrderFacts:
     return OrderFacts(
         session=session(),
         payment=payment(),
         refunds=refunds,
         disputes=disputes,
-        fraud_warnings=warnings,  # type: ignore[arg-type]
+        fraud_warnings=warnings,
     )
 
 
@@ -158,7 +161,7 @@ def test_a_quarantined_order_whose_facts_are_right_again_credits() -> None:
 
 def test_partial_refunds_on_odd_amounts_sum_up_to_exactly_what_was_bought() -> None:
     at, revoked = look(order(tokens=500_001), PAID).order, 0
-    refunds: tuple[object, ...] = ()
+    refunds: tuple[RefundFacts, ...] = ()
     for number, amount in enumerate((1, 333, 2_499, 4_656, 1), start=1):
         refunds = (*refunds, refund(number, amount))
         converged = look(at, _with(refunds=refunds))
