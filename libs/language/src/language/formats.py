@@ -46,8 +46,12 @@ def format_money(amount_minor: int, currency: str, language: Language) -> str:
     comma = "," if language is Language.PORTUGUESE else "."
     fraction = f"{comma}{part:0{decimals}}" if decimals else ""
     minus = "\N{MINUS SIGN}" if amount_minor < 0 else ""
-    sign = _SIGNS.get(code, code.upper())
-    return f"{minus}{sign} {format_number(whole, language)}{fraction}"
+    return f"{minus}{currency_sign(code)} {format_number(whole, language)}{fraction}"
+
+
+def currency_sign(currency: str) -> str:
+    """`R$`, `US$`; of what has none here its code, `JPY`."""
+    return _SIGNS.get(currency.lower(), currency.upper())
 
 
 def format_list(parts: Sequence[str], language: Language) -> str:

@@ -29,6 +29,9 @@ from billing.domain.offers import Offers
 from billing.http.app import BillingApp
 from billing.http.callers import Callers
 from billing.http.orders import order_routes
+from billing.http.pages.app import make_pages, pages_app
+from billing.http.pages.buying import BuyPages
+from billing.http.pages.orders import OrderPages
 from billing.http.purchases import offer_routes, purchase_routes
 from billing.http.webhook import WebhookIntake
 from billing.messaging.outbox import OUTBOX
@@ -79,8 +82,10 @@ def assemble(settings: BillingSettings) -> Service:
         intake.routes(),
     ]
 
+    pages = _pages(settings, offers, looks, selling.placing)
+
     def edge(health: ASGIApp) -> Part:
-        return serve(BillingApp(routers, health), settings.host, settings.billing_port)
+        return serve(BillingApp(routers, pages, health), settings.host, settings.billing_port)
 
     payload_days = timedelta(days=settings.webhook_payload_days)
     return Service(
@@ -128,6 +133,16 @@ def _selling(
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
     sweeper = Sweeper(engine=engine, looks=looks)
     return Selling(placing=placing, parts=[stripe, Work(worker.run, sweeper.run)])
+
+
+def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:
+    pages = make_pages(settings.presentation, settings.paid_at)
+    keys = settings.link_key_bytes
+    return pages_app(
+        pages,
+        BuyPages(pages, offers, keys, placing),
+        OrderPages(pages, offers, keys, looks, chat_url=settings.chat_url),
+    )
 
 
 async def _await_streams() -> None:

@@ -1,14 +1,23 @@
 """All that billing reads from the environment."""
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
 from language.settings import PresentationSettings
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 _LIVE_KEYS: Final = ("sk_live_", "rk_live_")
 _TEST_KEYS: Final = ("sk_test_", "rk_test_")
+
+
+def _origins(texts: str) -> str:
+    for text in texts.split():
+        parts = urlsplit(text)
+        if parts.scheme != "https" or not parts.hostname or text != f"https://{parts.netloc}":
+            raise ValueError("must be origins such as https://pay.example.com, with blanks between")
+    return texts
 
 
 class BillingSettings(PresentationSettings):
@@ -34,6 +43,11 @@ class BillingSettings(PresentationSettings):
     sweep_seconds: float = Field(default=600.0, ge=1, le=3600)
     """How long after an order was last looked at it is looked at anew, as long as it may still be paid."""
     webhook_payload_days: int = Field(default=90, ge=1, le=3650)
+
+    chat_url: WebUrl | None = None
+    """Where people came from, and go back to once they have paid: LibreChat."""
+    checkout_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Where Stripe shows the Checkout, if under a domain of the seller's own; with blanks between."""
 
     @field_validator("stripe_api_key")
     @classmethod
@@ -72,6 +86,12 @@ class BillingSettings(PresentationSettings):
     @property
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)
+
+    @property
+    def paid_at(self) -> tuple[str, ...]:
+        """The origins at which people pay."""
+        stripe = self.stripe_api_base or "https://checkout.stripe.com"
+        return (stripe, *self.checkout_origins.split())
 
     @property
     def buy_url(self) -> str:

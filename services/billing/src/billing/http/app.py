@@ -1,4 +1,4 @@
-"""Billing's ASGI app: health and metrics through Starlette, all else through FastAPI."""
+"""Billing's ASGI app: health and metrics, the pages that people see, and the API through FastAPI."""
 
 from importlib.metadata import version
 from typing import Final
@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from billing.http.problems import answer_errors
 
 _OPERATIONS: Final = ("/health/", "/metrics")
+_PAGES: Final = "/buy"
 
 
 class BillingApp:
-    """Answers about health, or hands on to the routes."""
+    """Hands on to whoever answers below a path; what nobody knows is the API's to refuse."""
 
-    def __init__(self, routers: list[APIRouter], operations: ASGIApp) -> None:
+    def __init__(self, routers: list[APIRouter], pages: ASGIApp, operations: ASGIApp) -> None:
         self._operations = operations
+        self._pages = pages
         # What is served is told by the documents of the repository, not by pages that load scripts from elsewhere.
         self._api = FastAPI(
             title="Solaris billing", version=version("solaris-billing"), docs_url=None, redoc_url=None, openapi_url=None
@@ -25,5 +27,10 @@ class BillingApp:
             self._api.include_router(router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_operation = scope["type"] == "http" and scope["path"].startswith(_OPERATIONS)
-        await (self._operations if is_operation else self._api)(scope, receive, send)
+        await self._answering(scope)(scope, receive, send)
+
+    def _answering(self, scope: Scope) -> ASGIApp:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith(_OPERATIONS):
+            return self._operations
+        return self._pages if path == _PAGES or path.startswith(f"{_PAGES}/") else self._api

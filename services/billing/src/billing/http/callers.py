@@ -48,7 +48,7 @@ class Callers:
         named = self.account_of(token)
         if account_id is not None and account_id != named:
             raise ProblemError(403, "foreign_account", "This link is for another account.")
-        return Caller(name=f"link:{named}", account_id=named, link=token, address=_address(request))
+        return Caller(name=f"link:{named}", account_id=named, link=token, address=address_of(request))
 
     def account_of(self, token: str) -> str:
         """The account that a link's token names; raises ProblemError where it is none of ours, or its time is over."""
@@ -70,7 +70,7 @@ class Callers:
         return f"service:{digest[:8].hex()}"
 
 
-def _address(request: Request) -> str | None:
+def address_of(request: Request) -> str | None:
     """Where from; of IPv6 the network, of which one person has as many addresses as they like."""
     host = request.client.host if request.client is not None else None
     try:

@@ -1,0 +1,47 @@
+"""What a form of ours sends: read within bounds, and only where it was sent from a page of ours."""
+
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+MAX_FORM_BYTES: Final = 8 * 1024
+MAX_FIELDS: Final = 20
+
+
+class FormError(Exception):
+    """The body is no form of ours; `status` is the answer's."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields; of a name that comes twice the last.
+
+    Raises:
+        FormError: too large, of another kind, from another site, or not to be read.
+    """
+    if not is_from_here(request):
+        raise FormError(403)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise FormError(415)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            raise FormError(413)
+    try:
+        return dict(parse_qsl(body.decode("ascii"), max_num_fields=MAX_FIELDS, errors="strict", keep_blank_values=True))
+    except ValueError as error:
+        raise FormError(400) from error
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether a page of our own sent it, as far as the browser tells: a program that tells nothing has its say."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

@@ -1,0 +1,114 @@
+"""What the pages say in English."""
+
+from typing import Final
+
+from pages.words import Fault
+
+from billing.http.pages.words import BuyWords, OrderWords, Situation, Standing, Words
+
+_NOTHING_CHARGED: Final = "Nothing was charged. You can try again, also with another way to pay."
+_ASK_AGAIN: Final = "To get a new one, write to the assistant in the chat again."
+
+_BUY: Final = BuyWords(
+    title="Buy credits",
+    lead="Choose, pay, and go on chatting.",
+    methods={"brl": "Pay by card, Pix or boleto.", "": "Pay by card."},
+    currency="Currency",
+    packages="Credits",
+    packages_text="You pay once, and they never expire.",
+    plans="Monthly plans",
+    plans_text="New tokens every month, by card. Cancel at any time.",
+    tokens=("token", "tokens"),
+    tokens_a_month="{tokens} a month",
+    chats="about {chats} short chats",
+    a_million="{price} per million tokens",
+    a_month="a month",
+    cheapest="Lowest price per token",
+    buy="Buy",
+    buy_label="Buy {name}: {tokens} for {price}",
+    subscribe="Subscribe",
+    subscribe_label="Subscribe to {name}: {tokens} a month for {price}",
+    promotion="Have a discount coupon? Enter it when you pay.",
+    voucher="I have a code for credits",
+    voucher_code="Code",
+    voucher_hint="A code is worth tokens, without a payment.",
+    redeem="Use the code",
+    a_chat=(
+        "A short chat has five questions, with answers of about 300 words. Since every message sends the whole "
+        "conversation again, it takes about {tokens} tokens. Long chats take more, and some models count for more."
+    ),
+    whose="What you buy here is for the account that got this link, in a chat or by mail.",
+)
+_ORDER: Final = OrderWords(
+    title="Order",
+    situations={
+        Standing.UNPAID: Situation(
+            title="Only the payment is missing", text="Pay {price} and get {item}: your chat works again at once."
+        ),
+        Standing.AWAITED: Situation(
+            title="Waiting for the payment to be confirmed",
+            text=(
+                "A Pix is confirmed seconds after it is paid, a boleto within three business days. You may close this "
+                "page: as soon as the payment arrives, your chat works again."
+            ),
+        ),
+        Standing.CREDITED: Situation(
+            title="Done! Your chat works again",
+            text="{item} are in the account. Go back to the chat and send your message again.",
+        ),
+        Standing.SUBSCRIBED: Situation(
+            title="Done! Your chat works again",
+            text="The {item} is active. Go back to the chat and send your message again.",
+        ),
+        Standing.SETTLED: Situation(title="This order is paid", text="You got {item} for it."),
+        Standing.TAKEN_BACK: Situation(
+            title="This order was paid back", text="The payment went back, and the order's tokens were taken back."
+        ),
+        Standing.DECLINED: Situation(title="The payment was not approved", text=_NOTHING_CHARGED),
+        Standing.EXPIRED: Situation(title="The payment did not come in time", text=_NOTHING_CHARGED),
+        Standing.CANCELLED: Situation(title="This order was cancelled", text=_NOTHING_CHARGED),
+        Standing.EXAMINED: Situation(
+            title="We are looking into this order",
+            text="Somebody of our team has to see it. If it takes long, contact support and tell the number below.",
+        ),
+    },
+    pay="Go to the payment",
+    again="Try again",
+    to_chat="Back to the chat",
+    receipt="See the receipt",
+    number="Order",
+    taken_back="{tokens} of this order were taken back after a refund.",
+    price="Price",
+    plan="{name} plan",
+    free="free of charge",
+    waiting="This page renews itself.",
+)
+
+ENGLISH: Final = Words(
+    buy=_BUY,
+    order=_ORDER,
+    expired_link=Fault(
+        title="This link has expired", text=f"Purchase links are short-lived, for your safety. {_ASK_AGAIN}"
+    ),
+    foreign_link=Fault(title="This link is not valid", text=f"Maybe only half of it was copied. {_ASK_AGAIN}"),
+    no_link=Fault(
+        title="Open this page by your link",
+        text="The assistant sends it in the chat when you run out of tokens, and we send it by mail.",
+    ),
+    purchases_off=Fault(title="Purchases are off", text="Credits are not sold here at the moment. Contact support."),
+    payments_away=Fault(
+        title="Payments are out of order",
+        text="We could not reach the payment service. Nothing was charged. Try again in a few minutes.",
+    ),
+    unknown_order=Fault(title="Order not found", text="The order's address was copied by half. Check the link."),
+    not_sold=Fault(
+        title="This is not sold any more", text="Prices changed while you were choosing. Go back and choose again."
+    ),
+    too_many=Fault(
+        title="Many purchases were begun", text="For your safety, wait an hour. What has been paid is yours."
+    ),
+    payment_refused=Fault(
+        title="The payment could not be opened",
+        text="The payment service did not take this order. Nothing was charged. Contact support.",
+    ),
+)

@@ -1,0 +1,66 @@
+"""`/buy/order/{id}`: how an order stands, to whoever knows its id."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from contracts.purchase_links import CHAT_LINK_LIFETIME, sign_purchase_link
+from language.choice import Language
+from language.formats import format_count
+from pages.rendering import Pages, format_unbroken_money
+from starlette.requests import Request
+from starlette.responses import Response
+
+from billing.application.looking import OrderLooks
+from billing.domain.clues import MAX_ID_LENGTH
+from billing.domain.offers import Offers
+from billing.domain.orders import Order
+from billing.http.pages.order_sight import OrderSight, sight_of
+from billing.http.pages.troubles import words_for
+
+
+class OrderPages:
+    """`chat_url` is where people came from; the first of `keys` signs the link of who may try again."""
+
+    def __init__(
+        self, pages: Pages, offers: Offers, keys: Sequence[bytes], looks: OrderLooks, *, chat_url: str | None
+    ) -> None:
+        self._pages = pages
+        self._offers = offers
+        self._keys = keys
+        self._looks = looks
+        self._chat_url = chat_url
+
+    async def show(self, request: Request) -> Response:
+        """Nothing about its person, balance or history."""
+        order = await self._looks.visit(request.path_params["order_id"][:MAX_ID_LENGTH])
+        language = self._pages.reader_of(request).language
+        sight, words = sight_of(order, datetime.now(UTC)), words_for(language)
+        content = {
+            "order": order,
+            "sight": sight,
+            "words": words.order,
+            "situation": words.order.situations[sight.standing],
+            "item": self._item(order, language),
+            "price": format_unbroken_money(sight.price_minor, order.currency, language)
+            if sight.price_minor
+            else words.order.free,
+            "taken_back": format_count(sight.taken_back, *words.buy.tokens, language) if sight.taken_back else "",
+            "chat_url": self._chat_url,
+            "shows_chat": self._chat_url is not None and sight.sign == "good",
+            "retry_token": self._retry_token(order, sight),
+        }
+        return self._pages.answer(request, "order.html.j2", content)
+
+    def _item(self, order: Order, language: Language) -> str:
+        words = words_for(language)
+        if order.gives_credits or order.plan is None:
+            return format_count(order.tokens, *words.buy.tokens, language)
+        plan = self._offers.plan(order.plan)
+        return words.order.plan.format(name=plan.name(language) if plan else order.plan)
+
+    def _retry_token(self, order: Order, sight: OrderSight) -> str | None:
+        """A link for who may try again: no longer good than a chat's that was written when the order was placed."""
+        expires_at = order.created_at + CHAT_LINK_LIFETIME
+        if not sight.may_retry or not self._keys or expires_at <= datetime.now(UTC):
+            return None
+        return sign_purchase_link(order.account_id, expires_at, self._keys[0])
