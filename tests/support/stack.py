@@ -23,7 +23,7 @@ KEY = "sk-solaris-dev"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 60.0
 """A stop that takes longer hangs, however crowded the machine is."""
-EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "billing", "upstream", "mailbox"}
+EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "billing", "upstream", "mailbox", "stripe"}
 """The processes of a stack."""
 
 
@@ -243,6 +243,15 @@ class Stack:
     @property
     def mailbox_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['mailbox']}"
+
+    @property
+    def billing_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['billing']}"
+
+    @property
+    def stripe_url(self) -> str:
+        """The demo Stripe: `/demo` steers it."""
+        return f"http://127.0.0.1:{self.ports['stripe']}"
 
     @property
     def upstream_url(self) -> str:

@@ -19,7 +19,7 @@ def test_the_call_that_is_shown_is_the_readme_s() -> None:
     )
 
 
-def shown(**environment: str) -> dict[str, str]:
+def shown(demo_stripe_url: str | None = None, **environment: str) -> dict[str, str]:
     """The table's addresses by their names."""
     addresses = Addresses(
         instance="",
@@ -32,6 +32,7 @@ def shown(**environment: str) -> dict[str, str]:
         operator_nats_url="",
         upstream_url="http://127.0.0.1:4000",
         smtp_url="",
+        demo_stripe_url=demo_stripe_url,
     )
     table = banner(LocalSettings.load(environment), addresses, "/data").splitlines()
     return {line.split()[0]: " ".join(line.split()[1:]) for line in table if line.strip()}
@@ -47,3 +48,12 @@ def test_servers_of_others_are_shown_in_place_of_our_own_without_their_passwords
     assert others["postgres"].startswith("db.example:5432 ")
     assert others["nats"].startswith("one.example:4222, two.example:4222 ")
     assert "s3cret" not in str(others)
+
+
+def test_a_demo_is_told_from_a_real_stripe_and_from_none() -> None:
+    demo = "http://127.0.0.1:8012"
+    assert shown(demo)["stripe"] == f"{demo}/demo a demo: no real money"
+    assert shown()["stripe"] == "none purchases are off"
+    real = shown(SOLARIS_STRIPE_API_KEY="sk_live_hidden")
+    assert real["stripe"] == "api.stripe.com with your SOLARIS_STRIPE_API_KEY"
+    assert "hidden" not in str(real)

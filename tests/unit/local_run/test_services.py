@@ -64,6 +64,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         operator_nats_url="",
         upstream_url="http://127.0.0.1:4000",
         smtp_url="smtp://127.0.0.1:1025",
+        demo_stripe_url="http://127.0.0.1:9012",
     )
     shell = {
         "PATH": "/bin",
@@ -78,7 +79,12 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         given=shell,
         data_directory=tmp_path,
         addresses=addresses,
-        secrets={"gateway": "hidden", "link_keys": "of all who link"},
+        secrets={
+            "gateway": "hidden",
+            "stripe_key": "hidden",
+            "stripe_webhook": "hidden",
+            "link_keys": "of all who link",
+        },
     )
     return environments.of_service(ECHO)
 
@@ -141,7 +147,7 @@ def test_a_service_starts_before_those_that_call_it_and_stops_after_them() -> No
     assert turns == [
         ["gateway"],
         ["ledger", "notifier", "billing", "echo"],
-        ["upstream", "mailbox"],
+        ["upstream", "mailbox", "stripe"],
         ["nats"],
         ["postgres"],
     ]

@@ -19,4 +19,10 @@ def test_a_service_has_ended_by_itself_before_it_is_killed() -> None:
 
 def test_who_needs_another_to_end_stops_before_it() -> None:
     names = [{part.name for part in together} for together in TURNS]
-    assert names == [{"gateway"}, {"ledger", "notifier", "billing"}, {"upstream", "mailbox"}, {"nats"}, {"postgres"}]
+    assert names == [
+        {"gateway"},
+        {"ledger", "notifier", "billing"},
+        {"upstream", "mailbox", "stripe"},
+        {"nats"},
+        {"postgres"},
+    ]

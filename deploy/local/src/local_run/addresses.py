@@ -11,6 +11,7 @@ class Addresses:
     """Where the parts are: the services on `host`, the others on loopback.
 
     URLs by service carry that service's own credentials. `instance` names this run: the parts answer with it.
+    `demo_stripe_url` is None where purchases go to a real Stripe, or to none.
     """
 
     instance: str
@@ -23,6 +24,7 @@ class Addresses:
     operator_nats_url: str
     upstream_url: str
     smtp_url: str
+    demo_stripe_url: str | None
 
 
 def local_base_url(port: int, host: str = LOOPBACK) -> str:

@@ -25,6 +25,7 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
         rows.append(("upstream", f"{addresses.upstream_url}/v1", "demo models: demo, demo-fast, …"))
     if settings.smtp_url is None:
         rows.append(("mailbox", local_base_url(ports["mailbox"]), f"SMTP on {LOOPBACK}:{ports['smtp']}"))
+    rows.append(_stripe_row(settings, addresses))
     for name, outside in (("postgres", settings.database_url), ("nats", settings.nats_url)):
         own = f"{LOOPBACK}:{ports[name]}"
         rows.append((name, own if outside is None else _place_of(outside), "with password: make -s env"))
@@ -36,6 +37,14 @@ def banner(settings: LocalSettings, addresses: Addresses, folder: str) -> str:
     value_width = max(len(value) for _, value, note in rows if note)
     table = "\n".join(f"  {name:<{name_width}}  {value:<{value_width}}  {note}".rstrip() for name, value, note in rows)
     return f"\n{table}\n\n  {first_call(bases['gateway'], key)}\n"
+
+
+def _stripe_row(settings: LocalSettings, addresses: Addresses) -> tuple[str, str, str]:
+    if addresses.demo_stripe_url is not None:
+        return ("stripe", f"{addresses.demo_stripe_url}/demo", "a demo: no real money")
+    if settings.stripe_api_key is None:
+        return ("stripe", "none", "purchases are off")
+    return ("stripe", "api.stripe.com", "with your SOLARIS_STRIPE_API_KEY")
 
 
 def _place_of(urls: str) -> str:

@@ -13,6 +13,8 @@ from local_run.parts import Service
 from local_run.services import OPERATOR, SERVICES
 from local_run.settings import LocalSettings
 
+DEMO_STRIPE_SECRETS: Final = ("stripe_key", "stripe_webhook")
+"""For its API, and for what it signs."""
 MIN_FREE_BYTES: Final = 128 * 2**20
 """What a new folder takes within its first minutes, and a little."""
 
@@ -148,8 +150,8 @@ class DataFolder:
 
 
 def secret_names(services: Iterable[Service]) -> list[str]:
-    """Of the servers' users and of the services, which have their secret under their own name."""
-    names = ["postgres_owner", f"postgres_{OPERATOR}", f"nats_{OPERATOR}"]
+    """Of the servers' users, of the demo Stripe, and of the services, which have theirs under their own name."""
+    names = ["postgres_owner", f"postgres_{OPERATOR}", f"nats_{OPERATOR}", *DEMO_STRIPE_SECRETS]
     for service in services:
         names.append(f"nats_{service.name}")
         names += [f"postgres_{service.name}"] if service.migrates else []

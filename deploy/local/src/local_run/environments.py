@@ -47,6 +47,7 @@ class Environments:
             "SOLARIS_UPSTREAM_URL": self.addresses.upstream_url,
             "SOLARIS_SMTP_URL": self.addresses.smtp_url,
             "SOLARIS_SHUTDOWN_SECONDS": str(service.shutdown_seconds),
+            **self.demo_stripe,
             **service.tells,
         }
         told = {**service.defaults, **made_up, **self._set, **known}
@@ -63,6 +64,21 @@ class Environments:
     def of_helper(self) -> dict[str, str]:
         """What the demo's programs get, which read their command line."""
         return self._system | {INSTANCE_VARIABLE: self.addresses.instance}
+
+    def of_demo_stripe(self) -> dict[str, str]:
+        """What a helper gets, and what billing is told of it."""
+        return self.of_helper() | self.demo_stripe
+
+    @property
+    def demo_stripe(self) -> dict[str, str]:
+        """How the demo Stripe is reached; nothing where it is not used, or not known yet."""
+        if self.addresses.demo_stripe_url is None:
+            return {}
+        return {
+            "SOLARIS_STRIPE_API_BASE": self.addresses.demo_stripe_url,
+            "SOLARIS_STRIPE_API_KEY": demo_stripe_key(self.secrets),
+            "SOLARIS_STRIPE_WEBHOOK_SECRETS": f"whsec_{self.secrets['stripe_webhook']}",
+        }
 
     def of_operator(self) -> dict[str, str]:
         """The `SOLARIS_…` variables with which commands act on the stack: what their verbs read, and all rights."""
@@ -100,6 +116,11 @@ class Environments:
     @property
     def _common(self) -> dict[str, str]:
         return {"SOLARIS_DATA_DIR": str(self.data_directory), INSTANCE_VARIABLE: self.addresses.instance}
+
+
+def demo_stripe_key(secrets: Mapping[str, str]) -> str:
+    """As keys of Stripe's test mode look: nobody takes it for one that moves money."""
+    return f"sk_test_{secrets['stripe_key']}"
 
 
 def misspelt_settings(environment: Mapping[str, str]) -> list[str]:

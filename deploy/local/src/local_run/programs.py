@@ -2,6 +2,7 @@
 
 import sys
 
+from local_run.addresses import local_base_url
 from local_run.environments import Environments
 from local_run.parts import Service
 from local_run.supervision.process import Program
@@ -28,6 +29,14 @@ def mailbox_program(environments: Environments) -> Program:
     options = ("--smtp-port", str(ports["smtp"]), "--web-port", str(ports["mailbox"]))
     directory = ("--directory", str(environments.data_directory / "mail"))
     return _program("mailbox", "local_run.mailbox", *directory, *options, environment=environments.of_helper())
+
+
+def demo_stripe_program(environments: Environments) -> Program:
+    addresses = environments.addresses
+    webhook = f"{local_base_url(addresses.ports['billing'], addresses.host)}/billing/webhook/stripe"
+    file = str(environments.data_directory / "stripe" / "stripe.sqlite")
+    options = ("--port", str(addresses.ports["stripe"]), "--file", file, "--webhook-url", webhook)
+    return _program("stripe", "local_run.demo_stripe", *options, environment=environments.of_demo_stripe())
 
 
 def _program(name: str, module: str, *arguments: str, environment: dict[str, str]) -> Program:

@@ -120,6 +120,7 @@ SERVICES: Final[tuple[Service, ...]] = (
 HELPERS: Final[tuple[Part, ...]] = (
     Part(name="upstream", port=8010, stop_turn=3, stop_seconds=0.5),
     Part(name="mailbox", port=8025, more_ports={"smtp": 8026}, stop_turn=3, stop_seconds=0.5),
+    Part(name="stripe", port=8012, stop_turn=3, stop_seconds=0.5),
 )
 """Programs of the demo, each unless something else stands in for it."""
 SERVERS: Final[tuple[Part, ...]] = (

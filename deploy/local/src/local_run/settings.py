@@ -8,16 +8,21 @@ from typing import ClassVar, Final, Self
 from local_run.ports import LOOPBACK, WANTED_PORTS
 from local_run.services import DEVELOPMENT_KEY
 
+_OFF: Final = ("off", "no", "false", "0")
 _EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  compared with, not listened on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """`database_url`, `nats_url`, `upstream_url`, `smtp_url` name a server that is used in place of our own."""
+    """`database_url`, `nats_url`, `upstream_url`, `smtp_url` name a server that is used in place of our own.
+
+    With a `stripe_api_key` Stripe itself is used in place of the demo; without it and without the demo, none.
+    """
 
     VARIABLES: ClassVar = (
         *(f"SOLARIS_{name.upper()}_PORT" for name in WANTED_PORTS),
         *(f"SOLARIS_{name}" for name in ("DATA_DIR", "HOST", "DATABASE_URL", "NATS_URL", "UPSTREAM_URL", "SMTP_URL")),
+        *("SOLARIS_STRIPE_API_KEY", "SOLARIS_DEMO_STRIPE"),
     )
 
     data_dir: Path
@@ -27,6 +32,8 @@ class LocalSettings:
     upstream_url: str | None
     smtp_url: str | None
     gateway_keys: str
+    stripe_api_key: str | None
+    demo_stripe: bool
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
@@ -41,6 +48,8 @@ class LocalSettings:
             upstream_url=read("UPSTREAM_URL"),
             smtp_url=read("SMTP_URL"),
             gateway_keys=read("GATEWAY_KEYS") or DEVELOPMENT_KEY,
+            stripe_api_key=read("STRIPE_API_KEY"),
+            demo_stripe=(read("DEMO_STRIPE") or "on").strip().lower() not in _OFF,
         )
 
     @property

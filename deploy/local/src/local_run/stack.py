@@ -14,10 +14,16 @@ from typing import Any, Final
 
 from local_run.addresses import Addresses, local_base_url
 from local_run.data_folder import DataFolder, RecordedProcess
-from local_run.environments import Environments
+from local_run.environments import Environments, demo_stripe_key
 from local_run.parts import Part, Service, in_turns, start_order
 from local_run.ports import LOOPBACK, PortLostError, is_free
-from local_run.programs import demo_upstream_program, mailbox_program, migration_program, service_program
+from local_run.programs import (
+    demo_stripe_program,
+    demo_upstream_program,
+    mailbox_program,
+    migration_program,
+    service_program,
+)
 from local_run.servers.database import DATABASE, OPERATOR_ROLE, ROLES, prepare_database
 from local_run.servers.disk_recovery import DiskRecovery
 from local_run.servers.nats_authority import USERS
@@ -91,6 +97,7 @@ class Stack:
             operator_nats_url=nats or self._nats.url(),
             upstream_url=self._settings.upstream_url or local_base_url(ports["upstream"]),
             smtp_url=self._settings.smtp_url or f"smtp://{LOOPBACK}:{ports['smtp']}",
+            demo_stripe_url=local_base_url(ports["stripe"]) if self._uses_demo_stripe else None,
         )
 
     @property
@@ -107,6 +114,11 @@ class Stack:
     def _outside_nats(self) -> str | None:
         url = self._settings.nats_url
         return None if url == self._nats.url() else url
+
+    @property
+    def _uses_demo_stripe(self) -> bool:
+        """With the demo's own key too: a shell may still have the exports of `make env`."""
+        return self._settings.demo_stripe and self._settings.stripe_api_key in {None, demo_stripe_key(self._secrets)}
 
     async def start(self) -> None:
         """Start everything and return when a call through the gateway would be answered.
@@ -154,6 +166,8 @@ class Stack:
             await self._start(demo_upstream_program(self.environments))
         if self._settings.smtp_url is None:
             await self._start(mailbox_program(self.environments))
+        if self.addresses.demo_stripe_url is not None:
+            await self._start(demo_stripe_program(self.environments))
 
     async def _start_nats(self) -> None:
         if self._outside_nats is not None:
