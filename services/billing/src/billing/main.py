@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.announcements import announce_dead_letters
+from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.outbox import Relay
 from chassis.postgres import create_engine, disposed
 from chassis.server import serve
 from chassis.service import Part, Service, Work, run
-from contracts.subjects import dead_letter
+from contracts.subjects import BILLING_LEDGER_CONSUMER, LEDGER_STREAM, dead_letter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
@@ -21,10 +23,16 @@ from billing.application.customers import Customers
 from billing.application.following import OrderFollower
 from billing.application.housekeeping import keep_measuring, keep_pruning
 from billing.application.looking import OrderLooks
-from billing.application.offers import load_offers
+from billing.application.offers import load_offers, load_plans
 from billing.application.placing import Placing
+from billing.application.subscription_following import SubscriptionFollower
+from billing.application.subscription_sweep import keep_looking
+from billing.application.subscriptions import SubscriptionLooks
 from billing.application.sweeping import Sweeper
+from billing.application.top_up_watch import TopUpWatch
+from billing.application.top_ups import TopUps
 from billing.application.webhooks import Follower, WebhookWorker
+from billing.domain.entitlement import PlanRules
 from billing.domain.offers import Offers
 from billing.http.app import BillingApp
 from billing.http.callers import Callers
@@ -34,6 +42,8 @@ from billing.http.pages.buying import BuyPages
 from billing.http.pages.orders import OrderPages
 from billing.http.purchases import offer_routes, purchase_routes
 from billing.http.webhook import WebhookIntake
+from billing.messaging.ledger_events import hear
+from billing.messaging.ledger_reads import fetch_balance
 from billing.messaging.outbox import OUTBOX
 from billing.settings import BillingSettings
 from billing.store.backlog import check_database
@@ -65,7 +75,10 @@ def assemble(settings: BillingSettings) -> Service:
     looks = OrderLooks(
         engine=engine, stripe=stripe, again_after=timedelta(seconds=settings.sweep_seconds), on_said=relay.nudge
     )
-    followers: Sequence[Follower] = [OrderFollower(engine=engine, stripe=stripe, looks=looks)]
+    subscriptions = None if stripe is None else _subscriptions(settings, looks, stripe)
+    followers: list[Follower] = [OrderFollower(engine=engine, stripe=stripe, looks=looks)]
+    if subscriptions is not None:
+        followers.append(SubscriptionFollower(engine=engine, looks=subscriptions))
     worker = WebhookWorker(engine=engine, followers=followers)
     intake = WebhookIntake(
         engine=engine,
@@ -74,6 +87,7 @@ def assemble(settings: BillingSettings) -> Service:
         on_stored=worker.wake,
     )
     selling = Selling() if stripe is None else _selling(settings, offers, looks, stripe, worker)
+    by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
     callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
     routers = [
         offer_routes(offers, sells=settings.sells),
@@ -102,6 +116,7 @@ def assemble(settings: BillingSettings) -> Service:
                 partial(keep_pruning, engine, keep_payloads=payload_days),
             ),
             *selling.parts,
+            *by_time,
         ],
         edge=edge,
     )
@@ -143,6 +158,47 @@ def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing
         BuyPages(pages, offers, keys, placing),
         OrderPages(pages, offers, keys, looks, chat_url=settings.chat_url),
     )
+
+
+def _subscriptions(settings: BillingSettings, orders: OrderLooks, stripe: StripeApi) -> SubscriptionLooks:
+    prices, monthly_tokens = load_plans(settings.catalog)
+    return SubscriptionLooks(
+        engine=orders.engine,
+        stripe=stripe,
+        orders=orders,
+        prices=prices,
+        rules=PlanRules(monthly_tokens=monthly_tokens, grace=timedelta(days=settings.renewal_grace_days)),
+        longest_wait=timedelta(seconds=settings.subscription_sweep_seconds),
+        on_said=orders.on_said,
+    )
+
+
+def _by_time(
+    settings: BillingSettings, offers: Offers, subscriptions: SubscriptionLooks, client: CoreNats
+) -> Sequence[Part]:
+    """What happens without anybody asking for it: subscriptions end and renew, low balances are topped up."""
+    engine = subscriptions.engine
+    top_ups = TopUps(
+        engine=engine,
+        stripe=subscriptions.stripe,
+        orders=subscriptions.orders,
+        offers=offers,
+        fetch_balance=partial(fetch_balance, client),
+        zone=ZoneInfo(settings.time_zone),
+        cool_down=timedelta(seconds=settings.top_up_cool_down_seconds),
+        livemode=settings.livemode,
+    )
+    watch = TopUpWatch(engine=engine, top_ups=top_ups, again_after=timedelta(seconds=settings.top_up_sweep_seconds))
+    consumer = Consumer(
+        client,
+        settings.nats_url,
+        engine,
+        LETTERS,
+        partial(hear, watch),
+        stream=LEDGER_STREAM,
+        durable=BILLING_LEDGER_CONSUMER,
+    )
+    return [Work(partial(keep_looking, engine, subscriptions), watch.run), Work(consumer.run)]
 
 
 async def _await_streams() -> None:

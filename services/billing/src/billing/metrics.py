@@ -16,3 +16,12 @@ WEBHOOKS_HANDLED: Final = Counter(
 )
 WEBHOOKS_WAITING: Final = Gauge("solaris_billing_webhooks_waiting", "Stored events that are not handled yet.")
 OLDEST_WEBHOOK: Final = Gauge("solaris_billing_oldest_webhook_seconds", "Age of the oldest event that waits.")
+PLAN_EVENTS: Final = Counter(
+    "solaris_billing_plan_events", "What was said of subscriptions, by the event's name.", ["event"]
+)
+SUBSCRIPTION_DOUBTS: Final = Counter(
+    "solaris_billing_subscription_doubts", "Looks at subscriptions that concluded nothing, by why.", ["reason"]
+)
+TOP_UP_DECISIONS: Final = Counter(
+    "solaris_billing_top_up_decisions", "Looks at accounts with auto top-up, by what was decided.", ["decision"]
+)

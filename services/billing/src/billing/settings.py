@@ -42,6 +42,14 @@ class BillingSettings(PresentationSettings):
     """How long a Checkout stays payable, from the order's first moment; Stripe takes from 30 minutes to a day."""
     sweep_seconds: float = Field(default=600.0, ge=1, le=3600)
     """How long after an order was last looked at it is looked at anew, as long as it may still be paid."""
+    renewal_grace_days: float = Field(default=3.0, ge=0, le=30)
+    """How long a subscription whose renewal is not paid gives its plan all the same."""
+    subscription_sweep_seconds: float = Field(default=6 * 3600.0, ge=1, le=24 * 3600)
+    """How long after a subscription was last looked at it is looked at anew, whatever was heard of it."""
+    top_up_sweep_seconds: float = Field(default=600.0, ge=1, le=3600)
+    """How long after an account with auto top-up was last looked at it is looked at anew, though it used nothing."""
+    top_up_cool_down_seconds: float = Field(default=3600.0, ge=60, le=7 * 24 * 3600)
+    """How long after one purchase by auto top-up, whatever came of it, no other one is made."""
     webhook_payload_days: int = Field(default=90, ge=1, le=3650)
 
     chat_url: WebUrl | None = None

@@ -1,0 +1,51 @@
+"""Looks at subscriptions when their time has come: what ends or fails by time alone is told by nobody."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from chassis.postgres import DATABASE_ERRORS
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import BillingError
+from billing.application.subscriptions import NotOursError, SubscriptionLooks
+from billing.store.subscriptions import claim_due, find_unknown
+from billing.stripe_api.errors import StripeError
+
+BATCH: Final = 20
+LEASE: Final = timedelta(minutes=2)
+"""Longer than a look takes; whoever took one and died leaves it to others after this."""
+POLL_SECONDS: Final = 1.0
+SEARCH_SECONDS: Final = 10.0
+"""Orders that name a subscription of which nothing is known are searched for so often."""
+WHO: Final = "sweep"
+
+log = structlog.get_logger()
+
+
+async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
+    """Look at what is due, one after the other, until cancelled."""
+    loop = asyncio.get_running_loop()
+    searched_at = -SEARCH_SECONDS
+    while True:
+        try:
+            due = await claim_due(engine, limit=BATCH, lease=LEASE)
+            if loop.time() - searched_at >= SEARCH_SECONDS:
+                searched_at = loop.time()
+                due += await find_unknown(engine, limit=BATCH)
+        except DATABASE_ERRORS as error:
+            log.warning("subscriptions_not_swept", error=type(error).__name__)
+            due = []
+        for subscription_id in due:
+            await _look(looks, subscription_id)
+        if len(due) < BATCH:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _look(looks: SubscriptionLooks, subscription_id: str) -> None:
+    try:
+        await looks.look_anew(subscription_id, who=WHO)
+    except (StripeError, NotOursError, BillingError, *DATABASE_ERRORS) as error:
+        # It stays due, after its lease.
+        log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error))

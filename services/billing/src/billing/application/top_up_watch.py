@@ -1,0 +1,58 @@
+"""Keeps watch over the accounts with auto top-up: which they are, and whose turn it is."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from chassis.postgres import DATABASE_ERRORS
+from chassis.requests import AskError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import BillingError
+from billing.application.top_ups import TopUps
+from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again
+from billing.stripe_api.errors import StripeError
+
+BATCH: Final = 20
+LEASE: Final = timedelta(minutes=5)
+"""Longer than a look takes, with all that it asks Stripe."""
+POLL_SECONDS: Final = 1.0
+RETRY: Final = timedelta(minutes=1)
+
+log = structlog.get_logger()
+
+
+@dataclass(kw_only=True)
+class TopUpWatch:
+    """Looks at each account after its balance changed, and every `again_after` whatever was heard.
+
+    `accounts` is a second old at most; whoever turns it on is looked at without any event.
+    """
+
+    engine: AsyncEngine
+    top_ups: TopUps
+    again_after: timedelta
+    accounts: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Watch until cancelled; several processes may."""
+        while True:
+            try:
+                self.accounts = await load_accounts_topped_up(self.engine)
+                due = await claim_due(self.engine, limit=BATCH, lease=LEASE) if self.accounts else []
+                for account_id in due:
+                    await look_again(self.engine, account_id, await self._look(account_id))
+            except DATABASE_ERRORS as error:
+                log.warning("top_ups_not_watched", error=type(error).__name__)
+            # Not sooner for any number of events: an account is asked about once a second at most.
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look(self, account_id: str) -> timedelta:
+        try:
+            await self.top_ups.look_anew(account_id)
+        except (StripeError, BillingError, AskError) as error:
+            log.warning("top_up_not_looked_at", account_id=account_id, error=repr(error))
+            return RETRY
+        return self.again_after

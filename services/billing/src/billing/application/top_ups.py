@@ -1,0 +1,200 @@
+"""Auto top-up: looks at an account's balance, and buys its package with the saved card when it is low."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from contracts.events.billing import TopUpPause
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing import metrics
+from billing.application.looking import OrderLooks, RaceLostError
+from billing.domain.clues import Clues
+from billing.domain.convergence import Converged
+from billing.domain.ending import end_unpaid
+from billing.domain.facts import OrderFacts, PaymentStatus
+from billing.domain.history import Change
+from billing.domain.offers import Offers
+from billing.domain.orders import Order, OrderKind, OrderState
+from billing.domain.top_ups import Buy, Package, Pause, TopUp, TopUpFacts, Wait, decide
+from billing.store.customers import load_customer
+from billing.store.top_ups import StoredTopUp, begin_purchase, find_open_order, load_orders_so_far, load_top_up, pause
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import CardProblemError, StripeRefusedError
+from billing.stripe_api.payments import fetch_payment
+from billing.stripe_api.top_ups import OffSessionPayment, cancel_payment, charge_card, find_payment, newest_card
+
+KEYS_LIVE: Final = timedelta(hours=12)
+"""Stripe knows a key for a day at least: a purchase is sent again within half of that, and never later."""
+CLOCKS_DIFFER: Final = timedelta(minutes=10)
+NEEDS_OWNER: Final = frozenset({"authentication_required", "expired_card"})
+"""What no second attempt changes: Stripe's codes, and those of banks."""
+WHO: Final = "top-up"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopUps:
+    """Looks at accounts whose auto top-up is on.
+
+    `fetch_balance` asks the ledger for the account's tokens, calls in flight ignored. Months begin in `zone`.
+    """
+
+    engine: AsyncEngine
+    stripe: StripeApi
+    orders: OrderLooks
+    offers: Offers
+    fetch_balance: Callable[[str], Awaitable[int]]
+    zone: ZoneInfo
+    cool_down: timedelta
+    livemode: bool
+
+    async def look_anew(self, account_id: str) -> None:
+        """Finish what was begun, then buy, pause or leave it.
+
+        Raises:
+            StripeError: Stripe can't be asked; nothing is lost, and the next look goes on from here.
+            AskError: the ledger does not answer.
+            BillingError: others are at the same order.
+        """
+        stored = await load_top_up(self.engine, account_id)
+        if stored is None or not stored.is_on or stored.top_up.paused_for is not None:
+            return
+        if (order := await find_open_order(self.engine, account_id)) is not None:
+            await self._finish(stored, order)
+        decision = await self._decide(stored)
+        if isinstance(decision, Buy):
+            await self._buy(stored)
+            decision = await self._decide(stored)  # a second failure pauses it at once
+        if isinstance(decision, Pause):
+            await self._pause(stored, decision.cause)
+
+    async def _decide(self, stored: StoredTopUp) -> Buy | Pause | Wait:
+        package = self._package(stored.top_up)
+        if package is None:
+            log.warning("top_up_not_sold", account_id=stored.top_up.account_id, package=stored.top_up.package_id)
+            return Wait.NOT_SOLD
+        now = datetime.now(UTC)
+        month_began_at = now.astimezone(self.zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        so_far = await load_orders_so_far(self.engine, stored, month_began_at=month_began_at)
+        facts = TopUpFacts(
+            balance_tokens=await self.fetch_balance(stored.top_up.account_id),
+            spent_minor=so_far.spent_minor,
+            has_open_order=so_far.has_open_order,
+            taken_back=so_far.taken_back,
+            failures=so_far.failures,
+            last_tried_at=so_far.last_tried_at,
+            as_of=now,
+        )
+        decision = decide(stored.top_up, package, facts, self.cool_down)
+        metrics.TOP_UP_DECISIONS.labels(decision.value if isinstance(decision, Wait) else type(decision).__name__).inc()
+        return decision
+
+    def _package(self, top_up: TopUp) -> Package | None:
+        offer = self.offers.package(top_up.package_id)
+        if offer is None or top_up.currency not in offer.prices:
+            return None
+        return Package(tokens=offer.tokens, amount_minor=offer.prices[top_up.currency])
+
+    async def _buy(self, stored: StoredTopUp) -> None:
+        top_up = stored.top_up
+        package = self._package(top_up)
+        customer_id = await load_customer(self.engine, top_up.payer_id or top_up.account_id, livemode=self.livemode)
+        card_id = None if customer_id is None else await newest_card(self.stripe, customer_id)
+        if card_id is None or package is None:
+            await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
+            return
+        now = datetime.now(UTC)
+        order = Order(
+            id=f"ord_{token_hex(16)}",
+            kind=OrderKind.TOP_UP,
+            account_id=top_up.account_id,
+            payer_id=top_up.payer_id,
+            package_id=top_up.package_id,
+            tokens=package.tokens,
+            amount_minor=package.amount_minor,
+            currency=top_up.currency,
+            livemode=self.livemode,
+            reference=card_id,
+            created_at=now,
+            changed_at=now,
+        )
+        if await begin_purchase(self.engine, stored, order, [Change(what="placed", who=WHO)]):
+            metrics.ORDERS_PLACED.labels(order.kind.value).inc()
+            await self._charge(stored, order)
+
+    async def _finish(self, stored: StoredTopUp, order: Order) -> None:
+        """Go on with a purchase that was begun, by whoever was stopped: never a second payment for it."""
+        if order.payment_intent_id is None:
+            customer_id = await load_customer(self.engine, order.pays, livemode=self.livemode)
+            found = None
+            if customer_id is not None:
+                found = await find_payment(self.stripe, customer_id, order.id, since=order.created_at - CLOCKS_DIFFER)
+            if found is None and datetime.now(UTC) - order.created_at < KEYS_LIVE:
+                await self._charge(stored, order)
+                return
+            if found is None:
+                await self._fail(order, "its payment was never made")
+                return
+            order = await self._settle(order, found)
+        if order.payment_intent_id is not None and order.state in (OrderState.CREATED, OrderState.FAILED):
+            payment = await fetch_payment(self.stripe, order.payment_intent_id)
+            if payment.status is PaymentStatus.OWED:
+                await cancel_payment(self.stripe, payment.id)
+            await self._settle(order, payment.id)
+
+    async def _charge(self, stored: StoredTopUp, order: Order) -> None:
+        customer_id = await load_customer(self.engine, order.pays, livemode=self.livemode)
+        if customer_id is None or order.reference is None:
+            await self._fail(order, "there is no card to charge")
+            return
+        wanted = OffSessionPayment(
+            order_id=order.id,
+            account_id=order.account_id,
+            customer_id=customer_id,
+            card_id=order.reference,
+            amount_minor=order.amount_minor,
+            currency=order.currency,
+            description=f"{order.tokens} tokens",
+            idempotency_key=f"top-up:{order.id}",
+        )
+        try:
+            payment = await charge_card(self.stripe, wanted)
+        except CardProblemError as error:
+            await self._declined(stored, order, error)
+        except StripeRefusedError as error:
+            # The card was removed, say: no payment was made, and none will be without its person.
+            await self._fail(order, str(error))
+            await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
+        else:
+            await self._settle(order, payment.id)
+
+    async def _declined(self, stored: StoredTopUp, order: Order, error: CardProblemError) -> None:
+        log.info("top_up_declined", order_id=order.id, code=error.code, decline_code=error.decline_code)
+        if error.payment_intent_id is None:
+            await self._fail(order, str(error))
+        else:
+            # Nobody shall pay later what the account has been told it does not get; if it was paid, it counts.
+            await cancel_payment(self.stripe, error.payment_intent_id)
+            order = await self._settle(order, error.payment_intent_id)
+        if order.state is not OrderState.PAID and NEEDS_OWNER & {error.code, error.decline_code}:
+            await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
+
+    async def _settle(self, order: Order, payment_intent_id: str) -> Order:
+        return await self.orders.look_anew(order.id, who=WHO, clues=Clues(payment_intent_id=payment_intent_id))
+
+    async def _fail(self, order: Order, why: str) -> None:
+        ended = end_unpaid(order, OrderState.FAILED, now=datetime.now(UTC), who=WHO, why=why)
+        with suppress(RaceLostError):  # somebody else has found out what became of it
+            await self.orders.store(order, Converged(order=ended.order, changes=ended.changes), OrderFacts())
+
+    async def _pause(self, stored: StoredTopUp, cause: TopUpPause) -> None:
+        if await pause(self.engine, stored, cause):
+            log.warning("top_up_paused", account_id=stored.top_up.account_id, cause=cause.value)
+            self.orders.on_said()

@@ -1,0 +1,104 @@
+"""Subscriptions as Stripe has them now, and the few things that are done to one."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from billing.domain.clues import ORDER_KEY
+from billing.domain.plan_prices import PlanPrices
+from billing.domain.subscription_facts import Invoice, InvoiceStatus, SubscriptionFacts
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeMissingError, StripeRefusedError
+from billing.stripe_api.payments import fetch_taken_back
+from billing.stripe_api.subscription_wire import (
+    InvoiceList,
+    InvoiceWire,
+    PortalSession,
+    SubscriptionWire,
+)
+from billing.stripe_api.wire import Refund, moment
+
+INVOICES: Final = 12
+"""A year of months: what was paid before gives nothing any more."""
+TAKEN_BACK_WITHIN: Final = timedelta(days=45)
+"""Of payments whose time was over before that, refunds and disputes change no plan, and are not asked for."""
+
+
+async def fetch_subscription(api: StripeApi, subscription_id: str, prices: PlanPrices) -> SubscriptionFacts:
+    """The subscription with its latest invoices, and what was taken back of those that still count.
+
+    Raises:
+        StripeError: see there.
+    """
+    now = datetime.now(UTC)
+    invoices = await api.call(
+        api.v1.invoices.list_async({"subscription": subscription_id, "limit": INVOICES, "expand": ["data.payments"]}),
+        InvoiceList,
+    )
+    # After its invoices: what it says of itself is then no older than they are.
+    subscription = await api.call(
+        api.v1.subscriptions.retrieve_async(subscription_id, {"expand": ["test_clock"]}), SubscriptionWire
+    )
+    as_of = subscription.facts((), prices, now).as_of
+    whole = await asyncio.gather(*(_with_taken_back(api, invoice, prices, as_of) for invoice in invoices.data))
+    return subscription.facts(tuple(whole), prices, now)
+
+
+async def _with_taken_back(api: StripeApi, wire: InvoiceWire, prices: PlanPrices, as_of: datetime) -> Invoice:
+    last = max((moment(line.period.end) for line in wire.lines.data), default=as_of)
+    paid = wire.status is InvoiceStatus.PAID and wire.amount_paid > 0
+    if not paid or wire.payment_intent_id is None or last < as_of - TAKEN_BACK_WITHIN:
+        return wire.invoice(prices)
+    back = await fetch_taken_back(api, wire.payment_intent_id)
+    return wire.invoice(prices, back.refunds, back.disputes)
+
+
+async def cancel_subscription(api: StripeApi, subscription_id: str) -> None:
+    """End it now, without a last invoice; one that has ended already is as good. Raises StripeError."""
+    try:
+        await api.call(
+            api.v1.subscriptions.cancel_async(subscription_id, {"invoice_now": False, "prorate": False}),
+            SubscriptionWire,
+        )
+    except StripeMissingError:
+        return
+
+
+async def void_invoice(api: StripeApi, invoice_id: str) -> None:
+    """Let nobody pay it any more; where it was paid meanwhile, the next look finds that. Raises StripeError."""
+    try:
+        await api.call(api.v1.invoices.void_invoice_async(invoice_id), InvoiceWire)
+    except StripeRefusedError:
+        return
+
+
+async def refund_invoice(api: StripeApi, invoice: Invoice, order_id: str) -> None:
+    """Give back what is left of its payment, once; raises StripeError."""
+    if invoice.payment_intent_id is None:
+        raise StripeRefusedError(f"{invoice.invoice_id} was not paid through Stripe")
+    await api.call(
+        api.v1.refunds.create_async(
+            {
+                "payment_intent": invoice.payment_intent_id,
+                "metadata": {ORDER_KEY: order_id},
+                "reason": "duplicate",
+            },
+            {"idempotency_key": f"superfluous-{invoice.invoice_id}"},
+        ),
+        Refund,
+    )
+
+
+async def create_portal(api: StripeApi, customer_id: str, *, return_url: str, locale: str) -> str:
+    """The address of a page of Stripe's where its customer finds invoices, card and plan; raises StripeError."""
+    session = await api.call(
+        api.v1.billing_portal.sessions.create_async(
+            {
+                "customer": customer_id,
+                "return_url": return_url,
+                "locale": "pt-BR" if locale.startswith("pt") else "en",
+            }
+        ),
+        PortalSession,
+    )
+    return session.url
