@@ -44,6 +44,9 @@ class StripeStage:
     async def move_dispute(self, dispute: str, status: str) -> dict[str, Any]:
         return await self._post(f"{self.url}/demo/disputes/{dispute}", status=status)
 
+    async def warn_of_fraud(self, payment_intent: str) -> dict[str, Any]:
+        return await self._post(f"{self.url}/demo/fraud_warnings", payment_intent=payment_intent)
+
     async def advance(self, seconds: int) -> dict[str, Any]:
         """Move the demo's clock, and let all happen that is due by then."""
         return await self._post(f"{self.url}/demo/clock", advance_seconds=seconds)

@@ -147,7 +147,7 @@ def _selling(
     )
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
     sweeper = Sweeper(engine=engine, looks=looks)
-    return Selling(placing=placing, parts=[stripe, Work(worker.run, sweeper.run)])
+    return Selling(placing=placing, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)])
 
 
 def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:

@@ -63,20 +63,26 @@ _decode: Final = json.Decoder(_Event).decode
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookWorker:
-    """Handles stored events until it is cancelled; any number of them may run, in one process or in many."""
+    """Handles stored events until it is stopped; any number of them may run, in one process or in many."""
 
     engine: AsyncEngine
     followers: Sequence[Follower]
     lease: timedelta = LEASE
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def wake(self) -> None:
         """An event was stored just now."""
         self._wakeup.set()
 
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+        self._wakeup.set()
+
     async def run(self) -> None:
-        """Whoever stops in the middle leaves an event to be handled again, which is harmless."""
-        while True:
+        """Work until `stop`, then let end what is under way; what is cancelled is handled again, which is harmless."""
+        while not self._stopping.is_set():
             self._wakeup.clear()
             try:
                 claimed = await webhook_events.claim(self.engine, at_most=HANDLED_AT_ONCE, lease=self.lease)
