@@ -14,10 +14,12 @@ from contracts.reservations import Granted, Refused
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.audit.verify import Verified, verify
+from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangeStatus, GrantCredits, ReserveTokens, SettleUsage
 from ledger.domain.decision import Answer, Ended
 from ledger.domain.policy import Policy
+from ledger.store.read_path import load_account
 
 from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import reserve_tokens, settle_usage
@@ -198,7 +200,7 @@ async def test_a_state_of_an_earlier_format_is_folded_anew_before_it_is_decided_
     await database.execute(
         """
         UPDATE ledger.accounts SET state = (
-            (state::jsonb - '{format,plan_tokens,unowed,windows}'::text[]) #- '{lots,0,ordinal}'
+            (state::jsonb - '{format,plan_tokens,unowed,windows,subscriptions}'::text[]) #- '{lots,0,ordinal}'
         )::json WHERE account_id = 'earlier'
         """
     )
@@ -206,5 +208,33 @@ async def test_a_state_of_an_earlier_format_is_folded_anew_before_it_is_decided_
     async with Executor(migrated, POLICY) as executor:
         assert isinstance(await do(executor, reserve("earlier", "earlier-1")), Granted)
     state = json.loads(await database.fetchval("SELECT state FROM ledger.accounts WHERE account_id = 'earlier'"))
-    assert (state["format"], state["plan_tokens"], state["lots"][0]["ordinal"]) == (2, 10_000, 2)
+    assert (state["format"], state["plan_tokens"], state["lots"][0]["ordinal"]) == (
+        STATE_FORMAT,
+        10_000,
+        2,
+    )
+    assert isinstance(await verify(migrated), Verified)
+
+
+async def test_a_state_of_the_second_format_is_read_verified_and_folded_anew(
+    migrated: str, database: asyncpg.Connection
+) -> None:
+    lot = GrantCredits(account_id="second", lot_id="lot", tokens=500, source="admin", reference="r")
+    async with Executor(migrated, POLICY) as executor:
+        await do(executor, lot, Kind.ADMIN)
+    # As 0.2 left it: it knew of no subscriptions.
+    await database.execute(
+        """
+        UPDATE ledger.accounts SET state = (jsonb_set(state::jsonb, '{format}', '2') - 'subscriptions')::json
+        WHERE account_id = 'second'
+        """
+    )
+    assert isinstance(await verify(migrated), Verified)
+    known = await load_account(database, "second")
+    assert known is not None
+    assert (type(known[0]), known[0].credits, known[0].plan_tokens) == (Account, 500, 10_000)
+    async with Executor(migrated, POLICY) as executor:
+        assert isinstance(await do(executor, reserve("second", "second-1")), Granted)
+    query = "SELECT state -> 'format' FROM ledger.accounts WHERE account_id = 'second'"
+    assert await database.fetchval(query) == str(STATE_FORMAT)
     assert isinstance(await verify(migrated), Verified)

@@ -19,12 +19,16 @@ from ledger.domain.commands import (
     ChangeThresholds,
     Command,
     CorrectCycle,
+    EndSubscription,
     ExpireReservation,
     GrantCredits,
     OpenAccount,
     ReserveTokens,
+    RestoreCredits,
+    Revision,
     RevokeCredits,
     SettleUsage,
+    SubscribePlan,
 )
 from ledger.domain.decide import as_of, decide
 from ledger.domain.decision import Answer, Decision
@@ -240,8 +244,39 @@ def grant(lot_id: str, tokens: int, *, expires_at: datetime | None = None) -> Gr
     )
 
 
-def revoke(lot_id: str, tokens: int) -> RevokeCredits:
-    return RevokeCredits(account_id=ACCOUNT_ID, lot_id=lot_id, tokens=tokens, reference=f"refund-{lot_id}")
+def revoke(lot_id: str, tokens: int, revision: Revision | None = None) -> RevokeCredits:
+    return RevokeCredits(
+        account_id=ACCOUNT_ID, lot_id=lot_id, tokens=tokens, reference=f"refund-{lot_id}", revision=revision
+    )
+
+
+def restore(lot_id: str, tokens: int, revision: Revision | None = None) -> RestoreCredits:
+    return RestoreCredits(
+        account_id=ACCOUNT_ID, lot_id=lot_id, tokens=tokens, reference=f"dispute-{lot_id}", revision=revision
+    )
+
+
+def subscribed(
+    plan: str,
+    revision: int = 1,
+    *,
+    period: datetime = START,
+    subscription_id: str = "sub-1",
+    gap_allowed: bool = False,
+) -> SubscribePlan:
+    return SubscribePlan(
+        account_id=ACCOUNT_ID,
+        subscription_id=subscription_id,
+        revision=Revision(revision, gap_allowed),
+        plan=plan,
+        period_starts_at=period,
+    )
+
+
+def ended(revision: int = 2, *, subscription_id: str = "sub-1", gap_allowed: bool = False) -> EndSubscription:
+    return EndSubscription(
+        account_id=ACCOUNT_ID, subscription_id=subscription_id, revision=Revision(revision, gap_allowed)
+    )
 
 
 def plan(name: str) -> ChangePlan:

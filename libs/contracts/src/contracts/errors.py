@@ -41,5 +41,9 @@ class InvalidError(SolarisError):
     """The input breaks a rule that the caller could have known."""
 
 
+class PrematureError(InvalidError):
+    """What the input builds on is not there, or not yet: the same input may succeed once it is."""
+
+
 class UnavailableError(SolarisError):
     """A part that is needed does not answer; the same call may succeed later."""

@@ -6,7 +6,8 @@ from msgspec import Meta, Struct
 
 from contracts.balance import Cycle
 from contracts.events.actors import Actor
-from contracts.limits import MAX_INTEGER, Percent, Tokens
+from contracts.events.billing import Revision
+from contracts.limits import MAX_INTEGER, Percent, StoredMoment, Tokens
 
 
 class RateLimits(Struct, frozen=True, kw_only=True):
@@ -74,14 +75,32 @@ class StatusChanged(Struct, frozen=True, kw_only=True):
     actor: Actor | None = None
 
 
+class SubscriptionChanged(Struct, frozen=True, kw_only=True):
+    """What billing said of one of the account's subscriptions; `revision` is billing's, from 1.
+
+    `plan` is what it gives from now on, None where it gives none any more; `period_starts_at` names the paid period,
+    None: it stays as it was. What becomes of the account's own plan and cycle is told by events of their own.
+    """
+
+    subscription_id: str
+    revision: Revision
+    plan: str | None
+    period_starts_at: StoredMoment | None = None
+    actor: Actor | None = None
+
+
 class CycleStarted(Struct, frozen=True, kw_only=True):
-    """`closed_cycle_remaining` stays reserved for holds of the closed cycle while any is open."""
+    """`closed_cycle_remaining` stays reserved for holds of the closed cycle while any is open.
+
+    `anchor_day` is told where it changes with this cycle: a subscription's first paid period started it.
+    """
 
     cycle: Cycle
     closed_cycle_id: str
     closed_cycle_remaining: Tokens
     monthly_limit: Tokens
     debt_repaid: Tokens
+    anchor_day: Annotated[int, Meta(ge=1, le=31)] | None = None
 
 
 class CycleCorrected(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from contracts.events.accounts import (
     PlanChanged,
     RateLimitsChanged,
     StatusChanged,
+    SubscriptionChanged,
     ThresholdsChanged,
 )
 from contracts.events.billing import (
@@ -23,7 +24,7 @@ from contracts.events.billing import (
     RenewalFailed,
     TopUpPaused,
 )
-from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRestored, CreditsRevoked
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 from contracts.events.usage import UsageRecorded
@@ -37,6 +38,7 @@ LedgerEvent = (
     | ThresholdsChanged
     | RateLimitsChanged
     | StatusChanged
+    | SubscriptionChanged
     | CycleStarted
     | CycleCorrected
     | TokensReserved
@@ -45,6 +47,7 @@ LedgerEvent = (
     | UsageSettled
     | CreditsGranted
     | CreditsRevoked
+    | CreditsRestored
     | CreditsExpired
     | ThresholdCrossed
     | AllowanceExhausted
@@ -59,6 +62,7 @@ LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
     "ledger.thresholds_changed": ThresholdsChanged,
     "ledger.rate_limits_changed": RateLimitsChanged,
     "ledger.status_changed": StatusChanged,
+    "ledger.subscription_changed": SubscriptionChanged,
     "ledger.cycle_started": CycleStarted,
     "ledger.cycle_corrected": CycleCorrected,
     "ledger.tokens_reserved": TokensReserved,
@@ -67,6 +71,7 @@ LEDGER_EVENTS: Final[dict[str, type[LedgerEvent]]] = {
     "ledger.usage_settled": UsageSettled,
     "ledger.credits_granted": CreditsGranted,
     "ledger.credits_revoked": CreditsRevoked,
+    "ledger.credits_restored": CreditsRestored,
     "ledger.credits_expired": CreditsExpired,
     "ledger.threshold_crossed": ThresholdCrossed,
     "ledger.allowance_exhausted": AllowanceExhausted,

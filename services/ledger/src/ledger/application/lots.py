@@ -3,26 +3,27 @@
 from datetime import datetime
 
 import asyncpg
-from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRestored, CreditsRevoked
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ledger.application.balances import account_now
 from ledger.store.facts import facts_of
 
-TYPES = (CreditsGranted, CreditsRevoked, CreditsExpired)
+TYPES = (CreditsGranted, CreditsRevoked, CreditsRestored, CreditsExpired)
 
 
 class LotLine(Struct, frozen=True, kw_only=True):
-    """Tokens of one grant. What is neither remaining, revoked nor expired was spent, or repaid debt as it came.
+    """Tokens of one grant. What is neither remaining, still revoked nor expired was spent, or repaid debt as it came.
 
-    `revoked` counts what a revocation asked for, also what was spent already and became debt. A lot that a correction
-    gave back has no grant of its own.
+    `revoked` counts what revocations asked for, also what was spent already and became debt; `restored` is what of that
+    was given back. A lot that a correction gave back has no grant of its own; an order's `reference` is the order.
     """
 
     lot_id: str
     granted: int
     revoked: int = 0
+    restored: int = 0
     expired: int = 0
     remaining: int = 0
     expires_at: datetime | None = None
@@ -61,6 +62,9 @@ async def _granted(connection: asyncpg.Connection, account_id: str) -> dict[str,
             case CreditsRevoked() if event.lot_id in lots:
                 known = lots[event.lot_id]
                 lots[event.lot_id] = replace(known, revoked=known.revoked + event.tokens)
+            case CreditsRestored() if event.lot_id in lots:
+                known = lots[event.lot_id]
+                lots[event.lot_id] = replace(known, restored=known.restored + event.tokens)
             case CreditsExpired() if event.lot_id in lots:
                 known = lots[event.lot_id]
                 lots[event.lot_id] = replace(known, expired=known.expired + event.tokens)

@@ -112,8 +112,7 @@ def _state_difference(folded: Account, state: str | None) -> str | None:
         decoded = decode_account(state or "")
     except Exception as error:  # whatever stands there is told, and ends nothing
         return f"the state can't be decoded: {error}"
-    if _is_earlier(state):
-        folded = _as_first_told(folded)
+    folded = _as_told_by(format_of(state or ""), folded)
     fields = _differing_fields(decoded, folded)
     return f"the state differs from the fold in {fields}" if fields else None
 
@@ -127,9 +126,13 @@ def _is_earlier(state: str | None) -> bool:
     return format_of(state or "") < STATE_FORMAT
 
 
-def _as_first_told(folded: Account) -> Account:
-    """The fold without what the first format did not have: such a state is folded anew when it is next decided on."""
-    return replace(folded, plan_tokens=0, lots=tuple(replace(lot, ordinal=0) for lot in folded.lots))
+def _as_told_by(state_format: int, folded: Account) -> Account:
+    """The fold without what an earlier format did not have: such a state is folded anew when it is next decided on."""
+    if state_format < 3:
+        folded = replace(folded, subscriptions=())
+    if state_format < 2:
+        folded = replace(folded, plan_tokens=0, lots=tuple(replace(lot, ordinal=0) for lot in folded.lots))
+    return folded
 
 
 def _decoded_state(state: str | None) -> Account | None:

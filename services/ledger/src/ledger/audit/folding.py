@@ -7,14 +7,13 @@ from typing import Final
 from zlib import crc32
 
 from contracts.codec import encode
-from contracts.events.credits import CreditsGranted, CreditsRevoked
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import FINAL_STATES, Hold, evolve_hold
-from ledger.domain.lots import LotRecord, evolve_lot
+from ledger.domain.lots import ABOUT_LOTS, LotEvent, LotRecord, evolve_lot
 from ledger.store.codec import GENESIS
 from ledger.store.log import EPOCH
 from ledger.store.projections import HoldSums
@@ -64,7 +63,7 @@ class Folded:
         """Apply one event; raises whatever a log that was tampered with can make the fold raise."""
         self.account = evolve(self.account, event, at)
         if type(event) not in OF_RESERVATION:
-            if isinstance(event, CreditsGranted | CreditsRevoked):
+            if isinstance(event, ABOUT_LOTS):
                 self._fold_lot(event, at)
             return
         reservation_id: str = event.reservation_id  # type: ignore[union-attr]  # all of OF_RESERVATION have one
@@ -79,7 +78,7 @@ class Folded:
         if self.final_hold is not None:
             self.final_hold(hold)
 
-    def _fold_lot(self, event: CreditsGranted | CreditsRevoked, at: datetime) -> None:
+    def _fold_lot(self, event: LotEvent, at: datetime) -> None:
         lot = evolve_lot(self.lots.get(event.lot_id), event, at)
         if lot is not None:  # once a lot that never was could be revoked
             self.lots[event.lot_id] = lot

@@ -7,9 +7,10 @@ from contracts.balance import Balance, Cycle
 from contracts.events.accounts import RateLimits
 from msgspec import Struct
 
+from ledger.domain.subscriptions import Subscription
 from ledger.domain.windows import Room, Window
 
-STATE_FORMAT: Final = 2
+STATE_FORMAT: Final = 3
 """Of the stored state. Whoever meets a higher one decides nothing on it; a lower one is folded anew from the log."""
 
 
@@ -38,7 +39,8 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
     """One account; `version` counts its events, and version 0 is an account that was never opened.
 
     `monthly_limit` is the plan's `plan_tokens` unless somebody set another. `debt` is to be repaid, `unowed` is not.
-    `windows` are the capped budget windows beside the month that are running or have open holds.
+    `windows` are the capped budget windows beside the month that are running or have open holds. `subscriptions` are
+    those that billing told of, in that order.
 
     `held` and `open_holds` belong to the running cycle; holds of ended cycles stand in `closed_cycles`.
     `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times.
@@ -61,6 +63,7 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
     open_holds: int = 0
     closed_cycles: tuple[ClosedCycle, ...] = ()
     windows: tuple[Window, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
     thresholds: tuple[int, ...] = ()
     crossed: tuple[int, ...] = ()
     exhausted: bool = False

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from contracts.balance import Cycle
 from contracts.events.accounts import RateLimits
 from contracts.events.actors import Actor
 from contracts.events.usage import UsageRecorded
@@ -75,12 +76,49 @@ class GrantCredits(Administration, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
+class Revision(Struct, frozen=True):
+    """The place of a command among all that billing says of one order or one subscription, from 1.
+
+    A command that comes before its turn is refused as premature, unless `gap_allowed`: then what is missing before it
+    is taken for lost.
+    """
+
+    number: int
+    gap_allowed: bool = False
+
+
 class RevokeCredits(Administration, frozen=True, kw_only=True):
-    """Take back `tokens` of a lot, as a refund does."""
+    """Take back `tokens` of a lot, as a refund does; `revision` None where a person takes them back."""
 
     lot_id: str
     tokens: int
     reference: str
+    revision: Revision | None = None
+
+
+class RestoreCredits(Administration, frozen=True, kw_only=True):
+    """Give `tokens` back to a lot that were revoked of it, as a won dispute does."""
+
+    lot_id: str
+    tokens: int
+    reference: str
+    revision: Revision | None = None
+
+
+class SubscribePlan(Administration, frozen=True, kw_only=True):
+    """A period of a subscription is paid, or its plan changed within one."""
+
+    subscription_id: str
+    revision: Revision
+    plan: str
+    period_starts_at: datetime
+
+
+class EndSubscription(Administration, frozen=True, kw_only=True):
+    """The subscription gives its plan no longer."""
+
+    subscription_id: str
+    revision: Revision
 
 
 class ChangePlan(Administration, frozen=True, kw_only=True):
@@ -107,9 +145,13 @@ class ChangeStatus(Administration, frozen=True, kw_only=True):
 
 
 class CorrectCycle(Administration, frozen=True, kw_only=True):
-    """Undo the start of a cycle whose time has not come; `used_before` is what its rightful cycle had used by then."""
+    """Undo the start of a cycle whose time has not come; `used_before` is what its rightful cycle had used by then.
+
+    `rightful` is the cycle that ran before, where that is known.
+    """
 
     used_before: int
+    rightful: Cycle | None = None
 
 
 Command = (
@@ -120,6 +162,9 @@ Command = (
     | AdvanceAccount
     | GrantCredits
     | RevokeCredits
+    | RestoreCredits
+    | SubscribePlan
+    | EndSubscription
     | ChangePlan
     | ChangeLimit
     | ChangeThresholds

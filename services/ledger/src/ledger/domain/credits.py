@@ -1,11 +1,12 @@
 """Credits, as people and payments grant them and take them back."""
 
-from contracts.errors import ConflictError, InvalidError
-from contracts.events.credits import CreditsGranted, CreditsRevoked
+from contracts.errors import ConflictError, InvalidError, PrematureError
+from contracts.events.credits import CreditsGranted, CreditsRestored, CreditsRevoked
 
 from ledger.domain.charges import CORRECTION_PREFIX
-from ledger.domain.commands import GrantCredits, RevokeCredits
-from ledger.domain.decision import Decision, Draft
+from ledger.domain.commands import GrantCredits, RestoreCredits, RevokeCredits
+from ledger.domain.decision import Decision, Draft, require_turn, retire_lots
+from ledger.domain.lots import LotRecord
 from ledger.domain.policy import Policy
 
 
@@ -35,13 +36,10 @@ def decide_grant(draft: Draft, command: GrantCredits, policy: Policy) -> Decisio
 
 
 def decide_revoke(draft: Draft, command: RevokeCredits, policy: Policy) -> Decision:
-    if command.tokens <= 0:
-        raise InvalidError("credits are revoked in positive amounts")
-    if draft.lot is None:
-        raise InvalidError(f"the account has no lot {command.lot_id}")
-    if command.tokens > draft.lot.revocable:
-        raise InvalidError(
-            f"of lot {command.lot_id} {draft.lot.granted} tokens were granted and {draft.lot.revoked} revoked: "
+    lot = _revised_lot(draft, command)
+    if command.tokens > lot.revocable:
+        raise PrematureError(
+            f"of lot {command.lot_id} {lot.granted} tokens were granted and {lot.restorable} revoked: "
             f"{command.tokens} more can't be"
         )
     left = next((lot.tokens for lot in draft.account.lots if lot.id == command.lot_id), 0)
@@ -55,7 +53,49 @@ def decide_revoke(draft: Draft, command: RevokeCredits, policy: Policy) -> Decis
             reference=command.reference,
             reason_id=command.reason_id,
             actor=command.actor,
+            revision=_number(command),
         )
     )
     draft.exhaust_below(policy.smallest_call_tokens)
     return draft.balance_answer()
+
+
+def decide_restore(draft: Draft, command: RestoreCredits, policy: Policy) -> Decision:
+    lot = _revised_lot(draft, command)
+    if command.tokens > lot.restorable:
+        raise PrematureError(
+            f"of lot {command.lot_id} {lot.restorable} tokens are revoked: {command.tokens} can't be restored"
+        )
+    draft.emit(
+        CreditsRestored(
+            lot_id=command.lot_id,
+            tokens=command.tokens,
+            debt_repaid=min(draft.account.debt, command.tokens),
+            reference=command.reference,
+            expires_at=lot.expires_at,
+            reason_id=command.reason_id,
+            actor=command.actor,
+            revision=_number(command),
+        )
+    )
+    retire_lots(draft, policy)
+    draft.restore_from(policy.smallest_call_tokens)
+    return draft.balance_answer()
+
+
+def _revised_lot(draft: Draft, command: RevokeCredits | RestoreCredits) -> LotRecord:
+    """The record of the lot that the command takes from or gives back to, and may now.
+
+    One that was taken for lost counts when it comes after all: what is taken and given back are differences.
+    """
+    if command.tokens <= 0:
+        raise InvalidError("credits are revoked and restored in positive amounts")
+    if draft.lot is None:
+        raise PrematureError(f"the account has no lot {command.lot_id}")
+    if command.revision is not None:
+        require_turn(command.revision, draft.lot.revision, f"lot {command.lot_id}")
+    return draft.lot
+
+
+def _number(command: RevokeCredits | RestoreCredits) -> int | None:
+    return None if command.revision is None else command.revision.number

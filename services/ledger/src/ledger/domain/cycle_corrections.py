@@ -5,7 +5,7 @@ from contracts.events.accounts import CycleCorrected
 from msgspec.structs import replace
 
 from ledger.domain.commands import CorrectCycle
-from ledger.domain.cycles import cycle_at
+from ledger.domain.cycles import cycle_after, cycle_at
 from ledger.domain.decision import Decision, Draft
 from ledger.domain.policy import Policy
 
@@ -27,7 +27,9 @@ def decide_cycle_correction(draft: Draft, command: CorrectCycle, policy: Policy)
             f"account {account.account_id} has calls in flight ({account.all_open_holds}); suspend it, and correct it "
             f"when they have ended"
         )
-    cycle = cycle_at(draft.now, account.anchor_day, account.time_zone)
+    cycle = command.rightful or cycle_at(draft.now, account.anchor_day, account.time_zone)
+    while cycle.ends_at <= draft.now:
+        cycle = cycle_after(cycle, account.anchor_day, account.time_zone)
     used = command.used_before + account.monthly_used
     to_debt = max(0, used - max(account.monthly_limit, command.used_before))
     draft.emit(

@@ -34,6 +34,21 @@ def cycle_after(cycle: Cycle, anchor_day: int, time_zone: str) -> Cycle:
     return replace(following, starts_at=cycle.ends_at)
 
 
+def paid_cycle(running: Cycle, now: datetime, period_starts_at: datetime, anchor_day: int, time_zone: str) -> Cycle:
+    """The cycle that a payment starts at `now`, in the midst of the one that is running.
+
+    It ends at the first anchor after both moments: a period that starts by another's clock a little later than ours
+    does not end within that little. Of several cycles that start on one day, the later ones count: `2026-11-26.2`.
+    """
+    day = f"{now.astimezone(ZoneInfo(time_zone)):%Y-%m-%d}"
+    running_day, _, number = running.id.partition(".")
+    return Cycle(
+        id=f"{day}.{int(number or 1) + 1}" if running_day == day else day,
+        starts_at=now.astimezone(UTC),
+        ends_at=cycle_at(max(now, period_starts_at), anchor_day, time_zone).ends_at,
+    )
+
+
 def local_day(moment: datetime, time_zone: str) -> int:
     """Day of the month of `moment` in the time zone: the anchor of an account opened then."""
     return moment.astimezone(ZoneInfo(time_zone)).day

@@ -13,18 +13,22 @@ from ledger.domain.commands import (
     ChangeThresholds,
     Command,
     CorrectCycle,
+    EndSubscription,
     ExpireReservation,
     GrantCredits,
     OpenAccount,
     ReserveTokens,
+    RestoreCredits,
     RevokeCredits,
     SettleUsage,
+    SubscribePlan,
 )
-from ledger.domain.credits import decide_grant, decide_revoke
+from ledger.domain.credits import decide_grant, decide_restore, decide_revoke
 from ledger.domain.cycle_corrections import decide_cycle_correction
 from ledger.domain.decision import Decision, Draft, advance
 from ledger.domain.holds import Hold
 from ledger.domain.lots import LotRecord
+from ledger.domain.paid_plans import decide_ended, decide_subscribed
 from ledger.domain.plans import decide_limit, decide_plan, open_account
 from ledger.domain.policy import Policy
 from ledger.domain.rate_limits import decide_rate_limits
@@ -53,6 +57,7 @@ def decide(
     Raises:
         InvalidError: the command breaks a rule that its sender could have known.
         ConflictError: a reservation ended already by another figure, or a lot of that id was granted before.
+        PrematureError: what the command builds on is not there; the same command may succeed once it is.
     """
     if isinstance(command, CorrectCycle):
         return decide_cycle_correction(Draft(account, now), command, policy)
@@ -81,6 +86,12 @@ def decide(
             return decide_grant(draft, command, policy)
         case RevokeCredits():
             return decide_revoke(draft, command, policy)
+        case RestoreCredits():
+            return decide_restore(draft, command, policy)
+        case SubscribePlan():
+            return decide_subscribed(draft, command, policy)
+        case EndSubscription():
+            return decide_ended(draft, command, policy)
         case ChangePlan():
             return decide_plan(draft, command, policy)
         case ChangeLimit():

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from contracts.balance import Balance
-from contracts.errors import InvalidError
+from contracts.errors import InvalidError, PrematureError
 from contracts.events.accounts import CycleStarted
 from contracts.events.credits import CreditsExpired
 from contracts.events.notices import AccessRestored, TokensExhausted
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from ledger.domain.account import Account
 from ledger.domain.alerts import standing, usage_alerts
+from ledger.domain.commands import Revision
 from ledger.domain.cycles import cycle_after
 from ledger.domain.evolve import evolve
 from ledger.domain.holds import Hold, evolve_hold
@@ -114,11 +115,20 @@ class Draft:
         return self.decided(self.account.balance())
 
 
+def require_turn(revision: Revision, heard: int, subject: str) -> None:
+    """Of one order or subscription, what billing says is heard in the order of its revisions.
+
+    Raises:
+        PrematureError: something that was said before is missing, and may still come.
+    """
+    if revision.number > heard + 1 and not revision.gap_allowed:
+        raise PrematureError(f"revision {revision.number} of {subject} came before revision {heard + 1}")
+
+
 def advance(draft: Draft, policy: Policy) -> None:
     """Bring the account to the draft's time: start each due cycle in turn and retire lots past their date.
 
-    Comes before every decision and every read. A cycle that passed unseen tells nothing: it is closed already. A lot's
-    tokens that open holds may need stay until those end.
+    Comes before every decision and every read. A cycle that passed unseen tells nothing: it is closed already.
     """
     while (cycle := draft.account.running_cycle).ends_at <= draft.now:
         account = draft.account
@@ -134,6 +144,11 @@ def advance(draft: Draft, policy: Policy) -> None:
         if draft.account.running_cycle.ends_at > draft.now:
             draft.emit_usage_alerts(account)
         draft.restore_from(policy.smallest_call_tokens)
+    retire_lots(draft, policy)
+
+
+def retire_lots(draft: Draft, policy: Policy) -> None:
+    """Take out lots past their date; tokens that open holds may need stay until those end."""
     for lot in draft.account.lots:
         if lot.expires_at is None or lot.expires_at > draft.now:
             continue

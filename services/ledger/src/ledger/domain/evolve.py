@@ -12,10 +12,11 @@ from contracts.events.accounts import (
     RateLimits,
     RateLimitsChanged,
     StatusChanged,
+    SubscriptionChanged,
     ThresholdsChanged,
 )
 from contracts.events.charges import Charge, GiveBack, LotTokens
-from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRestored, CreditsRevoked
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import (
@@ -28,6 +29,7 @@ from contracts.events.reservations import (
 from msgspec.structs import replace
 
 from ledger.domain.account import Account, ClosedCycle, Lot
+from ledger.domain.subscriptions import changed
 from ledger.domain.windows import moved
 
 
@@ -97,10 +99,12 @@ def _administered(
     | ThresholdsChanged
     | RateLimitsChanged
     | StatusChanged
+    | SubscriptionChanged
     | CycleStarted
     | CycleCorrected
     | CreditsGranted
     | CreditsRevoked
+    | CreditsRestored
     | CreditsExpired,
 ) -> Account:
     match event:
@@ -129,6 +133,8 @@ def _administered(
             return _paced(account, event.rate_limits)
         case StatusChanged():
             return replace(account, status=event.status)
+        case SubscriptionChanged():
+            return replace(account, subscriptions=changed(account.subscriptions, event))
         case CycleStarted():
             return _cycle_started(account, event)
         case CycleCorrected():
@@ -141,6 +147,11 @@ def _administered(
         case CreditsRevoked():
             taken = (LotTokens(lot_id=event.lot_id, tokens=event.from_lot),)
             return replace(account, lots=_taken(account.lots, taken), debt=account.debt + event.to_debt)
+        case CreditsRestored():
+            kept = event.tokens - event.debt_repaid
+            part = LotTokens(lot_id=event.lot_id, tokens=kept, expires_at=event.expires_at, ordinal=account.version + 1)
+            lots = _returned(account.lots, part) if kept else account.lots
+            return replace(account, lots=lots, debt=account.debt - event.debt_repaid)
         case CreditsExpired():
             taken = (LotTokens(lot_id=event.lot_id, tokens=event.tokens),)
             return replace(account, lots=_taken(account.lots, taken))
@@ -176,6 +187,7 @@ def _cycle_started(account: Account, event: CycleStarted) -> Account:
     return replace(
         account,
         cycle=event.cycle,
+        anchor_day=event.anchor_day or account.anchor_day,
         monthly_limit=event.monthly_limit,
         monthly_used=event.debt_repaid,
         debt=account.debt - event.debt_repaid,

@@ -3,24 +3,27 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from contracts.events.credits import CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsGranted, CreditsRestored, CreditsRevoked
 from contracts.events.registry import LedgerEvent
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-ABOUT_LOTS: Final = (CreditsGranted, CreditsRevoked)
-LOT_FORMAT: Final = 1
-"""Of the stored record, which says nothing of it as long as it is the first, as a hold's."""
+type LotEvent = CreditsGranted | CreditsRevoked | CreditsRestored
+ABOUT_LOTS: Final = (CreditsGranted, CreditsRevoked, CreditsRestored)
+LOT_FORMAT: Final = 2
+"""Of the stored record, which says nothing of it as long as it is the first: as long as billing revised nothing."""
 
 
 class LotRecord(Struct, frozen=True, kw_only=True):
-    """One grant; tokens are billable tokens."""
+    """One grant; tokens are billable tokens. `revision` is the last of what billing took or gave back of an order."""
 
-    format: Literal[1] | UnsetType = UNSET
+    format: Literal[1, 2] | UnsetType = UNSET
     lot_id: str
     granted_at: datetime
     granted: int
     revoked: int = 0
+    restored: int = 0
+    revision: int = 0
     source: str = ""
     reference: str = ""
     expires_at: datetime | None = None
@@ -28,11 +31,16 @@ class LotRecord(Struct, frozen=True, kw_only=True):
     @property
     def revocable(self) -> int:
         """What a refund may still take back, spent or not."""
-        return self.granted - self.revoked
+        return self.granted - self.restorable
+
+    @property
+    def restorable(self) -> int:
+        """What is taken back of it, and may be given back."""
+        return self.revoked - self.restored
 
 
 def evolve_lot(lot: LotRecord | None, event: LedgerEvent, at: datetime) -> LotRecord | None:
-    """The record after one event; events that are not a grant or a revocation leave it as it is."""
+    """The record after one event; those that are not about what was granted leave it as it is."""
     match event:
         case CreditsGranted() if lot is not None:
             # Once the same lot could be granted again; what may be revoked of it is the sum.
@@ -47,6 +55,12 @@ def evolve_lot(lot: LotRecord | None, event: LedgerEvent, at: datetime) -> LotRe
                 expires_at=event.expires_at,
             )
         case CreditsRevoked() if lot is not None:
-            return replace(lot, revoked=lot.revoked + event.tokens)
+            return _revised(replace(lot, revoked=lot.revoked + event.tokens), event.revision)
+        case CreditsRestored() if lot is not None:
+            return _revised(replace(lot, format=LOT_FORMAT, restored=lot.restored + event.tokens), event.revision)
         case _:
             return lot
+
+
+def _revised(lot: LotRecord, revision: int | None) -> LotRecord:
+    return lot if revision is None else replace(lot, format=LOT_FORMAT, revision=max(lot.revision, revision))

@@ -6,7 +6,7 @@ from contracts.events.actors import Actor
 
 from ledger.domain.account import Account
 from ledger.domain.catalog import Plan
-from ledger.domain.commands import ChangeLimit, ChangePlan
+from ledger.domain.commands import Administration, ChangeLimit, ChangePlan
 from ledger.domain.cycles import cycle_at, local_day
 from ledger.domain.decision import Decision, Draft
 from ledger.domain.policy import Policy
@@ -59,10 +59,16 @@ def decide_plan(draft: Draft, command: ChangePlan, policy: Policy) -> Decision:
     """Another plan brings its own limit; the same plan again keeps a limit that somebody set beside it."""
     plan, before = find_plan(policy, command.plan), draft.account
     keeps_limit = plan.name == before.plan and before.monthly_limit != before.plan_tokens and not command.reset_limit
-    monthly_limit = before.monthly_limit if keeps_limit else plan.monthly_tokens
+    adopt_plan(draft, plan, before.monthly_limit if keeps_limit else plan.monthly_tokens, command, policy)
+    return draft.balance_answer() if draft.account is before else after_limit(draft, before, policy)
+
+
+def adopt_plan(draft: Draft, plan: Plan, monthly_limit: int, command: Administration, policy: Policy) -> None:
+    """The plan with that limit, where the account does not have them already."""
+    before = draft.account
     standing = (before.plan, before.plan_tokens, before.monthly_limit, before.rate_limits)
     if (plan.name, plan.monthly_tokens, monthly_limit, plan.rate_limits) == standing:
-        return draft.balance_answer()
+        return
     draft.emit(
         PlanChanged(
             plan=plan.name,
@@ -76,7 +82,6 @@ def decide_plan(draft: Draft, command: ChangePlan, policy: Policy) -> Decision:
             actor=command.actor,
         )
     )
-    return _after_limit(draft, before, policy)
 
 
 def decide_limit(draft: Draft, command: ChangeLimit, policy: Policy) -> Decision:
@@ -94,7 +99,7 @@ def decide_limit(draft: Draft, command: ChangeLimit, policy: Policy) -> Decision
             actor=command.actor,
         )
     )
-    return _after_limit(draft, before, policy)
+    return after_limit(draft, before, policy)
 
 
 def _debt_repaid_by(account: Account, monthly_limit: int) -> int:
@@ -103,7 +108,8 @@ def _debt_repaid_by(account: Account, monthly_limit: int) -> int:
     return min(account.debt, max(0, added))
 
 
-def _after_limit(draft: Draft, before: Account, policy: Policy) -> Decision:
+def after_limit(draft: Draft, before: Account, policy: Policy) -> Decision:
+    """Tell what the change of the limit, or of the cycle, means for people."""
     draft.emit_usage_alerts(before)
     draft.exhaust_below(policy.smallest_call_tokens)
     draft.restore_if_raised(before, policy.smallest_call_tokens)

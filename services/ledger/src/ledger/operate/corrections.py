@@ -6,7 +6,7 @@ from contracts.events.actors import Actor
 
 from ledger.application.administration import Order, administer
 from ledger.application.catalog_changes import Applied, apply_changes, find_changes
-from ledger.application.cycle_corrections import used_before
+from ledger.application.cycle_corrections import rightful_cycle
 from ledger.catalog_file import load_policy
 from ledger.domain.commands import CorrectCycle
 from ledger.domain.plans import find_plan
@@ -25,9 +25,16 @@ async def correct_cycle(account: Account, reason: Reason) -> None:
         if not await is_account_open(connection, account):
             raise NotFoundError(f"no account {account}")
         async with open_executor(settings, policy, connection) as executor:
-            used = await used_before(connection, account, executor.clock.now() or await load_clock(connection))
+            now = executor.clock.now() or await load_clock(connection)
+            cycle, used = await rightful_cycle(connection, account, now)
             order = Order(action="correct-cycle", account_id=account, reason=reason, details={"tokens": used})
-            command = CorrectCycle(account_id=account, used_before=used, reason_id=order.audit_id, actor=Actor.OPERATOR)
+            command = CorrectCycle(
+                account_id=account,
+                used_before=used,
+                rightful=cycle,
+                reason_id=order.audit_id,
+                actor=Actor.OPERATOR,
+            )
             balance = await administer(executor, order, command)
     write_line(balance)
 

@@ -11,6 +11,7 @@ from typing import Final
 from contracts.envelope import cloud_event_type
 from contracts.events.registry import LEDGER_EVENT_NAMES, LEDGER_EVENTS, LedgerEvent
 from msgspec import Struct, ValidationError, json
+from msgspec.structs import asdict
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.holds import HOLD_FORMAT, Hold
@@ -57,6 +58,13 @@ _decode_lot: Final = json.Decoder(LotRecord).decode
 _decode_account: Final = json.Decoder(Account).decode
 
 
+class _SecondFormat(Account, frozen=True, kw_only=True, tag_field="format", tag=2):
+    """A state without subscriptions. One of the first format says nothing of its format, and is read as the last."""
+
+
+_decode_second: Final = json.Decoder(_SecondFormat).decode
+
+
 class _Header(Struct, frozen=True):
     """States of the first format say nothing of it."""
 
@@ -85,7 +93,12 @@ def decode_account(document: str | bytes) -> Account:
         NewerStateError: it was written by a later version.
         msgspec.DecodeError: it is no state.
     """
-    return _decode(_decode_account, document, STATE_FORMAT)
+    try:
+        return _decode(_decode_account, document, STATE_FORMAT)
+    except ValidationError:
+        if format_of(document) != 2:
+            raise
+        return Account(**asdict(_decode_second(document)))
 
 
 def decode_hold(document: str | bytes) -> Hold:
