@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local_run.demo_stripe.objects.intents import attempt, cancel_intent, new_intent
+from local_run.demo_stripe.objects.intents import attempt, cancel_intent, card_error, new_intent
 from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.lists import list_of
 from local_run.demo_stripe.wire.shapes import Object, make
@@ -129,6 +129,7 @@ def finalise(world: World, invoice: Object) -> None:
     if invoice["status"] != "draft":
         raise RefusedError("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     page = f"{world.base_url}/i/{invoice['id']}"
+    _use_balance(world, invoice)
     world.change(
         invoice,
         status="open",
@@ -141,6 +142,27 @@ def finalise(world: World, invoice: Object) -> None:
     world.emit("invoice.finalized", invoice)
 
 
+def _use_balance(world: World, invoice: Object) -> None:
+    """What the customer has to its credit pays first; what an invoice gives back is credit for the next ones."""
+    customer = world.get(invoice["customer"], "customer")
+    if customer is None:
+        return
+    before = customer["balance"]  # below zero: a credit, as Stripe counts
+    used = min(-before, invoice["total"]) if before < 0 < invoice["total"] else min(invoice["total"], 0)
+    if used == 0:
+        return
+    due = max(invoice["total"] - used, 0) if invoice["total"] > 0 else 0
+    world.change(customer, balance=before + used)
+    world.change(
+        invoice,
+        amount_due=due,
+        amount_remaining=due,
+        starting_balance=before,
+        ending_balance=before + used,
+    )
+    world.emit("customer.updated", customer, {"balance": before})
+
+
 def _next_number(world: World, invoice: Object) -> str:
     customer = world.get(invoice["customer"], "customer")
     if customer is None:
@@ -150,13 +172,30 @@ def _next_number(world: World, invoice: Object) -> str:
     return f"{customer['invoice_prefix']}-{number:04d}"
 
 
-def charge_invoice(world: World, invoice: Object, method: Object, outcome: str | None = None) -> bool:
-    """Try to take what is due by that method; whether the invoice is paid now.
+def settle_invoice(world: World, invoice: Object, method: Object | None, outcome: str | None = None) -> bool:
+    """Take what is due, where something is; whether the invoice is paid now.
 
     Raises:
         RefusedError: it is not open.
     """
     check_payable(invoice)
+    if invoice["amount_remaining"] == 0:
+        mark_paid(world, invoice)
+        return True
+    return method is not None and _charge(world, invoice, method, outcome)
+
+
+def refusal_of(world: World, invoice: Object) -> RefusedError:
+    """Why it is not paid."""
+    intent = intent_of(world, invoice)
+    if intent["last_payment_error"] is None:
+        return RefusedError(
+            "There is no payment method: name one, or set the customer's default.", param="payment_method"
+        )
+    return card_error(intent)
+
+
+def _charge(world: World, invoice: Object, method: Object, outcome: str | None) -> bool:
     intent = intent_of(world, invoice)
     world.change(invoice, attempted=True, attempt_count=invoice["attempt_count"] + 1)
     if not attempt(world, intent, method, outcome):

@@ -52,7 +52,7 @@ def pay_once(world: World, session: Object, kind: str, outcome: str, email: str 
     """Pay a session of the mode `payment`; whether it is complete now. A declined card leaves it open."""
     customer = customer_of(world, session, email)
     if session["amount_total"] == 0:
-        _redeem(world, session)
+        redeem_code(world, session)
         complete(world, session, "no_payment_required")
         return True
     intent = _intent_of(world, session, customer)
@@ -61,7 +61,7 @@ def pay_once(world: World, session: Object, kind: str, outcome: str, email: str 
     )
     if outcome == "later":
         await_payment(world, intent, method)
-        _redeem(world, session)
+        redeem_code(world, session)
         complete(world, session, "unpaid")
         return True
     if kind == "card" and not attempt(world, intent, method, "declined" if outcome == "declined" else None):
@@ -70,7 +70,7 @@ def pay_once(world: World, session: Object, kind: str, outcome: str, email: str 
         succeed_intent(world, intent, method)
     if customer is not None and intent["setup_future_usage"]:
         attach(world, method, customer)
-    _redeem(world, session)
+    redeem_code(world, session)
     _receipt(world, session, customer, intent)
     complete(world, session, "paid")
     return True
@@ -132,7 +132,8 @@ def _intent_of(world: World, session: Object, customer: Object | None) -> Object
     return intent
 
 
-def _redeem(world: World, session: Object) -> None:
+def redeem_code(world: World, session: Object) -> None:
+    """Count the coupon and the code that made the session cheaper."""
     notes = world.notes(session["id"])
     coupon = world.get(notes["coupon"], "coupon")
     if coupon is not None:

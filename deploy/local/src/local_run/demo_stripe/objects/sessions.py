@@ -78,7 +78,7 @@ def create_session(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
         session_id,
         items=[{"price": item.price["id"], "quantity": item.quantity, "name": item.name} for item in items],
         lines=[world.new_id("li") for _ in items],
-        data=parameters.get("payment_intent_data") or parameters.get("subscription_data") or {},
+        data=_data_of(parameters),
         invoice_data=parameters.get("invoice_creation", {}).get("invoice_data", {}),
     )
     reckon(world, session, coupon, code)
@@ -217,6 +217,17 @@ def _check_together(parameters: dict[str, Any]) -> None:
         )
     if parameters.get("ui_mode", "hosted_page") != "hosted_page":
         raise invalid_parameter("ui_mode", "The demo Stripe has hosted pages alone.", "demo_not_done")
+
+
+def _data_of(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the session hands on to the payment intent, subscription or setup intent that it makes."""
+    given: dict[str, Any] = {}
+    for name in ("payment_intent_data", "subscription_data", "setup_intent_data"):
+        given |= parameters.get(name, {})
+    understood(
+        given, "description", "receipt_email", "setup_future_usage", "statement_descriptor_suffix", "billing_mode"
+    )
+    return given
 
 
 def _item_of(world: World, given: dict[str, Any], mode: str, number: int) -> Item:

@@ -7,6 +7,9 @@ from local_run.demo_stripe.objects.intents import fail_intent, succeed_intent
 from local_run.demo_stripe.objects.paying import apply_code, check_payable, end_awaited, pay_once
 from local_run.demo_stripe.objects.refunds import end_refund
 from local_run.demo_stripe.objects.sessions import expire
+from local_run.demo_stripe.objects.subscribing import end_awaited_subscription, save_card, subscribe
+from local_run.demo_stripe.objects.subscription_changes import end_at_time
+from local_run.demo_stripe.objects.subscriptions import collect_invoice, end_period, expire_incomplete
 from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.timers import Deed
@@ -27,7 +30,13 @@ def pay_session(
     if outcome == "expired":
         expire(world, session)
         return False
-    return pay_once(world, session, method, outcome, email)
+    match session["mode"]:
+        case "subscription":
+            return subscribe(world, session, method, outcome, email)
+        case "setup":
+            return save_card(world, session, outcome, email)
+        case _:
+            return pay_once(world, session, method, outcome, email)
 
 
 def complete_payment(world: World, intent: Object, *, paid: bool) -> None:
@@ -40,7 +49,8 @@ def complete_payment(world: World, intent: Object, *, paid: bool) -> None:
         raise RefusedError(f"This payment is {intent['status']}: nothing is awaited.")
     session = world.get(world.notes(intent["id"]).get("session"), "checkout.session")
     if session is not None:
-        end_awaited(world, session, intent, paid=paid)
+        end = end_awaited_subscription if session["mode"] == "subscription" else end_awaited
+        end(world, session, intent, paid=paid)
         return
     method = world.find("payment_method", intent["payment_method"])
     if paid:
@@ -58,6 +68,10 @@ def _let_succeed(world: World, refund: Object) -> None:
 
 
 DEEDS: Final[Mapping[str, Deed]] = {
+    "cancel_at": end_at_time,
+    "collect_invoice": collect_invoice,
+    "end_period": end_period,
+    "expire_incomplete": expire_incomplete,
     "expire_session": expire,
     "fail_unpaid_intent": _let_lapse,
     "succeed_refund": _let_succeed,

@@ -25,10 +25,12 @@ CLASSES: Final[dict[str, type]] = {
     "event": stripe.Event,
     "invoice": stripe.Invoice,
     "invoice_payment": stripe.InvoicePayment,
+    "invoiceitem": stripe.InvoiceItem,
     "item": stripe.LineItem,
     "line_item": stripe.InvoiceLineItem,
     "payment_intent": stripe.PaymentIntent,
     "payment_method": stripe.PaymentMethod,
+    "plan": stripe.Plan,
     "price": stripe.Price,
     "product": stripe.Product,
     "promotion_code": stripe.PromotionCode,
@@ -59,6 +61,7 @@ _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     "payment_method": frozenset(
         name for name in fields_of(stripe.PaymentMethod) if name not in {"customer", "customer_account"}
     ),
+    "plan": frozenset({"deleted", "tiers"}),
     "price": frozenset({"currency_options", "tiers", "deleted"}),
     "product": frozenset({"deleted"}),
     "coupon": frozenset({"applies_to", "currency_options", "deleted"}),
@@ -97,7 +100,13 @@ def problems_of(thing: object) -> list[str]:
 @cache
 def _blank(object_type: type, kind: str) -> dict[str, None]:
     left_out = _LEFT_OUT.get(kind, frozenset())
-    return {name: None for name, at in fields_of(object_type).items() if may_be_none(at) and name not in left_out}
+    nullable = {name: at for name, at in fields_of(object_type).items() if may_be_none(at) and name not in left_out}
+    # A map of objects is left out as well: the SDK cannot read a null there.
+    return {name: None for name, at in nullable.items() if not any(_is_map_of_objects(each) for each in members(at))}
+
+
+def _is_map_of_objects(annotation: Any) -> bool:
+    return get_origin(annotation) not in (None, list) and any(is_fields_class(each) for each in get_args(annotation))
 
 
 def _complete(object_type: type, values: Object, kind: str) -> Object:
