@@ -25,6 +25,7 @@ from billing.application.housekeeping import keep_measuring, keep_pruning
 from billing.application.looking import OrderLooks
 from billing.application.offers import load_offers, load_plans
 from billing.application.placing import Placing
+from billing.application.portal import Portal
 from billing.application.subscription_following import SubscriptionFollower
 from billing.application.subscription_sweep import keep_looking
 from billing.application.subscriptions import SubscriptionLooks
@@ -41,6 +42,7 @@ from billing.http.pages.app import make_pages, pages_app
 from billing.http.pages.buying import BuyPages
 from billing.http.pages.orders import OrderPages
 from billing.http.purchases import offer_routes, purchase_routes
+from billing.http.subscriptions import portal_routes, subscribe_routes
 from billing.http.webhook import WebhookIntake
 from billing.messaging.ledger_events import hear
 from billing.messaging.ledger_reads import fetch_balance
@@ -58,6 +60,7 @@ class Selling:
     """What billing has where purchases are on, and else has none of."""
 
     placing: Placing | None = None
+    portal: Portal | None = None
     parts: Sequence[Part] = ()
 
 
@@ -92,6 +95,8 @@ def assemble(settings: BillingSettings) -> Service:
     routers = [
         offer_routes(offers, sells=settings.sells),
         purchase_routes(selling.placing, callers, default_locale=settings.locale),
+        subscribe_routes(selling.placing, callers, default_locale=settings.locale),
+        portal_routes(selling.portal, callers, default_locale=settings.locale),
         order_routes(looks),
         intake.routes(),
     ]
@@ -147,7 +152,10 @@ def _selling(
     )
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
     sweeper = Sweeper(engine=engine, looks=looks)
-    return Selling(placing=placing, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)])
+    portal = Portal(
+        engine=engine, stripe=stripe, livemode=settings.livemode, home=settings.chat_url or settings.buy_url
+    )
+    return Selling(placing=placing, portal=portal, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)])
 
 
 def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:

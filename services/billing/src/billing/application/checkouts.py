@@ -19,6 +19,7 @@ from billing.domain.orders import Order, OrderState
 from billing.stripe_api.checkout import CheckoutRequest, create_checkout, expire_checkout
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeError, StripeMissingError, StripeRefusedError, StripeUnavailableError
+from billing.stripe_api.plan_checkout import create_plan_checkout
 
 LEAST_LEFT: Final = timedelta(minutes=5)
 """A Checkout that ends sooner is ended, and another one shown: who types a card needs the time."""
@@ -105,13 +106,18 @@ class Checkouts:
 
     async def _create_session(self, order: Order, wanted: CheckoutRequest, locale: str) -> SessionFacts:
         try:
-            return await create_checkout(self.stripe, wanted)
+            return await self._show_new(order, wanted)
         except StripeMissingError as error:
             if error.parameter != "customer":
                 raise
         customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=locale)
         key = f"checkout:{order.id}:{customer_id}"
-        return await create_checkout(self.stripe, structs.replace(wanted, customer_id=customer_id, idempotency_key=key))
+        return await self._show_new(order, structs.replace(wanted, customer_id=customer_id, idempotency_key=key))
+
+    async def _show_new(self, order: Order, wanted: CheckoutRequest) -> SessionFacts:
+        if order.plan is None:
+            return await create_checkout(self.stripe, wanted)
+        return await create_plan_checkout(self.stripe, wanted, order.plan)
 
     async def _settled(self, order: Order, session: SessionFacts) -> Order:
         try:
@@ -141,4 +147,5 @@ class Checkouts:
 
 
 def _is_as_offered(order: Order, offer: Offer) -> bool:
-    return order.tokens == offer.tokens and order.amount_minor == offer.prices.get(order.currency)
+    is_same = offer.id in (order.package_id, order.plan)
+    return is_same and order.tokens == offer.tokens and order.amount_minor == offer.prices.get(order.currency)

@@ -20,6 +20,10 @@ class CurrencyNotOfferedError(BillingError):
     """It is sold, but not in that currency."""
 
 
+class AlreadySubscribedError(BillingError):
+    """A plan is paid for the account: it is changed, not bought beside."""
+
+
 class IdempotencyConflictError(BillingError):
     """The same key asked for something else before."""
 
@@ -42,3 +46,7 @@ class UnknownOrderError(BillingError):
 
 class ContendedOrderError(BillingError):
     """Others changed the order each time that it was looked at: to be tried again."""
+
+
+class UnknownCustomerError(BillingError):
+    """Stripe has no customer for the account: it has never paid."""

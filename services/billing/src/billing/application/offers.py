@@ -6,7 +6,7 @@ from pathlib import Path
 from catalog import PackageEntry, PlanEntry, read_catalog
 
 from billing.domain.offers import Offer, Offers
-from billing.domain.plan_prices import PlanPrices
+from billing.domain.plan_prices import PlanPrices, product_of
 
 
 def load_offers(path: Path) -> Offers:
@@ -31,7 +31,8 @@ def load_plans(path: Path) -> tuple[PlanPrices, Mapping[str, int]]:
     plans = read_catalog(path).plans
     by_price = {price: name for name, entry in plans.items() for price in entry.stripe_prices.values()}
     monthly_tokens = {name: entry.monthly_tokens for name, entry in plans.items()}
-    return PlanPrices(plans=frozenset(plans), by_price=by_price), monthly_tokens
+    by_product = {product_of(name): name for name in plans}
+    return PlanPrices(by_price=by_price, by_product=by_product), monthly_tokens
 
 
 def _offer(name: str, tokens: int, entry: PackageEntry | PlanEntry) -> Offer:

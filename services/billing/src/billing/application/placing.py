@@ -1,4 +1,4 @@
-"""Places an order for a package: written first, then shown by Stripe; one open Checkout for one wish."""
+"""Places an order for a package or a plan: written first, then shown by Stripe; one open Checkout for one wish."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from billing.application.errors import (
     TooManyPurchasesError,
     UnknownPackageError,
 )
+from billing.application.subscribing import find_awaited
 from billing.domain.history import Change
 from billing.domain.offers import Offer, Offers
 from billing.domain.orders import Order, OrderKind, OrderState
@@ -39,9 +40,13 @@ log = structlog.get_logger()
 
 
 class PurchaseRequest(Struct, frozen=True, kw_only=True):
-    """`caller` is who asks, for the order's life. `link` and `address` are counted where they are known."""
+    """A package, or a plan to subscribe to. `caller` is who asks, for the order's life.
 
-    package_id: str
+    `link` and `address` are counted where they are known.
+    """
+
+    package_id: str | None = None
+    plan_id: str | None = None
     account_id: str
     payer_id: str | None = None
     currency: str | None = None
@@ -61,7 +66,7 @@ class Placed(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Placing:
-    """Places orders for packages of one catalog."""
+    """Places orders for what one catalog sells."""
 
     engine: AsyncEngine
     offers: Offers
@@ -75,18 +80,19 @@ class Placing:
 
         Raises:
             UnknownPackageError, CurrencyNotOfferedError: it is not sold, or not so.
+            AlreadySubscribedError: a plan is paid for the account as it is.
             IdempotencyConflictError: the caller's key asked for something else before.
             TooManyPurchasesError: somebody tries too much.
             PaymentServiceError: Stripe does not answer; the same request may be sent again.
             PaymentRefusedError: Stripe refuses it.
         """
-        offer = self.offers.package(wanted.package_id)
-        if offer is None:
-            raise UnknownPackageError("No such package is sold.")
+        offer = self._offer(wanted)
         currency = wanted.currency or next(iter(offer.prices))
         if currency not in offer.prices:
-            raise CurrencyNotOfferedError(f"This package is sold in {', '.join(offer.prices)}.")
+            raise CurrencyNotOfferedError(f"This is sold in {', '.join(offer.prices)}.")
         await self._count(wanted)
+        if wanted.plan_id is not None and (awaited := await find_awaited(self.engine, wanted.account_id)) is not None:
+            return Placed(order_id=awaited.id, checkout_url=self.checkouts.page_of(awaited))
         for _ in range(MAX_TURNS):
             order, is_keys_own = await self._write(wanted, offer, currency)
             if order is None:
@@ -98,6 +104,15 @@ class Placing:
                 return Placed(order_id=order.id, checkout_url=url)
         raise PaymentServiceError("The purchase could not be begun; try again.")
 
+    def _offer(self, wanted: PurchaseRequest) -> Offer:
+        if wanted.plan_id is not None:
+            offer = self.offers.plan(wanted.plan_id)
+        else:
+            offer = self.offers.package(wanted.package_id or "")
+        if offer is None:
+            raise UnknownPackageError("No such package or plan is sold.")
+        return offer
+
     async def _count(self, wanted: PurchaseRequest) -> None:
         for kind, name in (("link", wanted.link), ("account", wanted.account_id), ("address", wanted.address)):
             # Neither tokens nor addresses are kept.
@@ -108,9 +123,9 @@ class Placing:
     async def _write(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> tuple[Order | None, bool]:
         """A new order, or the one that the same wish has made before, and whether it was made with this very key."""
         order = self._new_order(wanted, offer, currency)
-        slot = f"package:{_digest(wanted.account_id, wanted.payer_id or '', offer.id, currency)}"
+        slot = _slot(wanted, offer, currency)
         key = None if wanted.idempotency_key is None else f"purchase:{_digest(wanted.caller, wanted.idempotency_key)}"
-        content = sha256(encode([offer.id, wanted.account_id, wanted.payer_id, wanted.currency])).digest()
+        content = sha256(encode([order.kind, offer.id, wanted.account_id, wanted.payer_id, wanted.currency])).digest()
         changes = [Change(what="placed", who=wanted.caller, details={"via": wanted.caller.partition(":")[0]})]
         async with self.engine.begin() as connection:
             is_new = await insert_order(
@@ -124,7 +139,7 @@ class Placing:
             )
         if is_new:
             metrics.ORDERS_PLACED.labels(order.kind.value).inc()
-            log.info("order_placed", order_id=order.id, account_id=order.account_id, package=offer.id)
+            log.info("order_placed", order_id=order.id, account_id=order.account_id, offer=offer.id)
             return order, False
         if key is not None and (same := await find_order(self.engine, request_key=key)) is not None:
             if await request_hash_of(self.engine, same.id) != content:
@@ -137,11 +152,12 @@ class Placing:
         now = datetime.now(UTC)
         return Order(
             id=f"ord_{token_hex(16)}",
-            kind=OrderKind.PACKAGE,
+            kind=OrderKind.PACKAGE if wanted.plan_id is None else OrderKind.SUBSCRIPTION,
             state=OrderState.CREATED,
             account_id=wanted.account_id,
             payer_id=wanted.payer_id,
-            package_id=offer.id,
+            package_id=offer.id if wanted.plan_id is None else None,
+            plan=wanted.plan_id,
             tokens=offer.tokens,
             amount_minor=offer.prices[currency],
             currency=currency,
@@ -150,6 +166,13 @@ class Placing:
             created_at=now,
             changed_at=now,
         )
+
+
+def _slot(wanted: PurchaseRequest, offer: Offer, currency: str) -> str:
+    """What there is one open Checkout for: an account's subscription, whichever plan; a package for each payer."""
+    if wanted.plan_id is not None:
+        return f"plan:{_digest(wanted.account_id)}"
+    return f"package:{_digest(wanted.account_id, wanted.payer_id or '', offer.id, currency)}"
 
 
 def _digest(*names: str) -> str:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from billing.application.errors import (
+    AlreadySubscribedError,
     BillingError,
     ContendedOrderError,
     CurrencyNotOfferedError,
@@ -16,6 +17,7 @@ from billing.application.errors import (
     PaymentServiceError,
     PurchasesOffError,
     TooManyPurchasesError,
+    UnknownCustomerError,
     UnknownOrderError,
     UnknownPackageError,
 )
@@ -24,12 +26,14 @@ _TYPE = "application/problem+json"
 _ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
     PurchasesOffError: (503, "purchases_off"),
     UnknownPackageError: (404, "unknown_package"),
+    AlreadySubscribedError: (409, "already_subscribed"),
     CurrencyNotOfferedError: (422, "currency_not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
     TooManyPurchasesError: (429, "rate_limited"),
     PaymentServiceError: (503, "payment_service_unavailable"),
     PaymentRefusedError: (502, "payment_refused"),
     UnknownOrderError: (404, "unknown_order"),
+    UnknownCustomerError: (404, "unknown_customer"),
     ContendedOrderError: (503, "busy"),
 }
 """Status and code by the kind of error."""

@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.domain.history import Change
-from billing.domain.orders import OrderKind
+from billing.domain.orders import Order, OrderKind, OrderState
 from billing.domain.subscription_facts import Invoice, StripeStatus
 from billing.domain.subscriptions import Doubt, Given, Standing, Subscription
+from billing.store.orders import order_of
 from billing.store.outbox import Saying, append
 from billing.store.subscription_tables import ONE_GIVING, subscription_changes, subscription_invoices, subscriptions
 from billing.store.tables import orders
@@ -65,6 +66,19 @@ async def find_giving(engine: AsyncEngine, account_id: str) -> Subscription | No
     async with statements(engine) as connection:
         row = (await connection.execute(query)).one_or_none()
     return None if row is None else _stored(row).subscription
+
+
+async def find_awaited_order(engine: AsyncEngine, account_id: str) -> Order | None:
+    """The account's order for a subscription of which a payment is on its way."""
+    columns = [orders.c[field] for field in Order.__struct_fields__]
+    query = select(*columns).where(
+        orders.c.account_id == account_id,
+        orders.c.kind == OrderKind.SUBSCRIPTION.value,
+        orders.c.state == OrderState.PENDING.value,
+    )
+    async with statements(engine) as connection:
+        row = (await connection.execute(query.order_by(orders.c.created_at).limit(1))).one_or_none()
+    return None if row is None else order_of(row)
 
 
 async def insert_subscription(engine: AsyncEngine, subscription: Subscription, *, who: str) -> None:

@@ -1,0 +1,44 @@
+"""Opens Stripe's pages on which whoever pays finds invoices and receipts, and changes card, plan or subscription."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import PaymentRefusedError, PaymentServiceError, UnknownCustomerError
+from billing.store.customers import load_customer
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeError, StripeUnavailableError
+from billing.stripe_api.subscriptions import create_portal
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portal:
+    """Of one Stripe account in one mode; `home` is where people come back to, where no other place is named."""
+
+    engine: AsyncEngine
+    stripe: StripeApi
+    livemode: bool
+    home: str
+
+    async def open(self, payer_id: str, *, return_url: str | None, locale: str, who: str) -> str:
+        """The address of the pages; it works for some minutes, for whoever has it.
+
+        Raises:
+            UnknownCustomerError: they have never paid anything.
+            PaymentServiceError, PaymentRefusedError: Stripe does not answer, or has no portal set up.
+        """
+        customer_id = await load_customer(self.engine, payer_id, livemode=self.livemode)
+        if customer_id is None:
+            raise UnknownCustomerError("This account has never paid anything here.")
+        try:
+            url = await create_portal(self.stripe, customer_id, return_url=return_url or self.home, locale=locale)
+        except StripeUnavailableError as error:
+            raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
+        except StripeError as error:
+            log.error("portal_refused", error=str(error))  # noqa: TRY400  Stripe's words are all
+            raise PaymentRefusedError("The payment service opens no portal.") from error
+        log.info("portal_opened", payer_id=payer_id, by=who)
+        return url
