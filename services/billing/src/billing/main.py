@@ -155,7 +155,9 @@ def _selling(
     portal = Portal(
         engine=engine, stripe=stripe, livemode=settings.livemode, home=settings.chat_url or settings.buy_url
     )
-    return Selling(placing=placing, portal=portal, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)])
+    return Selling(
+        placing=placing, portal=portal, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)]
+    )
 
 
 def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:
