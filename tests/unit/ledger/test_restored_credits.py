@@ -85,7 +85,7 @@ def test_neither_a_purchase_nor_a_restore_opens_what_an_admin_closed(name: str) 
 @pytest.mark.parametrize("spent", [0, 300, 1_000])
 def test_whatever_order_they_come_in_the_end_is_the_same(spent: int) -> None:
     """What comes too early is refused, and comes again."""
-    commands = [
+    commands: list[Command] = [
         revoke("lot", 300, Revision(1)),
         restore("lot", 300, Revision(2)),
         revoke("lot", 1_000, Revision(3)),
