@@ -1,5 +1,6 @@
 """Looks at an order anew: the one way in which anything about an order changes, whatever brought it about."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from billing.stripe_api.errors import StripeError
 from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 
 MAX_RACES: Final = 8
+_ORDER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 VISITED_AFTER: Final = timedelta(seconds=3)
 _PAID_OUTSIDE: Final = (OrderKind.MANUAL, OrderKind.VOUCHER)
 
@@ -75,7 +77,7 @@ class OrderLooks:
         Raises:
             UnknownOrderError: there is no such order.
         """
-        order = await load_order(self.engine, order_id)
+        order = await load_order(self.engine, order_id) if _ORDER_ID.fullmatch(order_id) else None
         if order is None:
             raise UnknownOrderError("There is no such order.")
         if order.state not in SWEPT_STATES or not await may_look(self.engine, order_id, after=VISITED_AFTER):

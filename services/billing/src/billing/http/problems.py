@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import structlog
+from chassis.postgres import DATABASE_ERRORS
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -40,6 +42,8 @@ _ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
 _RETRY_AFTER: Final = {429: "600", 503: "5"}
 """Seconds."""
 
+log = structlog.get_logger()
+
 
 class ProblemError(Exception):
     """An answer that is an error: `code` is for programs, `detail` one sentence for people."""
@@ -68,6 +72,17 @@ def answer_errors(api: FastAPI) -> None:
         status, code = _ANSWERS[type(error)]
         retry = {"retry-after": _RETRY_AFTER[status]} if status in _RETRY_AFTER else None
         return problem(status, code, str(error), retry)
+
+    async def no_database(_: Request, error: Exception) -> JSONResponse:
+        log.warning("request_without_database", error=type(error).__name__)
+        return problem(503, "unavailable", "Try again in a moment.", {"retry-after": _RETRY_AFTER[503]})
+
+    for kind in DATABASE_ERRORS:
+        api.add_exception_handler(kind, no_database)
+
+    @api.exception_handler(Exception)
+    async def failed(_: Request, __: Exception) -> JSONResponse:
+        return problem(500, "internal_error", "This failed here, and is noted.")
 
     @api.exception_handler(RequestValidationError)
     async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
