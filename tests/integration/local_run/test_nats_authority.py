@@ -273,6 +273,8 @@ MAY = {
         "solaris.deadletter.ledger.x",
         "$JS.API.CONSUMER.INFO.LEDGER.notifier-ledger",
         "$JS.API.CONSUMER.MSG.NEXT.LEDGER.notifier-ledger",
+        "$JS.API.CONSUMER.INFO.BILLING.notifier-billing",
+        "$JS.API.CONSUMER.MSG.NEXT.BILLING.notifier-billing",
     },
     "billing": {
         f"{subjects.READ_BALANCE_PREFIX}.ana",

@@ -20,10 +20,10 @@ from contracts.balance import Balance, Cycle
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
-from contracts.events.registry import LEDGER_EVENT_NAMES
+from contracts.events.registry import BILLING_EVENT_NAMES, LEDGER_EVENT_NAMES
 from contracts.profiles import Profile
 from contracts.reads import BalanceAnswer, ProfileAnswer
-from contracts.subjects import LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_PREFIX, event_subject
+from contracts.subjects import BILLING_STREAM, LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_PREFIX, event_subject
 from local_run.ports import any_free
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -130,11 +130,11 @@ class Sent:
 
 
 def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
-    name = LEDGER_EVENT_NAMES[type(data)]
+    name = (LEDGER_EVENT_NAMES | BILLING_EVENT_NAMES)[type(data)]
     envelope: CloudEvent[Any] = CloudEvent(
         id=new_uuid7(),
         type=cloud_event_type(name),
-        source="ledger",
+        source=name.partition(".")[0],
         subject=account_id,
         time=datetime.now(UTC) - age,
         data=data,
@@ -144,10 +144,11 @@ def event(account_id: str, data: Any, *, age: timedelta = timedelta(0)) -> Sent:
 
 @dataclass
 class Ledger:
-    """Publishes events and answers reads.
+    """Publishes events, its own and those of billing, and answers reads.
 
-    Everyone has a profile unless `profiles` says otherwise; an account is what its last event says until `standings`
-    is told otherwise. Accounts in `speechless` get no answer about their state.
+    Everyone has a profile unless `profiles` says otherwise; an account is what its last event of the ledger says until
+    `standings` is told otherwise, and has credits where only billing spoke of it. Accounts in `speechless` get no
+    answer about their state.
     """
 
     client: Client
@@ -165,6 +166,9 @@ class Ledger:
     async def publish(self, *events: Sent, times: int = 1) -> None:
         jetstream = self.client.jetstream(timeout=10)
         for each in events:
+            if type(each.data) not in LEDGER_EVENT_NAMES:
+                self.standings.setdefault(subject_token(each.account_id), standing(each.account_id, granted=500_000))
+                continue
             self.standings[subject_token(each.account_id)] = standing(
                 each.account_id,
                 used=each.data.monthly_used,
@@ -186,8 +190,10 @@ class Ledger:
 
     async def unacknowledged(self) -> int:
         """Messages that the notifier has yet to take or to acknowledge."""
-        info = await self.client.jetstream(timeout=10).consumer_info(LEDGER_STREAM, "notifier-ledger")
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+        jetstream = self.client.jetstream(timeout=10)
+        of_ledger = await jetstream.consumer_info(LEDGER_STREAM, "notifier-ledger")
+        of_billing = await jetstream.consumer_info(BILLING_STREAM, "notifier-billing")
+        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in (of_ledger, of_billing))
 
     async def handled(self) -> bool:
         return await self.unacknowledged() == 0

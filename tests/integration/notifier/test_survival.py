@@ -31,6 +31,8 @@ from tests.integration.notifier.stage import (
 )
 from tests.support.eventually import eventually
 
+CONSUMERS = {"consumer", "billing_consumer"}
+
 
 @pytest_asyncio.fixture(scope="module")
 async def role_url(migrated_url: str) -> AsyncIterator[str]:
@@ -69,18 +71,18 @@ async def test_with_the_rights_of_production_it_outlives_restarts_of_nats_and_an
         async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
             settings = settings_for(role_url, server.url("notifier"), mailbox.url)
             task = await stack.enter_async_context(running(settings))
-            await eventually(lambda: _fails(settings.notifier_port, {"consumer"}))
+            await eventually(lambda: _fails(settings.notifier_port, CONSUMERS))
             await ledger.provision()
             await eventually(lambda: _fails(settings.notifier_port, set()))
             await ledger.publish(event("before", threshold(80)))
             await eventually(lambda: mailbox.recipients == ["before@example.com"])
-        await eventually(lambda: _fails(settings.notifier_port, {"nats", "consumer"}), 20)
+        await eventually(lambda: _fails(settings.notifier_port, {"nats", *CONSUMERS}), 20)
         async with running_nats(tmp_path / "nats", port=port), playing_ledger(server.url()) as ledger:
             await ledger.publish(event("restarted", threshold(80)))
             await eventually(lambda: "restarted@example.com" in mailbox.recipients, 30)
             await eventually(lambda: _fails(settings.notifier_port, set()))
         async with running_nats(tmp_path / "empty", port=port), playing_ledger(server.url()) as ledger:
-            await eventually(lambda: _fails(settings.notifier_port, {"consumer"}), 20)
+            await eventually(lambda: _fails(settings.notifier_port, CONSUMERS), 20)
             await ledger.provision()
             await ledger.publish(event("emptied", threshold(80)))
             await eventually(lambda: "emptied@example.com" in mailbox.recipients, 30)
@@ -146,7 +148,7 @@ async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(
     port = any_free()
     absent = settings_for(migrated_url, f"nats://127.0.0.1:{port}", mailbox.url)
     async with running_process(environment_of(absent)) as process:
-        await eventually(lambda: _fails(absent.notifier_port, {"nats", "consumer"}), 30)
+        await eventually(lambda: _fails(absent.notifier_port, {"nats", *CONSUMERS}), 30)
         assert await _terminated(process) == 0
     async with contextlib.AsyncExitStack() as stack:
         async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
@@ -154,7 +156,7 @@ async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(
             settings = settings_for(migrated_url, server.url("notifier"), mailbox.url)
             process = await stack.enter_async_context(running_process(environment_of(settings)))
             await eventually(lambda: _fails(settings.notifier_port, set()), 30)
-        await eventually(lambda: _fails(settings.notifier_port, {"nats", "consumer"}), 30)
+        await eventually(lambda: _fails(settings.notifier_port, {"nats", *CONSUMERS}), 30)
         assert await _terminated(process) == 0
 
 

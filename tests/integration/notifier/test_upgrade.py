@@ -9,13 +9,15 @@ from pathlib import Path
 import asyncpg
 import notifier
 from chassis.migrations import migrate
+from local_run.ports import any_free
 from notifier.domain.notices import Figures, Notice
 
 from tests.integration.notifier.mailbox import Mailbox
-from tests.integration.notifier.stage import Database, Ledger, running, settings_for, standing
+from tests.integration.notifier.stage import Database, Ledger, event, running, settings_for, standing, threshold
 from tests.integration.notifier.test_failures import operate
 from tests.support.eventually import eventually
 from tests.support.infrastructure import Postgres
+from tests.support.receipt_examples import purchased
 
 COLUMNS = "account_id, cycle_id, kind, cause, figures, occurred_at"
 
@@ -127,7 +129,8 @@ async def test_a_mail_that_an_older_release_gave_up_twice_has_one_letter_which_i
 ) -> None:
     url = await postgres_server.create_database("given_up_twice")
     earlier = tmp_path / "migrations"
-    shutil.copytree(Path(notifier.__file__).parent / "migrations", earlier, ignore=shutil.ignore_patterns("0005_*"))
+    later = shutil.ignore_patterns("0005_*", "0006_*")
+    shutil.copytree(Path(notifier.__file__).parent / "migrations", earlier, ignore=later)
     assert (await migrate(url, "notifier", folder=earlier))[-1] == "0004"
     connection = await asyncpg.connect(url, timeout=10)
     try:
@@ -136,8 +139,25 @@ async def test_a_mail_that_an_older_release_gave_up_twice_has_one_letter_which_i
                 "INSERT INTO notifier.dead_letters (consumer, message_id, subject, payload, reason, retried_at) "
                 f"VALUES ('notifier-mail', '7', 's', '', '{reason}', {retried_at})"
             )
-        assert await migrate(url, "notifier") == ["0005"]
+        assert await migrate(url, "notifier") == ["0005", "0006"]
         rows = await connection.fetch("SELECT reason, announced_at IS NOT NULL AS told FROM notifier.dead_letters")
         assert [tuple(row) for row in rows] == [("second", True)]
     finally:
         await connection.close()
+
+
+async def test_what_billing_says_is_unseen_by_release_0_2_which_goes_on_with_what_it_understands(
+    ledger: Ledger, database_url: str, nats_url: str
+) -> None:
+    await migrate(database_url, "notifier")
+    database = Database(database_url)
+    async with running(settings_for(database_url, nats_url, f"smtp://127.0.0.1:{any_free()}")):
+        await ledger.publish(event("both", purchased()), event("both", threshold(90)))
+        await eventually(lambda: _queued(database, "both"))
+    # All that it claims, gathers and ends is found by this status.
+    seen = await database.rows("SELECT kind FROM notifier.messages WHERE account_id = 'both' AND status = 'pending'")
+    assert [row["kind"] for row in seen] == ["threshold-90"]
+
+
+async def _queued(database: Database, account_id: str) -> bool:
+    return sorted(await database.statuses(account_id)) == ["pending", "pending_alone"]

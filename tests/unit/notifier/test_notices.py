@@ -9,12 +9,12 @@ from contracts.envelope import CloudEvent
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.subjects import NOTIFIER_LEDGER_CONSUMER, event_subject
 from contracts.topology import CONSUMERS
+from notifier.domain.mails import mail_message_id
 from notifier.domain.notices import (
     Figures,
     Notice,
     event_type_of,
     is_stale,
-    mail_message_id,
     notice_of,
     threshold_percent,
 )

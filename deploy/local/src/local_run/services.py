@@ -88,7 +88,10 @@ SERVICES: Final[tuple[Service, ...]] = (
         port=8003,
         migrates=True,
         publishes=(f"{subjects.READ_PROFILE_PREFIX}.>", f"{subjects.READ_BALANCE_PREFIX}.>", subjects.READ_READY),
-        consumes=((subjects.LEDGER_STREAM, subjects.NOTIFIER_LEDGER_CONSUMER),),
+        consumes=(
+            (subjects.LEDGER_STREAM, subjects.NOTIFIER_LEDGER_CONSUMER),
+            (subjects.BILLING_STREAM, subjects.NOTIFIER_BILLING_CONSUMER),
+        ),
         defaults={"SOLARIS_MAIL_FROM": "nao-responda@solaris.localhost"},
         shared_secrets=(_LINK_KEYS,),
         own_verbs=_PERSON_VERBS,

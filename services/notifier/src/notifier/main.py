@@ -10,7 +10,13 @@ from chassis.core_nats.client import CoreNats
 from chassis.postgres import create_engine, disposed
 from chassis.service import Service, Work, run
 from contracts.purchase_links import MAIL_LINK_LIFETIME, PurchaseLinks
-from contracts.subjects import LEDGER_STREAM, NOTIFIER_LEDGER_CONSUMER, dead_letter
+from contracts.subjects import (
+    BILLING_STREAM,
+    LEDGER_STREAM,
+    NOTIFIER_BILLING_CONSUMER,
+    NOTIFIER_LEDGER_CONSUMER,
+    dead_letter,
+)
 
 from notifier.application.courier import Courier
 from notifier.application.housekeeping import keep_measuring, keep_pruning
@@ -20,8 +26,9 @@ from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
-from notifier.messaging.ledger_events import hear
+from notifier.messaging import billing_events, ledger_events
 from notifier.messaging.ledger_reads import LedgerReads
+from notifier.messaging.queueing import Queue
 from notifier.settings import NotifierSettings
 from notifier.store.backlog import check_database
 from notifier.store.tables import LETTERS, SERVICE
@@ -48,20 +55,26 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
     def wake_when_due() -> None:
         asyncio.get_running_loop().call_later(settings.alert_window_seconds, sender.wake)
 
-    handle = partial(hear, timedelta(seconds=settings.alert_window_seconds), wake_when_due)
-    consumer = Consumer(
-        client, settings.nats_url, engine, LETTERS, handle, stream=LEDGER_STREAM, durable=NOTIFIER_LEDGER_CONSUMER
-    )
+    queue = Queue(window=timedelta(seconds=settings.alert_window_seconds), on_queued=wake_when_due)
+    consume = partial(Consumer, client, settings.nats_url, engine, LETTERS)
+    of_ledger = consume(partial(ledger_events.hear, queue), stream=LEDGER_STREAM, durable=NOTIFIER_LEDGER_CONSUMER)
+    of_billing = consume(partial(billing_events.hear, queue), stream=BILLING_STREAM, durable=NOTIFIER_BILLING_CONSUMER)
     return Service(
         settings=settings,
         port=settings.notifier_port,
-        checks={"postgres": lambda: check_database(engine), "nats": client.check, "consumer": consumer.check},
+        checks={
+            "postgres": lambda: check_database(engine),
+            "nats": client.check,
+            "consumer": of_ledger.check,
+            "billing_consumer": of_billing.check,
+        },
         parts=[
             disposed(engine),
             client,
             Work(announcing, partial(keep_measuring, engine), partial(keep_pruning, engine)),
             Work(sender.run, stop=sender.stop),
-            Work(consumer.run),
+            Work(of_ledger.run),
+            Work(of_billing.run),
         ],
     )
 

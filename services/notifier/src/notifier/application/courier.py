@@ -15,15 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.application.outcomes import Outcomes, PostponedError, statuses_of
-from notifier.domain.alerts import Alert, Composed, Standing, compose
-from notifier.domain.notices import is_stale
+from notifier.domain.alerts import Alert
+from notifier.domain.composing import Composed, Standing
+from notifier.domain.mails import compose, is_too_late
 from notifier.domain.outage import Outage
+from notifier.domain.receipts import Receipt
 from notifier.mail.addresses import UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
 from notifier.messaging.ledger_reads import LedgerReads
-from notifier.store import mails
-from notifier.store.mails import Claim, Mail
+from notifier.store import claims, mails
+from notifier.store.claims import Claim
+from notifier.store.gathering import gather
+from notifier.store.mails import Mail
 from notifier.store.tables import STALE
 
 EXTENSIONS_PER_LEASE: Final = 6
@@ -56,11 +60,11 @@ class Courier:
         keeping = asyncio.create_task(self._keep(claim, lease))
         try:
             with contextlib.suppress(PostponedError):
-                while (mail := await mails.gather(self.engine, claim, lease=lease)) is not None:
+                while (mail := await gather(self.engine, claim, lease=lease)) is not None:
                     await self._send_guarded(mail, lease)
-                    if not mail.context.later:
+                    if mail.is_last:
                         break  # what came meanwhile is another claim's
-            await mails.release(self.engine, claim)
+            await claims.release(self.engine, claim)
         except DATABASE_ERRORS as error:
             # The claim lapses by itself, and the mail is due again.
             log.warning("mail_state_not_written", account_id=claim.account_id, error=type(error).__name__)
@@ -74,7 +78,7 @@ class Courier:
         while True:
             await asyncio.sleep(lease.total_seconds() / EXTENSIONS_PER_LEASE)
             try:
-                if not await mails.extend(self.engine, claim, lease):
+                if not await claims.extend(self.engine, claim, lease):
                     return
             except DATABASE_ERRORS as error:
                 log.warning("claim_not_extended", account_id=claim.account_id, error=type(error).__name__)
@@ -92,38 +96,37 @@ class Courier:
 
     async def _send(self, mail: Mail, lease: timedelta) -> None:
         notices = list(mail.notices.values())
-        if all(is_stale(notice, datetime.now(UTC)) for notice in notices):
+        if all(is_too_late(notice, datetime.now(UTC)) for notice in notices):
             await self.outcomes.unsent(mail, dict.fromkeys(mail.notices, STALE))
             return
         person = await self._find_person(mail)
         if person is None:
             return
-        written: list[Composed] = []
+        written: list[Composed[Alert] | Composed[Receipt]] = []
 
         async def write() -> EmailMessage | None:
             composed = compose(notices, mail.context, await self._find_standing(mail), datetime.now(UTC))
             written.append(composed)
-            return None if composed.alert is None else await self._render(mail, composed.alert, person, lease)
+            return None if composed.told is None else await self._render(mail, composed.told, person, lease)
 
         if not await self._deliver(mail, write, person.email):
             return
         (composed,) = written
         statuses = statuses_of(mail, composed)
-        if composed.alert is None:
+        if composed.told is None:
             await self.outcomes.unsent(mail, statuses)
             return
-        kind = composed.alert.lead.kind
+        kind = composed.told.lead.kind
         metrics.MAILS_SENT.labels(kind).inc()
         log.info("mail_sent", mail=mail.id, kind=kind, account_id=mail.claim.account_id)
         await self.outcomes.sent(mail, statuses)
 
-    async def _render(self, mail: Mail, alert: Alert, person: Addressee, lease: timedelta) -> EmailMessage:
+    async def _render(self, mail: Mail, telling: Alert | Receipt, person: Addressee, lease: timedelta) -> EmailMessage:
         try:
-            first = next(iter(mail.notices.values()))
-            message = render_mail(alert, person, self.style, now=datetime.now(UTC), named_after=first)
+            message = render_mail(telling, person, self.style, now=datetime.now(UTC), named_after=mail.first)
         except Exception as error:  # a mail that cannot be rendered must not stop all others
             raise _UnwritableError(f"rendering failed: {type(error).__name__}") from error
-        told = (alert.lead, *alert.others)
+        told = (telling.lead, *telling.others)
         named = [number for number, notice in mail.notices.items() if notice in told]
         if not await mails.settle(self.engine, mail, lease, named=named):
             log.warning("claim_lost", mail=mail.id)  # another process writes to the account now

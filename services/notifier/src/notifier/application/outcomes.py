@@ -11,14 +11,17 @@ from chassis.dead_letters import GivenUp
 from chassis.postgres import DATABASE_ERRORS
 from contracts.accounts import subject_token
 from contracts.codec import encode
-from contracts.events.registry import LEDGER_EVENT_NAMES
+from contracts.events.registry import BILLING_EVENT_NAMES, LEDGER_EVENT_NAMES
 from contracts.subjects import event_subject
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
-from notifier.domain.alerts import Composed
-from notifier.domain.notices import Notice, event_type_of
+from notifier.domain.alerts import Alert
+from notifier.domain.billing_notices import BillingNotice
+from notifier.domain.composing import AnyNotice, Composed
+from notifier.domain.notices import event_type_of
 from notifier.domain.outage import Outage
+from notifier.domain.receipts import Receipt
 from notifier.domain.retries import RetryPolicy
 from notifier.store import mails
 from notifier.store.mails import Mail
@@ -109,12 +112,11 @@ class Outcomes:
 
     async def given_up(self, mail: Mail, reason: str, *, uncertain: bool = False) -> None:
         """The end, with a dead letter. `uncertain`: the server may have taken it at the last attempt."""
-        notices = list(mail.notices.values())
         letter = GivenUp(
             consumer=MAIL_CONSUMER,
             message_id=str(mail.id),
-            subject=_subject_of(notices[0]),
-            payload=encode(notices),
+            subject=_subject_of(mail.first),
+            payload=encode(list(mail.notices.values())),
             reason=reason,
         )
         number = await mails.give_up_mail(self.engine, mail, letter, uncertain=uncertain or mail.is_settled)
@@ -131,18 +133,22 @@ class Outcomes:
         raise PostponedError
 
 
-def statuses_of(mail: Mail, composed: Composed) -> dict[int, str]:
-    """How each of the mail's messages ends once the alert is sent, or nothing is left to tell."""
+def statuses_of(mail: Mail, composed: Composed[Alert] | Composed[Receipt]) -> dict[int, str]:
+    """How each of the mail's messages ends once it is sent, or nothing is left to tell."""
 
-    def status(notice: Notice) -> str:
+    def status(notice: AnyNotice) -> str:
         if notice in composed.stale:
             return STALE
         if notice in composed.overtaken:
             return OVERTAKEN
-        return SENT if composed.alert is not None and notice == composed.alert.lead else TOLD
+        return SENT if composed.told is not None and notice == composed.told.lead else TOLD
 
     return {number: status(notice) for number, notice in mail.notices.items()}
 
 
-def _subject_of(notice: Notice) -> str:
-    return event_subject(LEDGER_EVENT_NAMES[event_type_of(notice.kind)], subject_token(notice.account_id))
+def _subject_of(notice: AnyNotice) -> str:
+    if isinstance(notice, BillingNotice):
+        name = BILLING_EVENT_NAMES[type(notice.data)]
+    else:
+        name = LEDGER_EVENT_NAMES[event_type_of(notice.kind)]
+    return event_subject(name, subject_token(notice.account_id))

@@ -11,7 +11,7 @@ from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.application.courier import Courier
-from notifier.store import mails
+from notifier.store.claims import claim_due
 
 LEASE: Final = timedelta(seconds=30)
 """How long a process that is not heard of keeps others from sending to an account."""
@@ -70,7 +70,7 @@ class Sender:
         if not free:
             return 0
         try:
-            claims = await mails.claim_due(self.engine, at_most=free, lease=self.lease, but_not=list(running.values()))
+            claims = await claim_due(self.engine, at_most=free, lease=self.lease, but_not=list(running.values()))
         except DATABASE_ERRORS as error:
             log.warning("due_mails_not_read", error=type(error).__name__)
             return 0

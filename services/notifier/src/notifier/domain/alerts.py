@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from notifier.domain.composing import Composed, Context, Standing
 from notifier.domain.notices import Figures, Notice, Tells, is_stale, threshold_percent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What the ledger says of the account just before a mail is sent; `exhausted` None: an older ledger."""
-
-    cycle_id: str
-    figures: Figures
-    is_active: bool
-    exhausted: bool | None
-    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,30 +18,9 @@ class Alert:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Composed:
-    """What became of a mail's notices: the alert, if any is left to tell, and those that nobody is told.
-
-    `stale` lay too long; `overtaken` are no longer true, or another notice tells the same.
-    """
-
-    alert: Alert | None
-    stale: tuple[Notice, ...]
-    overtaken: tuple[Notice, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """The account's other notices: those `told` before, and those that wait for a `later` mail.
-
-    Of what was told, those of the same cycles, and the last about access of any cycle.
-    """
-
-    told: Sequence[Notice] = ()
-    later: Sequence[Notice] = ()
-
-
-def compose(notices: Sequence[Notice], context: Context, standing: Standing | None, now: datetime) -> Composed:
+def compose_alert(
+    notices: Sequence[Notice], context: Context, standing: Standing | None, now: datetime
+) -> Composed[Alert]:
     """The alert that the notices of one mail become.
 
     Without a standing, because the ledger does not say, the notices are believed and the figures are the latest of
@@ -61,9 +30,9 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
     """
     stale = tuple(notice for notice in notices if is_stale(notice, now))
     fresh = [notice for notice in notices if notice not in stale]
-    true = [notice for notice in fresh if _is_true(notice, standing)]
-    still_to_come = [notice for notice in context.later if _is_true(notice, standing)]
-    last_word = _last_about_access([*context.told, *true, *still_to_come])
+    true = [notice for notice in fresh if is_true(notice, standing)]
+    still_to_come = [notice for notice in context.later if is_true(notice, standing)]
+    last_word = last_about_access([*context.told, *true, *still_to_come])
     told = [
         notice
         for notice in true
@@ -77,11 +46,11 @@ def compose(notices: Sequence[Notice], context: Context, standing: Standing | No
         told = [notice for notice in told if notice.kind != Tells.ALLOWANCE_EXHAUSTED]
     overtaken = tuple(notice for notice in fresh if notice not in told)
     if not told:
-        return Composed(alert=None, stale=stale, overtaken=overtaken)
+        return Composed(told=None, stale=stale, overtaken=overtaken)
     lead, *others = sorted(told, key=_gravity, reverse=True)
     figures, as_of = _figures_of(told) if standing is None else (standing.figures, standing.as_of)
     alert = Alert(lead=lead, others=tuple(others), figures=figures, as_of=as_of)
-    return Composed(alert=alert, stale=stale, overtaken=overtaken)
+    return Composed(told=alert, stale=stale, overtaken=overtaken)
 
 
 def _gravity(notice: Notice) -> int:
@@ -101,15 +70,15 @@ def _is_about_access(notice: Notice) -> bool:
     return notice.kind in {Tells.TOKENS_EXHAUSTED, Tells.ACCESS_RESTORED}
 
 
-def _last_about_access(notices: Sequence[Notice]) -> Notice | None:
-    """The latest; of one moment the last that arrived."""
+def last_about_access(notices: Sequence[Notice]) -> Notice | None:
+    """The latest that says whether the account can go on; of one moment the last that arrived."""
     about_access = [notice for notice in notices if _is_about_access(notice)]
     return max(reversed(about_access), key=lambda notice: notice.occurred_at, default=None)
 
 
 def _is_news(about_access: Notice, told: Sequence[Notice]) -> bool:
     """Running out always is; that one may go on, to whoever believes to be out."""
-    last_told = _last_about_access(told)
+    last_told = last_about_access(told)
     believed_out = last_told is not None and last_told.kind == Tells.TOKENS_EXHAUSTED
     return believed_out or about_access.kind == Tells.TOKENS_EXHAUSTED
 
@@ -122,7 +91,8 @@ def _is_passed(notice: Notice, told: Sequence[Notice]) -> bool:
     )
 
 
-def _is_true(notice: Notice, standing: Standing | None) -> bool:
+def is_true(notice: Notice, standing: Standing | None) -> bool:
+    """Whether it still is; believed where the ledger does not say."""
     if standing is None:
         return True
     figures = standing.figures

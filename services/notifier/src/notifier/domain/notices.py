@@ -1,6 +1,5 @@
 """A notice: what one person is to be told once, and the key that makes it once."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -69,6 +68,10 @@ class Notice:
     occurred_at: datetime
 
     @property
+    def key(self) -> tuple[str, ...]:
+        return self.account_id, self.cycle_id, self.kind, self.cause
+
+    @property
     def tells(self) -> Tells:
         return _told_by(self.kind)
 
@@ -135,9 +138,3 @@ def is_stale(notice: Notice, now: datetime) -> bool:
     is_warning = percent is not None and percent < 100
     lifetime = WARNING_LIFETIME if is_warning or notice.kind == Tells.ACCESS_RESTORED else NOTICE_LIFETIME
     return now >= notice.figures.resets_at or now - notice.occurred_at >= lifetime
-
-
-def mail_message_id(notice: Notice, domain: str) -> str:
-    """The `Message-ID` of the notice's mail: the same at every sending, and it tells nothing about the person."""
-    key = "\n".join((notice.account_id, notice.cycle_id, notice.kind, notice.cause))
-    return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"

@@ -1,5 +1,6 @@
-"""Renders an alert as one e-mail: headers, plain text and HTML."""
+"""Renders an alert or a receipt as one e-mail: headers, plain text and HTML."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
@@ -12,19 +13,24 @@ from typing import Any, Final
 from contracts.purchase_links import PurchaseLinks
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from language.choice import Language
-from language.formats import format_count, format_long_date, format_moment, format_number
 from language.presentation import Presentation
 
 from notifier.domain.alerts import Alert
-from notifier.domain.notices import Figures, Notice, Tells, mail_message_id
+from notifier.domain.composing import AnyNotice
+from notifier.domain.mails import mail_message_id
+from notifier.domain.receipts import Receipt
 from notifier.mail.addresses import usable_address
+from notifier.mail.alert_content import alert_content
+from notifier.mail.content import Bar, Content
 from notifier.mail.names import first_name
-from notifier.mail.sentences import Labels, Target, Words
-from notifier.mail.words import labels_of, replaced_sentence, words_for
+from notifier.mail.receipt_content import receipt_content
+from notifier.mail.sentences import Target, Words
+from notifier.mail.words import labels_of
 
 KIND_HEADER: Final = "X-Solaris-Kind"
 OTHERS_HEADER: Final = "X-Solaris-Also"
 """The kinds of the other notices that the mail stands for."""
+_MONEY: Final = re.compile(r"((?:R\$|US\$|€|£|\b[A-Z]{3}) \d[\d.,]*\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ class Addressee:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("notifier.mail"),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         undefined=StrictUndefined,
@@ -64,10 +70,17 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["around_money"] = _around_money
+    return environment
+
+
+def _around_money(text: str) -> list[str]:
+    """The text in parts, of which every second is an amount with its currency: no line is to end within one."""
+    return _MONEY.split(text)
 
 
 def render_mail(
-    alert: Alert, addressee: Addressee, style: MailStyle, *, now: datetime, named_after: Notice
+    telling: Alert | Receipt, addressee: Addressee, style: MailStyle, *, now: datetime, named_after: AnyNotice
 ) -> EmailMessage:
     """The whole mail; its `Message-ID` depends on the key of `named_after` alone, whatever leads it.
 
@@ -75,93 +88,60 @@ def render_mail(
         UnusableAddressError: see `usable_address`.
     """
     address = usable_address(addressee.email)
-    style = style.for_account(alert.lead.account_id, now)
-    presentation = style.presentation
-    language = presentation.language_of(addressee.locale)
-    resets_at = alert.figures.resets_at.astimezone(presentation.time_zone)
-    reset_date = format_long_date(resets_at, language)
-    sentences = words_for(alert, language, brand=presentation.brand, reset_date=reset_date)
-    words = _ended(sentences, labels_of(language), style)
-    content = _content(alert, words, language, style, resets_at) | {"name": first_name(addressee.name)}
+    style = style.for_account(telling.lead.account_id, now)
+    language = style.presentation.language_of(addressee.locale)
+    content = _content_of(telling, language, style.presentation)
+    words = _ended(content.words, language, style)
+    shown = _shown(replace(content, words=words), language, style) | {"name": first_name(addressee.name)}
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = Address(presentation.brand, addr_spec=style.mail_from)
+    mail["From"] = Address(style.presentation.brand, addr_spec=style.mail_from)
     mail["To"] = address
     mail["Subject"] = words.subject
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = mail_message_id(named_after, domain=style.mail_from.rpartition("@")[2])
-    mail[KIND_HEADER] = alert.lead.kind
-    if alert.others:
-        mail[OTHERS_HEADER] = ", ".join(other.kind for other in alert.others)
+    mail[KIND_HEADER] = telling.lead.kind
+    if telling.others:
+        mail[OTHERS_HEADER] = ", ".join(other.kind for other in telling.others)
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(_templates().get_template("mail.txt.j2").render(content))
-    mail.add_alternative(_templates().get_template("mail.html.j2").render(content), subtype="html")
+    mail.set_content(_templates().get_template("mail.txt.j2").render(shown))
+    mail.add_alternative(_templates().get_template("mail.html.j2").render(shown), subtype="html")
     # After the bodies: setting those moves every Content header into them.
     mail["Content-Language"] = language.value
     return mail
 
 
-def _ended(words: Words, labels: Labels, style: MailStyle) -> Words:
+def _content_of(telling: Alert | Receipt, language: Language, presentation: Presentation) -> Content:
+    match telling:
+        case Alert():
+            return alert_content(telling, language, presentation)
+        case Receipt():
+            return receipt_content(telling, language, presentation)
+
+
+def _ended(words: Words, language: Language, style: MailStyle) -> Words:
     """The sentences with their last one and the button: to buy, where credits can be bought."""
     if style.presentation.purchase_url is not None:
         last, ended = words.offer, words
     else:
-        last, ended = words.no_offer, replace(words, button=labels.see_usage, target=Target.USAGE)
+        last = words.no_offer
+        ended = replace(words, button=labels_of(language).see_usage, target=Target.USAGE)
     return replace(ended, paragraphs=(*words.paragraphs, *([last] if last else [])))
 
 
-def _content(
-    alert: Alert, words: Words, language: Language, style: MailStyle, resets_at: datetime
-) -> dict[str, Any]:  # what the templates name
-    figures, labels = alert.figures, labels_of(language)
+def _shown(content: Content, language: Language, style: MailStyle) -> dict[str, Any]:  # what the templates name
+    labels = labels_of(language)
     before, _, after = labels.hello_name.partition("{name}")
-    shows_remaining = alert.lead.kind == Tells.ACCESS_RESTORED or not figures.monthly_limit
     return {
         "language": language.value,
         "brand": style.presentation.brand,
-        "words": words,
         "labels": labels,
         "hello": (before, after),
-        "replaced": replaced_sentence(alert, language),
-        "rows": _rows(figures, labels, language, format_moment(resets_at, language)),
-        "hero": format_number(figures.remaining, language) if shows_remaining else None,
-        "used_of_limit": labels.used_of_limit.format(
-            used=format_number(figures.monthly_used, language), limit=format_number(figures.monthly_limit, language)
-        ),
-        "used_percent": format_number(figures.used_percent, language),
-        "bar_percent": min(figures.used_percent, 100),
-        "level": _level(alert),
-        "as_of": format_moment(alert.as_of.astimezone(style.presentation.time_zone), language),
-        "url": style.url_of(words.target),
+        "words": content.words,
+        "level": content.level,
+        "hero": None if isinstance(content.top, Bar) else content.top,
+        "bar": content.top if isinstance(content.top, Bar) else None,
+        "also": content.also,
+        "tables": content.tables,
+        "as_of": content.as_of,
+        "url": style.url_of(content.words.target),
     }
-
-
-def _rows(figures: Figures, labels: Labels, language: Language, resets_at: str) -> list[tuple[str, str]]:
-    def tokens(number: int) -> str:
-        return format_count(number, *labels.tokens, language)
-
-    share = f" ({format_number(figures.used_percent, language)}%)" if figures.monthly_limit else ""
-    rows = [
-        (labels.used, f"{tokens(figures.monthly_used)}{share}"),
-        (labels.limit, tokens(figures.monthly_limit)),
-        (labels.monthly_remaining, tokens(figures.monthly_remaining)),
-        (labels.credits, tokens(figures.credits)),
-    ]
-    if figures.debt:
-        rows.append((labels.debt, tokens(figures.debt)))
-    if figures.credits or figures.debt:
-        rows.append((labels.remaining, tokens(figures.remaining)))
-    return [*rows, (labels.resets, resets_at)]
-
-
-def _level(alert: Alert) -> str:
-    """How alarming the colours are: nothing stops while there are credits."""
-    used_percent = alert.figures.used_percent
-    match alert.lead.tells:
-        case Tells.ACCESS_RESTORED:
-            return "good"
-        case Tells.TOKENS_EXHAUSTED:
-            return "over"
-        case Tells.THRESHOLD | Tells.ALLOWANCE_EXHAUSTED:
-            if used_percent >= 100 and not alert.figures.credits:
-                return "over"
-            return "high" if used_percent >= 90 else "calm"

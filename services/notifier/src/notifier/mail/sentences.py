@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from zoneinfo import ZoneInfo
+
+from notifier.domain.notices import Figures
 
 
 class Target(Enum):
@@ -47,3 +50,50 @@ class Labels:
     why: str
     see_usage: str
     automatic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptLabels:
+    """The words around what a receipt is about; `package` and `top_up` stand alone or before a name."""
+
+    details: str
+    balance: str
+    bought: str
+    package: str
+    top_up: str
+    voucher: str
+    manual: str
+    tokens: str
+    tokens_taken_back: str
+    tokens_given_back: str
+    amount: str
+    free: str
+    paid_by: str
+    somebody_else: str
+    valid_until: str
+    never_expires: str
+    order: str
+    date: str
+    plan: str
+    period: str
+    period_from_to: str
+    plan_ends: str
+    tokens_unit: str
+    tokens_a_month: str
+    not_paid: str
+    last_day: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a receipt's sentences need beside its event.
+
+    `figures` None: the ledger did not say, and the mail is silent about the balance. `is_out`: the account can serve no
+    call. `works_again`: it could not, and can since just now.
+    """
+
+    brand: str
+    time_zone: ZoneInfo
+    figures: Figures | None
+    is_out: bool
+    works_again: bool

@@ -12,7 +12,7 @@ from contracts.reads import BalanceAnswer, ProfileAnswer
 from contracts.subjects import READ_BALANCE_PREFIX, READ_PROFILE_PREFIX
 from msgspec import json
 
-from notifier.domain.alerts import Standing
+from notifier.domain.composing import Standing
 from notifier.domain.notices import Figures
 
 READ_TIMEOUT_SECONDS: Final = 3.0

@@ -25,6 +25,9 @@ MAIL_CONSUMER: Final = "notifier-mail"
 """Under this name stand mails that could not be sent among the dead letters."""
 
 PENDING: Final = "pending"
+PENDING_ALONE: Final = "pending_alone"
+"""Waits to be a mail of its own; release 0.2 does not look for it, and goes on with what it understands."""
+WAITING: Final = (PENDING, PENDING_ALONE)
 SENT: Final = "sent"
 TOLD: Final = "told"
 """Named in the mail of a graver one."""
@@ -51,10 +54,12 @@ messages = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("account_id", String(128), nullable=False),
-    Column("cycle_id", String(256), nullable=False),
+    Column("event", String(64)),  # the name of billing's event; NULL in a row of the ledger's
+    Column("details", JSONB),  # its data
+    Column("cycle_id", String(256)),
     Column("kind", String(64), nullable=False),
     Column("cause", String(160), nullable=False),
-    Column("figures", JSONB, nullable=False),
+    Column("figures", JSONB),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("mail_id", BigInteger),  # the first message of the same mail; NULL until it is handed over or given up
     Column("perhaps_told", Boolean, nullable=False, server_default=false()),  # the server may have taken a mail with it
@@ -68,4 +73,7 @@ messages = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
 )
-"""One row per notice. What counts attempts is the same in all rows of a mail."""
+"""One row per notice: of the ledger, with cycle and figures, or of billing, with event and details.
+
+What counts attempts is the same in all rows of a mail.
+"""
