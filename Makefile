@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -61,7 +61,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed orders vouchers vouchers-withdraw
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders vouchers vouchers-withdraw
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -88,6 +88,9 @@ dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
 dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
 seed: ## Demo accounts with weeks of plausible usage
+order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy
+approve: ## ORDER=id: approves a large order that somebody else entered
+refund: ## ORDER=id REASON=text [AMOUNT=minor]: gives an order back, or a part of it
 orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=json|csv]: orders with their refunds; [ORDER=id]: the whole life of one
 vouchers: ## [TOKENS=n] [COUNT=n] [REASON=text] [USES=n] [PER_ACCOUNT=n] [UNTIL=day] [EXPIRES_DAYS=n]: makes codes; without TOKENS lists batches, or the uses of [BATCH=n]
 vouchers-withdraw: ## BATCH=n REASON=text: lets no code of the batch be used any more

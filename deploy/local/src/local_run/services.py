@@ -110,6 +110,12 @@ SERVICES: Final[tuple[Service, ...]] = (
         },
         shared_secrets=(_LINK_KEYS,),
         own_verbs={
+            "order": Verb(
+                required=("ACCOUNT", "PAID_BY", "REFERENCE", "REASON"),
+                optional=("PACKAGE", "TOKENS", "AMOUNT", "CURRENCY", "PAYER", "KEY"),
+            ),
+            "approve": Verb(required=("ORDER",)),
+            "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
             "vouchers": Verb(
                 optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")

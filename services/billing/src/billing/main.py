@@ -26,6 +26,7 @@ from billing.application.looking import OrderLooks
 from billing.application.offers import load_offers, load_plans
 from billing.application.placing import Placing
 from billing.application.portal import Portal
+from billing.application.redeeming import Redeeming
 from billing.application.subscription_following import SubscriptionFollower
 from billing.application.subscription_sweep import keep_looking
 from billing.application.subscriptions import SubscriptionLooks
@@ -42,6 +43,7 @@ from billing.http.pages.app import make_pages, pages_app
 from billing.http.pages.buying import BuyPages
 from billing.http.pages.orders import OrderPages
 from billing.http.purchases import offer_routes, purchase_routes
+from billing.http.redeeming import redeem_routes
 from billing.http.subscriptions import portal_routes, subscribe_routes
 from billing.http.webhook import WebhookIntake
 from billing.messaging.ledger_events import hear
@@ -98,6 +100,7 @@ def assemble(settings: BillingSettings) -> Service:
         subscribe_routes(selling.placing, callers, default_locale=settings.locale),
         portal_routes(selling.portal, callers, default_locale=settings.locale),
         order_routes(looks),
+        redeem_routes(_redeeming(settings, offers, looks), callers),
         intake.routes(),
     ]
 
@@ -121,6 +124,7 @@ def assemble(settings: BillingSettings) -> Service:
                 partial(keep_pruning, engine, keep_payloads=payload_days),
             ),
             *selling.parts,
+            Work(Sweeper(engine=engine, looks=looks).run),  # what operators and vouchers give needs no Stripe
             *by_time,
         ],
         edge=edge,
@@ -151,13 +155,10 @@ def _selling(
         order_page=f"{settings.buy_url}/order",
     )
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
-    sweeper = Sweeper(engine=engine, looks=looks)
     portal = Portal(
         engine=engine, stripe=stripe, livemode=settings.livemode, home=settings.chat_url or settings.buy_url
     )
-    return Selling(
-        placing=placing, portal=portal, parts=[stripe, Work(sweeper.run), Work(worker.run, stop=worker.stop)]
-    )
+    return Selling(placing=placing, portal=portal, parts=[stripe, Work(worker.run, stop=worker.stop)])
 
 
 def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:
@@ -209,6 +210,16 @@ def _by_time(
         durable=BILLING_LEDGER_CONSUMER,
     )
     return [Work(partial(keep_looking, engine, subscriptions), watch.run), Work(consumer.run)]
+
+
+def _redeeming(settings: BillingSettings, offers: Offers, looks: OrderLooks) -> Redeeming:
+    return Redeeming(
+        engine=looks.engine,
+        looks=looks,
+        time_zone=ZoneInfo(settings.time_zone),
+        currency=offers.first_currency,
+        livemode=settings.livemode,
+    )
 
 
 async def _await_streams() -> None:

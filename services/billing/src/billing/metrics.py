@@ -25,3 +25,4 @@ SUBSCRIPTION_DOUBTS: Final = Counter(
 TOP_UP_DECISIONS: Final = Counter(
     "solaris_billing_top_up_decisions", "Looks at accounts with auto top-up, by what was decided.", ["decision"]
 )
+REDEMPTIONS: Final = Counter("solaris_billing_redemptions", "Codes that were tried, by what came of it.", ["outcome"])

@@ -50,6 +50,8 @@ class BillingSettings(PresentationSettings):
     """How long after an account with auto top-up was last looked at it is looked at anew, though it used nothing."""
     top_up_cool_down_seconds: float = Field(default=3600.0, ge=60, le=7 * 24 * 3600)
     """How long after one purchase by auto top-up, whatever came of it, no other one is made."""
+    approval_tokens: int = Field(default=5_000_000, ge=0, le=2**53)
+    """An order of an operator's that is worth more waits until a second person approves it."""
     webhook_payload_days: int = Field(default=90, ge=1, le=3650)
 
     chat_url: WebUrl | None = None

@@ -31,3 +31,8 @@ class Offers(Struct, frozen=True, kw_only=True):
 
     def plan(self, plan: str) -> Offer | None:
         return next((offer for offer in self.plans if offer.id == plan), None)
+
+    @property
+    def first_currency(self) -> str:
+        """In what an order is told that costs nothing."""
+        return next((currency for offer in (*self.packages, *self.plans) for currency in offer.prices), "brl")

@@ -1,14 +1,17 @@
 """Facts of an order that Stripe has nothing to do with: what operators and vouchers say of it."""
 
+from typing import Final
+
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, RefundFacts
 from billing.domain.orders import Order, OrderState
+
+_PAYS: Final = (OrderState.CREATED, OrderState.PAID)
+"""Nothing else has to happen to such an order, once it does not wait for anybody's approval."""
 
 
 def facts_outside(order: Order, refunds: tuple[RefundFacts, ...]) -> OrderFacts:
     """What is so of an order that was paid outside, with the refunds that were entered for it."""
-    return (
-        OrderFacts(payment=payment_outside(order), refunds=refunds) if order.state is OrderState.PAID else OrderFacts()
-    )
+    return OrderFacts(payment=payment_outside(order), refunds=refunds) if order.state in _PAYS else OrderFacts()
 
 
 def payment_outside(order: Order) -> PaymentFacts:

@@ -8,6 +8,7 @@ from contracts.errors import InvalidError, SolarisError
 VERBS: Final = Verbs(
     {
         "billing.operate.orders": ("orders",),
+        "billing.operate.money": ("order", "approve", "refund"),
         "billing.operate.vouchers": ("vouchers", "vouchers-withdraw"),
         "billing.operate.dead_letters:VERBS": LETTER_VERBS,
     },

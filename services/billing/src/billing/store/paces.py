@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from chassis.postgres import statements
 from msgspec import Struct
-from sqlalchemy import delete, func, literal
+from sqlalchemy import delete, func, literal, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -37,6 +37,13 @@ async def take(engine: AsyncEngine, key: str, pace: Pace) -> bool:
     ).returning(paces.c.key)
     async with statements(engine) as connection:
         return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def give_back(engine: AsyncEngine, key: str, pace: Pace) -> None:
+    """Let what was counted once not count."""
+    statement = update(paces).where(paces.c.key == key).values(full_until=paces.c.full_until - literal(pace.share))
+    async with statements(engine) as connection:
+        await connection.execute(statement)
 
 
 async def prune(engine: AsyncEngine) -> int:

@@ -1,0 +1,75 @@
+"""Orders that operators enter: what was paid outside of Stripe, what is a courtesy, what corrects an error."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from contracts.errors import InvalidError
+from msgspec import json
+
+from billing.domain.offers import Offer
+
+FREE: Final = frozenset({"courtesy", "correction"})
+"""Ways of paying in which nobody pays: without an amount such an order costs nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What an operator typed: one of `package_id` and `tokens`; amount and currency None where they follow.
+
+    `paid_by` says how it was paid (`bank_transfer`, `courtesy`, …), `reference` by what the payment is found again.
+    """
+
+    account_id: str
+    payer_id: str | None = None
+    package_id: str | None = None
+    tokens: int | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    paid_by: str
+    reference: str
+    reason: str
+
+    @property
+    def content_hash(self) -> bytes:
+        """The same for a repetition alone, also for one after a price of the catalog changed."""
+        return sha256(json.encode(self)).digest()
+
+    def request_key(self, key: str | None) -> str:
+        """What makes it one order: the account, and the key that was typed or else the payment's reference."""
+        words = ["reference", self.account_id, self.reference] if key is None else ["key", self.account_id, key]
+        return f"manual:{sha256(json.encode(words)).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """What an entry gives, and what was paid for it."""
+
+    tokens: int
+    amount_minor: int
+    currency: str
+
+
+def price(entry: Entry, package: Offer | None) -> Priced:
+    """What the entry comes to; `package` is the one that it names.
+
+    The price of a package is the catalog's unless an amount is typed. Tokens have no price of their own: what is not
+    typed was not paid.
+
+    Raises:
+        InvalidError: neither or both of package and tokens, or no price of the package in that currency.
+    """
+    if (entry.tokens is None) == (package is None):
+        raise InvalidError("PACKAGE=… or TOKENS=… is needed, and not both")
+    currencies = [*package.prices] if package is not None else []
+    currency = entry.currency or next(iter(currencies), "brl")
+    amount_minor = entry.amount_minor
+    if amount_minor is None:
+        amount_minor = 0 if package is None or entry.paid_by in FREE else package.prices.get(currency)
+    if amount_minor is None:
+        raise InvalidError(f"CURRENCY: {entry.package_id} has no price in {currency}; type AMOUNT=… too")
+    if amount_minor and entry.paid_by == "courtesy":
+        raise InvalidError("AMOUNT: nobody pays for a courtesy")
+    tokens = package.tokens if package is not None else entry.tokens
+    assert tokens is not None, "one of them is there"
+    return Priced(tokens=tokens, amount_minor=amount_minor, currency=currency)

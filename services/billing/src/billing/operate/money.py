@@ -1,0 +1,104 @@
+"""The verbs that give and take: orders of operators, their approval, refunds."""
+
+from chassis.operate.errors import BadInputError
+from chassis.operate.output import write_line
+from chassis.operators import operator
+
+from billing.application.manual_orders import ManualOrders
+from billing.application.offers import load_offers
+from billing.application.refunding import Refunding
+from billing.domain.manual_orders import Entry
+from billing.domain.offers import Offer
+from billing.domain.orders import Order as StoredOrder
+from billing.operate.options import (
+    Account,
+    AmountOrNone,
+    CurrencyOrNone,
+    Key,
+    Order,
+    Package,
+    PaidBy,
+    Payer,
+    Reason,
+    Reference,
+    TokensOrNone,
+)
+from billing.operate.selling import Selling, open_selling
+
+
+async def order(
+    *,
+    account: Account,
+    package: Package = None,
+    tokens: TokensOrNone = None,
+    paid_by: PaidBy,
+    reference: Reference,
+    reason: Reason,
+    amount: AmountOrNone = None,
+    currency: CurrencyOrNone = None,
+    payer: Payer = None,
+    key: Key = None,
+) -> None:
+    """Enters an order that was paid outside of Stripe; it credits at once, or waits for a second person."""
+    entry = Entry(
+        account_id=account,
+        payer_id=payer,
+        package_id=package,
+        tokens=tokens,
+        amount_minor=amount,
+        currency=currency,
+        paid_by=paid_by,
+        reference=reference,
+        reason=reason,
+    )
+    async with open_selling() as selling:
+        entered = await _manual_orders(selling).enter(entry, _package(selling, package), by=operator(), key=key)
+    write_line(_view(entered))
+
+
+async def approve(*, order: Order) -> None:
+    """Approves an order that waits for a second person."""
+    async with open_selling() as selling:
+        approved = await _manual_orders(selling).approve(order, by=operator())
+    write_line(_view(approved))
+
+
+async def refund(*, order: Order, amount: AmountOrNone = None, reason: Reason) -> None:
+    """Gives an order back, or a part of it: through Stripe what was paid there, by a record what was paid elsewhere."""
+    async with open_selling() as selling:
+        refunding = Refunding(engine=selling.engine, stripe=selling.stripe, looks=selling.looks)
+        refunded = await refunding.refund(order, amount, by=operator(), reason=reason)
+    told = {"refund_id": refunded.refund_id, "refund_minor": refunded.amount_minor, "status": refunded.status}
+    write_line(told | _view(refunded.order))
+
+
+def _manual_orders(selling: Selling) -> ManualOrders:
+    return ManualOrders(
+        engine=selling.engine,
+        looks=selling.looks,
+        approval_tokens=selling.settings.approval_tokens,
+        livemode=selling.settings.livemode,
+    )
+
+
+def _package(selling: Selling, name: str | None) -> Offer | None:
+    if name is None:
+        return None
+    offers = load_offers(selling.settings.catalog)
+    if (offer := offers.package(name)) is None:
+        known = ", ".join(sorted(each.id for each in offers.packages)) or "none"
+        raise BadInputError(f"PACKAGE: the catalog sells {known}")
+    return offer
+
+
+def _view(order: StoredOrder) -> dict[str, object]:
+    return {
+        "order_id": order.id,
+        "state": order.state,
+        "account_id": order.account_id,
+        "tokens": order.tokens,
+        "amount_minor": order.amount_minor,
+        "currency": order.currency,
+        "refunded_minor": order.refunded_minor,
+        "revoked_tokens": order.revoked_tokens,
+    }

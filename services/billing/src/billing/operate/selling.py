@@ -1,0 +1,60 @@
+"""What verbs that change orders are made of, as the service has it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.operate.database import open_engine
+from chassis.operate.errors import RefusedError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import BillingError
+from billing.application.looking import OrderLooks
+from billing.operate.settings import load_settings
+from billing.settings import BillingSettings
+from billing.store.tables import SERVICE
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeError, StripeUnavailableError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selling:
+    """`stripe` is None where purchases are off."""
+
+    settings: BillingSettings
+    engine: AsyncEngine
+    stripe: StripeApi | None
+    looks: OrderLooks
+
+
+@contextlib.asynccontextmanager
+async def open_selling() -> AsyncIterator[Selling]:
+    """The database and Stripe.
+
+    Raises:
+        RefusedError: either does not do what is asked of it; the text says which, and why.
+    """
+    settings = load_settings()
+    async with contextlib.AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(SERVICE))
+        stripe = await stack.enter_async_context(_stripe(settings)) if settings.sells else None
+        looks = OrderLooks(engine=engine, stripe=stripe, again_after=timedelta(seconds=settings.sweep_seconds))
+        with told_in_one_line():
+            yield Selling(settings=settings, engine=engine, stripe=stripe, looks=looks)
+
+
+@contextlib.contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Have errors of Stripe's and of billing's be refusals of the verb."""
+    try:
+        yield
+    except StripeUnavailableError as error:
+        raise RefusedError(f"Stripe does not answer: {error}") from error
+    except (StripeError, BillingError) as error:
+        raise RefusedError(str(error)) from error
+
+
+def _stripe(settings: BillingSettings) -> StripeApi:
+    key = settings.stripe_api_key.get_secret_value().strip()
+    return StripeApi(key, base=settings.stripe_api_base, seconds=settings.stripe_seconds)
