@@ -70,6 +70,10 @@ class StripeStage:
     async def send_again(self, event: str) -> dict[str, Any]:
         return await self._post(f"{self.url}/demo/events/{event}/send")
 
+    async def on_portal(self, portal_url: str, subscription: str, **told: str) -> dict[str, Any]:
+        """What a button of the portal does: `do="cancel"`, `do="resume"`, `change=<price>`."""
+        return await self._post(portal_url, subscription=subscription, **told)
+
     async def state(self) -> dict[str, Any]:
         """What `GET /demo` shows: the last sessions, events with their deliveries, counts."""
         found: dict[str, Any] = (await self.http.get(f"{self.url}/demo")).json()

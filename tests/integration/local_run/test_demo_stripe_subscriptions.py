@@ -10,7 +10,16 @@ from tests.support.demo_stripe import StripeStage, start_demo_stripe
 
 DAY = 86_400
 MONTH = 32 * DAY
-KINDS = ("subscription", "subscription_item", "invoice", "invoice_payment", "checkout.session", "event", "setup_intent")
+KINDS = (
+    "subscription",
+    "billing_portal.configuration",
+    "billing_portal.session",
+    "invoice",
+    "invoice_payment",
+    "checkout.session",
+    "event",
+    "setup_intent",
+)
 
 
 @pytest.fixture
@@ -252,3 +261,49 @@ async def test_a_saved_card_is_charged_off_session_and_can_be_declined(stage: St
     with pytest.raises(stripe.CardError):  # the same answer, and no second attempt
         await stage.client.v1.payment_intents.create_async(charge, {"idempotency_key": "top-up-1"})
     assert (await types(stage)).count("payment_intent.payment_failed") == 1
+
+
+async def test_the_portal_cancels_keeps_and_changes_as_its_configuration_allows(stage: StripeStage) -> None:
+    subscription = await subscribed(stage, 20_000)
+    cheap = await price(stage, 10_000, "small")
+    product = (await stage.client.v1.prices.retrieve_async(cheap)).product
+    features: Any = {
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price"],
+            "products": [{"product": product, "prices": [cheap]}],
+            "schedule_at_period_end": {"conditions": [{"type": "decreasing_item_amount"}]},
+        },
+    }
+    configuration = await stage.client.v1.billing_portal.configurations.create_async({"features": features})
+    portal = await stage.client.v1.billing_portal.sessions.create_async(
+        {"customer": str(subscription.customer), "configuration": configuration.id, "return_url": "http://127.0.0.1/"}
+    )
+    page = await stage.http.get(portal.url, headers={"accept-language": "pt-BR"})
+    assert "demonstração" in page.text.lower()
+    assert "R$ 100,00" in page.text
+    leaving = await stage.on_portal(portal.url, subscription.id, do="cancel")
+    assert leaving["cancel_at_period_end"] is True
+    await stage.on_portal(portal.url, subscription.id, do="resume")
+    unchanged = await stage.on_portal(portal.url, subscription.id, change=cheap)
+    assert unchanged["items"]["data"][0]["price"]["id"] != cheap
+    await stage.advance(MONTH)
+    changed = await stage.client.v1.subscriptions.retrieve_async(subscription.id, {"expand": ["latest_invoice"]})
+    assert changed["items"].data[0].price.id == cheap
+    assert isinstance(changed.latest_invoice, stripe.Invoice)
+    assert (changed.latest_invoice.status, changed.latest_invoice.total) == ("paid", 10_000)
+
+
+async def test_an_invoice_s_page_pays_what_a_renewal_did_not(stage: StripeStage) -> None:
+    subscription = await subscribed(stage)
+    await stage.cards("declined")
+    await stage.advance(MONTH)
+    late = await stage.client.v1.subscriptions.retrieve_async(subscription.id, {"expand": ["latest_invoice"]})
+    assert isinstance(late.latest_invoice, stripe.Invoice)
+    page = str(late.latest_invoice.hosted_invoice_url)
+    assert (await stage.http.get(page)).status_code == 200
+    refused = await stage.http.post(page, data={"outcome": "declined"})
+    assert refused.status_code == 402
+    await stage.http.post(page, data={"outcome": "paid"})
+    assert (await stage.client.v1.subscriptions.retrieve_async(subscription.id)).status == "active"

@@ -21,6 +21,7 @@ from local_run.demo_stripe.web.api import Api
 from local_run.demo_stripe.web.checkout_pages import CheckoutPages
 from local_run.demo_stripe.web.deliveries import Deliverer
 from local_run.demo_stripe.web.faults import Faults
+from local_run.demo_stripe.web.portal_pages import PortalPages
 from local_run.demo_stripe.web.rendering import stylesheet
 from local_run.demo_stripe.web.state_page import StatePage
 from local_run.demo_stripe.web.steering import Steering
@@ -64,6 +65,7 @@ def create_app(world: World, deliverer: Deliverer, api_key: str, instance: str =
         routes=[
             Route("/v1/{rest:path}", api.answer, methods=["GET", "POST", "DELETE"]),
             *CheckoutPages(world).routes(),
+            *PortalPages(world).routes(),
             *Steering(world, deliverer, faults).routes(),
             *StatePage(world, deliverer).routes(),
             Route("/assets/demo.css", css),

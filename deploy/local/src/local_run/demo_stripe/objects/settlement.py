@@ -8,8 +8,8 @@ from local_run.demo_stripe.objects.paying import apply_code, check_payable, end_
 from local_run.demo_stripe.objects.refunds import end_refund
 from local_run.demo_stripe.objects.sessions import expire
 from local_run.demo_stripe.objects.subscribing import end_awaited_subscription, save_card, subscribe
-from local_run.demo_stripe.objects.subscription_changes import end_at_time
-from local_run.demo_stripe.objects.subscriptions import collect_invoice, end_period, expire_incomplete
+from local_run.demo_stripe.objects.subscription_changes import end_at_time, end_changed_period
+from local_run.demo_stripe.objects.subscriptions import collect_invoice, expire_incomplete
 from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.timers import Deed
@@ -70,7 +70,7 @@ def _let_succeed(world: World, refund: Object) -> None:
 DEEDS: Final[Mapping[str, Deed]] = {
     "cancel_at": end_at_time,
     "collect_invoice": collect_invoice,
-    "end_period": end_period,
+    "end_period": end_changed_period,
     "expire_incomplete": expire_incomplete,
     "expire_session": expire,
     "fail_unpaid_intent": _let_lapse,

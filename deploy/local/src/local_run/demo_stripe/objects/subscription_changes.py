@@ -8,6 +8,7 @@ from local_run.demo_stripe.objects.periods import period_end, unused_minor
 from local_run.demo_stripe.objects.subscriptions import (
     LIVING,
     bill,
+    end_period,
     end_subscription,
     follow_paid_invoice,
     method_of,
@@ -145,6 +146,22 @@ def _settle_now(world: World, subscription: Object, lines: list[Line], options: 
     update(world, subscription, **kept)
     set_timer(world, subscription, "end_period", period_of(subscription)[1])
     raise refusal
+
+
+def change_later(world: World, subscription: Object, given: list[dict[str, Any]]) -> None:
+    """Other prices from the next period on, without proration; a later call replaces an earlier one."""
+    _changed_items(world, subscription, given)
+    world.note(subscription["id"], from_next_period=given)
+
+
+def end_changed_period(world: World, subscription: Object) -> None:
+    """A period is over: what was put off until then comes first."""
+    given = world.notes(subscription["id"]).get("from_next_period")
+    if given and subscription["status"] in LIVING and not subscription["cancel_at_period_end"]:
+        world.note(subscription["id"], from_next_period=None)
+        data = _changed_items(world, subscription, given)
+        update(world, subscription, items={**subscription["items"], "data": data})
+    end_period(world, subscription)
 
 
 def change_ending(world: World, subscription: Object, options: dict[str, Any]) -> None:

@@ -1,8 +1,5 @@
 """The pages on which people pay: a session's Checkout, and a Pix code or boleto that waits."""
 
-from typing import Any
-from urllib.parse import parse_qsl
-
 from language.choice import Language
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -11,15 +8,12 @@ from starlette.routing import Route
 from local_run.demo_stripe.objects.paying import apply_code
 from local_run.demo_stripe.objects.sessions import items_of, line_items_of
 from local_run.demo_stripe.objects.settlement import complete_payment, pay_session
-from local_run.demo_stripe.web.bodies import read_body
-from local_run.demo_stripe.web.rendering import page
-from local_run.demo_stripe.web.steering import read_told
+from local_run.demo_stripe.web.fields import fields_of_request
+from local_run.demo_stripe.web.rendering import missing_page, page
 from local_run.demo_stripe.web.words import WORDS, language_for
 from local_run.demo_stripe.wire.errors import RefusedError, no_such
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.world import World
-
-_MAX_FIELDS = 20
 
 
 class CheckoutPages:
@@ -39,11 +33,12 @@ class CheckoutPages:
 
     async def _show(self, request: Request) -> Response:
         session = self._world.get(request.path_params["id"], "checkout.session")
-        return self._missing(request) if session is None else self._session_page(request, session)
+        return missing_page(request) if session is None else self._session_page(request, session)
 
     async def _pay(self, request: Request) -> Response:
-        told, wants_json = await _told(request)
+        wants_json = False
         try:
+            told, wants_json = await fields_of_request(request)
             session = self._session(request)
             went_through = pay_session(
                 self._world,
@@ -66,8 +61,9 @@ class CheckoutPages:
         return self._session_page(request, session, notice=notice, status=402 if notice else 200)
 
     async def _apply_code(self, request: Request) -> Response:
-        told, wants_json = await _told(request)
+        wants_json = False
         try:
+            told, wants_json = await fields_of_request(request)
             session = self._session(request)
             apply_code(self._world, session, str(told.get("promotion_code")))
         except RefusedError as refusal:
@@ -79,7 +75,7 @@ class CheckoutPages:
     async def _show_voucher(self, request: Request) -> Response:
         intent = self._world.get(request.path_params["id"], "payment_intent")
         if intent is None:
-            return self._missing(request)
+            return missing_page(request)
         session = self._world.get(self._world.notes(intent["id"]).get("session"), "checkout.session")
         language = self._language(request, session)
         action = intent["next_action"]
@@ -95,8 +91,9 @@ class CheckoutPages:
         return page("voucher.html.j2", language, intent=intent, kind=kind, data=code, expires_at=shown["expires_at"])
 
     async def _end_voucher(self, request: Request) -> Response:
-        told, wants_json = await _told(request)
+        wants_json = False
         try:
+            told, wants_json = await fields_of_request(request)
             intent = self._world.find("payment_intent", request.path_params["id"])
             complete_payment(self._world, intent, paid=told.get("outcome") == "paid")
         except RefusedError as refusal:
@@ -148,16 +145,12 @@ class CheckoutPages:
             return RedirectResponse(f"/c/voucher/{intent['id']}", 303)
         return RedirectResponse(_success_url(session), 303)
 
-    def _missing(self, request: Request) -> Response:
-        language = self._language(request, None)
-        return page("message.html.j2", language, status=404, heading=WORDS[language]["not_found"], text="", link=None)
-
     def _refused(self, request: Request, refusal: RefusedError, *, wants_json: bool) -> Response:
         if wants_json:
             return JSONResponse(refusal.body(), refusal.status)
         session = self._world.get(request.path_params["id"], "checkout.session")
         if session is None:
-            return self._missing(request)
+            return missing_page(request)
         return self._session_page(request, session, notice=refusal.message, status=refusal.status)
 
     def _session(self, request: Request) -> Object:
@@ -168,17 +161,6 @@ class CheckoutPages:
 
     def _language(self, request: Request, session: Object | None) -> Language:
         return language_for(session["locale"] if session else None, request.headers.get("accept-language"))
-
-
-async def _told(request: Request) -> tuple[dict[str, Any], bool]:
-    """The fields of a form or of a JSON object (Any: as JSON has them), and whether the answer shall be JSON."""
-    body = await read_body(request)
-    if request.headers.get("content-type", "").startswith("application/json"):
-        return read_told(body), True
-    try:
-        return dict(parse_qsl(body.decode(), max_num_fields=_MAX_FIELDS)), False
-    except ValueError as error:
-        raise RefusedError("The form cannot be read.") from error
 
 
 def _summary(session: Object) -> Object:

@@ -7,9 +7,10 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from language.choice import Language
 from language.formats import format_long_date, format_money
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from local_run.demo_stripe.web.words import WORDS
+from local_run.demo_stripe.web.words import WORDS, language_for
 
 _ROOM: Final = Path(__file__).parent
 _TEMPLATES: Final = Environment(
@@ -37,6 +38,11 @@ def page(template: str, language: Language, *, status: int = 200, **values: Any)
 
     html = _TEMPLATES.get_template(template).render(say=words, lang=language.value, money=money, date=date, **values)
     return HTMLResponse(html, status_code=status, headers=_HEADERS)
+
+
+def missing_page(request: Request) -> Response:
+    language = language_for(None, request.headers.get("accept-language"))
+    return page("message.html.j2", language, status=404, heading=WORDS[language]["not_found"], text="", link=None)
 
 
 def stylesheet() -> Response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import stripe.params as p
-from stripe.params import checkout, radar
+from stripe.params import billing_portal, checkout, radar
 
 from local_run.demo_stripe.objects import (
     catalog,
@@ -15,6 +15,7 @@ from local_run.demo_stripe.objects import (
     endpoints,
     intent_requests,
     invoice_requests,
+    portal,
     promotions,
     refunds,
     sessions,
@@ -42,6 +43,7 @@ class Route:
         return re.compile("/v1/" + self.path.replace("{}", "([^/]{1,255})"))
 
 
+_PORTAL: Final = "billing_portal/configurations"
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "account", p.AccountRetrieveCurrentParams, endpoints.retrieve_account),
     Route("POST", "customers", p.CustomerCreateParams, customers.create_customer),
@@ -115,6 +117,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "invoices/{}/void", p.InvoiceVoidInvoiceParams, invoice_requests.void_invoice),
     Route("GET", "invoice_payments", p.InvoicePaymentListParams, invoice_requests.list_payments),
     Route("GET", "invoice_payments/{}", p.InvoicePaymentRetrieveParams, invoice_requests.retrieve_payment),
+    Route("POST", "billing_portal/sessions", billing_portal.SessionCreateParams, portal.create_session),
+    Route("POST", _PORTAL, billing_portal.ConfigurationCreateParams, portal.create_configuration),
+    Route("GET", _PORTAL, billing_portal.ConfigurationListParams, portal.list_configurations),
+    Route("GET", f"{_PORTAL}/{{}}", billing_portal.ConfigurationRetrieveParams, portal.retrieve_configuration),
+    Route("POST", f"{_PORTAL}/{{}}", billing_portal.ConfigurationUpdateParams, portal.update_configuration),
     Route("POST", "webhook_endpoints", p.WebhookEndpointCreateParams, endpoints.create_endpoint),
     Route("GET", "webhook_endpoints", p.WebhookEndpointListParams, endpoints.list_endpoints),
     Route("GET", "webhook_endpoints/{}", p.WebhookEndpointRetrieveParams, endpoints.retrieve_endpoint),

@@ -1,8 +1,6 @@
 """`/demo/…`: what steers the demo, for tests and for whoever tries things out."""
 
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +14,8 @@ from local_run.demo_stripe.web import deliveries, faults
 from local_run.demo_stripe.web.bodies import read_body
 from local_run.demo_stripe.web.deliveries import Deliverer
 from local_run.demo_stripe.web.faults import Faults
-from local_run.demo_stripe.wire.errors import RefusedError, missing_parameter
+from local_run.demo_stripe.web.fields import Told, number, one_of, read_json, whole
+from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.timers import run_due
 from local_run.demo_stripe.world.world import World
@@ -24,7 +23,6 @@ from local_run.demo_stripe.world.world import World
 MAX_SECONDS = 400 * 86_400
 _MAX_WAIT_SECONDS = 3_600
 
-type Told = dict[str, Any]  # a request's fields as JSON has them
 type Deed = Callable[[Request, Told], Object]
 
 
@@ -55,7 +53,7 @@ class Steering:
     def _answering(self, deed: Deed) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                told = read_told(await read_body(request))
+                told = read_json(await read_body(request))
                 done = deed(request, told)
             except RefusedError as refusal:
                 return JSONResponse(refusal.body(), refusal.status)
@@ -123,39 +121,3 @@ class Steering:
         if intent["latest_charge"] is None:
             raise RefusedError("This payment has no charge.", param="payment_intent")
         return self._world.find("charge", intent["latest_charge"])
-
-
-def read_told(body: bytes) -> Told:
-    """
-    Raises:
-        RefusedError: it is no JSON object.
-    """
-    try:
-        told = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise RefusedError("The body must be a JSON object.")
-    return told
-
-
-def one_of(told: Told, name: str, allowed: tuple[str, ...]) -> str:
-    if name not in told:
-        raise missing_parameter(name)
-    if told[name] not in allowed:
-        raise RefusedError(f"Invalid {name}: must be one of {', '.join(allowed)}", param=name)
-    return str(told[name])
-
-
-def whole(told: Told, name: str, least: int, most: int) -> int:
-    value = told.get(name, least)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise RefusedError(f"Invalid {name}: a whole number from {least} to {most}", param=name)
-    return value
-
-
-def number(told: Told, name: str, usual: float, most: float) -> float:
-    value = told.get(name, usual)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-        raise RefusedError(f"Invalid {name}: a number from 0 to {most}", param=name)
-    return float(value)
