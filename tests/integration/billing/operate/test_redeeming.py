@@ -28,8 +28,8 @@ LINK_KEY = b"a key of links that nobody guesses"
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
-async def _no_operations(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError("nobody asks for health here")
+async def _nothing_else(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("nobody asks for pages or health here")
 
 
 @pytest_asyncio.fixture
@@ -43,7 +43,7 @@ async def http(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
         livemode=False,
     )
     callers = Callers(service_keys=[SERVICE_KEY], link_keys=[LINK_KEY])
-    app = BillingApp([redeem_routes(redeeming, callers)], _no_operations)
+    app = BillingApp([redeem_routes(redeeming, callers)], _nothing_else, _nothing_else)
     transport = httpx.ASGITransport(app=app, client=("203.0.113.9", 5))
     async with httpx.AsyncClient(transport=transport, base_url="http://billing") as client:
         yield client
