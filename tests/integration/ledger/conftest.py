@@ -122,9 +122,9 @@ class Conversation:
             headers={"Nats-Msg-Id": message_id or event.id},
         )
 
-    async def read_balance(self, account_id: str) -> BalanceAnswer:
+    async def read_balance(self, account_id: str, asked_about: bytes = b"") -> BalanceAnswer:
         subject = f"{subjects.READ_BALANCE_PREFIX}.{subject_token(account_id)}"
-        return _balance((await self.client.request(subject, b"", timeout=5)).data)
+        return _balance((await self.client.request(subject, asked_about, timeout=5)).data)
 
     async def balance(self, account_id: str) -> Balance:
         answer = await self.read_balance(account_id)

@@ -21,10 +21,13 @@ from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events.notices import AccessRestored, AllowanceExhausted, ThresholdCrossed, TokensExhausted
 from contracts.events.registry import BILLING_EVENT_NAMES, LEDGER_EVENT_NAMES
+from contracts.limits import MAX_INTEGER
 from contracts.profiles import Profile
-from contracts.reads import BalanceAnswer, ProfileAnswer
+from contracts.reads import BalanceAnswer, BalanceRequest, ProfileAnswer
 from contracts.subjects import BILLING_STREAM, LEDGER_STREAM, READ_BALANCE_PREFIX, READ_PROFILE_PREFIX, event_subject
 from local_run.ports import any_free
+from msgspec import json
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from notifier.application.sending import LEASE
@@ -148,7 +151,7 @@ class Ledger:
 
     Everyone has a profile unless `profiles` says otherwise; an account is what its last event of the ledger says until
     `standings` is told otherwise, and has credits where only billing spoke of it. Accounts in `speechless` get no
-    answer about their state.
+    answer about their state; of those `behind` nothing of billing is heard yet.
     """
 
     client: Client
@@ -156,6 +159,7 @@ class Ledger:
     profiles: dict[str, ProfileAnswer] = field(default_factory=dict)
     standings: dict[str, BalanceAnswer] = field(default_factory=dict)
     speechless: set[str] = field(default_factory=set)
+    behind: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     states_asked: list[str] = field(default_factory=list)
 
@@ -214,6 +218,9 @@ class Ledger:
         self.states_asked.append(token)
         if token not in self.speechless:
             answer = self.standings.get(token, BalanceAnswer())
+            asked_about = json.decode(request.data, type=BalanceRequest)
+            if token not in self.behind and asked_about != BalanceRequest():
+                answer = replace(answer, heard_revision=MAX_INTEGER)
             await request.respond(encode(answer))
 
     async def answer(self, request: Msg) -> None:

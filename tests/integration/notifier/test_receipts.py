@@ -11,6 +11,7 @@ from contracts.events.billing import OrderSource, PlanChange
 from contracts.reads import BalanceAnswer
 from local_run.ports import any_free
 from notifier.domain.billing_notices import ToldBillingEvent
+from notifier.domain.retries import RetryPolicy
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
@@ -207,6 +208,36 @@ async def test_a_process_killed_while_the_server_has_the_receipt_sends_the_same_
     assert mailbox.kinds == ["credits-purchased"] * 2
     assert [mail["X-Solaris-Also"] for mail in mailbox.mails] == ["access-restored"] * 2
     assert mailbox.mails[0]["Message-ID"] == mailbox.mails[1]["Message-ID"]
+
+
+async def test_a_receipt_waits_for_the_ledger_to_have_heard_of_it_and_shows_what_there_is_then(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    patient = RetryPolicy(state_check_seconds=(0.1,) * 1_000)
+    ledger.behind.add("behind")
+    ledger.standings["behind"] = standing("behind", granted=3)
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), patient):
+        await ledger.publish(event("behind", say.purchased()))
+        await eventually(lambda: ledger.states_asked.count("behind") >= 3)
+        assert mailbox.mails == []
+        await ledger.publish(event("behind", access_restored(granted=500_003)))
+        await eventually(lambda: _has_rows(database, "behind", 2))
+        ledger.behind.clear()
+        await eventually(lambda: _all_ended(database, "behind", 2))
+    assert mailbox.kinds == ["credits-purchased"]
+    assert mailbox.mails[0]["X-Solaris-Also"] == "access-restored"
+    assert "Agora você tem 500.003 tokens para usar." in text_of(mailbox.mails[0])
+
+
+async def test_a_ledger_that_never_hears_of_it_silences_no_receipt_and_shows_no_figures_without_it(
+    ledger: Ledger, mailbox: Mailbox, migrated_url: str, nats_url: str, database: Database
+) -> None:
+    ledger.behind.add("deaf")
+    async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
+        await ledger.publish(event("deaf", say.revoked()))
+        await eventually(lambda: _all_ended(database, "deaf", 1))
+    assert mailbox.kinds == ["credits-revoked"]
+    assert "500.000" not in text_of(mailbox.mails[0])
 
 
 async def test_a_ledger_that_never_says_the_balance_silences_no_receipt(

@@ -9,16 +9,22 @@ from chassis.postgres import DATABASE_ERRORS
 from chassis.responder import Answers
 from contracts import subjects
 from contracts.accounts import account_of_token
-from contracts.reads import BalanceAnswer, ProfileAnswer, ReadyAnswer
+from contracts.codec import DECODE_ERRORS
+from contracts.events.billing import order_lot_id
+from contracts.reads import BalanceAnswer, BalanceRequest, ProfileAnswer, ReadyAnswer
+from msgspec import json
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
+from ledger.domain.account import Account
 from ledger.domain.decide import as_of
 from ledger.domain.policy import Policy
-from ledger.store.read_path import is_writable, load_account
+from ledger.domain.subscriptions import find_subscription
+from ledger.store.read_path import is_writable, load_account, load_lot
 
 MAX_UNCOMMITTED_SECONDS: Final = 3.0
 """As long as a gateway waits for a hold."""
+_decode_request: Final = json.Decoder(BalanceRequest).decode
 
 
 class Reads:
@@ -39,13 +45,26 @@ class Reads:
 
     async def _balance(self, request: Message) -> BalanceAnswer:
         """The balance as of now; due cycles count as started."""
+        try:
+            wanted = _decode_request(request.payload) if request.payload else BalanceRequest()
+        except DECODE_ERRORS:
+            return BalanceAnswer(error="not a request for a balance")
         account_id = _account_of(request)
-        found = None if account_id is None else await load_account(self._pool, account_id)
+        if account_id is None:
+            return BalanceAnswer()
+        # Before the account, which then is no older than what is said of the order.
+        of_order = await self._heard_of_order(account_id, wanted.order_id)
+        found = await load_account(self._pool, account_id)
         if found is None:
             return BalanceAnswer()
         account, now = found
+        heard = of_order if wanted.order_id is not None else _heard_of_subscription(account, wanted.subscription_id)
         present = as_of(account, self._executor.clock.now() or now, self._policy)
-        return BalanceAnswer(balance=present.balance(), exhausted=present.exhausted)
+        return BalanceAnswer(balance=present.balance(), exhausted=present.exhausted, heard_revision=heard)
+
+    async def _heard_of_order(self, account_id: str, order_id: str | None) -> int | None:
+        lot = None if order_id is None else await load_lot(self._pool, account_id, order_lot_id(order_id))
+        return None if lot is None else lot.revision
 
     async def _profile(self, request: Message) -> ProfileAnswer:
         account_id = _account_of(request)
@@ -71,6 +90,11 @@ class Reads:
         except DATABASE_ERRORS as error:
             return f"database: {error!r}"[:200]
         return None if writable else "database: read-only"
+
+
+def _heard_of_subscription(account: Account, subscription_id: str | None) -> int | None:
+    known = None if subscription_id is None else find_subscription(account.subscriptions, subscription_id)
+    return None if known is None else known.revision
 
 
 def _account_of(request: Message) -> str | None:

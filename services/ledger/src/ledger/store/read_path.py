@@ -7,7 +7,8 @@ import asyncpg
 from contracts.profiles import Profile
 
 from ledger.domain.account import Account
-from ledger.store.codec import decode_account
+from ledger.domain.lots import LotRecord
+from ledger.store.codec import decode_account, decode_lot
 
 
 async def load_account(
@@ -18,6 +19,13 @@ async def load_account(
         "SELECT state, clock_timestamp() FROM ledger.accounts WHERE account_id = $1 AND state IS NOT NULL", account_id
     )
     return None if row is None else (decode_account(row[0]), row[1])
+
+
+async def load_lot(connection: asyncpg.Pool | asyncpg.Connection, account_id: str, lot_id: str) -> LotRecord | None:
+    """What was granted and taken back of one lot, spent or not; None where there is no such lot."""
+    query = "SELECT record FROM ledger.lots WHERE account_id = $1 AND lot_id = $2"
+    record = await connection.fetchval(query, account_id, lot_id)
+    return None if record is None else decode_lot(record)
 
 
 async def load_clock(connection: asyncpg.Connection) -> datetime:

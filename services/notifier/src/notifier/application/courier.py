@@ -11,11 +11,13 @@ from typing import Final
 import structlog
 from chassis.postgres import DATABASE_ERRORS
 from chassis.requests import AskError, UnusableAnswerError
+from contracts.reads import BalanceRequest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import metrics
 from notifier.application.outcomes import Outcomes, PostponedError, statuses_of
 from notifier.domain.alerts import Alert
+from notifier.domain.billing_notices import BillingNotice, is_heard, question_about
 from notifier.domain.composing import Composed, Standing
 from notifier.domain.mails import compose, is_too_late
 from notifier.domain.outage import Outage
@@ -156,12 +158,18 @@ class Courier:
         )
 
     async def _find_standing(self, mail: Mail) -> Standing | None:
-        """What the account is now; None when the ledger was asked in vain for long enough."""
+        """What the account is now, with what the mail tells; None when the ledger was asked in vain for long enough."""
+        data = mail.first.data if isinstance(mail.first, BillingNotice) else None
+        question = BalanceRequest() if data is None else question_about(data)
         try:
-            return await self.reads.fetch_standing(mail.claim.account_id)
+            standing = await self.reads.fetch_standing(mail.claim.account_id, question)
         except AskError as error:
             await self.outcomes.no_state(mail, f"ledger {error}")
             return None
+        if data is None or is_heard(data, standing.heard_revision):
+            return standing
+        await self.outcomes.no_state(mail, "ledger has not heard of it yet")
+        return None
 
     async def _deliver(self, mail: Mail, write: Writing, recipient: str) -> bool:
         """Whether the mail is taken, or found to have nothing to tell; else it is given up."""

@@ -19,6 +19,7 @@ from contracts.events.billing import (
     RenewalFailed,
     TopUpPaused,
 )
+from contracts.reads import BalanceRequest
 from msgspec.structs import replace
 
 LIFETIME: Final = timedelta(days=30)
@@ -166,6 +167,32 @@ def is_superseded(notice: BillingNotice, others: Sequence[BillingNotice]) -> boo
             )
         case CreditsPurchased() | PurchaseRevoked() | PurchaseRestored() | PlanSubscribed() | TopUpPaused():
             return False
+        case _:
+            assert_never(data)
+
+
+def question_about(data: ToldBillingEvent) -> BalanceRequest:
+    """Asks the ledger for the balance, and whether that shows the event already."""
+    match data:
+        case CreditsPurchased() | PurchaseRevoked() | PurchaseRestored():
+            return BalanceRequest(order_id=data.order_id)
+        case PlanSubscribed() | PlanEnded():
+            return BalanceRequest(subscription_id=data.subscription_id)
+        case PaymentFailed() | RenewalFailed() | TopUpPaused():
+            return BalanceRequest()  # it changes nothing of the balance
+        case _:
+            assert_never(data)
+
+
+def is_heard(data: ToldBillingEvent, heard_revision: int | None) -> bool:
+    """Whether the balance shows it, by what the ledger says that it has heard of the order or the subscription."""
+    match data:
+        case CreditsPurchased():
+            return heard_revision is not None
+        case PurchaseRevoked() | PurchaseRestored() | PlanSubscribed() | PlanEnded():
+            return heard_revision is not None and heard_revision >= data.revision
+        case PaymentFailed() | RenewalFailed() | TopUpPaused():
+            return True
         case _:
             assert_never(data)
 

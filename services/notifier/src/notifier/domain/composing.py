@@ -13,13 +13,17 @@ type AnyNotice = Notice | BillingNotice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the ledger says of the account just before a mail is sent; `exhausted` None: an older ledger."""
+    """What the ledger says of the account just before a mail is sent; `exhausted` None: an older ledger.
+
+    `heard_revision` is the last of what billing said of the order or the subscription that was asked about.
+    """
 
     cycle_id: str
     figures: Figures
     is_active: bool
     exhausted: bool | None
     as_of: datetime
+    heard_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

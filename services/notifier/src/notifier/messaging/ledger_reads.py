@@ -7,8 +7,9 @@ from typing import Final
 from chassis.core_nats.client import CoreNats
 from chassis.requests import UnusableAnswerError, ask
 from contracts.accounts import subject_token
+from contracts.codec import encode
 from contracts.profiles import Profile
-from contracts.reads import BalanceAnswer, ProfileAnswer
+from contracts.reads import BalanceAnswer, BalanceRequest, ProfileAnswer
 from contracts.subjects import READ_BALANCE_PREFIX, READ_PROFILE_PREFIX
 from msgspec import json
 
@@ -30,9 +31,9 @@ class LedgerReads:
         """What is known about the person; None where nothing is. Raises AskError."""
         return (await self._ask(READ_PROFILE_PREFIX, account_id, _profile)).profile
 
-    async def fetch_standing(self, account_id: str) -> Standing:
+    async def fetch_standing(self, account_id: str, request: BalanceRequest) -> Standing:
         """What the account may use now. Raises AskError."""
-        answer = await self._ask(READ_BALANCE_PREFIX, account_id, _balance)
+        answer = await self._ask(READ_BALANCE_PREFIX, account_id, _balance, encode(request))
         balance = answer.balance
         if balance is None:
             raise UnusableAnswerError("knows no such account")
@@ -49,13 +50,14 @@ class LedgerReads:
             is_active=balance.status == "active",
             exhausted=answer.exhausted,
             as_of=datetime.now(UTC),
+            heard_revision=answer.heard_revision,
         )
 
     async def _ask[Answer: (ProfileAnswer, BalanceAnswer)](
-        self, prefix: str, account_id: str, decode: Callable[[bytes], Answer]
+        self, prefix: str, account_id: str, decode: Callable[[bytes], Answer], payload: bytes = b""
     ) -> Answer:
         subject = f"{prefix}.{subject_token(account_id)}"
-        answer = await ask(self._client, subject, decode, seconds=READ_TIMEOUT_SECONDS)
+        answer = await ask(self._client, subject, decode, seconds=READ_TIMEOUT_SECONDS, payload=payload)
         if answer.error is not None:
             raise UnusableAnswerError("answered an error")
         return answer
