@@ -103,14 +103,15 @@ async def write_look(
 
     The first of `written` is the one that was looked at, whose `invoices` these are.
     """
+    own, *others = written
     try:
         async with engine.begin() as connection:
-            for each in written:
+            for each in (*others, own):  # what gives way makes room first
                 if not await _update(connection, each):
                     await connection.rollback()
                     return False
                 await _append_lines(connection, each.after.subscription_id, each.lines)
-            await _record_invoices(connection, written[0].after.subscription_id, invoices)
+            await _record_invoices(connection, own.after.subscription_id, invoices)
             await append(connection, sayings, cause=cause)
     except IntegrityError as error:
         if ONE_GIVING not in str(error.orig):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from local_run.demo_stripe.objects.clocks import clock_of
 from local_run.demo_stripe.objects.intent_requests import refunds_of
 from local_run.demo_stripe.objects.invoices import payments_of
 from local_run.demo_stripe.objects.sessions import line_items_of
@@ -130,6 +131,7 @@ class Api:
             ("checkout.session", "line_items"): lines_of,
             ("charge", "refunds"): lambda charge: refunds_of(world, charge),
             ("invoice", "payments"): lambda invoice: payments_of(world, invoice),
+            ("subscription", "test_clock"): lambda _: clock_of(world),
         }
 
 

@@ -39,6 +39,7 @@ CLASSES: Final[dict[str, type]] = {
     "setup_intent": stripe.SetupIntent,
     "subscription": stripe.Subscription,
     "subscription_item": stripe.SubscriptionItem,
+    "test_helpers.test_clock": stripe.test_helpers.TestClock,
     "webhook_endpoint": stripe.WebhookEndpoint,
 }
 _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
@@ -72,6 +73,7 @@ _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     "setup_intent": frozenset({"attach_to_self"}),
     "subscription": frozenset({"presentment_details"}),
     "subscription_item": frozenset({"billed_until", "deleted"}),
+    "test_helpers.test_clock": frozenset({"deleted"}),
     "webhook_endpoint": frozenset({"deleted", "secret"}),
 }
 """What Stripe leaves out of an object where it does not apply, or until it is asked to expand it."""
