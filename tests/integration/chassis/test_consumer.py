@@ -16,7 +16,7 @@ from chassis import consumer, delivery
 from chassis.consumer import AHEAD, REQUEST_SECONDS, ConnectionLostError, Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import PoisonError
-from chassis.delivery import MESSAGES, Delivery, Handler
+from chassis.delivery import MESSAGES, Delivery, Handler, NotYetError
 from chassis.postgres import create_engine
 from faststream.nats import NatsBroker
 from local_run.ports import any_free
@@ -217,6 +217,20 @@ async def test_a_fault_of_ours_is_tried_ten_times_later_and_later_and_then_given
         await eventually(publisher.all_settled, 20)
     assert len(heard.payloads) == 10
     assert [each.reason async for each in LETTERS.load(engine)] == ["unexpected ZeroDivisionError"]
+
+
+async def test_what_is_not_there_yet_is_waited_for_however_often_the_message_comes(
+    client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "LONGEST_NAK_SECONDS", 0.01)
+    times = delivery.MAX_UNEXPECTED_DELIVERIES + 2
+    heard = Heard(errors=[NotYetError("its purchase has not come")] * times)
+    await publisher.publish(b"early")
+    async with consuming(client, server, engine, heard.hear):
+        await eventually(publisher.all_settled)
+    assert heard.payloads == [b"early"] * (times + 1)
+    assert [each async for each in LETTERS.load(engine)] == []
 
 
 async def test_a_letter_that_can_not_be_kept_leaves_the_message_in_the_stream(

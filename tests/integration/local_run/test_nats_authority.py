@@ -296,6 +296,7 @@ MAY = {
             for consumer in CONSUMERS
         ),
         "$JS.API.CONSUMER.MSG.NEXT.USAGE.ledger-usage",
+        "$JS.API.CONSUMER.MSG.NEXT.BILLING.ledger-billing",
     },
 }
 

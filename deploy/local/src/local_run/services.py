@@ -58,7 +58,10 @@ SERVICES: Final[tuple[Service, ...]] = (
             "$JS.API.CONSUMER.INFO.>",
         ),
         answers=("solaris.rpc.ledger.>",),
-        consumes=((subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER),),
+        consumes=(
+            (subjects.USAGE_STREAM, subjects.LEDGER_USAGE_CONSUMER),
+            (subjects.BILLING_STREAM, subjects.LEDGER_BILLING_CONSUMER),
+        ),
         defaults={"SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml")},
         also_reads="ledger.catalog_file:load_policy",
         own_verbs={

@@ -27,6 +27,10 @@ MESSAGES: Final = Counter(
 log = structlog.get_logger()
 
 
+class NotYetError(Exception):
+    """What a message needs is not there, or not yet: it comes again, as long as that takes. The text says what."""
+
+
 class Delivery(Struct, frozen=True):
     """One message, as it was published."""
 
@@ -35,7 +39,7 @@ class Delivery(Struct, frozen=True):
 
 
 type Handler = Callable[[AsyncConnection, Delivery], Awaitable[None]]
-"""Has a message's effect, once however often it comes; raises PoisonError to give it up.
+"""Has a message's effect, once however often it comes; raises PoisonError to give it up, NotYetError to put it back.
 
 Every statement on the connection commits itself, so the effect is one statement with the inbox's row in it, or a
 transaction of the handler's own. It may retry dead letters too, which have a delivery's fields. Whatever Postgres
@@ -71,6 +75,8 @@ class Deliveries:
             await self._handle(self._statements, Delivery(raw.subject, raw.data))
         except PoisonError as error:
             return await self._give_up(raw, str(error))
+        except NotYetError as error:
+            return await self._try_later(raw, error)
         except DATABASE_ERRORS as error:
             await self.rest()
             if refuses_the_data(error):
@@ -107,7 +113,7 @@ class Deliveries:
         log.warning(
             "message_put_back",
             consumer=self._durable,
-            error=type(error).__name__,
+            error=str(error) if isinstance(error, NotYetError) else type(error).__name__,
             deliveries=deliveries,
             seconds=delay,
         )

@@ -4,6 +4,7 @@ from functools import partial
 
 import structlog
 from chassis.announcements import announce_dead_letters
+from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.outbox import Relay
 from chassis.postgres import create_engine, create_pool, disposed, opened
@@ -11,13 +12,14 @@ from chassis.provisioning import find_drift, provision
 from chassis.responder import Responder
 from chassis.service import Service, Work, run
 from chassis.settings import SettingsError
-from contracts.subjects import LEDGER_QUEUE, dead_letter
+from contracts.subjects import BILLING_STREAM, LEDGER_BILLING_CONSUMER, LEDGER_QUEUE, dead_letter
 from contracts.topology import CONSUMERS, STREAMS
 
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.catalog_file import load_policy
+from ledger.messaging.billing import Hearing
 from ledger.messaging.outbox import OUTBOX
 from ledger.messaging.reads import Reads
 from ledger.messaging.reserve import ReserveResponder
@@ -52,6 +54,15 @@ def assemble(settings: LedgerSettings) -> Service:
     watermark = UsageWatermark(core, executor.clock.hold_time)
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
     usage = UsageConsumer(core, executor, engine, make_streams)
+    billing = Consumer(
+        core,
+        settings.nats_url,
+        engine,
+        LETTERS,
+        Hearing(executor).hear,
+        stream=BILLING_STREAM,
+        durable=LEDGER_BILLING_CONSUMER,
+    )
     profiles = Profiles(pool)
     announcing = partial(announce_dead_letters, core, engine, LETTERS, dead_letter)
     reserves = ReserveResponder(core, executor, profiles)
@@ -61,12 +72,16 @@ def assemble(settings: LedgerSettings) -> Service:
         settings=settings,
         port=settings.ledger_port,
         checks={"postgres": reads.why_not_ready, "nats": core.check},
-        notes={"clock": executor.clock.doubt, "streams": partial(find_drift, core, STREAMS, replicas=replicas)},
+        notes={
+            "clock": executor.clock.doubt,
+            "streams": partial(find_drift, core, STREAMS, replicas=replicas),
+            "billing": billing.check,
+        },
         parts=[
             opened(pool),
             disposed(engine),
             core,
-            Work(relay.run, usage.run, sweeper.run, profiles.run, announcing),
+            Work(relay.run, usage.run, billing.run, sweeper.run, profiles.run, announcing),
             # It ends before those who give it work, which then wait: people's answers must not wait for their end.
             Work(executor.run, stop=executor.stop),
             reserves.answering(),

@@ -7,21 +7,26 @@ import pytest
 from chassis.dead_letters import PoisonError
 from chassis.operators import operator
 from contracts.codec import encode
-from contracts.subjects import LEDGER_USAGE_CONSUMER
+from contracts.subjects import LEDGER_BILLING_CONSUMER, LEDGER_USAGE_CONSUMER
 from ledger.messaging.usage import parse_usage
 
+from tests.support.billing_messages import purchased, revoked
 from tests.support.gateway_messages import usage_event, usage_recorded
 from tests.support.ledger_operate import Operate
 
 
 async def _keep(
-    database: asyncpg.Connection, payload: bytes, account_id: str, consumer: str = LEDGER_USAGE_CONSUMER
+    database: asyncpg.Connection,
+    payload: bytes,
+    account_id: str,
+    consumer: str = LEDGER_USAGE_CONSUMER,
+    event: str = "usage.recorded",
 ) -> str:
     number = await database.fetchval(
         "INSERT INTO ledger.dead_letters (consumer, message_id, subject, payload, reason) "
         "VALUES ($1, gen_random_uuid()::text, $2, $3, 'it broke') RETURNING id",
         consumer,
-        f"solaris.usage.recorded.{account_id}",
+        f"solaris.{event}.{account_id}",
         payload,
     )
     return f"ledger:{number}"
@@ -75,7 +80,7 @@ async def test_a_retry_of_all_leaves_out_what_is_settled_and_exits_1_if_one_stay
     conflicting = await _keep(database, _usage("all", "r-1", 11), "all")
     elsewhere = await _keep(database, _usage("all", "r-2", 12), "other")
     broken = await _keep(database, b"not json", "all")
-    foreign = await _keep(database, _usage("all", "r-3", 13), "all", consumer="ledger-billing")
+    foreign = await _keep(database, _usage("all", "r-3", 13), "all", consumer="ledger-other")
     ran = await operate("dead-letters-retry")
     assert ran.code == 1
     results = {line["id"]: (line["retried"], bool(line["reason"])) for line in ran.lines}
@@ -90,6 +95,34 @@ async def test_a_retry_of_all_leaves_out_what_is_settled_and_exits_1_if_one_stay
         broken,
         foreign,
     }
+
+
+async def test_a_retry_of_what_billing_said_is_carried_out_once_and_says_why_it_can_t_be(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    purchase, revoke = purchased("order-1", 500), revoked("order-1", 200, revision=2)
+    early = await _keep(
+        database, encode(revoke.by("retry-billing")), "retry-billing", LEDGER_BILLING_CONSUMER, revoke.name
+    )
+    ran = await operate("dead-letters-retry", id=early)
+    assert (ran.code, ran.lines[0]["reason"]) == (1, "the account has no lot order:order-1")
+    bought = await _keep(
+        database, encode(purchase.by("retry-billing")), "retry-billing", LEDGER_BILLING_CONSUMER, purchase.name
+    )
+    for letter in (bought, early, bought, early):
+        assert (await operate("dead-letters-retry", id=letter)).lines == [
+            {"id": letter, "retried": True, "reason": None}
+        ]
+    assert (await operate("balance", account="retry-billing")).json["credits"] == 300
+    (lot,) = (await operate("lots", account="retry-billing")).lines
+    assert {name: lot[name] for name in ("lot_id", "granted", "revoked", "restored", "remaining")} == {
+        "lot_id": "order:order-1",
+        "granted": 500,
+        "revoked": 200,
+        "restored": 0,
+        "remaining": 300,
+    }
+    assert (lot["source"], lot["reference"]) == ("package", "order-1")
 
 
 async def test_a_letter_that_can_never_succeed_is_put_away_with_who_when_and_why(

@@ -4,11 +4,13 @@ from typing import Final
 
 import asyncpg
 from chassis.dead_letters import StoredLetter
+from contracts import subjects
 from contracts.errors import SolarisError
-from contracts.subjects import LEDGER_USAGE_CONSUMER
 
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
+from ledger.messaging.billing import execute
+from ledger.messaging.instructions import read_instruction
 from ledger.messaging.usage import parse_usage
 
 ANSWER_SECONDS: Final = 10.0
@@ -19,11 +21,17 @@ async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
 
     The command is the consumer's own, so one that had its effect meanwhile has no second one.
     """
-    if letter.consumer != LEDGER_USAGE_CONSUMER:
-        return f"messages of {letter.consumer} can't be retried here"
     try:
-        causation_id, command = parse_usage(letter.subject, letter.payload)
-        await executor.submit(command, Kind.USAGE, deadline_seconds=ANSWER_SECONDS, causation_id=causation_id)
+        match letter.consumer:
+            case subjects.LEDGER_USAGE_CONSUMER:
+                causation_id, command = parse_usage(letter.subject, letter.payload)
+                await executor.submit(command, Kind.USAGE, deadline_seconds=ANSWER_SECONDS, causation_id=causation_id)
+            case subjects.LEDGER_BILLING_CONSUMER:
+                # It waited for what was missing before it, as long as is sensible.
+                instruction = read_instruction(letter.subject, letter.payload, gap_allowed=True)
+                await execute(executor, instruction, seconds=ANSWER_SECONDS)
+            case _:
+                return f"messages of {letter.consumer} can't be retried here"
     except (SolarisError, asyncpg.PostgresError) as error:
         return str(error)
     return None

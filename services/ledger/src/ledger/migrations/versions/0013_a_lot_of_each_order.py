@@ -10,4 +10,9 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    op.execute("CREATE UNIQUE INDEX lots_of_orders ON ledger.lots (lot_id) WHERE lot_id LIKE 'order:%'")
+    # An exclusion, for the write path takes a violated unique index for an account that somebody else has just opened,
+    # and tries again.
+    op.execute("""
+        ALTER TABLE ledger.lots
+            ADD CONSTRAINT lots_of_orders EXCLUDE USING btree (lot_id WITH =) WHERE (lot_id LIKE 'order:%')
+    """)
