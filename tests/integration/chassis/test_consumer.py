@@ -206,31 +206,18 @@ async def test_a_connection_serves_message_after_message_until_the_database_ends
     assert heard[-1][1] != heard[0][1]
 
 
-async def test_a_fault_of_ours_is_tried_ten_times_later_and_later_and_then_given_up(
+async def test_a_fault_of_ours_is_tried_ten_times_and_given_up_and_what_is_not_there_yet_is_waited_for(
     client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.01)
     monkeypatch.setattr(delivery, "LONGEST_NAK_SECONDS", 0.1)
-    heard = Heard(errors=[ZeroDivisionError()] * 10)
-    await publisher.publish(b"faulty")
-    async with consuming(client, server, engine, heard.hear):
-        await eventually(publisher.all_settled, 20)
-    assert len(heard.payloads) == 10
-    assert [each.reason async for each in LETTERS.load(engine)] == ["unexpected ZeroDivisionError"]
-
-
-async def test_what_is_not_there_yet_is_waited_for_however_often_the_message_comes(
-    client: CoreNats, server: NatsServer, engine: AsyncEngine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "FIRST_NAK_SECONDS", 0.01)
-    monkeypatch.setattr(delivery, "LONGEST_NAK_SECONDS", 0.01)
-    times = delivery.MAX_UNEXPECTED_DELIVERIES + 2
-    heard = Heard(errors=[NotYetError("its purchase has not come")] * times)
-    await publisher.publish(b"early")
-    async with consuming(client, server, engine, heard.hear):
-        await eventually(publisher.all_settled)
-    assert heard.payloads == [b"early"] * (times + 1)
-    assert [each async for each in LETTERS.load(engine)] == []
+    early, faulty = Heard(errors=[NotYetError("too early")] * 12), Heard(errors=[ZeroDivisionError()] * 10)
+    for heard, reasons in ((early, []), (faulty, ["unexpected ZeroDivisionError"])):
+        await publisher.publish(b"message")
+        async with consuming(client, server, engine, heard.hear):
+            await eventually(publisher.all_settled, 20)
+        assert [each.reason async for each in LETTERS.load(engine)] == reasons
+    assert (len(early.payloads), len(faulty.payloads)) == (13, 10)
 
 
 async def test_a_letter_that_can_not_be_kept_leaves_the_message_in_the_stream(
