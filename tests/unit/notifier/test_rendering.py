@@ -13,6 +13,7 @@ from language.choice import Language
 from language.presentation import Presentation
 from notifier.domain.alerts import Alert
 from notifier.domain.notices import Figures, Notice
+from notifier.domain.receipts import Receipt
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 
 NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
@@ -67,7 +68,7 @@ def alert(
 
 
 def render(
-    what: Alert, *, name: str | None = "Ana Souza", locale: str | None = None, style: MailStyle = STYLE
+    what: Alert | Receipt, *, name: str | None = "Ana Souza", locale: str | None = None, style: MailStyle = STYLE
 ) -> EmailMessage:
     mail = render_mail(
         what, Addressee(email="ana@example.com", name=name, locale=locale), style, now=NOW, named_after=what.lead
