@@ -23,9 +23,9 @@ class Rule:
 
 
 RULES: Final[Sequence[Rule]] = (
-    # A key must be known for as long as its cycle may tell it again: a month.
+    # A key must be known for as long as its cycle may tell it again, or a receipt is worth telling: a month.
     Rule(table=messages, moment=messages.c.finished_at, keep=timedelta(days=90)),
-    # The stream keeps events for 30 days. What is published again after that is too old to be mailed.
+    # What is published again after that is too old to be mailed.
     Rule(table=inbox, moment=inbox.c.handled_at, keep=timedelta(days=45)),
     # Nobody has retried it in half a year, or it was retried long ago.
     Rule(table=dead_letters, moment=dead_letters.c.failed_at, keep=timedelta(days=180)),
