@@ -61,7 +61,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders vouchers vouchers-withdraw
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders billing-sync stripe-setup stripe-check vouchers vouchers-withdraw
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -92,6 +92,9 @@ order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [T
 approve: ## ORDER=id: approves a large order that somebody else entered
 refund: ## ORDER=id REASON=text [AMOUNT=minor]: gives an order back, or a part of it
 orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=json|csv]: orders with their refunds; [ORDER=id]: the whole life of one
+billing-sync: ## [FROM=day]: fetches what was missed of Stripe's, and compares it with the orders; 30 days without it
+stripe-setup: ## [SHOW=1]: makes prices, webhook endpoint and portal at Stripe, as the catalog and the settings say
+stripe-check: ## Says of each thing at Stripe whether it is as it has to be
 vouchers: ## [TOKENS=n] [COUNT=n] [REASON=text] [USES=n] [PER_ACCOUNT=n] [UNTIL=day] [EXPIRES_DAYS=n]: makes codes; without TOKENS lists batches, or the uses of [BATCH=n]
 vouchers-withdraw: ## BATCH=n REASON=text: lets no code of the batch be used any more
 

@@ -120,6 +120,9 @@ SERVICES: Final[tuple[Service, ...]] = (
             "approve": Verb(required=("ORDER",)),
             "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
+            "billing-sync": Verb(optional=("FROM",)),
+            "stripe-setup": Verb(optional=("SHOW",)),
+            "stripe-check": Verb(),
             "vouchers": Verb(
                 optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")
             ),

@@ -20,21 +20,19 @@ from starlette.types import ASGIApp
 
 from billing.application.checkouts import Checkouts
 from billing.application.customers import Customers
-from billing.application.following import OrderFollower
 from billing.application.housekeeping import keep_measuring, keep_pruning
 from billing.application.looking import OrderLooks
-from billing.application.offers import load_offers, load_plans
+from billing.application.offers import load_offers
 from billing.application.placing import Placing
 from billing.application.portal import Portal
 from billing.application.redeeming import Redeeming
-from billing.application.subscription_following import SubscriptionFollower
 from billing.application.subscription_sweep import keep_looking
 from billing.application.subscriptions import SubscriptionLooks
 from billing.application.sweeping import Sweeper
 from billing.application.top_up_watch import TopUpWatch
 from billing.application.top_ups import TopUps
-from billing.application.webhooks import Follower, WebhookWorker
-from billing.domain.entitlement import PlanRules
+from billing.application.webhooks import WebhookWorker
+from billing.application.wiring import followers_of, orders_of, stripe_of, subscriptions_of
 from billing.domain.offers import Offers
 from billing.http.app import BillingApp
 from billing.http.callers import Callers
@@ -77,13 +75,9 @@ def assemble(settings: BillingSettings) -> Service:
     client = CoreNats(settings.nats_url, service=SERVICE)
     relay = Relay(settings.database_url, client, OUTBOX, _await_streams)
     stripe = _stripe(settings)
-    looks = OrderLooks(
-        engine=engine, stripe=stripe, again_after=timedelta(seconds=settings.sweep_seconds), on_said=relay.nudge
-    )
-    subscriptions = None if stripe is None else _subscriptions(settings, looks, stripe)
-    followers: list[Follower] = [OrderFollower(engine=engine, stripe=stripe, looks=looks)]
-    if subscriptions is not None:
-        followers.append(SubscriptionFollower(engine=engine, looks=subscriptions))
+    looks = orders_of(settings, engine, stripe, relay.nudge)
+    subscriptions = None if stripe is None else subscriptions_of(settings, looks, stripe)
+    followers = followers_of(looks, subscriptions)
     worker = WebhookWorker(engine=engine, followers=followers)
     intake = WebhookIntake(
         engine=engine,
@@ -134,11 +128,9 @@ def assemble(settings: BillingSettings) -> Service:
 def _stripe(settings: BillingSettings) -> StripeApi | None:
     if not settings.sells:
         log.warning("purchases_off", reason="SOLARIS_STRIPE_API_KEY is not set")
-        return None
-    if not settings.webhook_secrets:
+    elif not settings.webhook_secrets:
         log.warning("webhooks_refused", reason="SOLARIS_STRIPE_WEBHOOK_SECRETS is not set; orders are only swept")
-    key = settings.stripe_api_key.get_secret_value().strip()
-    return StripeApi(key, base=settings.stripe_api_base, seconds=settings.stripe_seconds)
+    return stripe_of(settings)
 
 
 def _selling(
@@ -168,19 +160,6 @@ def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing
         pages,
         BuyPages(pages, offers, keys, placing),
         OrderPages(pages, offers, keys, looks, chat_url=settings.chat_url),
-    )
-
-
-def _subscriptions(settings: BillingSettings, orders: OrderLooks, stripe: StripeApi) -> SubscriptionLooks:
-    prices, monthly_tokens = load_plans(settings.catalog)
-    return SubscriptionLooks(
-        engine=orders.engine,
-        stripe=stripe,
-        orders=orders,
-        prices=prices,
-        rules=PlanRules(monthly_tokens=monthly_tokens, grace=timedelta(days=settings.renewal_grace_days)),
-        longest_wait=timedelta(seconds=settings.subscription_sweep_seconds),
-        on_said=orders.on_said,
     )
 
 

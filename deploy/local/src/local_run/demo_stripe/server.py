@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import stripe
 from chassis.health import INSTANCE_HEADER
 from chassis.server import serve
 from starlette.applications import Starlette
@@ -118,7 +119,8 @@ def _settle_endpoint(world: World, url: str | None, secret: str) -> None:
         if known is not None:
             world.remove(known)
     elif known is None:
-        new_endpoint(world, id=OWN_ENDPOINT, url=url, secret=secret, events=["*"], description="The local run's")
+        own = {"description": "The local run's", "api_version": stripe.api_version}
+        new_endpoint(world, id=OWN_ENDPOINT, url=url, secret=secret, events=["*"], **own)
     else:
         world.change(known, url=url)
         world.note(known["id"], secret=secret)

@@ -17,7 +17,7 @@ from billing.domain.clues import Clues
 from billing.domain.convergence import Converged, converge
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts
 from billing.domain.history import Change
-from billing.domain.orders import SWEPT_STATES, Order, OrderKind, OrderState
+from billing.domain.orders import PAID_OUTSIDE, SWEPT_STATES, Order, OrderKind, OrderState
 from billing.domain.outside import facts_outside
 from billing.store import outbox
 from billing.store.orders import load_order, looked_at, may_look, note_once, update_order
@@ -31,7 +31,6 @@ from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 MAX_RACES: Final = 8
 _ORDER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 VISITED_AFTER: Final = timedelta(seconds=3)
-_PAID_OUTSIDE: Final = (OrderKind.MANUAL, OrderKind.VOUCHER)
 
 log = structlog.get_logger()
 
@@ -119,7 +118,7 @@ class OrderLooks:
         return after
 
     async def _fetch(self, order: Order, clues: Clues, who: str) -> OrderFacts:
-        if order.kind in _PAID_OUTSIDE:
+        if order.kind in PAID_OUTSIDE:
             return facts_outside(order, await load_refunds(self.engine, order.id))
         if self.stripe is None:
             raise PurchasesOffError

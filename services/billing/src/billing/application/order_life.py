@@ -1,13 +1,17 @@
 """Gathers one order's whole life, from all who know of it, for whoever has to say where the tokens are."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from contracts.errors import NotFoundError
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.domain.facts import PaymentStatus
 from billing.domain.order_life import AtStripe, Credited, OrderLife, Received, Said, verdict
-from billing.domain.orders import Order
+from billing.domain.orders import PAID_OUTSIDE, Order
 from billing.store.order_life import (
     LetterLine,
     MailLine,
@@ -19,6 +23,13 @@ from billing.store.order_life import (
 )
 from billing.store.orders import StoredChange, load_changes, load_order
 from billing.store.records import OrderRecord, Wanted, load_records
+from billing.stripe_api.checkout import fetch_checkout
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeError
+from billing.stripe_api.payments import fetch_payment
+
+ASK_SECONDS: Final = 5.0
+"""Whoever waits at the desk is told what stands here, if Stripe takes longer."""
 
 
 class LifeView(Struct, frozen=True, kw_only=True):
@@ -72,3 +83,21 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
         mails=mails,
         dead_letters=letters,
     )
+
+
+async def ask_stripe(stripe: StripeApi | None, order: Order) -> AtStripe | None:
+    """What Stripe says of the order's payment just now; None where it has no part in it, or does not say so in time."""
+    if stripe is None or order.kind in PAID_OUTSIDE:
+        return None
+    with contextlib.suppress(StripeError, TimeoutError):
+        async with asyncio.timeout(ASK_SECONDS):
+            if order.session_id is not None:
+                session, payment = await fetch_checkout(stripe, order.session_id)
+                method = payment.method if payment is not None else None
+                paid = "paid" if session.is_paid else "not paid"
+                return AtStripe(is_paid=session.is_paid, status=f"Checkout {session.status}, {paid}", method=method)
+            if order.payment_intent_id is not None:
+                payment = await fetch_payment(stripe, order.payment_intent_id)
+                is_paid = payment.status is PaymentStatus.SUCCEEDED
+                return AtStripe(is_paid=is_paid, status=f"payment {payment.status}", method=payment.method)
+    return None

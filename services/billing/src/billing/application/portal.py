@@ -9,6 +9,7 @@ from billing.application.errors import PaymentRefusedError, PaymentServiceError,
 from billing.store.customers import load_customer
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeError, StripeUnavailableError
+from billing.stripe_api.setup import find_portal
 from billing.stripe_api.subscriptions import create_portal
 
 log = structlog.get_logger()
@@ -34,7 +35,14 @@ class Portal:
         if customer_id is None:
             raise UnknownCustomerError("This account has never paid anything here.")
         try:
-            url = await create_portal(self.stripe, customer_id, return_url=return_url or self.home, locale=locale)
+            configured = await find_portal(self.stripe)
+            url = await create_portal(
+                self.stripe,
+                customer_id,
+                return_url=return_url or self.home,
+                locale=locale,
+                configuration=None if configured is None else configured.portal_id,
+            )
         except StripeUnavailableError as error:
             raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
         except StripeError as error:

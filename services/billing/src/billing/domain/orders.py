@@ -46,6 +46,8 @@ class OrderState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+PAID_OUTSIDE: Final = (OrderKind.MANUAL, OrderKind.VOUCHER)
+"""Stripe has no part in them."""
 SWEPT_STATES: Final = (OrderState.CREATED, OrderState.OPEN, OrderState.PENDING)
 """What Stripe may still change without our having heard of it."""
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from contracts.errors import InvalidError
 
 from billing.domain.facts import RefundFacts
-from billing.domain.orders import Order, OrderKind, OrderState
+from billing.domain.orders import PAID_OUTSIDE, Order, OrderState
 
 
 class Way(StrEnum):
@@ -40,8 +40,7 @@ def plan_refund(order: Order, refunds: tuple[RefundFacts, ...], amount_minor: in
     if order.state is not OrderState.PAID:
         raise InvalidError(f"order {order.id} is {order.state}: nothing was paid that could be given back")
     paid_minor = order.paid_minor or 0
-    outside = order.kind in {OrderKind.MANUAL, OrderKind.VOUCHER}
-    way = Way.RECORD if outside or not paid_minor else Way.STRIPE
+    way = Way.RECORD if order.kind in PAID_OUTSIDE or not paid_minor else Way.STRIPE
     if way is Way.STRIPE and order.payment_intent_id is None:
         raise InvalidError(
             f"no payment of order {order.id} is known; refund it in Stripe's Dashboard, and it is followed"

@@ -20,13 +20,14 @@ def taken_back(order: Order, facts: OrderFacts) -> TakenBack:
     """The totals for a paid order.
 
     They are `floor(tokens * money back / paid)`, so partial refunds, however odd, sum up to exactly what was bought
-    when all is back. A warning of fraud takes the whole, until a dispute about it is won. So does any refund of an
-    order that cost nothing.
+    when all is back. A warning of fraud takes the whole, until a dispute about it is won. So does a refund of
+    nothing, of an order that cost nothing.
     """
     refunded = sum(refund.amount_minor for refund in facts.refunds if refund.has_left)
     disputed = sum(dispute.amount_minor for dispute in facts.disputes if dispute.is_withdrawn)
     is_frozen = bool(facts.fraud_warnings) and not any(dispute.is_won for dispute in facts.disputes)
-    is_gift_back = not order.paid_minor and any(refund.has_left for refund in facts.refunds)
+    # A refund of nothing is one that an operator entered: Stripe makes none.
+    is_gift_back = not order.paid_minor and any(each.has_left and not each.amount_minor for each in facts.refunds)
     tokens = order.tokens if is_frozen or is_gift_back else tokens_for(order, refunded + disputed)
     return TakenBack(refunded_minor=refunded, disputed_minor=disputed, is_frozen=is_frozen, tokens=tokens)
 

@@ -33,6 +33,14 @@ ORDER_EVENTS: Final = frozenset(
     }
 )
 """Each of them says no more than: look at the order anew."""
+SUBSCRIPTION_EVENTS: Final = frozenset(
+    {
+        *(f"customer.subscription.{word}" for word in ("created", "updated", "deleted", "paused", "resumed")),
+        *(f"invoice.{word}" for word in ("finalized", "paid", "payment_failed", "payment_action_required", "voided")),
+        "invoice.marked_uncollectible",
+    }
+)
+"""Of those that say that a subscription may have changed, as many as are needed to hear of every change."""
 MAX_FAILURES: Final = 12
 """So often one may fail by itself before a person has to look; with the pauses between, for about an hour."""
 MAX_AGE: Final = timedelta(days=3)

@@ -9,6 +9,8 @@ VERBS: Final = Verbs(
     {
         "billing.operate.orders": ("orders",),
         "billing.operate.money": ("order", "approve", "refund"),
+        "billing.operate.syncing": ("billing-sync",),
+        "billing.operate.stripe": ("stripe-setup", "stripe-check"),
         "billing.operate.vouchers": ("vouchers", "vouchers-withdraw"),
         "billing.operate.dead_letters:VERBS": LETTER_VERBS,
     },

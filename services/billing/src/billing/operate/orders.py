@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -10,12 +11,11 @@ from chassis.operate.errors import BadInputError
 from chassis.operate.output import write_line
 from msgspec import structs
 
-from billing.application.order_life import view_life
-from billing.domain.order_life import AtStripe
-from billing.domain.orders import Order
+from billing.application.order_life import ask_stripe, view_life
 from billing.domain.vouchers import end_of_day
 from billing.operate.life_table import life_text
 from billing.operate.options import AccountOrAll, FirstDay, Format, FormatOrNone, LastDay, OrderOrAll, StateOrAll
+from billing.operate.selling import open_selling
 from billing.operate.settings import load_settings
 from billing.operate.spreadsheet import write_rows, write_text
 from billing.store.records import Dispute, OrderRecord, Refund, Wanted, load_records
@@ -59,16 +59,12 @@ async def orders(
 
 
 async def _show_life(order_id: str, format: Format) -> None:  # noqa: A002  as above
-    async with open_engine(SERVICE) as engine:
-        life = await view_life(engine, order_id, _ask_nobody)
+    async with open_selling() as selling:
+        life = await view_life(selling.engine, order_id, partial(ask_stripe, selling.stripe))
     if format is Format.JSON:
         write_line(life)
     else:
         write_text(life_text(life))
-
-
-async def _ask_nobody(_: Order) -> AtStripe | None:
-    return None
 
 
 def _days(first_day: date | None, last_day: date | None) -> tuple[datetime | None, datetime | None]:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chassis.operate.database import open_engine
 from chassis.operate.errors import RefusedError
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.errors import BillingError
 from billing.application.looking import OrderLooks
+from billing.application.wiring import orders_of, stripe_of
 from billing.operate.settings import load_settings
 from billing.settings import BillingSettings
 from billing.store.tables import SERVICE
@@ -38,10 +38,24 @@ async def open_selling() -> AsyncIterator[Selling]:
     settings = load_settings()
     async with contextlib.AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(SERVICE))
-        stripe = await stack.enter_async_context(_stripe(settings)) if settings.sells else None
-        looks = OrderLooks(engine=engine, stripe=stripe, again_after=timedelta(seconds=settings.sweep_seconds))
+        stripe = stripe_of(settings)
+        if stripe is not None:
+            await stack.enter_async_context(stripe)
+        looks = orders_of(settings, engine, stripe)
         with told_in_one_line():
             yield Selling(settings=settings, engine=engine, stripe=stripe, looks=looks)
+
+
+@contextlib.asynccontextmanager
+async def open_stripe() -> AsyncIterator[tuple[BillingSettings, StripeApi]]:
+    """Stripe alone; raises as `open_selling`, and where purchases are off."""
+    settings = load_settings()
+    with told_in_one_line():
+        stripe = stripe_of(settings)
+        if stripe is None:
+            raise RefusedError("purchases are off: SOLARIS_STRIPE_API_KEY is not set")
+        async with stripe:
+            yield settings, stripe
 
 
 @contextlib.contextmanager
@@ -53,8 +67,3 @@ def told_in_one_line() -> Iterator[None]:
         raise RefusedError(f"Stripe does not answer: {error}") from error
     except (StripeError, BillingError) as error:
         raise RefusedError(str(error)) from error
-
-
-def _stripe(settings: BillingSettings) -> StripeApi:
-    key = settings.stripe_api_key.get_secret_value().strip()
-    return StripeApi(key, base=settings.stripe_api_base, seconds=settings.stripe_seconds)

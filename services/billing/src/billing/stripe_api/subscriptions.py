@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from stripe.params.billing_portal import SessionCreateParams
+
 from billing.domain.clues import ORDER_KEY
 from billing.domain.plan_prices import PlanPrices
 from billing.domain.subscription_facts import Invoice, InvoiceStatus, SubscriptionFacts
@@ -89,16 +91,18 @@ async def refund_invoice(api: StripeApi, invoice: Invoice, order_id: str) -> Non
     )
 
 
-async def create_portal(api: StripeApi, customer_id: str, *, return_url: str, locale: str) -> str:
-    """The address of a page of Stripe's where its customer finds invoices, card and plan; raises StripeError."""
-    session = await api.call(
-        api.v1.billing_portal.sessions.create_async(
-            {
-                "customer": customer_id,
-                "return_url": return_url,
-                "locale": "pt-BR" if locale.startswith("pt") else "en",
-            }
-        ),
-        PortalSession,
-    )
-    return session.url
+async def create_portal(
+    api: StripeApi, customer_id: str, *, return_url: str, locale: str, configuration: str | None = None
+) -> str:
+    """The address of a page of Stripe's where its customer finds invoices, card and plan; raises StripeError.
+
+    Without a `configuration` it is the one that was saved in Stripe's Dashboard.
+    """
+    params: SessionCreateParams = {
+        "customer": customer_id,
+        "return_url": return_url,
+        "locale": "pt-BR" if locale.startswith("pt") else "en",
+    }
+    if configuration is not None:
+        params["configuration"] = configuration
+    return (await api.call(api.v1.billing_portal.sessions.create_async(params), PortalSession)).url

@@ -1,0 +1,156 @@
+"""Holds objects of Stripe's against what stands here: what differs is looked at anew, and told if it still does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.application.errors import BillingError
+from billing.application.looking import OrderLooks
+from billing.application.subscriptions import NotOursError, SubscriptionLooks
+from billing.domain.clues import Clues
+from billing.domain.facts import DisputeFacts, RefundFacts
+from billing.domain.orders import Order
+from billing.domain.reconciliation import Difference, DifferenceKind, agrees, checkout_difference, part_difference
+from billing.store.orders import find_order, load_order
+from billing.store.subscriptions import load_subscription
+from billing.store.syncing import load_disputes, load_doubtful
+from billing.store.taken_back import load_refunds
+from billing.stripe_api.errors import StripeError, StripeMissingError, StripeUnavailableError
+from billing.stripe_api.past import PastCheckout, PastSubscription
+
+WHO = "billing-sync"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing:
+    """`told` gets each difference. The sets count what was done; an order in `settled` needs no look any more."""
+
+    engine: AsyncEngine
+    looks: OrderLooks
+    subscriptions: SubscriptionLooks
+    told: Callable[[Difference], None]
+    settled: set[str] = field(default_factory=set)
+    looked_at: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
+
+    async def checkout(self, checkout: PastCheckout) -> None:
+        """Stripe has a Checkout: is its order as it says?"""
+        if checkout.facts is None or checkout.order_id is None:
+            self.foreign.add(checkout.id)
+            return
+        order = await load_order(self.engine, checkout.order_id)
+        if order is None and not checkout.facts.is_paid:
+            self.foreign.add(checkout.id)
+            return
+        if order is not None and agrees(checkout.facts, order):
+            self.settled.add(order.id)
+            return
+        if order is not None:
+            order = await self._look(order, checkout.id, Clues(order_id=order.id, session_id=checkout.id))
+            if order is None:
+                return
+        refunds = await load_refunds(self.engine, order.id) if order is not None else ()
+        self._tell(checkout_difference(checkout.facts, order, refunds))
+
+    async def part(
+        self, part: RefundFacts | DisputeFacts, *, payment_intent_id: str | None, order_id: str | None = None
+    ) -> None:
+        """Stripe has a refund or a dispute: does it stand here as it is there?"""
+        order = await load_order(self.engine, order_id) if order_id is not None else None
+        if order is None and payment_intent_id is not None:
+            order = await find_order(self.engine, payment_intent_id=payment_intent_id)
+        if order is None:
+            if order_id is None:
+                self.foreign.add(part.id)
+                return
+            told = f"{part.amount_minor} {part.currency}, {part.status}, of an order that is not known here"
+            kind = _kind(part)
+            self._tell(Difference(difference=kind, stripe_id=part.id, order_id=order_id, explanation=told))
+            return
+        if await self._difference(order, part) is None:
+            return
+        clues = Clues(order_id=order.id, payment_intent_id=payment_intent_id)
+        if (order := await self._look(order, part.id, clues)) is not None:
+            self._tell(await self._difference(order, part))
+
+    async def subscription(self, subscription: PastSubscription) -> None:
+        """Stripe has a subscription: it is looked at anew, whatever stands here of it."""
+        before = await load_subscription(self.engine, subscription.id)
+        try:
+            after = await self.subscriptions.look_anew(subscription.id, who=WHO)
+        except NotOursError:
+            if subscription.order_id is None:
+                self.foreign.add(subscription.id)
+                return
+            kind, told = DifferenceKind.SUBSCRIPTION, "a subscription of an order that is not known here"
+        except StripeUnavailableError:
+            raise
+        except (StripeError, BillingError) as error:
+            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)
+        else:
+            self.looked_at.add(subscription.id)
+            if before is None or before.subscription != after:
+                self.changed.add(subscription.id)
+            return
+        order_id = subscription.order_id
+        self._tell(Difference(difference=kind, stripe_id=subscription.id, order_id=order_id, explanation=told))
+
+    async def doubts(self) -> None:
+        """What a look at a subscription could conclude nothing from."""
+        for doubtful in await load_doubtful(self.engine):
+            self._tell(
+                Difference(
+                    difference=DifferenceKind.SUBSCRIPTION,
+                    stripe_id=doubtful.subscription_id,
+                    order_id=doubtful.order_id,
+                    explanation=f"nothing is concluded of what was paid: {doubtful.doubt}",
+                )
+            )
+
+    async def order(self, order_id: str) -> None:
+        """An order stands here of which Stripe told nothing: is there what it names?"""
+        if order_id in self.settled or order_id in self.looked_at:
+            return
+        order = await load_order(self.engine, order_id)
+        if order is not None:
+            await self._look(order, None, Clues())
+
+    async def _look(self, order: Order, stripe_id: str | None, clues: Clues) -> Order | None:
+        """The order as it is after a look; None where that is not possible, which is told.
+
+        Raises:
+            StripeUnavailableError: Stripe does not answer.
+        """
+        self.looked_at.add(order.id)
+        try:
+            after = await self.looks.look_anew(order.id, who=WHO, clues=clues)
+        except StripeUnavailableError:
+            raise
+        except StripeMissingError as error:
+            kind, told = DifferenceKind.MISSING_THERE, f"Stripe has not what the order names: {error}"
+        except (StripeError, BillingError) as error:
+            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)
+        else:
+            if after.version != order.version:
+                self.changed.add(order.id)
+            return after
+        self._tell(Difference(difference=kind, stripe_id=stripe_id, order_id=order.id, explanation=told))
+        return None
+
+    async def _difference(self, order: Order, part: RefundFacts | DisputeFacts) -> Difference | None:
+        stored: Sequence[RefundFacts | DisputeFacts]
+        if isinstance(part, RefundFacts):
+            stored = await load_refunds(self.engine, order.id)
+        else:
+            stored = await load_disputes(self.engine, order.id)
+        return part_difference(part, stored, order.id, _kind(part))
+
+    def _tell(self, difference: Difference | None) -> None:
+        if difference is not None:
+            self.told(difference)
+
+
+def _kind(part: RefundFacts | DisputeFacts) -> DifferenceKind:
+    return DifferenceKind.REFUND if isinstance(part, RefundFacts) else DifferenceKind.DISPUTE

@@ -1,0 +1,238 @@
+"""What was missed of Stripe's is fetched and followed, and what nobody can explain is told, on a demo Stripe."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from billing.operate.__main__ import VERBS
+
+from tests.support.billing import BillingStage, environment_of, staged_billing
+from tests.support.ledger_operate import Operate, Ran, operate_on
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stage(billing_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
+    # Nobody sweeps while a test looks: what is found is found by the verb.
+    async with staged_billing(billing_url, nats_url, sweep_seconds=3600) as stage:
+        yield stage
+
+
+@pytest.fixture
+def sync(stage: BillingStage) -> Operate:
+    """The operators' commands with the settings of the stage."""
+    run = operate_on(stage.settings.database_url, "billing")
+
+    async def with_settings(verb: str, **options: object) -> Ran:
+        return await run(verb, environment_of(stage.settings), **options)
+
+    return with_settings
+
+
+def _done(ran: Ran) -> dict[str, Any]:
+    assert ran.err == "", ran
+    found: dict[str, Any] = ran.lines[-1]
+    return found
+
+
+async def _dropped_purchase(stage: BillingStage, account: str, **more: Any) -> dict[str, Any]:
+    """Paid at Stripe, which tells nobody."""
+    await stage.stripe.deliveries("drop")
+    bought = await stage.buy(account, **more)
+    bought |= await stage.stripe.pay(bought["checkout_url"])
+    await stage.stripe.deliveries("normal")
+    return bought
+
+
+async def _rows(stage: BillingStage) -> str:
+    """What stands in billing's tables, but for when it was looked at last."""
+    tables = ("orders", "order_changes", "refunds", "disputes", "outbox", "webhook_events", "subscriptions")
+    found = {}
+    for table in tables:
+        query = f"SELECT to_jsonb(t) - 'looked_at' - 'look_due_at' AS row FROM billing.{table} t ORDER BY t::text"
+        found[table] = [row["row"] for row in await stage.rows(query)]
+    return json.dumps(found)
+
+
+async def test_a_payment_whose_webhooks_were_dropped_is_credited_and_a_second_run_changes_nothing(
+    stage: BillingStage, sync: Operate
+) -> None:
+    bought = await _dropped_purchase(stage, "dropped")
+    assert (await stage.row(bought["order_id"]))["state"] == "open"
+    verdict = (await sync("orders", order=bought["order_id"])).out.splitlines()[0]
+    assert verdict == "paid at Stripe, webhook not received: run make billing-sync"
+    first = await sync("billing-sync")
+    assert first.code == 0, first
+    assert _done(first)["events_missed"] > 0
+    await stage.has_in_books("dropped", granted=500_000)
+    before = await _rows(stage)
+    second = await sync("billing-sync")
+    assert second.code == 0
+    assert (_done(second)["events_missed"], _done(second)["changed"]) == (0, 0)
+    assert await _rows(stage) == before
+
+
+async def test_refunds_and_disputes_that_nobody_told_are_followed(stage: BillingStage, sync: Operate) -> None:
+    refunded, disputed = await _dropped_purchase(stage, "refunded"), await _dropped_purchase(stage, "disputed")
+    await stage.stripe.deliveries("drop")
+    await stage.stripe.client.v1.refunds.create_async({"payment_intent": refunded["payment_intent"], "amount": 3_745})
+    await stage.stripe.dispute(disputed["payment_intent"])
+    await stage.stripe.deliveries("normal")
+    assert (await sync("billing-sync")).code == 0
+    await stage.has_in_books("refunded", granted=500_000, revoked=250_000)
+    await stage.has_in_books("disputed", granted=500_000, revoked=500_000)
+
+
+async def test_a_sync_without_a_running_service_credits(stage: BillingStage, sync: Operate) -> None:
+    """The events are not even left to be handled: the verb does it."""
+    bought = await _dropped_purchase(stage, "alone")
+    ran = await sync("billing-sync", from_=datetime.now(UTC).date() - timedelta(days=1))
+    assert (ran.code, _done(ran)["events_waiting"]) == (0, 0)
+    assert (await stage.row(bought["order_id"]))["state"] == "paid"
+
+
+async def test_two_syncs_at_once_credit_once(stage: BillingStage, sync: Operate) -> None:
+    await _dropped_purchase(stage, "both")
+    ran = await asyncio.gather(sync("billing-sync"), sync("billing-sync"))
+    assert {each.code for each in ran} == {0}
+    books = await stage.has_in_books("both", granted=500_000)
+    assert books.purchases == 1
+
+
+async def test_what_others_sell_through_the_same_account_is_no_difference(stage: BillingStage, sync: Operate) -> None:
+    before = _done(await sync("billing-sync"))["foreign"]
+    await _session(stage, {"metadata": {"shop": "another"}})
+    ran = await sync("billing-sync")
+    assert (ran.code, _done(ran)["foreign"]) == (0, before + 1)
+
+
+async def test_a_paid_checkout_of_an_order_that_nobody_knows_is_told_with_exit_1(
+    stage: BillingStage, sync: Operate
+) -> None:
+    session_id = await _session(stage, {"metadata": {"order_id": "ord_of_a_lost_database"}})
+    ran = await sync("billing-sync")
+    assert ran.code == 1
+    (difference,) = [line for line in ran.lines if line.get("stripe_id") == session_id]
+    assert (difference["difference"], difference["order_id"]) == ("paid_unknown_order", "ord_of_a_lost_database")
+    assert "990 brl" in difference["explanation"]
+
+
+async def test_another_amount_than_ordered_is_told_until_it_is_refunded(stage: BillingStage, sync: Operate) -> None:
+    await stage.stripe.deliveries("drop")
+    bought = await stage.buy("cheated")
+    await stage.rows("UPDATE billing.orders SET amount_minor = 9999 WHERE id = $1", bought["order_id"])
+    await stage.stripe.pay(bought["checkout_url"])
+    await stage.stripe.deliveries("normal")
+    ran = await sync("billing-sync")
+    assert ran.code == 1
+    (difference,) = [line for line in ran.lines if line.get("order_id") == bought["order_id"]]
+    assert difference["difference"] == "quarantined"
+    assert (await stage.books("cheated")).purchases == 0
+    refunded = await sync("refund", order=bought["order_id"], reason="not as ordered")
+    assert (refunded.code, refunded.json["refund_minor"], refunded.json["state"]) == (0, 7_490, "quarantined")
+    ran = await sync("billing-sync")
+    assert not [line for line in ran.lines if line.get("order_id") == bought["order_id"]]
+
+
+async def test_a_refund_goes_through_stripe_once_and_its_answer_may_be_lost(stage: BillingStage, sync: Operate) -> None:
+    bought = await _paid(stage, "given-back")
+    part = await sync("refund", order=bought["order_id"], amount=1_000, reason="a part")
+    assert (part.code, part.json["status"], part.json["refunded_minor"]) == (0, "succeeded", 1_000)
+    # Stripe does it, and its answers are lost, those to the SDK's own retries too.
+    await stage.stripe.faults("lost", times=3, only="POST")
+    lost = await sync("refund", order=bought["order_id"], amount=490, reason="a part")
+    assert lost.code == 1
+    assert "does not answer" in lost.err
+    await stage.stripe.faults("none")
+    again = await sync("refund", order=bought["order_id"], amount=490, reason="a part")
+    assert (again.code, again.json["refunded_minor"]) == (0, 1_490)
+    rest = await sync("refund", order=bought["order_id"], reason="the rest")
+    assert (rest.json["refund_minor"], rest.json["refunded_minor"]) == (6_000, 7_490)
+    await stage.has_in_books("given-back", granted=500_000, revoked=500_000)
+    (record,) = (await sync("orders", account="given-back")).lines
+    assert [each["reason"] for each in record["refunds"]] == ["a part", "a part", "the rest"]
+    assert len(record["refunds"]) == 3
+
+
+async def test_a_refund_that_stripe_refuses_stands_in_the_life_of_the_order(stage: BillingStage, sync: Operate) -> None:
+    bought = await stage.buy("boleto")
+    paid = await stage.stripe.pay(bought["checkout_url"], "boleto", "later")
+    await stage.stripe.complete_payment(paid["payment_intent"])
+    await stage.reaches(bought["order_id"], "paid")
+    (await sync("refund", order=bought["order_id"], reason="a boleto gives nothing back")).assert_refused(1)
+    life = (await sync("orders", order=bought["order_id"], format="json")).json
+    assert [change["what"] for change in life["changes"]][-2:] == ["refund_asked", "refund_refused"]
+    assert life["changes"][-1]["why"] == "a boleto gives nothing back"
+
+
+async def test_stripe_that_is_away_is_told_in_one_line(stage: BillingStage, sync: Operate) -> None:
+    await stage.stripe.faults("down", times=1_000)
+    try:
+        ran = await sync("billing-sync")
+    finally:
+        await stage.stripe.faults("none")
+    ran.assert_refused(1)
+    assert "Stripe does not answer" in ran.err
+
+
+async def test_without_a_key_nothing_is_compared(stage: BillingStage) -> None:
+    run = operate_on(stage.settings.database_url, "billing")
+    for verb in ("billing-sync", "stripe-setup", "stripe-check"):
+        (await run(verb)).assert_refused(1)
+
+
+async def test_what_is_set_up_at_stripe_is_checked_and_a_second_run_does_nothing(
+    stage: BillingStage, sync: Operate
+) -> None:
+    checked = await sync("stripe-check")
+    assert (checked.code, checked.err) == (1, "")
+    wrong = {line["check"] for line in checked.lines if not line["ok"]}
+    assert wrong == {"prices", "portal"}
+    shown = await sync("stripe-setup", show=1)
+    assert shown.code == 0
+    assert (await sync("stripe-setup", show=1)).out == shown.out
+    assert {line["step"] for line in shown.lines} == {"price", "portal"}
+    done = await sync("stripe-setup")
+    assert (done.code, done.err) == (0, "")
+    assert all(line["id"] for line in done.lines[len(shown.lines) :])
+    assert (await sync("stripe-setup")).out == ""
+    again = await sync("stripe-check")
+    assert (again.code, again.err) == (0, "")
+    assert {"key", "mode", "endpoint", "prices", "portal", "pix", "boleto"} <= {line["check"] for line in again.lines}
+
+
+async def test_a_key_that_stripe_refuses_is_one_line_of_the_check(stage: BillingStage) -> None:
+    run = operate_on(stage.settings.database_url, "billing")
+    environment = environment_of(stage.settings) | {"SOLARIS_STRIPE_API_KEY": "sk_test_guessed"}
+    ran = await run("stripe-check", environment)
+    assert ran.code == 1
+    assert [(line["check"], line["ok"]) for line in ran.lines] == [("key", False)]
+
+
+def test_every_verb_is_there() -> None:
+    VERBS.commands([])
+
+
+async def _paid(stage: BillingStage, account: str) -> dict[str, Any]:
+    bought = await stage.buy(account)
+    bought |= await stage.stripe.pay(bought["checkout_url"])
+    await stage.reaches(bought["order_id"], "paid")
+    await stage.all_handled()
+    return bought
+
+
+async def _session(stage: BillingStage, more: dict[str, Any]) -> str:
+    """A Checkout that is paid, though billing has no part in it."""
+    mug = {"currency": "brl", "unit_amount": 990, "product_data": {"name": "A mug"}}
+    params: Any = {  # Stripe's own type would have to name what `more` holds
+        "mode": "payment",
+        "success_url": "http://127.0.0.1:1/",
+        "line_items": [{"quantity": 1, "price_data": mug}],
+        **more,
+    }
+    session = await stage.stripe.client.v1.checkout.sessions.create_async(params)
+    await stage.stripe.pay(str(session.url))
+    return session.id
