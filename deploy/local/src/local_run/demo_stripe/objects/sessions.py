@@ -304,7 +304,7 @@ def _methods(parameters: dict[str, Any], mode: str, currency: str | None) -> lis
     usable = ["card"]
     if currency == "brl" and mode == "payment":
         later = parameters.get("payment_intent_data", {}).get("setup_future_usage")
-        usable += ["boleto"] if later else ["boleto", "pix"]
+        usable += ["boleto"] if later else ["pix", "boleto"]
     elif currency == "brl" and mode == "subscription":
         usable += ["boleto"]
     allowed = parameters.get("allowed_payment_method_types") or usable

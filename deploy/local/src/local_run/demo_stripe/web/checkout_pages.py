@@ -88,7 +88,15 @@ class CheckoutPages:
         shown = action[action["type"]]
         kind = "pix" if action["type"] == "pix_display_qr_code" else "boleto"
         code = shown["data"] if kind == "pix" else shown["number"]
-        return page("voucher.html.j2", language, intent=intent, kind=kind, data=code, expires_at=shown["expires_at"])
+        return page(
+            "voucher.html.j2",
+            language,
+            intent=intent,
+            kind=kind,
+            data=code,
+            expires_at=shown["expires_at"],
+            link=_success_url(session) if session else None,
+        )
 
     async def _end_voucher(self, request: Request) -> Response:
         wants_json = False

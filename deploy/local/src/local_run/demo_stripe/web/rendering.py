@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from language.choice import Language
-from language.formats import format_long_date, format_money
+from language.formats import format_long_date, format_moment, format_money, format_short_date
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -33,11 +33,17 @@ def page(template: str, language: Language, *, status: int = 200, **values: Any)
     def money(amount_minor: int, currency: str) -> str:
         return format_money(amount_minor, currency, language)
 
-    def date(at: int) -> str:
-        return format_long_date(datetime.fromtimestamp(at, UTC).astimezone(), language)
-
-    html = _TEMPLATES.get_template(template).render(say=words, lang=language.value, money=money, date=date, **values)
+    times = {
+        "date": lambda at: format_long_date(_local(at), language),
+        "short_date": lambda at: format_short_date(_local(at), language),
+        "moment": lambda at: format_moment(_local(at), language),
+    }
+    html = _TEMPLATES.get_template(template).render(say=words, lang=language.value, money=money, **times, **values)
     return HTMLResponse(html, status_code=status, headers=_HEADERS)
+
+
+def _local(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC).astimezone()
 
 
 def missing_page(request: Request) -> Response:
