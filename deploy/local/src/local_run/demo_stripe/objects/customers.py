@@ -102,7 +102,11 @@ _CARD: Final = {
     "wallet": None,
 }
 """Stripe's test card."""
-_DETAILS: Final[dict[str, Object]] = {"card": _CARD, "pix": {}, "boleto": {"tax_id": "000.000.000-00"}}
+_DETAILS: Final[dict[str, Object]] = {
+    "card": _CARD,
+    "pix": {"fingerprint": None},
+    "boleto": {"tax_id": "000.000.000-00"},
+}
 
 
 def new_method(world: World, kind: str, *, email: str | None, name: str | None = None) -> Object:

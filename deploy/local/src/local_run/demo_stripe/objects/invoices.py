@@ -42,6 +42,7 @@ def new_invoice(
             "amount_due": max(total, 0),
             "amount_overpaid": 0,
             "amount_paid": 0,
+            "amount_paid_off_stripe": 0,
             "amount_remaining": max(total, 0),
             "amount_shipping": 0,
             "attempt_count": 0,

@@ -15,15 +15,16 @@ _PLAIN: Final = ("default_return_url", "name", "active")
 _FEATURES: Final[Object] = {
     "customer_update": {"allowed_updates": ["email"], "enabled": True},
     "invoice_history": {"enabled": True},
-    "payment_method_update": {"enabled": True},
+    "payment_method_update": {"enabled": True, "payment_method_configuration": None},
     "subscription_cancel": {
-        "cancellation_reason": {"enabled": False, "options": []},
+        "cancellation_reason": {"enabled": False, "feedback_options": None, "options": []},
         "enabled": True,
         "mode": "at_period_end",
         "proration_behavior": "none",
     },
     "subscription_pause": {"enabled": False, "duration": {"type": "indefinite", "interval_options": []}},
     "subscription_update": {
+        "billing_cycle_anchor": None,
         "default_allowed_updates": ["price"],
         "enabled": True,
         "products": [],
@@ -71,8 +72,6 @@ def _merged_features(features: Object, given: dict[str, Any]) -> Object:
         known = {each: (value if value != "" else []) for each, value in told.items()}
         if name == "subscription_update":
             known["products"] = [_product_of(each) for each in known.get("products", features[name]["products"])]
-            if "billing_cycle_anchor" in told:
-                known["billing_cycle_anchor"] = told["billing_cycle_anchor"]
         for inner in ("cancellation_reason", "schedule_at_period_end"):
             if inner in known:
                 known[inner] = {**features[name][inner], **known[inner]}

@@ -65,6 +65,7 @@ def create_session(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
         metadata=merged_metadata({}, parameters.get("metadata")),
         mode=mode,
         payment_method_collection="always",
+        phone_number_collection={"enabled": False},
         payment_method_types=_methods(parameters, mode, currency),
         payment_method_options=parameters.get("payment_method_options", {}),
         payment_status="unpaid",
@@ -296,7 +297,9 @@ def _customer_creation(parameters: dict[str, Any]) -> str | None:
     if "customer" in parameters:
         return None
     given: str = parameters.get("customer_creation", "if_required")
-    return "always" if parameters["mode"] == "subscription" else given
+    # An invoice is somebody's.
+    needed = parameters["mode"] == "subscription" or parameters.get("invoice_creation", {}).get("enabled")
+    return "always" if needed else given
 
 
 def _methods(parameters: dict[str, Any], mode: str, currency: str | None) -> list[str]:

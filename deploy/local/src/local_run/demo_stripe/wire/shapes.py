@@ -47,7 +47,7 @@ _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
         {"authorization_code", "level3", "presentment_details", "radar_options", "refunds", "source", "transfer"}
     ),
     "checkout.session": frozenset(
-        {"excluded_payment_method_types", "line_items", "name_collection", "optional_items", "presentment_details"}
+        {"excluded_payment_method_types", "line_items", "name_collection", "presentment_details"}
         | {"redirect_on_completion", "return_url", "tax_id_collection", "branding_settings"}
     ),
     "customer": frozenset(
@@ -56,7 +56,8 @@ _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
     ),
     "dispute": frozenset({"payment_method_details"}),
     "event": frozenset({"account", "context"}),
-    "invoice": frozenset({"payments", "threshold_reason", "deleted"}),
+    "invoice": frozenset({"deleted", "payments", "status_details", "threshold_reason"}),
+    "invoiceitem": frozenset({"deleted", "frozen_fields", "invoicing_rules", "net_amount", "proration_details"}),
     "item": frozenset({"discounts", "taxes", "adjustable_quantity"}),
     "payment_intent": frozenset({"amount_details", "hooks", "payment_details", "presentment_details"}),
     "payment_method": frozenset(
@@ -79,13 +80,29 @@ _LEFT_OUT: Final[dict[str, frozenset[str]]] = {
 """What Stripe leaves out of an object where it does not apply, or until it is asked to expand it."""
 
 
+_FILLED: Final[dict[str, tuple[str, ...]]] = {
+    "billing_portal.configuration": ("business_profile", "login_page"),
+    "checkout.session": ("automatic_tax", "custom_text"),
+    "dispute": ("evidence",),
+    "invoice": ("automatic_tax", "status_transitions"),
+    "invoice_payment": ("status_transitions",),
+    "subscription": ("automatic_tax", "cancellation_details", "invoice_settings"),
+}
+"""Parts of objects in which Stripe shows null for what has no value; in all others it leaves that out."""
+
+
 def make(kind: str, **values: Any) -> Object:
     """An object of that kind with all that its class names: what may be null and is not given is null.
 
     Raises:
-        TypeError: the class does not name one of `values`, or asks for one that is not there: an error of the demo.
+        TypeError: it is not as the SDK's classes say: an error of the demo.
     """
-    return _complete(CLASSES[kind], {"object": kind, **values}, kind)
+    made: Object = {**_blank(CLASSES[kind], kind), "object": kind, **values}
+    for name in _FILLED.get(kind, ()):
+        made[name] = {**_blank(_part_of(CLASSES[kind], name), ""), **made[name]}
+    if problems := _differences(CLASSES[kind], made, kind):
+        raise TypeError("; ".join(problems))
+    return made
 
 
 def problems_of(thing: object) -> list[str]:
@@ -100,6 +117,12 @@ def problems_of(thing: object) -> list[str]:
 
 
 @cache
+def _part_of(object_type: type, name: str) -> type:
+    found: type = next(each for each in members(fields_of(object_type)[name]) if is_fields_class(each))
+    return found
+
+
+@cache
 def _blank(object_type: type, kind: str) -> dict[str, None]:
     left_out = _LEFT_OUT.get(kind, frozenset())
     nullable = {name: at for name, at in fields_of(object_type).items() if may_be_none(at) and name not in left_out}
@@ -109,25 +132,6 @@ def _blank(object_type: type, kind: str) -> dict[str, None]:
 
 def _is_map_of_objects(annotation: Any) -> bool:
     return get_origin(annotation) not in (None, list) and any(is_fields_class(each) for each in get_args(annotation))
-
-
-def _complete(object_type: type, values: Object, kind: str) -> Object:
-    fields = fields_of(object_type)
-    if unknown := values.keys() - fields.keys():
-        raise TypeError(f"{kind} has no {sorted(unknown)}")
-    completed: Object = {**_blank(object_type, kind), **values}
-    if missing := [name for name, at in fields.items() if name not in completed and not may_be_none(at)]:
-        raise TypeError(f"{kind} lacks {missing}")
-    for name, value in values.items():
-        nested = _nested_class(fields[name])
-        if nested is not None and isinstance(value, dict) and "object" not in value:
-            completed[name] = _complete(nested, value, f"{kind}.{name}")
-    return completed
-
-
-def _nested_class(annotation: Any) -> type | None:
-    found = [each for each in members(annotation) if is_fields_class(each)]
-    return found[0] if len(found) == 1 else None
 
 
 def _differences(object_type: type, thing: Object, path: str) -> list[str]:
