@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -61,7 +61,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders billing-sync stripe-setup stripe-check vouchers vouchers-withdraw
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders billing-sync stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -95,6 +95,7 @@ orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=json|csv]: ord
 billing-sync: ## [FROM=day]: fetches what was missed of Stripe's, and compares it with the orders; 30 days without it
 stripe-setup: ## [SHOW=1]: makes prices, webhook endpoint and portal at Stripe, as the catalog and the settings say
 stripe-check: ## Says of each thing at Stripe whether it is as it has to be
+top-up: ## ACCOUNT=id [PACKAGE=name] [BELOW=tokens] [MONTHLY_CAP=n] [CURRENCY=brl] [PAYER=id] [OFF=1]: buys a package by itself when less is left; without PACKAGE shows it
 vouchers: ## [TOKENS=n] [COUNT=n] [REASON=text] [USES=n] [PER_ACCOUNT=n] [UNTIL=day] [EXPIRES_DAYS=n]: makes codes; without TOKENS lists batches, or the uses of [BATCH=n]
 vouchers-withdraw: ## BATCH=n REASON=text: lets no code of the batch be used any more
 

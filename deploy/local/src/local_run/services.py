@@ -123,6 +123,9 @@ SERVICES: Final[tuple[Service, ...]] = (
             "billing-sync": Verb(optional=("FROM",)),
             "stripe-setup": Verb(optional=("SHOW",)),
             "stripe-check": Verb(),
+            "top-up": Verb(
+                required=("ACCOUNT",), optional=("PACKAGE", "BELOW", "MONTHLY_CAP", "CURRENCY", "PAYER", "OFF")
+            ),
             "vouchers": Verb(
                 optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")
             ),

@@ -26,9 +26,11 @@ from billing.application.offers import load_offers
 from billing.application.placing import Placing
 from billing.application.portal import Portal
 from billing.application.redeeming import Redeeming
+from billing.application.saving_cards import SavingCards
 from billing.application.subscription_sweep import keep_looking
 from billing.application.subscriptions import SubscriptionLooks
 from billing.application.sweeping import Sweeper
+from billing.application.top_up_settings import TopUpSettings
 from billing.application.top_up_watch import TopUpWatch
 from billing.application.top_ups import TopUps
 from billing.application.webhooks import WebhookWorker
@@ -43,6 +45,7 @@ from billing.http.pages.orders import OrderPages
 from billing.http.purchases import offer_routes, purchase_routes
 from billing.http.redeeming import redeem_routes
 from billing.http.subscriptions import portal_routes, subscribe_routes
+from billing.http.top_ups import top_up_routes
 from billing.http.webhook import WebhookIntake
 from billing.messaging.ledger_events import hear
 from billing.messaging.ledger_reads import fetch_balance
@@ -61,6 +64,8 @@ class Selling:
 
     placing: Placing | None = None
     portal: Portal | None = None
+    cards: SavingCards | None = None
+    top_ups: TopUpSettings | None = None
     parts: Sequence[Part] = ()
 
 
@@ -93,6 +98,7 @@ def assemble(settings: BillingSettings) -> Service:
         purchase_routes(selling.placing, callers, default_locale=settings.locale),
         subscribe_routes(selling.placing, callers, default_locale=settings.locale),
         portal_routes(selling.portal, callers, default_locale=settings.locale),
+        top_up_routes(selling.top_ups, selling.cards, callers, default_locale=settings.locale),
         order_routes(looks),
         redeem_routes(_redeeming(settings, offers, looks), callers),
         intake.routes(),
@@ -137,20 +143,25 @@ def _selling(
     settings: BillingSettings, offers: Offers, looks: OrderLooks, stripe: StripeApi, worker: WebhookWorker
 ) -> Selling:
     engine: AsyncEngine = looks.engine
+    home = settings.chat_url or settings.buy_url
+    customers = Customers(engine=engine, stripe=stripe, livemode=settings.livemode)
     checkouts = Checkouts(
         engine=engine,
         stripe=stripe,
-        customers=Customers(engine=engine, stripe=stripe, livemode=settings.livemode),
+        customers=customers,
         looks=looks,
         livemode=settings.livemode,
         lifetime=timedelta(minutes=settings.checkout_minutes),
         order_page=f"{settings.buy_url}/order",
     )
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
-    portal = Portal(
-        engine=engine, stripe=stripe, livemode=settings.livemode, home=settings.chat_url or settings.buy_url
+    return Selling(
+        placing=placing,
+        portal=Portal(engine=engine, stripe=stripe, livemode=settings.livemode, home=home),
+        cards=SavingCards(stripe=stripe, customers=customers, home=home),
+        top_ups=TopUpSettings(engine=engine, offers=offers),
+        parts=[stripe, Work(worker.run, stop=worker.stop)],
     )
-    return Selling(placing=placing, portal=portal, parts=[stripe, Work(worker.run, stop=worker.stop)])
 
 
 def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:

@@ -50,3 +50,7 @@ class ContendedOrderError(BillingError):
 
 class UnknownCustomerError(BillingError):
     """Stripe has no customer for the account: it has never paid."""
+
+
+class TopUpRefusedError(BillingError):
+    """Auto top-up as it was asked for would buy in a loop, or never."""

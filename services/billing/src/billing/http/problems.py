@@ -19,6 +19,7 @@ from billing.application.errors import (
     PaymentServiceError,
     PurchasesOffError,
     TooManyPurchasesError,
+    TopUpRefusedError,
     UnknownCustomerError,
     UnknownOrderError,
     UnknownPackageError,
@@ -36,6 +37,7 @@ _ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
     PaymentRefusedError: (502, "payment_refused"),
     UnknownOrderError: (404, "unknown_order"),
     UnknownCustomerError: (404, "unknown_customer"),
+    TopUpRefusedError: (422, "top_up_refused"),
     ContendedOrderError: (503, "busy"),
 }
 """Status and code by the kind of error."""

@@ -11,6 +11,7 @@ VERBS: Final = Verbs(
         "billing.operate.money": ("order", "approve", "refund"),
         "billing.operate.syncing": ("billing-sync",),
         "billing.operate.stripe": ("stripe-setup", "stripe-check"),
+        "billing.operate.top_ups": ("top-up",),
         "billing.operate.vouchers": ("vouchers", "vouchers-withdraw"),
         "billing.operate.dead_letters:VERBS": LETTER_VERBS,
     },

@@ -121,3 +121,11 @@ BatchOrAll = Annotated[
     int | None, option("--batch", parse=whole_number(1, 2**53), help="number of a batch, for its uses")
 ]
 Show = Annotated[str | None, option("--show", parse=switch, help="1 shows what would be done, and does nothing")]
+BelowOrNone = Annotated[
+    int | None, option("--below", parse=whole_number(1, MAX_INTEGER), help="buy when less tokens are left")
+]
+MonthlyCap = Annotated[
+    int | None,
+    option("--monthly_cap", parse=whole_number(1, MAX_AMOUNT_MINOR), help="at most so much a month, in smallest units"),
+]
+Off = Annotated[str | None, option("--off", parse=switch, help="1 turns it off")]

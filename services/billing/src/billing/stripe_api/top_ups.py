@@ -1,4 +1,4 @@
-"""Payments by a card that was saved, while nobody sits before a screen."""
+"""Cards that are saved, and payments by them while nobody sits before a screen."""
 
 from datetime import datetime
 
@@ -20,6 +20,10 @@ class CardList(Struct, frozen=True):
     data: list[SavedCard]
 
 
+class CardPage(Struct, frozen=True):
+    url: str
+
+
 class OffSessionPayment(Struct, frozen=True, kw_only=True):
     """One purchase by a saved card. The same one under the same key is the same payment."""
 
@@ -31,6 +35,21 @@ class OffSessionPayment(Struct, frozen=True, kw_only=True):
     currency: str
     description: str
     idempotency_key: str
+
+
+async def create_card_page(api: StripeApi, customer_id: str, *, return_url: str, locale: str) -> str:
+    """The address of a Checkout that takes no money, and saves a card for later; raises StripeError."""
+    request = api.v1.checkout.sessions.create_async(
+        {
+            "mode": "setup",
+            "customer": customer_id,
+            "allowed_payment_method_types": ["card"],
+            "locale": "pt-BR" if locale.startswith("pt") else "en",
+            "success_url": return_url,
+            "cancel_url": return_url,
+        }
+    )
+    return (await api.call(request, CardPage)).url
 
 
 async def newest_card(api: StripeApi, customer_id: str) -> str | None:
