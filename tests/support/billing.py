@@ -193,6 +193,13 @@ async def running_billing(settings: BillingSettings) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def staged_billing(database_url: str, nats_url: str, **more: Any) -> AsyncIterator[BillingStage]:
     """A demo Stripe and a billing beside each other, and the streams that the ledger would make."""
+    async with empty_stage(database_url, nats_url, **more) as stage, running_billing(stage.settings):
+        yield stage
+
+
+@contextlib.asynccontextmanager
+async def empty_stage(database_url: str, nats_url: str, **more: Any) -> AsyncIterator[BillingStage]:
+    """The same, on which no billing runs yet."""
     async with core_nats(nats_url) as client:
         await provision(client, topology.STREAMS, topology.CONSUMERS)
     port = any_free()
@@ -202,8 +209,7 @@ async def staged_billing(database_url: str, nats_url: str, **more: Any) -> Async
         httpx.AsyncClient(timeout=30, trust_env=False) as http,
     ):
         settings = settings_for(database_url, nats_url, stripe.url, billing_port=port, **more)
-        async with running_billing(settings):
-            yield BillingStage(settings=settings, stripe=stripe, http=http)
+        yield BillingStage(settings=settings, stripe=stripe, http=http)
 
 
 async def _answers(settings: BillingSettings, running: asyncio.Task[None]) -> None:
