@@ -71,18 +71,18 @@ async def test_with_the_rights_of_production_it_outlives_restarts_of_nats_and_an
         async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
             settings = settings_for(role_url, server.url("notifier"), mailbox.url)
             task = await stack.enter_async_context(running(settings))
-            await eventually(lambda: _fails(settings.notifier_port, CONSUMERS))
+            await eventually(lambda: fails(settings.notifier_port, CONSUMERS))
             await ledger.provision()
-            await eventually(lambda: _fails(settings.notifier_port, set()))
+            await eventually(lambda: fails(settings.notifier_port, set()))
             await ledger.publish(event("before", threshold(80)))
             await eventually(lambda: mailbox.recipients == ["before@example.com"])
-        await eventually(lambda: _fails(settings.notifier_port, {"nats", *CONSUMERS}), 20)
+        await eventually(lambda: fails(settings.notifier_port, {"nats", *CONSUMERS}), 20)
         async with running_nats(tmp_path / "nats", port=port), playing_ledger(server.url()) as ledger:
             await ledger.publish(event("restarted", threshold(80)))
             await eventually(lambda: "restarted@example.com" in mailbox.recipients, 30)
-            await eventually(lambda: _fails(settings.notifier_port, set()))
+            await eventually(lambda: fails(settings.notifier_port, set()))
         async with running_nats(tmp_path / "empty", port=port), playing_ledger(server.url()) as ledger:
-            await eventually(lambda: _fails(settings.notifier_port, CONSUMERS), 20)
+            await eventually(lambda: fails(settings.notifier_port, CONSUMERS), 20)
             await ledger.provision()
             await ledger.publish(event("emptied", threshold(80)))
             await eventually(lambda: "emptied@example.com" in mailbox.recipients, 30)
@@ -95,9 +95,9 @@ async def test_without_its_consumer_it_asks_for_no_messages_and_goes_on_when_the
 ) -> None:
     settings = settings_for(migrated_url, nats_url, mailbox.url)
     async with running(settings):
-        await eventually(lambda: _fails(settings.notifier_port, set()))
+        await eventually(lambda: fails(settings.notifier_port, set()))
         await ledger.delete_stream()
-        await eventually(lambda: _fails(settings.notifier_port, {"consumer"}))
+        await eventually(lambda: fails(settings.notifier_port, {"consumer"}))
         fetches = await ledger.overhear("$JS.API.CONSUMER.MSG.NEXT.>")
         checks = await ledger.overhear("$JS.API.CONSUMER.INFO.>")
         await eventually(lambda: len(checks) >= 3)
@@ -112,7 +112,7 @@ async def test_a_lone_event_is_mailed_without_waiting_for_others(
 ) -> None:
     settings = settings_for(migrated_url, nats_url, mailbox.url)
     async with running(settings):
-        await eventually(lambda: _fails(settings.notifier_port, set()))
+        await eventually(lambda: fails(settings.notifier_port, set()))
         async with asyncio.timeout(REQUEST_SECONDS / 2):
             await ledger.publish(event("quick", threshold(80)))
             await eventually(lambda: mailbox.recipients == ["quick@example.com"])
@@ -135,7 +135,7 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
         assert series in text
 
 
-async def _fails(port: int, parts: set[str]) -> bool:
+async def fails(port: int, parts: set[str]) -> bool:
     try:
         return await failing_parts(port) == parts
     except OSError:
@@ -148,15 +148,15 @@ async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(
     port = any_free()
     absent = settings_for(migrated_url, f"nats://127.0.0.1:{port}", mailbox.url)
     async with running_process(environment_of(absent)) as process:
-        await eventually(lambda: _fails(absent.notifier_port, {"nats", *CONSUMERS}), 30)
+        await eventually(lambda: fails(absent.notifier_port, {"nats", *CONSUMERS}), 30)
         assert await _terminated(process) == 0
     async with contextlib.AsyncExitStack() as stack:
         async with running_nats(tmp_path / "nats", port=port) as server, playing_ledger(server.url()) as ledger:
             await ledger.provision()
             settings = settings_for(migrated_url, server.url("notifier"), mailbox.url)
             process = await stack.enter_async_context(running_process(environment_of(settings)))
-            await eventually(lambda: _fails(settings.notifier_port, set()), 30)
-        await eventually(lambda: _fails(settings.notifier_port, {"nats", *CONSUMERS}), 30)
+            await eventually(lambda: fails(settings.notifier_port, set()), 30)
+        await eventually(lambda: fails(settings.notifier_port, {"nats", *CONSUMERS}), 30)
         assert await _terminated(process) == 0
 
 
@@ -171,7 +171,7 @@ async def test_without_a_database_it_stays_alive_and_names_the_failing_part(
 ) -> None:
     settings = settings_for(f"postgresql://solaris@127.0.0.1:{any_free()}/none", nats_url, mailbox.url)
     async with running(settings):
-        await eventually(lambda: _fails(settings.notifier_port, {"postgres"}), 20)
+        await eventually(lambda: fails(settings.notifier_port, {"postgres"}), 20)
         assert (await asyncio.to_thread(read, settings.notifier_port, "/health/live"))[0] == 200
 
 

@@ -30,7 +30,7 @@ PENDING_ALONE: Final = "pending_alone"
 WAITING: Final = (PENDING, PENDING_ALONE)
 SENT: Final = "sent"
 TOLD: Final = "told"
-"""Named in the mail of a graver one."""
+"""Named in the mail of another."""
 OVERTAKEN: Final = "overtaken"
 """No longer true when it was to be sent."""
 STALE: Final = "stale"
