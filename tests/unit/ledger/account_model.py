@@ -1,7 +1,8 @@
 """A second, naive account: mutable, without events, written from the rules and not from the code under test."""
 
+from calendar import monthrange
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 SMALLEST_CALL = 288
 THRESHOLDS = (80, 90, 95, 100)
@@ -14,6 +15,8 @@ class LotModel:
     expires_at: datetime | None = None
     granted: int = 0
     revoked: int = 0
+    restored: int = 0
+    place: int = 0
 
 
 @dataclass
@@ -22,6 +25,7 @@ class PartModel:
 
     tokens: int
     lot: LotModel | None = None
+    place: int = 0
     debt: bool = False
     unowed: bool = False
 
@@ -41,13 +45,18 @@ class ReservationModel:
 
 
 class AccountModel:
-    """An account with cycles from the 10th to the 10th; `told` lists what people were told by the last change."""
+    """An account with cycles from the 10th to the 10th, as long as no payment starts others.
+
+    `told` lists what people were told by the last change.
+    """
 
     def __init__(self, limit: int, now: datetime) -> None:
         self.limit, self.used, self.debt, self.unowed = limit, 0, 0, 0
         self.purse: list[LotModel] = []  # every lot ever, as they came; an empty one stays where it is
+        self.places = 0
         self.cycle = 0
-        self.ends_at = datetime(now.year, now.month + 1, 10, tzinfo=UTC)
+        self.anchor = 10
+        self.ends_at = next_anchor(now, self.anchor)
         self.remainders: dict[int, int] = {}
         self.closings: list[int] = []  # what each ended cycle had used
         self.reservations: dict[str, ReservationModel] = {}
@@ -89,8 +98,7 @@ class AccountModel:
             self.remainders[self.cycle] = self.remaining
             self.closings.append(self.used)
             self.cycle += 1
-            month = self.ends_at.month
-            self.ends_at = self.ends_at.replace(year=self.ends_at.year + month // 12, month=month % 12 + 1)
+            self.ends_at = next_anchor(self.ends_at, self.anchor)
             repaid = min(self.debt, self.limit)
             self.used, self.debt = repaid, self.debt - repaid
             self.crossed.clear()
@@ -149,13 +157,43 @@ class AccountModel:
     def grant(self, lot_id: str, tokens: int, expires_at: datetime | None) -> None:
         repaid = min(self.debt, tokens)
         self.debt -= repaid
-        self.purse.append(LotModel(lot_id, tokens - repaid, expires_at, granted=tokens))
+        self._put(LotModel(lot_id, tokens - repaid, expires_at, granted=tokens))
         self._sweep()
         self._tell_back()
 
     def may_revoke(self, lot_id: str) -> int:
         """What is left to refund of a lot, spent or not; 0 for one that never was."""
-        return sum(lot.granted - lot.revoked for lot in self.purse if lot.id == lot_id)
+        return sum(lot.granted - lot.revoked + lot.restored for lot in self.purse if lot.id == lot_id)
+
+    def restore(self, lot_id: str, tokens: int) -> None:
+        """A lot that was empty comes back as the newest."""
+        (lot,) = (lot for lot in self.purse if lot.id == lot_id)
+        lot.restored += tokens
+        repaid = min(self.debt, tokens)
+        self.debt -= repaid
+        if not lot.tokens:
+            self.purse.remove(lot)
+            self._put(lot)
+        lot.tokens += tokens - repaid
+        self._sweep()
+        self._tell_back()
+
+    def pay_cycle(self, limit: int, now: datetime, period_starts_at: datetime) -> None:
+        worth = self.worth
+        self.remainders[self.cycle] = self.remaining
+        self.closings.append(self.used)
+        self.cycle += 1
+        self.anchor = period_starts_at.day
+        self.ends_at = next_anchor(max(now, period_starts_at), self.anchor)
+        self.limit = limit
+        repaid = min(self.debt, limit)
+        self.used, self.debt = repaid, self.debt - repaid
+        self.crossed.clear()
+        self._sweep()
+        self._tell_usage(had_allowance=True)
+        self._tell_out(SMALLEST_CALL)
+        if self.worth > worth:
+            self._tell_back()
 
     def revoke(self, lot_id: str, tokens: int) -> None:
         for lot in self.purse:
@@ -217,7 +255,7 @@ class AccountModel:
             taken = min(lot.tokens, tokens)
             lot.tokens -= taken
             tokens -= taken
-            reservation.parts.append(PartModel(taken, lot=lot))
+            reservation.parts.append(PartModel(taken, lot=lot, place=lot.place))
         reservation.parts.append(PartModel(tokens + unowed, debt=not let_through, unowed=let_through))
         if let_through:
             self.unowed += tokens + unowed
@@ -234,11 +272,14 @@ class AccountModel:
             if part.debt:
                 cancelled = min(back, self.debt)
                 self.debt -= cancelled
-                self.purse.append(LotModel(f"correction:{reservation.id}", back - cancelled))
+                self._put(LotModel(f"correction:{reservation.id}", back - cancelled))
             elif part.unowed:
                 self.unowed -= back
             elif part.lot is not None:
                 if back and (part.lot.expires_at is None or part.lot.expires_at > now):
+                    if not part.lot.tokens:
+                        part.lot.place = part.place
+                        self.purse.sort(key=lambda lot: lot.place)
                     part.lot.tokens += back
                     lots_back.append((part.lot, back))
             elif reservation.cycle == self.cycle:
@@ -253,6 +294,11 @@ class AccountModel:
             repaid = min(self.debt, back)
             lot.tokens -= repaid
             self.debt -= repaid
+
+    def _put(self, lot: LotModel) -> None:
+        self.places += 1
+        lot.place = self.places
+        self.purse.append(lot)
 
     def _open(self, cycle: int) -> int:
         return sum(each.tokens for each in self.reservations.values() if each.state == "open" and each.cycle == cycle)
@@ -284,3 +330,12 @@ class AccountModel:
         if self.out and self.worth >= SMALLEST_CALL:
             self.out = False
             self.told.append("back")
+
+
+def next_anchor(moment: datetime, anchor: int) -> datetime:
+    """The first midnight after the moment of that day of a month, or of the month's last day if it is shorter."""
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    while True:
+        day += timedelta(days=1)
+        if day.day == min(anchor, monthrange(day.year, day.month)[1]):
+            return day

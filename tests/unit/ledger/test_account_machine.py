@@ -213,8 +213,8 @@ class AccountMachine(AccountDriver):
         if debt is not None:
             self.settle_unknown(debt)
         self.go_to(self.story.now, act=True)
-        before, start = deepcopy(self.model), self.story.now
-        self.go_to(start + timedelta(days=31), act=True)
+        before, start, rightful = deepcopy(self.model), self.story.now, self.story.account.running_cycle
+        self.go_to(start + timedelta(days=33), act=True)
         reservation = self.hold_share(share)
         if reservation is not None:
             self.end_hold(reservation, 100, 0)
@@ -223,7 +223,7 @@ class AccountMachine(AccountDriver):
         used_before = sum(self.model.closings[len(before.closings) :])
         self.may_be_negative = True
         self.model.put_back(before)
-        self.command(CorrectCycle(account_id=ACCOUNT_ID, used_before=used_before))
+        self.command(CorrectCycle(account_id=ACCOUNT_ID, used_before=used_before, rightful=rightful))
 
     @rule(duration=durations, act=st.booleans())
     def let_time_pass(self, duration: timedelta, act: bool) -> None:
