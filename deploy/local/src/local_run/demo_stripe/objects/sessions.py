@@ -266,7 +266,7 @@ def _currency_of(items: list[Item], parameters: dict[str, Any]) -> str | None:
 
 def _expiry_of(world: World, wanted: int | None) -> int:
     # By the clock of whoever asks, which nobody moves: a Checkout can be shown in a demo that is months ahead.
-    now = world.now() - world.ahead_seconds
+    now = world.unmoved_now()
     if wanted is None:
         return now + LONGEST_SECONDS
     # A request is on its way for a moment: the bounds are meant when it was sent.

@@ -38,7 +38,7 @@ class Idempotency:
             message = "There is currently another in-progress request using this Idempotent Key."
             raise RefusedError(message, status=409, kind="idempotency_error", code="idempotency_key_in_use")
         known = self._world.get(_id_of(key))
-        if known is not None and known["created"] > self._world.now() - KEPT_SECONDS:
+        if known is not None and known["created"] > self._world.unmoved_now() - KEPT_SECONDS:
             if known["fingerprint"] != fingerprint:
                 message = (
                     "Keys for idempotent requests can only be used with the same parameters they were first used with."
@@ -60,7 +60,7 @@ class Idempotency:
                 "status": answer.status,
                 # As it is now: the object lives on, the answer does not.
                 "body": json.loads(json.dumps(answer.body)),
-                "created": self._world.now(),
+                "created": self._world.unmoved_now(),
             }
         )
 

@@ -43,7 +43,7 @@ def _expanded(
     if isinstance(value, list):
         return [_expanded(each, steps, path, find, on_demand) for each in value]
     name = steps[0]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or name == "id":
         raise _cannot(path)
     asked = on_demand.get((value.get("object", ""), name))
     if asked is not None and not isinstance(value.get(name), dict):

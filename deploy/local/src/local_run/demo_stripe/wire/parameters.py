@@ -90,8 +90,8 @@ def _read(annotation: Any, value: Raw, path: str) -> Any:
         try:
             return _read_as(choice, value, path)
         except RefusedError as error:
-            # What is said of the parts of an object says more than that it is not the other kind.
-            refusal = error if refusal is None or isinstance(value, dict) else refusal
+            # What is said of the parts of an object says more than that it is not of another kind.
+            refusal = error if refusal is None or (error.param or "").startswith(f"{path}[") else refusal
     raise refusal or invalid_parameter(path, f"Invalid {_last(path)}: must be one of {_listed(allowed)}")
 
 

@@ -60,6 +60,10 @@ class World:
         """The demo's time in Unix seconds: the wall's, and what it was moved ahead."""
         return self._moment if self._moment is not None else int(self._wall_clock()) + self.ahead_seconds
 
+    def unmoved_now(self) -> int:
+        """The wall's time in Unix seconds: of keys, and of what is open for a while to whoever asked for it."""
+        return int(self._wall_clock())
+
     @property
     def ahead_seconds(self) -> int:
         return int(self._by_id[_CLOCK]["ahead_seconds"])
