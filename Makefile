@@ -39,8 +39,8 @@ env: $(STAMP) ## The running stack's addresses with operator rights, as export l
 	@$(PYTHON) -m local_run.commands.env
 
 ##@ Build
-.PHONY: test check format bench schemas
-test: $(STAMP) ## All tests that need no Docker: unit, integration, e2e
+.PHONY: test check format chromium bench schemas
+test: $(STAMP) ## All tests that need no Docker: unit, integration, e2e, and in a browser where Chromium is
 	@$(PYTHON) -m pytest
 
 check: $(STAMP) ## Format, lint, types, import rules, generated files
@@ -56,6 +56,9 @@ format: $(STAMP) ## Formats the code and fixes what can be fixed
 
 schemas: $(STAMP) ## Writes the events' JSON Schemas and the AsyncAPI document to docs/events
 	@$(PYTHON) -m contracts.schemas docs/events
+
+chromium: ## Installs Chromium for the tests in a browser, where apt and root are there
+	@.ci/chromium
 
 bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench

@@ -126,7 +126,9 @@ def test_an_upstream_error_passes_through_and_costs_nothing(stack: Stack, accoun
     assert balance["available"] == balance["monthly_limit"]
 
 
-def test_what_does_not_fit_is_refused_with_figures_and_promises_no_purchase(stack: Stack, account: str) -> None:
+def test_what_does_not_fit_is_refused_with_figures_and_a_link_to_where_credits_are_bought(
+    stack: Stack, account: str
+) -> None:
     stack.limit(account, 50)
     with pytest.raises(openai.APIStatusError) as refused:
         stack.client(account).chat.completions.create(model="demo-fast", messages=QUESTION)
@@ -135,8 +137,9 @@ def test_what_does_not_fit_is_refused_with_figures_and_promises_no_purchase(stac
     error: Any = refused.value.body
     assert error["details"]["available"] == 50
     assert error["details"]["monthly_limit"] == 50
-    assert error["details"]["purchase_url"] is None
-    assert "http" not in error["message"]
+    url = error["details"]["purchase_url"]
+    assert url.startswith(f"http://127.0.0.1:{stack.ports['billing']}/buy?t={account}.")
+    assert error["message"].endswith(f" {url}")
     assert len(error["message"]) <= 240
     stack.credit(account, 100_000)
     assert stack.client(account).chat.completions.create(model="demo-fast", messages=QUESTION).choices

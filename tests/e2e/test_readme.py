@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+import httpx
 import pytest
 
 from tests.support.eventually import eventually_blocking
@@ -21,6 +22,18 @@ def _shell_lines(readme: str) -> list[str]:
     ]
 
 
+def _buy(link: str) -> None:
+    """What a person does with a browser: open the link, choose the first package, pay by card."""
+    with httpx.Client(timeout=30) as browser:
+        page = browser.get(link)
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+        (choice, *_) = re.findall(r'<button[^>]* name="choice" value="([^"]*)"', page.text)
+        ordered = browser.post(page.url.copy_with(query=None), data={**fields, "choice": choice})
+        assert ordered.status_code == 303, ordered.text
+        paid = browser.post(f"{ordered.headers['location']}/pay", data={"method": "card", "outcome": "paid"})
+        assert paid.status_code == 303, paid.text
+
+
 @pytest.mark.parametrize("readme", READMES)
 def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: str) -> None:
     lines = _shell_lines(readme)
@@ -34,9 +47,15 @@ def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: s
         assert completed.returncode == 0, f"{line}\n{completed.stderr}"
         answer = json.loads(completed.stdout)
         assert "choices" in answer or "available" in answer, f"{line}\n{completed.stdout}"
-    assert stack.shell(command).stdout.find("insufficient_tokens") > 0  # "call twice"
+    refused = stack.shell(command).stdout  # "call twice"
+    assert refused.find("insufficient_tokens") > 0
     expected = {"threshold-80", "threshold-90", "threshold-95", "tokens-exhausted"}
     eventually_blocking(lambda: set(stack.told(account)) == expected, 20, message="mails")
+    _buy(json.loads(refused)["error"]["message"].rpartition(" ")[2])
+    eventually_blocking(
+        lambda: "choices" in json.loads(stack.shell(command).stdout), 20, message="the same call answered again"
+    )
+    eventually_blocking(lambda: "credits-purchased" in stack.told(account), 20, message="receipt")
 
 
 def test_both_languages_show_the_same_lines() -> None:

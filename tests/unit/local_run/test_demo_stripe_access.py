@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from local_run.addresses import Addresses
 from local_run.environments import Environments
 from local_run.ports import WANTED_PORTS
@@ -58,3 +59,21 @@ def test_a_key_of_one_s_own_reaches_billing_untouched() -> None:
 def test_the_demo_can_be_switched_off() -> None:
     assert LocalSettings.load({}).demo_stripe
     assert not LocalSettings.load({"SOLARIS_DEMO_STRIPE": "off"}).demo_stripe
+
+
+@pytest.mark.parametrize(
+    ("demo", "given", "page"),
+    [
+        (DEMO, {}, "http://127.0.0.1:8002/buy"),
+        (None, {"SOLARIS_STRIPE_API_KEY": "sk_test_mine"}, "http://127.0.0.1:8002/buy"),
+        (DEMO, {"SOLARIS_PURCHASE_URL": "https://shop.example/buy"}, "https://shop.example/buy"),
+        (None, {}, None),
+    ],
+)
+def test_who_links_to_where_credits_are_bought_is_told_of_billing_s_page_where_purchases_are_on(
+    demo: str | None, given: dict[str, str], page: str | None
+) -> None:
+    told = {service.name: environments(demo, **given).of_service(service) for service in SERVICES}
+    for service in ("gateway", "notifier", "billing"):
+        assert told[service].get("SOLARIS_PURCHASE_URL") == page
+    assert "SOLARIS_PURCHASE_URL" not in told["ledger"]

@@ -55,7 +55,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     monkeypatch.setitem(modules, "echo.settings", package)
     addresses = Addresses(
         instance="this-run",
-        ports={"echo": 9004},
+        ports={"echo": 9004, "billing": 9002},
         host="127.0.0.1",
         database_urls={"echo": "postgresql://solaris_echo@/solaris"},
         nats_urls={"echo": "nats://echo@127.0.0.1"},
@@ -95,6 +95,7 @@ def test_a_service_is_told_its_own_settings_and_nothing_else(told: dict[str, str
         "SOLARIS_LOCALE": "en",
         "SOLARIS_ECHO_DELAY": "0",
         "SOLARIS_ECHO_WORD": "olá",
+        "SOLARIS_PURCHASE_URL": "http://127.0.0.1:9002/buy",
         "SOLARIS_LINK_KEYS": "of all who link",
         "SOLARIS_ECHO_PORT": "9004",
         "SOLARIS_DATABASE_URL": "postgresql://solaris_echo@/solaris",

@@ -9,7 +9,7 @@ from typing import Final
 from chassis.setting_types import did_you_mean
 from chassis.settings import ServiceSettings
 
-from local_run.addresses import Addresses
+from local_run.addresses import Addresses, local_base_url
 from local_run.data_folder import shared_secret_name
 from local_run.parts import Service, start_order
 from local_run.services import SERVICES
@@ -50,7 +50,7 @@ class Environments:
             **self.demo_stripe,
             **service.tells,
         }
-        told = {**service.defaults, **made_up, **self._set, **known}
+        told = {**service.defaults, **made_up, **self._where_to_buy, **self._set, **known}
         named = settings_of(service).variables()
         seen = {name: value for name, value in self.given.items() if name.upper() in service.sees}
         return self._system | seen | {name: value for name, value in told.items() if name in named}
@@ -104,6 +104,14 @@ class Environments:
             settings = settings_of(service).read(self.of_service(service))
             if service.also_reads is not None:
                 resolve_name(service.also_reads)(settings)
+
+    @property
+    def _where_to_buy(self) -> dict[str, str]:
+        """Billing's own page, where purchases are on."""
+        if not self.demo_stripe and not self._set.get("SOLARIS_STRIPE_API_KEY"):
+            return {}
+        billing = local_base_url(self.addresses.ports["billing"], self.addresses.host)
+        return {"SOLARIS_PURCHASE_URL": f"{billing}/buy"}
 
     @property
     def _system(self) -> dict[str, str]:

@@ -93,6 +93,7 @@ def assemble(settings: BillingSettings) -> Service:
     selling = Selling() if stripe is None else _selling(settings, offers, looks, stripe, worker)
     by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
     callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
+    redeeming = _redeeming(settings, offers, looks)
     routers = [
         offer_routes(offers, sells=settings.sells),
         purchase_routes(selling.placing, callers, default_locale=settings.locale),
@@ -100,11 +101,11 @@ def assemble(settings: BillingSettings) -> Service:
         portal_routes(selling.portal, callers, default_locale=settings.locale),
         top_up_routes(selling.top_ups, selling.cards, callers, default_locale=settings.locale),
         order_routes(looks),
-        redeem_routes(_redeeming(settings, offers, looks), callers),
+        redeem_routes(redeeming, callers),
         intake.routes(),
     ]
 
-    pages = _pages(settings, offers, looks, selling.placing)
+    pages = _pages(settings, offers, looks, selling.placing, redeeming)
 
     def edge(health: ASGIApp) -> Part:
         return serve(BillingApp(routers, pages, health), settings.host, settings.billing_port)
@@ -164,12 +165,14 @@ def _selling(
     )
 
 
-def _pages(settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None) -> ASGIApp:
-    pages = make_pages(settings.presentation, settings.paid_at)
+def _pages(
+    settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None, redeeming: Redeeming
+) -> ASGIApp:
+    pages = make_pages(settings.presentation, settings.checkout_targets)
     keys = settings.link_key_bytes
     return pages_app(
         pages,
-        BuyPages(pages, offers, keys, placing),
+        BuyPages(pages, offers, keys, placing=placing, redeeming=redeeming),
         OrderPages(pages, offers, keys, looks, chat_url=settings.chat_url),
     )
 

@@ -98,7 +98,7 @@ class BillingSettings(PresentationSettings):
         return _split(self.stripe_webhook_secrets)
 
     @property
-    def paid_at(self) -> tuple[str, ...]:
+    def checkout_targets(self) -> tuple[str, ...]:
         """The origins at which people pay."""
         stripe = self.stripe_api_base or "https://checkout.stripe.com"
         return (stripe, *self.checkout_origins.split())

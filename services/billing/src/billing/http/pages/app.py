@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+import structlog
+from chassis.postgres import DATABASE_ERRORS
 from jinja2 import PackageLoader
 from language.presentation import Presentation
 from pages.assets import Assets
@@ -18,6 +20,8 @@ from billing.application.errors import BillingError
 from billing.http.pages.buying import BuyPages
 from billing.http.pages.orders import OrderPages
 from billing.http.pages.troubles import TroubleError, trouble_of, words_for
+
+log = structlog.get_logger()
 
 _ASSETS: Final = "/buy/assets"
 
@@ -41,10 +45,15 @@ def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
             return pages.fault(request, error.status_code, headers=error.headers)
         return pages.fault(request, error.status if isinstance(error, FormError) else 500)
 
+    async def away(request: Request, error: Exception) -> Response:
+        log.warning("page_without_database", error=type(error).__name__)
+        return pages.fault(request, 503)
+
     return Starlette(
         routes=[
             Route("/buy", buying.show, methods=["GET"]),
             Route("/buy", buying.buy, methods=["POST"]),
+            Route("/buy/voucher", buying.redeem, methods=["POST"]),
             Route("/buy/order/{order_id}", orders.show, methods=["GET"]),
             pages.assets.route,
         ],
@@ -53,6 +62,7 @@ def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
             BillingError: troubled,
             FormError: refused,
             HTTPException: refused,
+            **dict.fromkeys(DATABASE_ERRORS, away),
             Exception: refused,
         },
     )

@@ -1,4 +1,4 @@
-"""`/buy`: what is sold to whoever has a link, and the way to the payment."""
+"""`/buy`: what is sold to whoever has a link, the way to the payment, and codes that are worth tokens."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +13,10 @@ from starlette.responses import RedirectResponse, Response
 
 from billing.application.errors import PurchasesOffError
 from billing.application.placing import Placing, PurchaseRequest
+from billing.application.redeeming import Redeemer, Redeeming, VoucherRefusedError
 from billing.domain.offers import Offers
+from billing.domain.voucher_codes import MAX_TYPED_LENGTH
+from billing.domain.vouchers import VoucherRefusal
 from billing.http.callers import address_of
 from billing.http.pages.counter import TOKENS_A_CHAT, counter_of
 from billing.http.pages.troubles import Trouble, TroubleError, words_for
@@ -24,54 +27,78 @@ _MAX_KEY_LENGTH: Final = 64
 class BuyPages:
     """`keys` verify links; without `placing`, purchases are off."""
 
-    def __init__(self, pages: Pages, offers: Offers, keys: Sequence[bytes], placing: Placing | None) -> None:
+    def __init__(
+        self, pages: Pages, offers: Offers, keys: Sequence[bytes], *, placing: Placing | None, redeeming: Redeeming
+    ) -> None:
         self._pages = pages
-        self._offers = Offers(packages=offers.packages, plans=())  # plans can't be subscribed to yet
+        self._offers = offers
         self._keys = keys
         self._placing = placing
+        self._redeeming = redeeming
 
     async def show(self, request: Request) -> Response:
         """Uses nothing up: a link may be looked at by whatever looks at links."""
-        if self._placing is None:
-            raise PurchasesOffError
         token = request.query_params.get("t", "")
         self._account_of(token)
-        language = self._pages.reader_of(request).language
-        content = {
-            "words": words_for(language).buy,
-            "counter": counter_of(self._offers, request.query_params.get("currency"), language),
-            "tokens_a_chat": TOKENS_A_CHAT,
-            "token": token,
-            "key": token_urlsafe(16),
-        }
-        return self._pages.answer(request, "buy.html.j2", content)
+        return self._counter(request, token, request.query_params.get("currency"))
 
     async def buy(self, request: Request) -> Response:
         """Order what was chosen, and send its person to the payment; sent twice, one page orders a thing once."""
-        if self._placing is None:
-            raise PurchasesOffError
         form = await read_form(request)
         token = form.get("t", "")
         account_id = self._account_of(token)
+        if self._placing is None:
+            raise PurchasesOffError
         kind, _, chosen = form.get("choice", "").partition(":")
-        if kind != "package":
+        if kind not in {"package", "plan"}:
             raise TroubleError(Trouble.NOT_SOLD)
         key = form.get("key", "")[:_MAX_KEY_LENGTH] or token_urlsafe(16)
         currency = form.get("currency", "")
         wanted = PurchaseRequest(
-            package_id=chosen,
+            package_id=chosen if kind == "package" else None,
+            plan_id=chosen if kind == "plan" else None,
             account_id=account_id,
             currency=currency,
             locale=self._pages.reader_of(request).language,
             caller=f"link:{account_id}",
-            idempotency_key=f"{key}:{chosen}:{currency}",
+            idempotency_key=f"{key}:{kind}:{chosen}:{currency}",
             link=token,
             address=address_of(request),
         )
         placed = await self._placing.place_order(wanted)
         return RedirectResponse(placed.checkout_url, status_code=303, headers={"cache-control": "no-store"})
 
+    async def redeem(self, request: Request) -> Response:
+        """Give what a code is worth; one that gives nothing is told beside its field."""
+        form = await read_form(request)
+        token = form.get("t", "")
+        redeemer = Redeemer(account_id=self._account_of(token), link=token, address=address_of(request))
+        try:
+            redeemed = await self._redeeming.redeem(form.get("code", "")[:MAX_TYPED_LENGTH], redeemer)
+        except VoucherRefusedError as error:
+            return self._counter(request, token, form.get("currency"), refusal=error.refusal)
+        # Relative to `/buy/voucher`, whatever stands before it.
+        return RedirectResponse(f"order/{redeemed.order.id}", status_code=303, headers={"cache-control": "no-store"})
+
+    def _counter(
+        self, request: Request, token: str, currency: str | None, *, refusal: VoucherRefusal | None = None
+    ) -> Response:
+        language = self._pages.reader_of(request).language
+        words = words_for(language).buy
+        content = {
+            "words": words,
+            "counter": counter_of(self._offers, currency, language),
+            "tokens_a_chat": TOKENS_A_CHAT,
+            "token": token,
+            "key": token_urlsafe(16),
+            "voucher_fault": words.voucher_faults[refusal] if refusal else None,
+        }
+        status = 200 if refusal is None else 429 if refusal is VoucherRefusal.TOO_MANY_ATTEMPTS else 422
+        return self._pages.answer(request, "buy.html.j2", content, status=status)
+
     def _account_of(self, token: str) -> str:
+        if self._placing is None:
+            raise PurchasesOffError
         if not token:
             raise TroubleError(Trouble.NO_LINK)
         try:

@@ -4,6 +4,7 @@ from typing import Final
 
 from pages.words import Fault
 
+from billing.domain.vouchers import VoucherRefusal
 from billing.http.pages.words import BuyWords, OrderWords, Situation, Standing, Words
 
 _NOTHING_CHARGED: Final = "Nothing was charged. You can try again, also with another way to pay."
@@ -32,6 +33,13 @@ _BUY: Final = BuyWords(
     voucher="I have a code for credits",
     voucher_code="Code",
     voucher_hint="A code is worth tokens, without a payment.",
+    voucher_faults={
+        VoucherRefusal.MISTYPED: "This code is mistyped. Check every letter.",
+        VoucherRefusal.UNKNOWN: "There is no such code. Check every letter.",
+        VoucherRefusal.EXPIRED: "The last day of this code is over.",
+        VoucherRefusal.USED_UP: "This code has been used.",
+        VoucherRefusal.TOO_MANY_ATTEMPTS: "Those were many attempts. Wait an hour and try again.",
+    },
     redeem="Use the code",
     a_chat=(
         "A short chat has five questions, with answers of about 300 words. Since every message sends the whole "
@@ -110,5 +118,9 @@ ENGLISH: Final = Words(
     payment_refused=Fault(
         title="The payment could not be opened",
         text="The payment service did not take this order. Nothing was charged. Contact support.",
+    ),
+    already_subscribed=Fault(
+        title="This account has a plan already",
+        text="To go on now, go back and buy credits. To change the plan, contact support.",
     ),
 )

@@ -4,6 +4,7 @@ from typing import Final
 
 from pages.words import Fault
 
+from billing.domain.vouchers import VoucherRefusal
 from billing.http.pages.words import BuyWords, OrderWords, Situation, Standing, Words
 
 _NOTHING_CHARGED: Final = "Nada foi cobrado. Você pode tentar de novo, também com outra forma de pagamento."
@@ -32,6 +33,13 @@ _BUY: Final = BuyWords(
     voucher="Tenho um código de créditos",
     voucher_code="Código",
     voucher_hint="Um código vale tokens, sem pagamento.",
+    voucher_faults={
+        VoucherRefusal.MISTYPED: "Este código tem um erro de digitação. Confira cada letra.",
+        VoucherRefusal.UNKNOWN: "Este código não existe. Confira cada letra.",
+        VoucherRefusal.EXPIRED: "O prazo deste código acabou.",
+        VoucherRefusal.USED_UP: "Este código já foi usado.",
+        VoucherRefusal.TOO_MANY_ATTEMPTS: "Foram muitas tentativas. Espere uma hora e tente de novo.",
+    },
     redeem="Usar código",
     a_chat=(
         "Uma conversa curta tem cinco perguntas, com respostas de cerca de 300 palavras. Como cada mensagem reenvia a "
@@ -114,5 +122,9 @@ PORTUGUESE: Final = Words(
     payment_refused=Fault(
         title="Não foi possível abrir o pagamento",
         text="O serviço de pagamento não aceitou este pedido. Nada foi cobrado. Fale com o suporte.",
+    ),
+    already_subscribed=Fault(
+        title="Esta conta já tem um plano",
+        text="Para continuar agora, volte e compre créditos avulsos. Para trocar de plano, fale com o suporte.",
     ),
 )

@@ -8,6 +8,7 @@ from language.choice import Language
 from pages.words import Fault
 
 from billing.application.errors import (
+    AlreadySubscribedError,
     BillingError,
     ContendedOrderError,
     CurrencyNotOfferedError,
@@ -16,6 +17,7 @@ from billing.application.errors import (
     PaymentServiceError,
     PurchasesOffError,
     TooManyPurchasesError,
+    UnknownCustomerError,
     UnknownOrderError,
     UnknownPackageError,
 )
@@ -36,6 +38,7 @@ class Trouble(Enum):
     NOT_SOLD = "not_sold"
     TOO_MANY = "too_many"
     PAYMENT_REFUSED = "payment_refused"
+    ALREADY_SUBSCRIBED = "already_subscribed"
 
     @property
     def status(self) -> int:
@@ -65,27 +68,29 @@ _STATUSES: Final = {
     Trouble.NOT_SOLD: 409,
     Trouble.TOO_MANY: 429,
     Trouble.PAYMENT_REFUSED: 502,
+    Trouble.ALREADY_SUBSCRIBED: 409,
 }
 _OF_ERRORS: Final[Mapping[type[BillingError], Trouble]] = {
     PurchasesOffError: Trouble.PURCHASES_OFF,
     UnknownPackageError: Trouble.NOT_SOLD,
     CurrencyNotOfferedError: Trouble.NOT_SOLD,
+    AlreadySubscribedError: Trouble.ALREADY_SUBSCRIBED,
     IdempotencyConflictError: Trouble.NOT_SOLD,
     TooManyPurchasesError: Trouble.TOO_MANY,
     PaymentServiceError: Trouble.PAYMENTS_AWAY,
     PaymentRefusedError: Trouble.PAYMENT_REFUSED,
     UnknownOrderError: Trouble.UNKNOWN_ORDER,
     ContendedOrderError: Trouble.PAYMENTS_AWAY,
+    UnknownCustomerError: Trouble.PAYMENT_REFUSED,
 }
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """What whoever wants to buy is told of an error of ours; of one that has no words here, that payments are away."""
+    """What whoever wants to buy is told of an error of ours."""
     if isinstance(error, TroubleError):
         return error.trouble
-    return (
-        _OF_ERRORS.get(type(error), Trouble.PAYMENTS_AWAY) if isinstance(error, BillingError) else Trouble.PAYMENTS_AWAY
-    )
+    assert isinstance(error, BillingError)
+    return _OF_ERRORS[type(error)]
 
 
 def words_for(language: Language) -> Words:

@@ -6,6 +6,8 @@ from enum import Enum, auto
 
 from pages.words import Fault
 
+from billing.domain.vouchers import VoucherRefusal
+
 
 class Standing(Enum):
     """What an order's page tells: states that are the same to whoever waits are one."""
@@ -56,6 +58,7 @@ class BuyWords:
     voucher: str
     voucher_code: str
     voucher_hint: str
+    voucher_faults: Mapping[VoucherRefusal, str]
     redeem: str
     a_chat: str
     whose: str
@@ -92,3 +95,4 @@ class Words:
     not_sold: Fault
     too_many: Fault
     payment_refused: Fault
+    already_subscribed: Fault

@@ -1,0 +1,210 @@
+"""From a refused chat to a paid one, in a browser on the real stack."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.backstage import demo_stripe_code, orders_of, webhook_time
+from tests.browser.conftest import CHAT_URL, NewShopper, Tell
+from tests.browser.shopper import Look, Shopper
+from tests.support.stack import Stack
+
+LOOKS = [
+    Look(language="pt-BR", width=390, scheme="light"),
+    Look(language="en-US", width=390, scheme="dark"),
+    Look(language="pt-BR", width=1280, scheme="dark"),
+    Look(language="en-US", width=1280, scheme="light"),
+]
+SMALL = re.compile(r"(Comprar Pequeno|Buy Small)")
+LIGHT, DARK = "rgb(249, 250, 251)", "rgb(17, 24, 39)"
+"""Behind Tabler's pages."""
+DONE = ("Pronto! Seu chat voltou a funcionar", "Done! Your chat works again")
+
+
+def look_name(look: Look) -> str:
+    return f"{look.language}-{look.width}-{look.scheme}"
+
+
+async def refused(shopper: Shopper) -> None:
+    shopper.stack.limit(shopper.account, 0)
+    assert await shopper.is_refused()
+
+
+async def at_checkout(shopper: Shopper) -> None:
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.choose(SMALL)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=look_name)
+async def test_a_refused_chat_is_paid_and_goes_on_within_a_minute_and_four_clicks(
+    stack: Stack, account: str, new_shopper: NewShopper, look: Look, tell: Tell
+) -> None:
+    shopper = await new_shopper(account, look)
+    began = time.monotonic()
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.sees(look.say("Comprar créditos", "Buy credits"))
+    assert not await shopper.overflows()
+    assert await shopper.small_targets() == []
+    price = look.say("R$\N{NO-BREAK SPACE}74,90", "R$\N{NO-BREAK SPACE}74.90")
+    await expect(shopper.page.locator("li.offer").first).to_contain_text(price)
+    await shopper.choose(SMALL)
+    await shopper.pay("card", "paid")
+    served_at = await shopper.wait_until_served()
+    await shopper.sees(look.say(*DONE))
+    assert not await shopper.overflows()
+    assert await shopper.small_targets() == []
+    order_id = shopper.page.url.rpartition("/")[2].partition("?")[0]
+    await shopper.click(shopper.page.get_by_role("link", name=look.say("Voltar ao chat", "Back to the chat")))
+    await expect(shopper.page).to_have_url(CHAT_URL)
+    assert not await shopper.is_refused()
+    whole_seconds = time.monotonic() - began
+    after_webhook = served_at - (await webhook_time(stack, order_id)).timestamp()
+    tell(f"{look_name(look)}: {whole_seconds:.1f} s, {shopper.clicks} clicks, {after_webhook:.2f} s after the webhook")
+    assert shopper.clicks <= 4
+    assert whole_seconds < 60
+    assert after_webhook < 2
+    assert shopper.complaints == []
+    assert stack.balance(account)["credits"] > 490_000
+
+
+@pytest.mark.parametrize("method", ["pix", "boleto"])
+async def test_who_pays_later_sees_the_order_wait_and_then_the_chat_work(
+    stack: Stack, account: str, new_shopper: NewShopper, method: str
+) -> None:
+    shopper = await new_shopper(account, Look())
+    await at_checkout(shopper)
+    await shopper.pay(method, "later")
+    voucher = shopper.page
+    shopper.page = await shopper.open_order()
+    await shopper.sees("Aguardando a confirmação do pagamento")
+    assert await shopper.is_refused_meanwhile()
+    await voucher.locator('button[value="paid"]').click()
+    await shopper.sees(DONE[0])  # by itself
+    await shopper.wait_until_served()
+    assert shopper.complaints == []
+
+
+async def test_a_boleto_that_nobody_pays_is_told_and_may_be_tried_again(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    shopper = await new_shopper(account, Look(language="en-US", width=1280))
+    await at_checkout(shopper)
+    await shopper.pay("boleto", "later")
+    voucher = shopper.page
+    shopper.page = await shopper.open_order()
+    await shopper.sees("Waiting for the payment to be confirmed")
+    await voucher.locator('button[value="failed"]').click()
+    await shopper.sees("The payment was not approved")
+    await shopper.click(shopper.page.get_by_role("link", name="Try again"))
+    await shopper.sees("Buy credits")
+    await shopper.choose(SMALL)
+    await shopper.pay("card", "paid")
+    await shopper.sees(DONE[1])
+
+
+async def test_a_declined_card_costs_nothing_and_the_same_order_can_still_be_paid(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    shopper = await new_shopper(account, Look(scheme="dark"))
+    await at_checkout(shopper)
+    await shopper.pay("card", "declined")
+    await expect(shopper.page.get_by_role("alert")).to_be_visible()
+    assert await shopper.is_refused_meanwhile()
+    checkout = shopper.page
+    shopper.page = await shopper.open_order()
+    await shopper.sees("Falta só o pagamento")
+    await shopper.click(shopper.page.get_by_role("link", name="Ir para o pagamento"))
+    await expect(shopper.page).to_have_url(re.compile(re.escape(checkout.url.removesuffix("/pay"))))
+    await shopper.pay("card", "paid")
+    await shopper.sees(DONE[0])
+    await shopper.wait_until_served()
+
+
+async def test_what_was_not_paid_in_time_is_told_and_may_be_tried_again_in_the_same_currency(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    shopper = await new_shopper(account, Look(language="en-US"))
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.click(shopper.page.get_by_role("link", name="US$", exact=True))
+    await expect(shopper.page.locator("li.offer").first).to_contain_text("US$\N{NO-BREAK SPACE}14.90")
+    await shopper.choose(SMALL)
+    await shopper.page.locator('button[value="expired"]').click()
+    shopper.page = await shopper.open_order()
+    await shopper.sees("The payment did not come in time")
+    await shopper.click(shopper.page.get_by_role("link", name="Try again"))
+    await expect(shopper.page.locator("li.offer").first).to_contain_text("US$\N{NO-BREAK SPACE}14.90")
+
+
+async def test_an_order_that_a_coupon_makes_free_is_credited_all_the_same(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    code = f"FREE{account[:6].upper()}"
+    demo_stripe_code(stack, code, percent_off=100)
+    shopper = await new_shopper(account, Look())
+    await at_checkout(shopper)
+    await shopper.page.locator('input[name="promotion_code"]').fill(code)
+    await shopper.page.locator('form[action$="/code"] button').click()
+    await shopper.pay("card", "paid")
+    await shopper.sees(DONE[0])
+    await expect(shopper.page.locator("#order")).to_contain_text("sem custo")
+    await shopper.wait_until_served()
+    assert stack.wait_settled(account)["credits"] > 490_000
+
+
+async def test_all_of_it_works_without_a_script(stack: Stack, account: str, new_shopper: NewShopper) -> None:
+    shopper = await new_shopper(account, Look(scripts=False, scheme="dark"))
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.sees_background(DARK)
+    await shopper.click(shopper.page.get_by_role("link", name="Usar cores claras"))
+    await shopper.sees_background(LIGHT)
+    await shopper.click(shopper.page.get_by_role("link", name="English"))
+    await shopper.sees("Buy credits")
+    await shopper.sees_background(LIGHT)
+    await shopper.choose(SMALL)
+    await shopper.pay("boleto", "later")
+    voucher = shopper.page
+    shopper.page = await shopper.open_order()
+    await shopper.sees("Waiting for the payment to be confirmed")
+    await voucher.locator('button[value="paid"]').click()
+    await expect(shopper.page.get_by_role("heading", level=1)).to_have_text(DONE[1], timeout=30_000)
+
+
+async def test_what_looks_at_links_before_people_do_uses_nothing_up(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    shopper = await new_shopper(account, Look())
+    await refused(shopper)
+    link = shopper.link
+    for _ in range(3):
+        assert (await shopper.context.request.head(link)).status == 200
+        assert (await shopper.context.request.get(link)).status == 200
+    assert await orders_of(stack, account) == []
+    await shopper.follow_link()
+    await shopper.choose(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "heading"),
+    [
+        (lambda link: link[:-1] + ("0" if link[-1] != "0" else "1"), "Este link não vale"),
+        (lambda link: link[:-30], "Este link não vale"),
+        (lambda link: link.partition("?")[0], "Abra esta página pelo seu link"),
+        (lambda link: link.partition("?")[0] + "/order/ord_0", "Pedido não encontrado"),
+        (lambda link: link.partition("?")[0] + "/nowhere/at/all", "Página não encontrada"),
+    ],
+)
+async def test_a_link_that_is_none_is_answered_in_plain_words(
+    stack: Stack, account: str, new_shopper: NewShopper, spoil: Callable[[str], str], heading: str
+) -> None:
+    shopper = await new_shopper(account, Look())
+    await refused(shopper)
+    await shopper.page.goto(spoil(shopper.link))
+    await shopper.sees(heading)
+    assert not await shopper.overflows()
