@@ -126,6 +126,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "top-up": Verb(
                 required=("ACCOUNT",), optional=("PACKAGE", "BELOW", "MONTHLY_CAP", "CURRENCY", "PAYER", "OFF")
             ),
+            **_PERSON_VERBS,
             "vouchers": Verb(
                 optional=("TOKENS", "COUNT", "USES", "PER_ACCOUNT", "UNTIL", "EXPIRES_DAYS", "REASON", "BATCH")
             ),

@@ -12,6 +12,7 @@ VERBS: Final = Verbs(
         "billing.operate.syncing": ("billing-sync",),
         "billing.operate.stripe": ("stripe-setup", "stripe-check"),
         "billing.operate.top_ups": ("top-up",),
+        "billing.operate.people": ("export", "forget"),
         "billing.operate.vouchers": ("vouchers", "vouchers-withdraw"),
         "billing.operate.dead_letters:VERBS": LETTER_VERBS,
     },

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from chassis.operate.database import open_engine
 from chassis.operate.errors import RefusedError
@@ -16,6 +17,8 @@ from billing.settings import BillingSettings
 from billing.store.tables import SERVICE
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeError, StripeUnavailableError
+
+PURCHASES_OFF: Final = "purchases are off: SOLARIS_STRIPE_API_KEY is not set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ async def open_stripe() -> AsyncIterator[tuple[BillingSettings, StripeApi]]:
     with told_in_one_line():
         stripe = stripe_of(settings)
         if stripe is None:
-            raise RefusedError("purchases are off: SOLARIS_STRIPE_API_KEY is not set")
+            raise RefusedError(PURCHASES_OFF)
         async with stripe:
             yield settings, stripe
 

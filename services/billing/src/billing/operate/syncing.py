@@ -8,13 +8,12 @@ from chassis.operate.errors import BadInputError, RefusedError
 from chassis.operate.output import write_line
 
 from billing.application.comparing import Comparing
-from billing.application.errors import PurchasesOffError
 from billing.application.syncing import Syncing
 from billing.application.webhooks import WebhookWorker
 from billing.application.wiring import followers_of, subscriptions_of
 from billing.domain.reconciliation import Difference
 from billing.operate.options import FirstDay
-from billing.operate.selling import open_selling
+from billing.operate.selling import PURCHASES_OFF, open_selling
 
 KEPT_BY_STRIPE: Final = timedelta(days=30)
 
@@ -30,7 +29,7 @@ async def billing_sync(*, first_day: FirstDay = None) -> int:
 
     async with open_selling() as selling:
         if selling.stripe is None:
-            raise PurchasesOffError
+            raise RefusedError(PURCHASES_OFF)
         since = _since(first_day, ZoneInfo(selling.settings.time_zone))
         subscriptions = subscriptions_of(selling.settings, selling.looks, selling.stripe)
         followers = followers_of(selling.looks, subscriptions)

@@ -1,0 +1,103 @@
+"""The rows of one account, as it gets and as it pays: handed out, and relieved of what is personal.
+
+What was bought, paid and given back has to be kept for the books. It names nobody but by the account's id, and by ids
+of Stripe's, who has name and address.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from chassis.postgres import statements
+from msgspec import Struct
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_ORDERS: Final = "SELECT id FROM billing.orders WHERE account_id = :account OR payer_id = :account"
+_SUBSCRIPTIONS: Final = "SELECT id FROM billing.subscriptions WHERE account_id = :account OR payer_id = :account"
+_IS_EVENT: Final = f"""
+    (order_id IN ({_ORDERS}) OR subscription_id IN ({_SUBSCRIPTIONS}) OR EXISTS (
+        SELECT FROM billing.customers
+        WHERE payer_id = :account AND position(convert_to('"' || customer_id || '"', 'UTF8') IN payload) > 0
+    ))
+"""
+_KEPT: Final[dict[str, TextClause]] = {
+    name: text(f"SELECT {row} FROM billing.{table} AS t WHERE {which}")  # noqa: S608  as above
+    for name, row, table, which in (
+        ("order", "to_jsonb(t)", "orders", f"id IN ({_ORDERS}) ORDER BY created_at, id"),
+        ("order_change", "to_jsonb(t)", "order_changes", f"order_id IN ({_ORDERS}) ORDER BY id"),
+        ("refund", "to_jsonb(t)", "refunds", f"order_id IN ({_ORDERS}) ORDER BY created_at, id"),
+        ("dispute", "to_jsonb(t)", "disputes", f"order_id IN ({_ORDERS}) ORDER BY created_at, id"),
+        ("redemption", "to_jsonb(t)", "redemptions", "account_id = :account ORDER BY redeemed_at, order_id"),
+        ("subscription", "to_jsonb(t)", "subscriptions", f"id IN ({_SUBSCRIPTIONS}) ORDER BY created_at, id"),
+        (
+            "subscription_change",
+            "to_jsonb(t)",
+            "subscription_changes",
+            f"subscription_id IN ({_SUBSCRIPTIONS}) ORDER BY id",
+        ),
+        ("invoice", "to_jsonb(t)", "subscription_invoices", f"subscription_id IN ({_SUBSCRIPTIONS}) ORDER BY id"),
+        ("top_up", "to_jsonb(t)", "top_ups", "account_id = :account OR payer_id = :account"),
+        ("stripe_customer", "to_jsonb(t)", "customers", "payer_id = :account ORDER BY customer_id"),
+        (
+            "stripe_event",
+            "to_jsonb(t) || jsonb_build_object('payload', convert_from(payload, 'UTF8')::jsonb)",
+            "webhook_events",
+            f"{_IS_EVENT} ORDER BY received_at, id",
+        ),
+    )
+}
+_FORGET_EVENTS: Final = text(f"""
+    UPDATE billing.webhook_events SET payload = NULL
+    WHERE payload IS NOT NULL AND status <> 'waiting' AND {_IS_EVENT}
+""")  # noqa: S608  as above
+_FORGET_ORDERS: Final = text(f"""
+    UPDATE billing.orders SET locale = NULL, session_url = NULL, receipt_url = NULL, version = version + 1
+    WHERE id IN ({_ORDERS})
+""")  # noqa: S608  as above
+_STOP_TOP_UPS: Final = text("""
+    UPDATE billing.top_ups SET is_on = false, look_due_at = NULL, version = version + 1, changed_at = now()
+    WHERE (account_id = :account OR payer_id = :account) AND is_on
+""")
+_CUSTOMERS: Final = text("SELECT customer_id FROM billing.customers WHERE payer_id = :account ORDER BY customer_id")
+_LIVE: Final = text(f"""
+    SELECT id FROM billing.subscriptions
+    WHERE id IN ({_SUBSCRIPTIONS}) AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY id
+""")  # noqa: S608  as above
+
+
+class Forgotten(Struct, frozen=True, kw_only=True):
+    """What was erased and stopped, and what is left: here for the books, and at Stripe for whoever deletes it there."""
+
+    events_erased: int
+    orders_kept: int
+    top_ups_stopped: int
+    stripe_customers: list[str]
+    live_subscriptions: list[str]
+
+
+async def load_person(engine: AsyncEngine, account_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """All that is kept of the account, row by row, each with what it is; times in ISO 8601."""
+    async with statements(engine) as connection:
+        for name, query in _KEPT.items():
+            for row in (await connection.execute(query, {"account": account_id})).scalars():
+                yield name, row
+
+
+async def erase_person(engine: AsyncEngine, account_id: str) -> Forgotten:
+    """Erase what is personal, in one transaction; a look that is just being taken at an order finds it changed."""
+    async with engine.begin() as connection:
+        return Forgotten(
+            events_erased=await _count(connection, _FORGET_EVENTS, account_id),
+            orders_kept=await _count(connection, _FORGET_ORDERS, account_id),
+            top_ups_stopped=await _count(connection, _STOP_TOP_UPS, account_id),
+            stripe_customers=await _list(connection, _CUSTOMERS, account_id),
+            live_subscriptions=await _list(connection, _LIVE, account_id),
+        )
+
+
+async def _count(connection: AsyncConnection, statement: TextClause, account_id: str) -> int:
+    return (await connection.execute(statement, {"account": account_id})).rowcount
+
+
+async def _list(connection: AsyncConnection, query: TextClause, account_id: str) -> list[str]:
+    return list((await connection.execute(query, {"account": account_id})).scalars())

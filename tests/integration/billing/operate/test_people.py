@@ -1,0 +1,52 @@
+"""What is kept of a person's purchases is handed out, and relieved of what is personal; the books stay whole."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.support.billing import BillingStage, environment_of, staged_billing
+from tests.support.ledger_operate import Ran, operate_on
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stage(billing_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
+    async with staged_billing(billing_url, nats_url) as stage:
+        yield stage
+
+
+async def _run(stage: BillingStage, verb: str, **options: object) -> Ran:
+    return await operate_on(stage.settings.database_url, "billing")(verb, environment_of(stage.settings), **options)
+
+
+async def test_an_export_has_all_that_is_kept_and_forgetting_leaves_the_books(stage: BillingStage) -> None:
+    for account in ("person", "other"):
+        bought = await stage.buy(account)
+        await stage.stripe.pay(bought["checkout_url"])
+        await stage.reaches(bought["order_id"], "paid")
+    await stage.all_handled()
+    await _run(stage, "refund", order=bought["order_id"], amount=5, reason="of the other")
+    exported = await _run(stage, "export", account="person")
+    assert (exported.code, exported.err) == (0, "")
+    kinds = {next(iter(line)) for line in exported.lines}
+    assert {"order", "order_change", "stripe_customer", "stripe_event"} <= kinds
+    assert "other" not in {line["order"]["account_id"] for line in exported.lines if "order" in line}
+    events = [line["stripe_event"] for line in exported.lines if "stripe_event" in line]
+    assert "checkout.session.completed" in {event["payload"]["type"] for event in events}
+
+    forgotten = (await _run(stage, "forget", account="person", reason="asked for")).json
+    assert (forgotten["orders_kept"], forgotten["events_erased"]) == (1, len(events))
+    (customer,) = forgotten["stripe_customers"]
+    rows = await stage.rows(
+        "SELECT convert_from(payload, 'UTF8') AS payload FROM billing.webhook_events WHERE payload IS NOT NULL"
+    )
+    assert rows
+    assert not any(customer in row["payload"] for row in rows)
+    (record,) = (await _run(stage, "orders", account="person")).lines
+    assert (record["state"], record["paid_minor"], record["tokens"]) == ("paid", 7_490, 500_000)
+    again = (await _run(stage, "forget", account="person")).json
+    assert again["events_erased"] == 0
+
+
+async def test_a_person_of_whom_nothing_is_kept(stage: BillingStage) -> None:
+    assert (await _run(stage, "export", account="nobody")).lines == []
+    assert (await _run(stage, "forget", account="nobody")).json["orders_kept"] == 0
