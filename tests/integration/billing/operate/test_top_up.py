@@ -18,7 +18,7 @@ async def test_it_is_off_set_shown_and_turned_off(operate: Operate) -> None:
 
 async def test_what_makes_no_sense_is_refused_in_one_line(operate: Operate) -> None:
     (await operate("top-up", account="bia", package="small", below=500_000)).assert_refused(1)
-    (await operate("top-up", account="bia", package="huge", below=1)).assert_refused(1)
+    (await operate("top-up", account="bia", package="huge", below=1)).assert_refused(2)
     (await operate("top-up", account="bia", package="small")).assert_refused(2)
     (await operate("top-up", account="bia", package="small", below=1, off="1")).assert_refused(2)
     assert (await operate("top-up", account="bia")).json["is_on"] is False

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from chassis.operate.database import open_engine
-from chassis.operate.errors import RefusedError
+from chassis.operate.errors import BadInputError, RefusedError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.application.errors import BillingError
+from billing.application.errors import BillingError, CurrencyNotOfferedError, UnknownPackageError
 from billing.application.looking import OrderLooks
 from billing.application.wiring import orders_of, stripe_of
 from billing.operate.settings import load_settings
@@ -37,6 +37,7 @@ async def open_selling() -> AsyncIterator[Selling]:
 
     Raises:
         RefusedError: either does not do what is asked of it; the text says which, and why.
+        BadInputError: nothing of the catalog is called what was typed.
     """
     settings = load_settings()
     async with contextlib.AsyncExitStack() as stack:
@@ -66,6 +67,8 @@ def told_in_one_line() -> Iterator[None]:
     """Have errors of Stripe's and of billing's be refusals of the verb."""
     try:
         yield
+    except (UnknownPackageError, CurrencyNotOfferedError) as error:
+        raise BadInputError(str(error)) from error
     except StripeUnavailableError as error:
         raise RefusedError(f"Stripe does not answer: {error}") from error
     except (StripeError, BillingError) as error:
