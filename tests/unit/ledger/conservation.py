@@ -4,7 +4,7 @@ from datetime import datetime
 
 from contracts.events.accounts import AccountOpened, CycleCorrected, CycleStarted, LimitChanged, PlanChanged
 from contracts.events.charges import Charge, GiveBack, LotTokens
-from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRevoked
+from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRestored, CreditsRevoked
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 from ledger.domain.account import Account
@@ -38,6 +38,9 @@ def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict
                 assert event.tokens == event.from_lot + event.to_debt
                 credits_left -= event.from_lot
                 debt += event.to_debt
+            case CreditsRestored():
+                credits_left += event.tokens - event.debt_repaid
+                debt -= event.debt_repaid
             case CreditsExpired():
                 credits_left -= event.tokens
             case ReservationExpired():

@@ -78,6 +78,21 @@ class BillingMachine(AccountMachine):
     def hear_the_oldest(self) -> None:
         self.try_to_hear(self.to_hear[0], gap_allowed=False)
 
+    @rule(tokens=st.integers(1, 5_000), share=st.integers(0, 100), spent=st.integers(1, 100), order=picks)
+    def dispute_an_order_and_win(self, tokens: int, share: int, spent: int, order: int) -> None:
+        """One rule for what single ones rarely line up: taken back, spent or not, and given back."""
+        book = OrderBook(self.new_id("order:"), tokens)
+        self.orders[book.id] = book
+        said = [book.buy(), book.take_back(100), book.give_back(share)]
+        self.to_hear.extend(saying for saying in said if saying is not None)
+        self.try_to_hear(book.said[0], gap_allowed=False)
+        reservation = self.hold_share(spent)
+        if reservation is not None:
+            self.end_hold(reservation, 100, 0)
+        waiting = book.said[1:]
+        for saying in (waiting, waiting[::-1])[order % 2]:
+            self.try_to_hear(saying, gap_allowed=False)
+
     @precondition(lambda self: self.heard)
     @rule(pick=picks)
     def hear_again_of_a_subscription(self, pick: int) -> None:
@@ -168,7 +183,7 @@ class BillingMachine(AccountMachine):
 
     def ruling(self) -> str | None:
         live = [(each.period, each.place, name) for name, each in self.known.items() if each.plan is not None]
-        return max(live)[2] if live else None  # type: ignore[type-var]  # one that is live has a period
+        return max(live)[2] if live else None
 
     # --- what it comes to -------------------------------------------------------------------------------------------
 

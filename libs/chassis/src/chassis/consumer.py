@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from chassis.broker import create_broker, undecoded
 from chassis.core_nats.client import CoreNats
 from chassis.dead_letters import DeadLetters
 from chassis.delivery import Deliveries, Handler
-from chassis.jetstream import consumer_info
+from chassis.jetstream import NotFoundError, consumer_info
 
 AHEAD: Final = 2
 """Messages on their way or in memory at once. A process that is frozen or killed keeps so many from the others, until
@@ -54,8 +55,11 @@ class Consumer:
         *,
         stream: str,
         durable: str,
+        make_streams: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        """`make_streams` makes what is missing, where this service is the one that may; else that is waited for."""
         self._client = client
+        self._make_streams = make_streams
         self._deliveries = Deliveries(engine, letters, handle, durable=durable)
         self._stream = stream
         self._durable = durable
@@ -122,7 +126,12 @@ class Consumer:
         if not (await self._client.wait_connected(CHECK_SECONDS) and connection.is_connected):
             return "nats not connected"
         try:
-            await consumer_info(self._client, self._stream, self._durable)
+            try:
+                await consumer_info(self._client, self._stream, self._durable)
+            except NotFoundError:
+                if self._make_streams is None:
+                    raise
+                await self._make_streams()
         except NatsError as error:
             return f"consumer {type(error).__name__}"
         return None

@@ -62,6 +62,7 @@ def assemble(settings: LedgerSettings) -> Service:
         Hearing(executor).hear,
         stream=BILLING_STREAM,
         durable=LEDGER_BILLING_CONSUMER,
+        make_streams=make_streams,
     )
     profiles = Profiles(pool)
     announcing = partial(announce_dead_letters, core, engine, LETTERS, dead_letter)
