@@ -85,6 +85,13 @@ def list_customers(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
 
 # --- payment methods ---
 
+TEST_CARDS: Final = {
+    "pm_card_visa": "ok",
+    "pm_card_chargeCustomerFail": "declined",
+    "pm_card_authenticationRequired": "authentication_required",
+    "pm_card_createDispute": "disputed",
+}
+"""Names that Stripe's test mode knows, and how their payments end."""
 _CARD: Final = {
     "brand": "visa",
     "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
@@ -132,7 +139,7 @@ def attach(world: World, method: Object, customer: Object) -> None:
 
 def attach_method(world: World, ids: list[str], parameters: dict[str, Any]) -> Object:
     understood(parameters, "customer")
-    method = _find_method(world, ids[0])
+    method = find_method(world, ids[0])
     attach(world, method, world.find("customer", parameters["customer"], "customer"))
     return method
 
@@ -160,7 +167,11 @@ def list_methods(world: World, ids: list[str], parameters: dict[str, Any]) -> Ob
     return page_of(world.all_of("payment_method"), url, parameters, same(wanted, "customer", "type"))
 
 
-def _find_method(world: World, identifier: str) -> Object:
-    if identifier == "pm_card_visa":  # Stripe's own name for a test card
-        return new_method(world, "card", email=None)
-    return world.find("payment_method", identifier)
+def find_method(world: World, identifier: str, param: str | None = None) -> Object:
+    """The payment method of that id; a new one for a name of Stripe's own test cards (`pm_card_visa`)."""
+    behaviour = TEST_CARDS.get(identifier)
+    if behaviour is None:
+        return world.find("payment_method", identifier, param)
+    method = new_method(world, "card", email=None)
+    world.note(method["id"], behaves=behaviour)
+    return method

@@ -3,6 +3,8 @@
 from typing import Any
 
 from local_run.demo_stripe.objects.catalog import checked_currency
+from local_run.demo_stripe.objects.customers import find_method
+from local_run.demo_stripe.objects.disputes import open_dispute
 from local_run.demo_stripe.objects.intents import attempt, cancel_intent, card_error, new_intent, unexpected_state
 from local_run.demo_stripe.wire.errors import RefusedError, invalid_parameter, missing_parameter
 from local_run.demo_stripe.wire.lists import list_of, page_of, same
@@ -55,13 +57,16 @@ def confirm_intent(world: World, ids: list[str], parameters: dict[str, Any]) -> 
 def _confirmed(world: World, intent: Object, method: Object) -> Object:
     if not attempt(world, intent, method):
         raise card_error(intent)
+    if world.notes(method["id"]).get("behaves") == "disputed":
+        charge = world.find("charge", intent["latest_charge"])
+        open_dispute(world, charge, status="needs_response", amount=None, reason="fraudulent")
     return intent
 
 
 def _method_of(world: World, parameters: dict[str, Any], customer: str | None) -> Object | None:
     if not parameters.get("payment_method"):
         return None
-    method = world.find("payment_method", parameters["payment_method"], "payment_method")
+    method = find_method(world, parameters["payment_method"], "payment_method")
     if method["customer"] is not None and method["customer"] != customer:
         raise RefusedError(
             "The provided PaymentMethod belongs to another Customer, or no Customer was named.",

@@ -47,7 +47,8 @@ def new_intent(world: World, *, amount: int, currency: str, **values: Any) -> Ob
 def attempt(world: World, intent: Object, method: Object, outcome: str | None = None) -> bool:
     """Take the money by that method, as `outcome` or the demo's steering says; whether it came."""
     if method["type"] == "card":
-        outcome = outcome or next_of(world, "card", "ok")
+        behaves = world.notes(method["id"]).get("behaves")
+        outcome = outcome or (behaves if behaves in _REASONS else None) or next_of(world, "card", "ok")
     if outcome in _REASONS:
         fail_intent(world, intent, method, outcome)
         return False

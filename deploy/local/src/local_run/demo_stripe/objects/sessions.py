@@ -52,6 +52,7 @@ def create_session(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
         "checkout.session",
         "cs_test",
         id=session_id,
+        adaptive_pricing={"enabled": parameters.get("adaptive_pricing", {}).get("enabled", False)},
         automatic_tax={"enabled": parameters.get("automatic_tax", {}).get("enabled", False)},
         currency=currency,
         custom_fields=[],
