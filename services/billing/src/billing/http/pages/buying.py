@@ -50,10 +50,10 @@ class BuyPages:
         if self._placing is None:
             raise PurchasesOffError
         kind, _, chosen = form.get("choice", "").partition(":")
-        if kind not in {"package", "plan"}:
+        currency = form.get("currency", "")
+        if kind not in {"package", "plan"} or not currency:
             raise TroubleError(Trouble.NOT_SOLD)
         key = form.get("key", "")[:_MAX_KEY_LENGTH] or token_urlsafe(16)
-        currency = form.get("currency", "")
         wanted = PurchaseRequest(
             package_id=chosen if kind == "package" else None,
             plan_id=chosen if kind == "plan" else None,
