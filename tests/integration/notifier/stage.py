@@ -218,7 +218,7 @@ class Ledger:
         self.states_asked.append(token)
         if token not in self.speechless:
             answer = self.standings.get(token, BalanceAnswer())
-            asked_about = json.decode(request.data, type=BalanceRequest)
+            asked_about = json.decode(request.data or b"{}", type=BalanceRequest)
             if token not in self.behind and asked_about != BalanceRequest():
                 answer = replace(answer, heard_revision=MAX_INTEGER)
             await request.respond(encode(answer))
