@@ -95,7 +95,10 @@ SERVICES: Final[tuple[Service, ...]] = (
             (subjects.LEDGER_STREAM, subjects.NOTIFIER_LEDGER_CONSUMER),
             (subjects.BILLING_STREAM, subjects.NOTIFIER_BILLING_CONSUMER),
         ),
-        defaults={"SOLARIS_MAIL_FROM": "nao-responda@solaris.localhost"},
+        defaults={
+            "SOLARIS_MAIL_FROM": "nao-responda@solaris.localhost",
+            "SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml"),
+        },
         shared_secrets=(_LINK_KEYS,),
         own_verbs=_PERSON_VERBS,
     ),

@@ -26,6 +26,7 @@ from notifier.domain.outage import Outage
 from notifier.domain.retries import RetryPolicy
 from notifier.mail.rendering import MailStyle
 from notifier.mail.smtp import send_mail
+from notifier.mail.sold_names import SoldNames
 from notifier.messaging import billing_events, ledger_events
 from notifier.messaging.ledger_reads import LedgerReads
 from notifier.messaging.queueing import Queue
@@ -35,7 +36,11 @@ from notifier.store.tables import LETTERS, SERVICE
 
 
 def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, lease: timedelta = LEASE) -> Service:
-    """A notifier that stops by reading no more events, and lets the mails that are on their way end."""
+    """A notifier that stops by reading no more events, and lets the mails that are on their way end.
+
+    Raises:
+        CatalogError: the catalog can't be used.
+    """
     engine = create_engine(settings.database_url, service=SERVICE)
     client = CoreNats(settings.nats_url, service=SERVICE)
     announcing = partial(announce_dead_letters, client, engine, LETTERS, dead_letter)
@@ -82,7 +87,8 @@ def assemble(settings: NotifierSettings, *, policy: RetryPolicy | None = None, l
 def _style(settings: NotifierSettings) -> MailStyle:
     presentation = settings.presentation
     links = PurchaseLinks(page=presentation.purchase_url, keys=settings.link_key_bytes, lifetime=MAIL_LINK_LIFETIME)
-    return MailStyle(mail_from=settings.mail_from, presentation=presentation, links=links)
+    sold = SoldNames.of_catalog(settings.catalog)
+    return MailStyle(mail_from=settings.mail_from, presentation=presentation, links=links, sold=sold)
 
 
 main = partial(run, SERVICE, NotifierSettings, assemble)

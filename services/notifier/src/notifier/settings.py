@@ -1,6 +1,7 @@
 """All that the notifier reads from the environment."""
 
 from email.headerregistry import Address
+from pathlib import Path
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port
 from language.settings import PresentationSettings
@@ -19,6 +20,8 @@ class NotifierSettings(PresentationSettings):
     mail_from: str = Field(description="set it to the address that mails come from")
     smtp_connections: int = Field(default=16, ge=1, le=200)
     """Mails that are on their way at the same time; some servers take few connections of one sender."""
+    catalog: Path | None = None
+    """The file whose names of plans and packages mails show; without it they show their own names."""
     alert_window_seconds: float = Field(default=10.0, ge=0, le=3600)
     """What becomes due for one account within this time is one mail."""
 

@@ -55,6 +55,7 @@ LABELS: Final = ReceiptLabels(
 _SEE_ACCOUNT: Final = "Open my account"
 _BUY: Final = "Buy credits"
 _TALK: Final = "talk to whoever runs {brand}"
+_WHERE: Final = "in your account or with whoever runs {brand}"
 
 
 def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
@@ -68,7 +69,7 @@ def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
             price = f" for {_money(data)}" if data.amount_minor else ""
             what = (
                 f"Your balance fell to the limit that you chose, and auto top-up bought {tokens}{price}. "
-                "You can change it or turn it off in your account at any time."
+                f"You can change it or turn it off at any time, {_WHERE.format(brand=brand)}."
             )
         case OrderSource.VOUCHER:
             subject = f"Code accepted: {tokens}"
@@ -222,7 +223,8 @@ def renewal_failed(data: RenewalFailed, situation: Situation) -> Words:
             f"The payment of {_money(data)} for the renewal of the {plan} was {'still ' if last else ''}not accepted.",
             f"The plan lasts until {ends}. Unless it is paid by then, it ends and your account goes back to the "
             "default plan. Credits that you bought stay yours.",
-            "To keep it, update the subscription's card in your account, or pay the open invoice.",
+            "To keep it, update the subscription's card or pay the open invoice, "
+            f"{_WHERE.format(brand=situation.brand)}.",
         ),
         button=_SEE_ACCOUNT,
         target=Target.USAGE,
@@ -233,17 +235,18 @@ def top_up_paused(data: TopUpPaused, situation: Situation) -> Words:
     match data.cause:
         case TopUpPause.AUTHENTICATION_REQUIRED:
             why = "The bank wants the card's owner to confirm the payment, which cannot be done without them."
-            do = "Confirm or change the card in your account, then turn auto top-up on again."
+            do = "Confirm the payment or change the card"
         case TopUpPause.FAILED_TWICE:
             why = "Two payments of auto top-up in a row were declined."
-            do = "Check the card's limit and expiry, or change it in your account, then turn auto top-up on again."
+            do = "Check the card's limit and expiry, or change it"
         case TopUpPause.TAKEN_BACK:
             why = "An order of auto top-up was refunded or disputed."
-            do = "If you still want auto top-up, turn it on again in your account."
+            do = "If you still want it, see first what became of the payment"
+    then = f"{do}, then turn auto top-up on again {_WHERE.format(brand=situation.brand)}."
     return Words(
         subject="Your auto top-up is paused",
         headline="Your auto top-up is paused",
-        paragraphs=(f"{why} Until you turn it on again, nothing is bought by itself.", do, *_paused(situation)),
+        paragraphs=(f"{why} Until you turn it on again, nothing is bought by itself.", then, *_paused(situation)),
         offer="Meanwhile you can buy credits yourself.",
         button=_BUY,
     )

@@ -5,7 +5,7 @@ import unicodedata
 from typing import Final
 
 MAX_NAME_LENGTH: Final = 40
-MAX_CATALOG_NAME_LENGTH: Final = 40
+MAX_PLAIN_NAME_LENGTH: Final = 64
 MAX_MARKS_IN_A_ROW: Final = 4
 """Tibetan stacks that many; what writes more wants to cover the lines around it."""
 _APOSTROPHES: Final = frozenset("'\u2018\u2019\u05f3")
@@ -15,7 +15,7 @@ _JOINERS: Final = frozenset("-\u2010\u2011\u200c\u200d\u0f0b")
 _SEPARATORS: Final = re.compile(r"[\s\u30fb\uff65]+")
 """White space, and the dot between the parts of a foreign name in Japanese."""
 _EMOJI_PARTS: Final = re.compile("[\u20e3\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-_CATALOG_NAME: Final = re.compile(r"(?:[^\W_]|[ _+-]|(?<=\d)\.(?=\d))+")
+_PLAIN_NAME: Final = re.compile(r"(?:[^\W_]|[ _+-]|(?<=\d)\.(?=\d))+")
 """Letters, digits and what joins them; a dot between digits alone, so that no mail program makes a link of it."""
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 
@@ -27,10 +27,10 @@ def first_name(name: str | None) -> str | None:
     return first if 0 < len(first) <= MAX_NAME_LENGTH and _is_name(first) else None
 
 
-def catalog_name(name: str | None) -> str | None:
+def plain_name(name: str | None) -> str | None:
     """The name of a package or a plan in NFC, where it is plainly one; else None."""
     plain = unicodedata.normalize("NFC", name or "").strip()
-    is_shown = len(plain) <= MAX_CATALOG_NAME_LENGTH and _CATALOG_NAME.fullmatch(plain) is not None
+    is_shown = len(plain) <= MAX_PLAIN_NAME_LENGTH and _PLAIN_NAME.fullmatch(plain) is not None
     return plain if is_shown else None
 
 

@@ -55,6 +55,7 @@ LABELS: Final = ReceiptLabels(
 _SEE_ACCOUNT: Final = "Abrir minha conta"
 _BUY: Final = "Comprar créditos"
 _TALK: Final = "fale com quem administra o {brand}"
+_WHERE: Final = "na sua conta ou com quem administra o {brand}"
 
 
 def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
@@ -68,7 +69,7 @@ def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
             price = f" por {_money(data)}" if data.amount_minor else ""
             what = (
                 f"Seu saldo baixou até o limite que você escolheu, e a recarga automática comprou {tokens}{price}. "
-                "Você pode mudá-la ou desligá-la na sua conta quando quiser."
+                f"Você pode mudá-la ou desligá-la quando quiser, {_WHERE.format(brand=brand)}."
             )
         case OrderSource.VOUCHER:
             subject = f"Código aceito: {tokens}"
@@ -225,7 +226,8 @@ def renewal_failed(data: RenewalFailed, situation: Situation) -> Words:
             f"O pagamento de {_money(data)} pela renovação do {plan} {'ainda ' if last else ''}não foi aceito.",
             f"O plano continua valendo até {ends}. Se o pagamento não for feito até lá, ele termina e sua conta volta "
             "ao plano padrão. Seus créditos comprados continuam seus.",
-            "Para mantê-lo, atualize o cartão da assinatura na sua conta, ou pague a fatura em aberto.",
+            "Para mantê-lo, atualize o cartão da assinatura ou pague a fatura em aberto, "
+            f"{_WHERE.format(brand=situation.brand)}.",
         ),
         button=_SEE_ACCOUNT,
         target=Target.USAGE,
@@ -236,17 +238,18 @@ def top_up_paused(data: TopUpPaused, situation: Situation) -> Words:
     match data.cause:
         case TopUpPause.AUTHENTICATION_REQUIRED:
             why = "O banco quer que o titular do cartão confirme o pagamento, e isso não pode ser feito sem ele."
-            do = "Confirme ou troque o cartão na sua conta e ligue a recarga de novo."
+            do = "Confirme o pagamento ou troque o cartão"
         case TopUpPause.FAILED_TWICE:
             why = "Dois pagamentos seguidos da recarga foram recusados."
-            do = "Verifique o limite e a validade do cartão, ou troque-o na sua conta, e ligue a recarga de novo."
+            do = "Verifique o limite e a validade do cartão, ou troque-o"
         case TopUpPause.TAKEN_BACK:
             why = "Um pedido da recarga foi reembolsado ou contestado."
-            do = "Se ainda quiser a recarga, ligue-a de novo na sua conta."
+            do = "Se ainda a quiser, veja antes o que houve com o pagamento"
+    then = f"{do}, e ligue a recarga de novo {_WHERE.format(brand=situation.brand)}."
     return Words(
         subject="Sua recarga automática está em pausa",
         headline="Sua recarga automática está em pausa",
-        paragraphs=(f"{why} Até que você a ligue de novo, nada é comprado automaticamente.", do, *_paused(situation)),
+        paragraphs=(f"{why} Até que você a ligue de novo, nada é comprado automaticamente.", then, *_paused(situation)),
         offer="Enquanto isso, você pode comprar créditos você mesmo.",
         button=_BUY,
     )

@@ -31,15 +31,15 @@ from msgspec.structs import replace
 from notifier.domain.billing_notices import ToldBillingEvent
 from notifier.domain.receipts import Receipt
 from notifier.mail.content import Content, Hero, Level, Row, Table, balance_rows
-from notifier.mail.names import catalog_name
 from notifier.mail.receipt_words import receipt_labels_of, receipt_words_for
 from notifier.mail.sentences import Labels, ReceiptLabels, Situation
+from notifier.mail.sold_names import SoldNames
 from notifier.mail.words import labels_of
 
 
-def receipt_content(receipt: Receipt, language: Language, presentation: Presentation) -> Content:
+def receipt_content(receipt: Receipt, language: Language, presentation: Presentation, sold: SoldNames) -> Content:
     """The whole of it, in the language."""
-    data = _with_shown_names(receipt.lead.data)
+    data = _with_shown_names(receipt.lead.data, language, sold)
     standing = receipt.standing
     figures = standing.figures if standing else None
     situation = Situation(
@@ -72,15 +72,15 @@ def _is_out(receipt: Receipt) -> bool:
     return standing.figures.remaining == 0 if standing.exhausted is None else standing.exhausted
 
 
-def _with_shown_names(data: ToldBillingEvent) -> ToldBillingEvent:
-    """Names of the catalog, which anybody may have typed, only where they plainly are names."""
+def _with_shown_names(data: ToldBillingEvent, language: Language, sold: SoldNames) -> ToldBillingEvent:
+    """With plan and package named as people know them: an event may name them by any text."""
     match data:
         case PlanSubscribed() | PlanEnded() | RenewalFailed():
-            return replace(data, plan=catalog_name(data.plan) or "")
+            return replace(data, plan=sold.plan(data.plan, language))
         case CreditsPurchased():
-            return replace(data, package_id=catalog_name(data.package_id))
+            return replace(data, package_id=sold.package(data.package_id, language))
         case TopUpPaused():
-            return replace(data, package_id=catalog_name(data.package_id) or "")
+            return replace(data, package_id=sold.package(data.package_id, language))
         case PurchaseRevoked() | PurchaseRestored() | PaymentFailed():
             return data
         case _:

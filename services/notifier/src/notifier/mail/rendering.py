@@ -1,7 +1,7 @@
 """Renders an alert or a receipt as one e-mail: headers, plain text and HTML."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -25,6 +25,7 @@ from notifier.mail.content import Bar, Content
 from notifier.mail.names import first_name
 from notifier.mail.receipt_content import receipt_content
 from notifier.mail.sentences import Target, Words
+from notifier.mail.sold_names import SoldNames
 from notifier.mail.words import labels_of
 
 KIND_HEADER: Final = "X-Solaris-Kind"
@@ -40,6 +41,7 @@ class MailStyle:
     mail_from: str
     presentation: Presentation
     links: PurchaseLinks
+    sold: SoldNames = field(default_factory=SoldNames)
 
     def for_account(self, account_id: str, now: datetime) -> "MailStyle":
         """With a link of its own to where credits are bought."""
@@ -90,7 +92,7 @@ def render_mail(
     address = usable_address(addressee.email)
     style = style.for_account(telling.lead.account_id, now)
     language = style.presentation.language_of(addressee.locale)
-    content = _content_of(telling, language, style.presentation)
+    content = _content_of(telling, language, style)
     words = _ended(content.words, language, style)
     shown = _shown(replace(content, words=words), language, style) | {"name": first_name(addressee.name)}
     mail = EmailMessage(policy=SMTP)
@@ -110,12 +112,12 @@ def render_mail(
     return mail
 
 
-def _content_of(telling: Alert | Receipt, language: Language, presentation: Presentation) -> Content:
+def _content_of(telling: Alert | Receipt, language: Language, style: MailStyle) -> Content:
     match telling:
         case Alert():
-            return alert_content(telling, language, presentation)
+            return alert_content(telling, language, style.presentation)
         case Receipt():
-            return receipt_content(telling, language, presentation)
+            return receipt_content(telling, language, style.presentation, style.sold)
 
 
 def _ended(words: Words, language: Language, style: MailStyle) -> Words:
