@@ -15,7 +15,7 @@ type _Names = Mapping[tuple[str, Language], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldNames:
-    """Names by the entry's own name and the language; what the catalog does not know is named where it is a plain name."""
+    """Names by the entry's own name and the language; what the catalog does not know is named if it is a plain name."""
 
     packages: _Names = field(default_factory=dict)
     plans: _Names = field(default_factory=dict)
