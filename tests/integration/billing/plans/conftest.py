@@ -1,13 +1,30 @@
-"""A billing that looks at subscriptions every second, whatever it hears of them."""
+"""A billing that looks at subscriptions every second; each test has a Stripe and a database of its own."""
 
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from chassis.migrations import migrate
 
 from tests.support.billing import BillingStage, staged_billing
+from tests.support.infrastructure import Postgres
+
+
+@pytest_asyncio.fixture(scope="session")
+async def empty_billing(postgres_server: Postgres) -> AsyncIterator[str]:
+    """The name of a database with billing's empty schema, to be copied."""
+    name = "test_empty_billing"
+    await migrate(await postgres_server.create_database(name), "billing")
+    yield name
+    await postgres_server.drop_database(name)
 
 
 @pytest_asyncio.fixture
-async def stage(migrated_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
-    async with staged_billing(migrated_url, nats_url, subscription_sweep_seconds=1.0) as stage:
+async def own_url(postgres_server: Postgres, empty_billing: str) -> AsyncIterator[str]:
+    async with postgres_server.copied(empty_billing) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def stage(own_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
+    async with staged_billing(own_url, nats_url, subscription_sweep_seconds=1.0) as stage:
         yield stage

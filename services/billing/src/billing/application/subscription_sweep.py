@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.errors import BillingError
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
-from billing.store.subscriptions import claim_due, find_unknown
-from billing.stripe_api.errors import StripeError
+from billing.store.subscriptions import claim_due, find_unknown, look_later
+from billing.stripe_api.errors import StripeError, StripeRefusedError
 
 BATCH: Final = 20
 LEASE: Final = timedelta(minutes=2)
 """Longer than a look takes; whoever took one and died leaves it to others after this."""
+REFUSED_WAIT: Final = timedelta(days=1)
 POLL_SECONDS: Final = 1.0
 SEARCH_SECONDS: Final = 10.0
 """Orders that name a subscription of which nothing is known are searched for so often."""
@@ -38,7 +39,10 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
             log.warning("subscriptions_not_swept", error=type(error).__name__)
             due = []
         for subscription_id in due:
-            await _look(looks, subscription_id)
+            try:
+                await _look(looks, subscription_id)
+            except DATABASE_ERRORS as error:  # it stays due, after its lease
+                log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=type(error).__name__)
         if len(due) < BATCH:
             await asyncio.sleep(POLL_SECONDS)
 
@@ -46,6 +50,9 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
 async def _look(looks: SubscriptionLooks, subscription_id: str) -> None:
     try:
         await looks.look_anew(subscription_id, who=WHO)
-    except (StripeError, NotOursError, BillingError, *DATABASE_ERRORS) as error:
-        # It stays due, after its lease.
+    except (StripeRefusedError, NotOursError) as error:
+        # It belongs to another account or mode of Stripe's, say: asking often does not help.
+        log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error))
+        await look_later(looks.engine, subscription_id, REFUSED_WAIT)
+    except (StripeError, BillingError) as error:  # it stays due, after its lease
         log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error))

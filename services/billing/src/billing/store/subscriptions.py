@@ -20,6 +20,8 @@ from billing.store.outbox import Saying, append
 from billing.store.subscription_tables import ONE_GIVING, subscription_changes, subscription_invoices, subscriptions
 from billing.store.tables import orders
 
+UNKNOWN_FOR: Final = timedelta(days=3)
+"""After that whoever reconciles finds it; Stripe may have lost it, and is asked about it no more."""
 _FINAL: Final = tuple(status.value for status in StripeStatus if status.is_final)
 
 
@@ -129,6 +131,13 @@ async def leave_to_people(engine: AsyncEngine, subscription_id: str, lines: Sequ
         await _append_lines(connection, subscription_id, lines)
 
 
+async def look_later(engine: AsyncEngine, subscription_id: str, wait: timedelta) -> None:
+    """Look again after a while, as nothing came of it now."""
+    statement = update(subscriptions).where(subscriptions.c.id == subscription_id)
+    async with statements(engine) as connection:
+        await connection.execute(statement.values(look_due_at=func.now() + wait))
+
+
 async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> list[str]:
     """Take subscriptions whose look is due; whoever took one and died leaves it to others after the `lease`."""
     due = (
@@ -149,15 +158,17 @@ async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> lis
 
 
 async def find_unknown(engine: AsyncEngine, *, limit: int) -> list[str]:
-    """Subscriptions that orders name and nobody has looked at: whoever was about to was stopped."""
+    """Subscriptions that orders of late name and nobody has looked at: whoever was about to was stopped."""
     query = (
         select(orders.c.subscription_id)
         .outerjoin(subscriptions, subscriptions.c.id == orders.c.subscription_id)
         .where(
             orders.c.subscription_id.is_not(None),
             orders.c.kind == OrderKind.SUBSCRIPTION.value,
+            orders.c.changed_at > func.now() - UNKNOWN_FOR,
             subscriptions.c.id.is_(None),
         )
+        .order_by(orders.c.changed_at.desc())
         .limit(limit)
     )
     async with statements(engine) as connection:
