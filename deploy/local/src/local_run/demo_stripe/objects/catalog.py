@@ -8,6 +8,7 @@ from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.wire.understood import merged_metadata, set_or_none, understood
 from local_run.demo_stripe.world.world import World
 
+MAX_LOOKUP_KEYS = 10
 MAX_AMOUNT_MINOR = 99_999_999
 _PRODUCT = ("name", "description", "active", "statement_descriptor", "tax_code", "unit_label", "url")
 
@@ -153,5 +154,7 @@ def list_prices(world: World, _: list[str], parameters: dict[str, Any]) -> Objec
     """As Stripe's: prices made in passing by a session are inactive, and listed as such."""
     understood(parameters, "active", "product", "type", "currency", "lookup_keys", "recurring")
     keys = parameters.get("lookup_keys")
+    if len(keys or ()) > MAX_LOOKUP_KEYS:
+        raise invalid_parameter("lookup_keys", f"At most {MAX_LOOKUP_KEYS} lookup keys at once.")
     known = (each for each in world.all_of("price") if keys is None or each["lookup_key"] in keys)
     return page_of(known, "/v1/prices", parameters, same(parameters, "active", "product", "type", "currency"))
