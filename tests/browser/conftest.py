@@ -58,7 +58,7 @@ type NewShopper = Callable[[str, Look], Awaitable[Shopper]]
 
 
 @pytest_asyncio.fixture
-async def new_shopper(browser: Browser, stack: Stack) -> AsyncIterator[NewShopper]:
+async def new_shopper(browser: Browser, stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[NewShopper]:
     """Gives a person a browser of their own, with nothing remembered."""
     made: list[Shopper] = []
 
@@ -71,6 +71,7 @@ async def new_shopper(browser: Browser, stack: Stack) -> AsyncIterator[NewShoppe
         )
         context.set_default_timeout(15_000)
         shopper = Shopper(stack, account, context, CHAT_URL)
+        shopper.name = request.node.name
         await shopper.open_chat()
         made.append(shopper)
         return shopper

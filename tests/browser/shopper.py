@@ -1,5 +1,6 @@
 """Somebody with a browser: is refused in a chat, follows the link, chooses, pays, and chats on; every click counts."""
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -38,7 +39,9 @@ class Shopper:
         self.account = account
         self.context = context
         self.chat_url = chat_url
+        self.name = "picture"
         self.clicks = 0
+        self.pictures = 0
         self.complaints: list[str] = []
         self.answer = ""
         self.page: Page
@@ -123,7 +126,12 @@ class Shopper:
         await self.click(button)
 
     async def sees(self, heading: str) -> None:
+        """The page with that heading; where `SOLARIS_TEST_PICTURES` names a folder, a picture of it is left there."""
         await expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
+        if folder := os.environ.get("SOLARIS_TEST_PICTURES"):
+            self.pictures += 1
+            path = f"{folder}/{self.name}-{self.pictures}.png"
+            await self.page.screenshot(path=path, full_page=True)
 
     async def overflows(self) -> bool:
         """Whether the page is wider than the window."""

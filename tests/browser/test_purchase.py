@@ -1,5 +1,6 @@
 """From a refused chat to a paid one, in a browser on the real stack."""
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -155,6 +156,43 @@ async def test_an_order_that_a_coupon_makes_free_is_credited_all_the_same(
     await expect(shopper.page.locator("#order")).to_contain_text("sem custo")
     await shopper.wait_until_served()
     assert stack.wait_settled(account)["credits"] > 490_000
+
+
+async def test_a_plan_is_subscribed_to_and_its_allowance_is_there(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    shopper = await new_shopper(account, Look())
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.choose(re.compile("Assinar Básico"))
+    await shopper.pay("card", "paid")
+    await shopper.sees(DONE[0])
+    await expect(shopper.page.locator("#order")).to_contain_text("Plano Básico")
+    await shopper.wait_until_served()
+    balance = stack.wait_settled(account)
+    assert (balance["plan"], balance["monthly_limit"], balance["credits"]) == ("basic", 1_000_000, 0)
+    assert shopper.complaints == []
+
+
+async def test_a_code_is_worth_tokens_and_one_that_is_mistyped_is_told_beside_its_field(
+    stack: Stack, account: str, new_shopper: NewShopper
+) -> None:
+    made = stack.operate("vouchers", TOKENS=50_000, COUNT=1, REASON="a test")
+    code = json.loads(made.stdout.splitlines()[0])["code"]
+    shopper = await new_shopper(account, Look(language="en-US", scheme="dark"))
+    await refused(shopper)
+    await shopper.follow_link()
+    await shopper.page.get_by_text("I have a code for credits").click()
+    await shopper.page.get_by_label("Code").fill(code[:-1])
+    await shopper.page.get_by_role("button", name="Use the code").click()
+    await expect(shopper.page.get_by_role("alert")).to_have_text("This code is mistyped. Check every letter.")
+    await shopper.sees("Buy credits")
+    await shopper.page.get_by_label("Code").fill(code)
+    await shopper.page.get_by_role("button", name="Use the code").click()
+    await shopper.sees(DONE[1])
+    await expect(shopper.page.locator("#order")).to_contain_text("free of charge")
+    await shopper.wait_until_served()
+    assert stack.wait_settled(account)["credits"] > 40_000
 
 
 async def test_all_of_it_works_without_a_script(stack: Stack, account: str, new_shopper: NewShopper) -> None:
