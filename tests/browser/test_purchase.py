@@ -177,7 +177,7 @@ async def test_a_plan_is_subscribed_to_and_its_allowance_is_there(
 async def test_a_code_is_worth_tokens_and_one_that_is_mistyped_is_told_beside_its_field(
     stack: Stack, account: str, new_shopper: NewShopper
 ) -> None:
-    made = stack.operate("vouchers", TOKENS=50_000, COUNT=1, REASON="a test")
+    made = stack.operate("vouchers", TOKENS=50_000, COUNT=1, EXPIRES_DAYS=90, REASON="a test")
     code = json.loads(made.stdout.splitlines()[0])["code"]
     shopper = await new_shopper(account, Look(language="en-US", scheme="dark"))
     await refused(shopper)
@@ -191,6 +191,7 @@ async def test_a_code_is_worth_tokens_and_one_that_is_mistyped_is_told_beside_it
     await shopper.page.get_by_role("button", name="Use the code").click()
     await shopper.sees(DONE[1])
     await expect(shopper.page.locator("#order")).to_contain_text("free of charge")
+    await expect(shopper.page.locator("#order")).to_contain_text("Good until")
     await shopper.wait_until_served()
     assert stack.wait_settled(account)["credits"] > 40_000
 

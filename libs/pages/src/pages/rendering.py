@@ -27,7 +27,7 @@ class Pages:
         *,
         form_targets: Sequence[str] = (),
     ) -> None:
-        self._presentation = presentation
+        self.presentation = presentation
         self.assets = assets
         self._headers = page_headers(form_targets)
         self._environment = Environment(
@@ -47,7 +47,7 @@ class Pages:
 
     def reader_of(self, request: Request) -> Reader:
         """Whom the answer to this request is for."""
-        return Reader.of(request, self._presentation)
+        return Reader.of(request, self.presentation)
 
     def answer(
         self,

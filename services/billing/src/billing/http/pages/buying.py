@@ -72,16 +72,23 @@ class BuyPages:
         """Give what a code is worth; one that gives nothing is told beside its field."""
         form = await read_form(request)
         token = form.get("t", "")
+        typed = form.get("code", "")[:MAX_TYPED_LENGTH]
         redeemer = Redeemer(account_id=self._account_of(token), link=token, address=address_of(request))
         try:
-            redeemed = await self._redeeming.redeem(form.get("code", "")[:MAX_TYPED_LENGTH], redeemer)
+            redeemed = await self._redeeming.redeem(typed, redeemer)
         except VoucherRefusedError as error:
-            return self._counter(request, token, form.get("currency"), refusal=error.refusal)
+            return self._counter(request, token, form.get("currency"), refusal=error.refusal, typed=typed)
         # Relative to `/buy/voucher`, whatever stands before it.
         return RedirectResponse(f"order/{redeemed.order.id}", status_code=303, headers={"cache-control": "no-store"})
 
     def _counter(
-        self, request: Request, token: str, currency: str | None, *, refusal: VoucherRefusal | None = None
+        self,
+        request: Request,
+        token: str,
+        currency: str | None,
+        *,
+        refusal: VoucherRefusal | None = None,
+        typed: str = "",
     ) -> Response:
         language = self._pages.reader_of(request).language
         words = words_for(language).buy
@@ -92,6 +99,7 @@ class BuyPages:
             "token": token,
             "key": token_urlsafe(16),
             "voucher_fault": words.voucher_faults[refusal] if refusal else None,
+            "code": typed,
         }
         status = 200 if refusal is None else 429 if refusal is VoucherRefusal.TOO_MANY_ATTEMPTS else 422
         return self._pages.answer(request, "buy.html.j2", content, status=status)

@@ -18,7 +18,7 @@ _BUY: Final = BuyWords(
     packages="Credits",
     packages_text="You pay once, and they never expire.",
     plans="Monthly plans",
-    plans_text="New tokens every month, by card. Cancel at any time.",
+    plans_text="New tokens every month, by card. To cancel, just contact support.",
     tokens=("token", "tokens"),
     tokens_a_month="{tokens} a month",
     chats="about {chats} short chats",
@@ -89,6 +89,7 @@ _ORDER: Final = OrderWords(
     price="Price",
     plan="{name} plan",
     free="free of charge",
+    good_until="Good until",
     waiting="This page renews itself.",
 )
 

@@ -1,11 +1,11 @@
 """`/buy/order/{id}`: how an order stands, to whoever knows its id."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from contracts.purchase_links import CHAT_LINK_LIFETIME, sign_purchase_link
 from language.choice import Language
-from language.formats import format_count
+from language.formats import format_count, format_long_date
 from pages.rendering import Pages, format_unbroken_money
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,6 +45,7 @@ class OrderPages:
             if sight.price_minor
             else words.order.free,
             "taken_back": format_count(sight.taken_back, *words.buy.tokens, language) if sight.taken_back else "",
+            "good_until": self._last_day(order, language),
             "chat_url": self._chat_url,
             "shows_chat": self._chat_url is not None and sight.sign == "good",
             "retry_token": self._retry_token(order, sight),
@@ -57,6 +58,12 @@ class OrderPages:
             return format_count(order.tokens, *words.buy.tokens, language)
         plan = self._offers.plan(order.plan)
         return words.order.plan.format(name=plan.name(language) if plan else order.plan)
+
+    def _last_day(self, order: Order, language: Language) -> str | None:
+        if order.credits_expire_at is None:
+            return None
+        last = (order.credits_expire_at - timedelta(seconds=1)).astimezone(self._pages.presentation.time_zone)
+        return format_long_date(last, language)
 
     def _retry_token(self, order: Order, sight: OrderSight) -> str | None:
         """A link for who may try again: no longer good than a chat's that was written when the order was placed."""

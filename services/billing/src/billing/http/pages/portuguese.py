@@ -18,7 +18,7 @@ _BUY: Final = BuyWords(
     packages="Créditos avulsos",
     packages_text="Você paga uma vez e eles não expiram.",
     plans="Planos mensais",
-    plans_text="Tokens novos todo mês, no cartão. Cancele quando quiser.",
+    plans_text="Tokens novos todo mês, no cartão. Para cancelar, basta falar com o suporte.",
     tokens=("token", "tokens"),
     tokens_a_month="{tokens} por mês",
     chats="cerca de {chats} conversas curtas",
@@ -89,6 +89,7 @@ _ORDER: Final = OrderWords(
     price="Valor",
     plan="Plano {name}",
     free="sem custo",
+    good_until="Valem até",
     waiting="Esta página se atualiza sozinha.",
 )
 

@@ -77,6 +77,7 @@ class OrderWords:
     price: str
     plan: str
     free: str
+    good_until: str
     waiting: str
 
 
