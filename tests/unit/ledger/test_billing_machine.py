@@ -8,6 +8,7 @@ from contracts.events.accounts import AccountOpened, CycleCorrected, CycleStarte
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from ledger.domain.commands import Command, Revision
+from ledger.domain.subscriptions import MAX_KNOWN
 
 from tests.unit.ledger.billing_books import Heard, OrderBook, Saying, SubscriptionBook
 from tests.unit.ledger.messages import MADE_BY_TIME
@@ -44,6 +45,7 @@ class BillingMachine(AccountMachine):
         if saying is not None:
             self.to_hear.append(saying)
 
+    @precondition(lambda self: len(self.subscriptions) < MAX_KNOWN)  # of more, some are forgotten
     @rule(start=starts, plan=st.sampled_from(PLANS))
     def sell_a_plan(self, start: timedelta, plan: str) -> None:
         book = SubscriptionBook(self.new_id("sub"), self.story.now + start)

@@ -49,27 +49,13 @@ def evolve(account: Account, event: LedgerEvent, at: datetime) -> Account:
             )
             return _moved(reserved, event.windows, at, held=event.tokens)
         case UsageSettled():
-            settled = _settled(account, event)
-            settled = replace(
-                settled,
-                version=version,
-                last_event_at=at,
-                tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
-            )
             used = event.billable_tokens - (event.corrects_billable_tokens or 0)
-            return _moved(settled, event.windows, at, used=used, held=-(event.hold_tokens or 0))
+            return _moved(_settled(account, event, at), event.windows, at, used=used, held=-(event.hold_tokens or 0))
         case ReservationReleased():
-            freed = _freed(account, event.cycle_id, event.tokens, 0)
-            freed = replace(
-                freed,
-                version=version,
-                last_event_at=at,
-                tokens_allowed_at=event.tokens_allowed_at or account.tokens_allowed_at,
-            )
+            freed = _freed(account, event.cycle_id, event.tokens, 0, at=at, paced_at=event.tokens_allowed_at)
             return _moved(freed, event.windows, at, held=-(event.tokens or 0))
         case ReservationExpired():
-            charged = _charged(account, event.charge, event.cycle_id, event.tokens)
-            charged = replace(charged, version=version, last_event_at=at)
+            charged = _charged(account, event.charge, event.cycle_id, event.tokens, at=at)
             return _moved(charged, event.windows, at, used=event.billable_tokens, held=-event.tokens)
         case ThresholdCrossed():
             crossed = tuple(sorted({*account.crossed, event.percent}))
@@ -213,18 +199,24 @@ def _cycle_corrected(account: Account, event: CycleCorrected) -> Account:
     )
 
 
-def _settled(account: Account, event: UsageSettled) -> Account:
+def _settled(account: Account, event: UsageSettled, at: datetime) -> Account:
     if event.give_back is not None:
-        return _given_back(account, event.give_back)
-    charge = event.charged
-    if charge is None:
-        # The event is its own charge, and has its fields.
-        return _charged(account, event, event.cycle_id, event.hold_tokens)
-    return _charged(account, charge, event.cycle_id, event.hold_tokens)
+        return _given_back(account, event.give_back, at, event.tokens_allowed_at)
+    # Without `charged`, the event is its own charge, and has its fields.
+    charge = event if event.charged is None else event.charged
+    return _charged(account, charge, event.cycle_id, event.hold_tokens, at=at, paced_at=event.tokens_allowed_at)
 
 
-def _charged(account: Account, charge: Charge | UsageSettled, cycle_id: str, hold_tokens: int | None) -> Account:
-    freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance)
+def _charged(
+    account: Account,
+    charge: Charge | UsageSettled,
+    cycle_id: str,
+    hold_tokens: int | None,
+    *,
+    at: datetime,
+    paced_at: datetime | None = None,
+) -> Account:
+    freed = _freed(account, cycle_id, hold_tokens, charge.from_allowance, at=at, paced_at=paced_at)
     if not charge.from_credits and not charge.to_debt and not charge.to_unowed:
         return freed
     return replace(
@@ -235,13 +227,27 @@ def _charged(account: Account, charge: Charge | UsageSettled, cycle_id: str, hol
     )
 
 
-def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowance: int) -> Account:
-    """Free a hold (None: there was none) and take the allowance's share, in the cycle that admitted the call."""
+def _freed(
+    account: Account,
+    cycle_id: str,
+    hold_tokens: int | None,
+    from_allowance: int,
+    *,
+    at: datetime,
+    paced_at: datetime | None,
+) -> Account:
+    """Free a hold (None: there was none) and take the allowance's share, in the cycle that admitted the call.
+
+    Version, time and pace are the event's too: most events of a log end here, and each copy of an account counts.
+    """
     holds = 0 if hold_tokens is None else 1
     tokens = hold_tokens or 0
     if cycle_id == account.running_cycle.id:
         return replace(
             account,
+            version=account.version + 1,
+            last_event_at=at,
+            tokens_allowed_at=paced_at or account.tokens_allowed_at,
             monthly_used=account.monthly_used + from_allowance,
             held=account.held - tokens,
             open_holds=account.open_holds - holds,
@@ -257,10 +263,16 @@ def _freed(account: Account, cycle_id: str, hold_tokens: int | None, from_allowa
         else closed
         for closed in account.closed_cycles
     )
-    return replace(account, closed_cycles=tuple(closed for closed in closed_cycles if closed.open_holds))
+    return replace(
+        account,
+        version=account.version + 1,
+        last_event_at=at,
+        tokens_allowed_at=paced_at or account.tokens_allowed_at,
+        closed_cycles=tuple(closed for closed in closed_cycles if closed.open_holds),
+    )
 
 
-def _given_back(account: Account, back: GiveBack) -> Account:
+def _given_back(account: Account, back: GiveBack, at: datetime, paced_at: datetime | None) -> Account:
     lots = account.lots
     for part in back.to_credits:
         lots = _returned(lots, part)
@@ -270,6 +282,9 @@ def _given_back(account: Account, back: GiveBack) -> Account:
     repaid = repayment.from_allowance + sum(part.tokens for part in repayment.from_credits)
     return replace(
         account,
+        version=account.version + 1,
+        last_event_at=at,
+        tokens_allowed_at=paced_at or account.tokens_allowed_at,
         monthly_used=account.monthly_used - back.to_allowance + repayment.from_allowance,
         lots=_taken(lots, repayment.from_credits),
         debt=account.debt - back.debt_cancelled - repaid,
