@@ -138,7 +138,7 @@ def test_a_purchase_that_does_not_bring_the_chat_back_says_why() -> None:
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        (TakenBackFor.REFUND, "O reembolso é de R$ 37,45"),
+        (TakenBackFor.REFUND, "Reembolsamos R$ 37,45 de um pedido seu."),
         (TakenBackFor.DISPUTE, "foi contestado"),
         (TakenBackFor.FRAUD_WARNING, "pode não ter sido autorizado"),
     ],
@@ -150,7 +150,11 @@ def test_what_is_taken_back_says_why_and_what_it_means(cause: TakenBackFor, said
     assert "Você ainda tem 500.000 tokens para usar, e o chat continua funcionando." in well_off
     indebted = text_of(render(say.receipt(say.revoked(cause), STANDINGS["indebted"])))
     assert "ficou um débito de 120.000 tokens" in indebted
-    assert "o chat fica em pausa" in indebted
+    assert "Não há tokens para usar agora, e o chat está em pausa." in indebted
+    few = text_of(render(say.receipt(say.revoked(cause), say.standing(granted=9, exhausted=True))))
+    assert "O que resta (9 tokens) não basta, e o chat está em pausa." in few
+    suspended = text_of(render(say.receipt(say.revoked(cause), say.standing(is_active=False))))
+    assert "Você ainda tem 500.000 tokens para usar." in suspended
     assert "https://solaris.example/app/buy?t=" in indebted
     nothing = text_of(render(say.receipt(say.revoked(cause, tokens=0), None)))
     assert "Nenhum token foi retirado" in nothing

@@ -47,6 +47,7 @@ def receipt_content(receipt: Receipt, language: Language, presentation: Presenta
         time_zone=presentation.time_zone,
         figures=figures,
         is_out=_is_out(receipt),
+        is_active=standing is None or standing.is_active,
         works_again=bool(receipt.others),
     )
     writer = _Writer(language, presentation, labels_of(language), receipt_labels_of(language))

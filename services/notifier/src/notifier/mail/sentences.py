@@ -89,11 +89,13 @@ class Situation:
     """What a receipt's sentences need beside its event.
 
     `figures` None: the ledger did not say, and the mail is silent about the balance. `is_out`: the account can serve no
-    call. `works_again`: it could not, and can since just now.
+    call for want of tokens. `is_active`: nobody has suspended it, as far as is known. `works_again`: it could serve no
+    call, and can since just now.
     """
 
     brand: str
     time_zone: ZoneInfo
     figures: Figures | None
     is_out: bool
+    is_active: bool
     works_again: bool
