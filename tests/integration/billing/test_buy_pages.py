@@ -13,6 +13,8 @@ import pytest
 from tests.support.billing import BillingStage, link_token
 from tests.support.eventually import eventually
 
+OF_A_FORM = (403, 405)
+"""What a form's address answers to whoever comes without its fields."""
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 
 
@@ -239,3 +241,24 @@ async def test_codes_that_are_guessed_are_told_beside_the_field_and_slowed_down(
         assert "US$" in page.text
     assert set(statuses) <= {422, 429}
     assert await orders(stage, "guesser") == []
+
+
+@pytest.mark.parametrize("path", ["/buy", "/buy/order/{order}", "/buy/nowhere/at/all"])
+async def test_behind_a_proxy_with_any_prefix_every_link_of_a_page_leads_to_what_we_serve(
+    stage: BillingStage, path: str
+) -> None:
+    token = link_token("proxied")
+    await choose(stage, token)
+    (order,) = await orders(stage, "proxied")
+    asked = path.format(order=order["id"]) + f"?t={token}"
+    page = await get(stage, asked)
+    outside = httpx.URL("https://proxy.example/shop" + asked)
+    found = [html.unescape(each) for each in re.findall(r'(?:href|src|action|data-url)="([^"]+)"', page.text)]
+    for reference in found:
+        if reference.startswith(("data:", "#", stage.stripe.url)):
+            continue
+        target = outside.join(reference)
+        assert target.host == "proxy.example", reference
+        assert target.path.startswith("/shop/"), reference
+        answer = await get(stage, str(target.raw_path.decode()).removeprefix("/shop"))
+        assert answer.status_code in {200, page.status_code, *OF_A_FORM}, reference

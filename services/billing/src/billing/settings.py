@@ -1,8 +1,8 @@
 """All that billing reads from the environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
 from language.settings import PresentationSettings
@@ -10,13 +10,12 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 _LIVE_KEYS: Final = ("sk_live_", "rk_live_")
 _TEST_KEYS: Final = ("sk_test_", "rk_test_")
+_ORIGIN: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 
 def _origins(texts: str) -> str:
-    for text in texts.split():
-        parts = urlsplit(text)
-        if parts.scheme != "https" or not parts.hostname or text != f"https://{parts.netloc}":
-            raise ValueError("must be origins such as https://pay.example.com, with blanks between")
+    if not all(_ORIGIN.fullmatch(text) for text in texts.split()):
+        raise ValueError("must be origins such as https://pay.example.com, with blanks between")
     return texts
 
 
