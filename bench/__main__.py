@@ -19,7 +19,7 @@ from bench.progress import say
 from bench.report.machine import describe_machine
 from bench.report.report import Report
 
-PARTS: Final = ("path", "ledger", "fold", "replay")
+PARTS: Final = ("path", "ledger", "fold", "replay", "webhooks")
 _DIRECTORY: Final = ("--directory", str(BENCH_DIRECTORY))
 RESULTS: Final = REPOSITORY / "bench" / "results"
 
@@ -27,7 +27,13 @@ RESULTS: Final = REPOSITORY / "bench" / "results"
 async def run(plan: Plan, parts: tuple[str, ...], *, name: str) -> Report:
     """Measure the parts, one after the other; one that fails is missing from the report, with the reason."""
     report = Report(machine=describe_machine(BENCH_DIRECTORY), plan=plan, name=name)
-    measures = {"path": _measure_path, "ledger": _measure_ledger, "fold": _measure_fold, "replay": _measure_replay}
+    measures = {
+        "path": _measure_path,
+        "ledger": _measure_ledger,
+        "fold": _measure_fold,
+        "replay": _measure_replay,
+        "webhooks": _measure_webhooks,
+    }
     started = time.monotonic()
     for part in parts:
         say(f"part {part}")
@@ -63,6 +69,10 @@ async def _measure_fold(plan: Plan, report: Report) -> None:
 async def _measure_replay(plan: Plan, report: Report) -> None:
     sizes = (str(events) for events in plan.replay_events)
     report.replays = await run_module("bench.parts.replay", "--events", *sizes, *_DIRECTORY)
+
+
+async def _measure_webhooks(_: Plan, report: Report) -> None:
+    report.webhooks = await run_module("bench.parts.webhooks", *_DIRECTORY)
 
 
 async def _run_until_done(plan: Plan, parts: tuple[str, ...], name: str) -> Report:

@@ -23,7 +23,7 @@ REPOSITORY: Final = Path(__file__).parents[1]
 BENCH_DIRECTORY: Final = REPOSITORY / ".solaris" / "bench"
 """Git-ignored; holds the peer's environment, logs, and the stack's data while it runs."""
 
-TEMPORARY_PREFIXES: Final = ("stack-", "ledger-", "replay-")
+TEMPORARY_PREFIXES: Final = ("stack-", "ledger-", "replay-", "webhooks-")
 """Beginnings of the names of folders that live as long as a part of the run."""
 
 _STOP_SECONDS: Final = 15.0

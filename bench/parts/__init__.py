@@ -1,1 +1,1 @@
-"""What is measured: the whole path, the ledger alone, folding, and replay."""
+"""What is measured: the whole path, the ledger alone, folding, replay, and a burst of webhooks."""

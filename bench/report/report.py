@@ -10,7 +10,7 @@ from bench.parts.whole_path import CROWD, PACED, PathResults
 from bench.plan import CONNECTIONS, Plan
 from bench.report.summary import LoadCell, Summary
 from bench.report.tables import number, table
-from bench.report.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets
+from bench.report.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets, webhook_targets
 
 _NOISY_CPUS: Final = 0.2
 
@@ -27,6 +27,7 @@ class Report:
     ledger: dict[str, Any] | None = None
     fold: dict[str, float] | None = None
     replays: list[dict[str, Any]] = field(default_factory=list)
+    webhooks: dict[str, float] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -40,6 +41,8 @@ class Report:
             rows += fold_targets(self.fold)
         if self.replays:
             rows += replay_targets(self.replays)
+        if self.webhooks is not None:
+            rows += webhook_targets(self.webhooks)
         return rows
 
     def ledger_cases(self) -> list[dict[str, Any]]:
@@ -69,6 +72,7 @@ class Report:
             "ledger": self.ledger,
             "fold": self.fold,
             "replays": self.replays,
+            "webhooks": self.webhooks,
         }
 
     def as_markdown(self) -> str:
@@ -88,6 +92,9 @@ class Report:
             parts += [f"## Folding {events} events", table(["step alone", "events/s"], rows)]
         if self.replays:
             parts += ["## Replay", self._replay_table()]
+        if self.webhooks is not None:
+            rows = [[name.replace("_", " "), number(value)] for name, value in self.webhooks.items()]
+            parts += ["## A burst of Stripe's webhooks", table(["", "measured"], rows)]
         return "\n\n".join(parts) + "\n"
 
     def _machine_text(self) -> str:

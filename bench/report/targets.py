@@ -171,6 +171,16 @@ def fold_targets(fold: Mapping[str, float]) -> list[TargetRow]:
     ]
 
 
+def webhook_targets(webhooks: Mapping[str, float]) -> list[TargetRow]:
+    """How fast a burst is stored and answered, and that each order in it was credited once."""
+    burst = f"of {webhooks['events']:,.0f} webhooks at once"
+    return [
+        _row(f"{burst} stored", AT_LEAST, 300, "/s", webhooks["stored_per_second"]),
+        _row(f"{burst}, median answer", AT_MOST, 100, "ms", webhooks["p50_ms"]),
+        _row("credits beyond one an order", AT_MOST, 0, "", abs(webhooks["credited"] - webhooks["orders"])),
+    ]
+
+
 def replay_targets(replays: list[dict[str, Any]]) -> list[TargetRow]:
     """Speed on the largest log; memory there against that on the smallest."""
     sizes = sorted({replay["events"] for replay in replays})

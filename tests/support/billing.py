@@ -93,11 +93,15 @@ class BillingStage:
 
         return await eventually(there, timeout_seconds, message=f"order {state}")
 
-    async def all_handled(self, timeout_seconds: float = 30.0) -> None:
-        """No event of Stripe's waits any more."""
+    async def all_handled(self, order_id: str = "", timeout_seconds: float = 30.0) -> None:
+        """No event of Stripe's waits any more, of those that name the order."""
 
         async def none_waits() -> bool:
-            waiting = await self.rows("SELECT id FROM billing.webhook_events WHERE status = 'waiting'")
+            waiting = await self.rows(
+                "SELECT id FROM billing.webhook_events WHERE status = 'waiting'"
+                " AND position(convert_to($1, 'utf8') in payload) > 0",
+                order_id,
+            )
             return not waiting
 
         await eventually(none_waits, timeout_seconds, message="all webhooks handled")

@@ -176,3 +176,26 @@ async def test_what_is_sold_is_listed_in_the_currency_that_is_asked_for(stage: B
 async def test_an_unknown_order_is_a_clear_404(stage: BillingStage, order_id: str) -> None:
     answer = await stage.http.get(f"{stage.url}/billing/orders/{order_id}")
     assert answer.status_code == 404
+
+
+async def test_a_huge_or_endless_body_is_refused_before_it_is_read(
+    stage: BillingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await stage.http.post(f"{stage.url}/billing/purchase-credits", content=b"[" * 200_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    monkeypatch.setattr("billing.http.bodies.BODY_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.settings.billing_port)
+    writer.write(b"POST /billing/purchase-credits HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    await writer.drain()
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
+
+
+async def test_json_that_nests_without_end_is_refused(stage: BillingStage) -> None:
+    answer = await stage.http.post(
+        f"{stage.url}/billing/purchase-credits",
+        content=b"[" * 30_000,
+        headers={"content-type": "application/json", "authorization": BEARER},
+    )
+    assert answer.status_code in (400, 422)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 COMMAND_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
+FROZEN_SECONDS: Final = 10
 DATABASE_ERRORS: Final = (
     SQLAlchemyError,
     asyncpg.PostgresError,
@@ -75,7 +76,11 @@ def create_engine(database_url: str, *, service: str) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
             "command_timeout": COMMAND_TIMEOUT_SECONDS,
-            "server_settings": {"application_name": service},
+            "server_settings": {
+                "application_name": service,
+                # A process that freezes within a transaction keeps its locks from the others no longer than this.
+                "idle_in_transaction_session_timeout": f"{FROZEN_SECONDS}s",
+            },
         },
     )
 

@@ -6,7 +6,9 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from billing.http.bodies import BoundedBodies
 from billing.http.problems import answer_errors
+from billing.http.webhook import WEBHOOK_PATH
 
 _OPERATIONS: Final = ("/health/", "/metrics")
 _PAGES: Final = "/buy"
@@ -26,7 +28,12 @@ class BillingApp:
         for router in routers:
             self._api.include_router(router)
 
+        self._bounded = BoundedBodies(self._answer, but_not=WEBHOOK_PATH)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._bounded(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answering(scope)(scope, receive, send)
 
     def _answering(self, scope: Scope) -> ASGIApp:

@@ -20,6 +20,7 @@ from billing.http.problems import ProblemError
 from billing.store.webhook_events import store_event
 from billing.stripe_api.signatures import SignatureError, check_signature
 
+WEBHOOK_PATH: Final = "/billing/webhook/stripe"
 MAX_BYTES: Final = 1024 * 1024
 """Stripe's largest objects have some tens of kilobytes."""
 BODY_SECONDS: Final = 10.0
@@ -58,7 +59,7 @@ class WebhookIntake:
         router = APIRouter()
         places = asyncio.Semaphore(AT_ONCE)
 
-        @router.post("/billing/webhook/stripe")
+        @router.post(WEBHOOK_PATH)
         async def receive(request: Request) -> JSONResponse:
             if not self.secrets:
                 raise self._refused(503, "no_secret")

@@ -1,0 +1,115 @@
+"""What can't be handled now is tried again, and given up in the end for a person to look at; nothing is lost."""
+
+from datetime import timedelta
+from typing import Any
+
+from billing.store.webhook_events import delete_old, forget_payloads
+from chassis.postgres import create_engine, disposed
+
+from tests.support.billing import BillingStage
+from tests.support.eventually import eventually
+from tests.support.ledger_operate import operate_on
+
+
+async def _event_row(stage: BillingStage, order_id: str) -> dict[str, Any]:
+    rows = await stage.rows(
+        "SELECT * FROM billing.webhook_events WHERE type = 'checkout.session.completed'"
+        " AND position(convert_to($1, 'utf8') in payload) > 0",
+        order_id,
+    )
+    assert len(rows) == 1
+    return rows[0]
+
+
+async def _is_due(stage: BillingStage, **values: object) -> None:
+    """Time passes; and with it whatever else is told."""
+    for name, value in values.items():
+        await stage.rows(f"UPDATE billing.webhook_events SET {name} = $1 WHERE status = 'waiting' RETURNING id", value)
+    await stage.rows("UPDATE billing.webhook_events SET due_at = now() WHERE status = 'waiting' RETURNING id")
+
+
+async def test_while_stripe_is_away_an_event_waits_and_counts_no_failure(stage: BillingStage) -> None:
+    bought = await stage.buy("outage")
+    await stage.stripe.faults("down", times=1_000, only="GET")
+    await stage.stripe.pay(bought["checkout_url"])
+
+    async def tried() -> dict[str, Any] | None:
+        row = await _event_row(stage, bought["order_id"])
+        return row if row["last_error"] else None
+
+    row = await eventually(tried, 60.0)
+    assert (row["status"], row["attempts"]) == ("waiting", 0)
+    assert row["last_error"].startswith("StripeUnavailableError")
+    await stage.stripe.faults("none")
+
+    async def handled() -> bool:
+        await _is_due(stage)
+        return bool((await _event_row(stage, bought["order_id"]))["status"] == "handled")
+
+    await eventually(handled, 60.0)
+    await stage.has_in_books("outage", granted=500_000)
+
+
+async def test_an_event_that_fails_by_itself_is_given_up_and_can_be_retried(
+    stage: BillingStage, migrated_url: str
+) -> None:
+    """Its order names a Checkout that Stripe does not know, until somebody puts that right."""
+    await stage.stripe.deliveries("delay", seconds=1)
+    bought = await stage.buy("broken")
+    own = (await stage.row(bought["order_id"]))["session_id"]
+    await stage.rows(
+        "UPDATE billing.orders SET session_id = 'cs_nowhere' WHERE id = $1 RETURNING id", bought["order_id"]
+    )
+    await stage.stripe.pay(bought["checkout_url"])
+
+    async def failed() -> bool:
+        row = await _event_row(stage, bought["order_id"])
+        return bool(row["attempts"] == 1)
+
+    await eventually(failed, 30.0)
+    await _is_due(stage, attempts=11)
+
+    async def given_up() -> bool:
+        return bool((await _event_row(stage, bought["order_id"]))["status"] == "given_up")
+
+    await eventually(given_up, 30.0)
+    row = await _event_row(stage, bought["order_id"])
+    letters = await stage.rows("SELECT * FROM billing.dead_letters WHERE message_id = $1", row["id"])
+    assert [(each["consumer"], each["subject"]) for each in letters] == [
+        ("billing-webhook", "checkout.session.completed")
+    ]
+    assert letters[0]["reason"].startswith("StripeMissingError")
+    await stage.rows("UPDATE billing.orders SET session_id = $2 WHERE id = $1 RETURNING id", bought["order_id"], own)
+    retried = await operate_on(migrated_url, "billing")("dead-letters-retry", id=f"billing:{letters[0]['id']}")
+    assert retried.code == 0, retried
+    await stage.has_in_books("broken", granted=500_000)
+    assert (await _event_row(stage, bought["order_id"]))["status"] == "handled"
+
+
+async def test_another_amount_than_was_ordered_is_quarantined(stage: BillingStage) -> None:
+    bought = await stage.buy("cheap")
+    await stage.rows("UPDATE billing.orders SET amount_minor = 74_900 WHERE id = $1 RETURNING id", bought["order_id"])
+    await stage.stripe.pay(bought["checkout_url"])
+    row = await stage.reaches(bought["order_id"], "quarantined")
+    await stage.all_handled(bought["order_id"])
+    assert row["quarantine_reason"] == "amount"
+    assert (await stage.books("cheap")).kinds == ()
+
+
+async def test_what_stripe_said_is_let_go_of_in_time(stage: BillingStage, migrated_url: str) -> None:
+    bought = await stage.buy("old")
+    await stage.stripe.pay(bought["checkout_url"])
+    await stage.has_in_books("old", granted=500_000)
+    await stage.all_handled(bought["order_id"])
+    event = await _event_row(stage, bought["order_id"])
+    await stage.rows(
+        "UPDATE billing.webhook_events SET received_at = now() - interval '91 days' WHERE id = $1 RETURNING id",
+        event["id"],
+    )
+    engine = create_engine(migrated_url, service="billing")
+    async with disposed(engine):
+        assert await forget_payloads(engine, keep=timedelta(days=90)) == 1
+        assert await delete_old(engine, keep=timedelta(days=400)) == 0
+        (kept,) = await stage.rows("SELECT payload, status FROM billing.webhook_events WHERE id = $1", event["id"])
+        assert kept == {"payload": None, "status": "handled"}
+        assert await delete_old(engine, keep=timedelta(days=90)) == 1
