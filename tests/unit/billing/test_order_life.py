@@ -22,12 +22,13 @@ OPEN = Order(
     changed_at=NOW,
 )
 PAID = structs.replace(OPEN, state=OrderState.PAID, paid_at=NOW, paid_minor=7490)
+SUBSCRIBED = structs.replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", tokens=0)
 PAID_THERE = AtStripe(is_paid=True, status="complete, paid")
 GRANTED = Credited(event_id="e-9", type="ledger.credits_granted", recorded_at=NOW, tokens=500_000)
 
 
-def _said(*, is_published: bool = True) -> list[Said]:
-    return [Said(event_id="e-1", name="billing.credits_purchased", recorded_at=NOW, is_published=is_published)]
+def _said(name: str = "credits_purchased", *, is_published: bool = True) -> list[Said]:
+    return [Said(event_id="e-1", name=f"billing.{name}", recorded_at=NOW, is_published=is_published)]
 
 
 def _received(status: str) -> list[Received]:
@@ -88,10 +89,14 @@ def _in(state: OrderState) -> Order:
             OrderLife(order=structs.replace(_in(OrderState.QUARANTINED), quarantine_reason="amount")),
             "quarantined, not credited: amount",
         ),
+        (OrderLife(order=SUBSCRIBED), "the plan pro never told to the ledger: run make billing-sync"),
+        (OrderLife(order=SUBSCRIBED, said=_said("plan_subscribed")), "its plan told to the ledger at"),
+        (OrderLife(order=SUBSCRIBED, said=_said("plan_subscribed", is_published=False)), "not yet told to the ledger"),
         (
-            OrderLife(order=structs.replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", tokens=0)),
-            "for the plan pro",
+            OrderLife(order=SUBSCRIBED, said=_said("plan_subscribed"), waiting_letters=["ledger:1"]),
+            "gave up on its plan",
         ),
+        (OrderLife(order=SUBSCRIBED, said=[*_said("plan_subscribed"), *_said("plan_ended")]), "its plan has ended"),
     ],
 )
 def test_the_verdict_says_what_is_so_and_what_to_do(life: OrderLife, told: str) -> None:

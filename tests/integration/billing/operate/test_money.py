@@ -11,8 +11,12 @@ import pytest
 from billing.application.looking import OrderLooks
 from billing.application.manual_orders import ManualOrders
 from billing.application.sweeping import Sweeper
+from billing.domain.facts import RefundFacts
+from billing.domain.history import Change
 from billing.domain.manual_orders import Entry
 from billing.domain.orders import OrderState
+from billing.store.asked_refunds import record_refund
+from billing.store.orders import load_order
 from contracts.errors import ConflictError, InvalidError, NotFoundError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -52,6 +56,33 @@ async def test_an_order_is_paid_at_once_and_credited_once(operate: Operate, data
     (record,) = (await operate("orders", account="once")).lines
     assert (record["paid_by"], record["reference"], record["entered_by"]) == ("bank_transfer", "E-1", ME)
     assert record["reason"] == "João paid at the desk"
+
+
+async def test_an_account_that_the_ledger_does_not_know_is_told(operate: Operate, database: asyncpg.Connection) -> None:
+    assert (await operate("order", **order_of("typo"))).json["account_is_new"]
+    await database.execute("INSERT INTO ledger.accounts (account_id, version) VALUES ('known', 1)")
+    assert "account_is_new" not in (await operate("order", **order_of("known"))).json
+
+
+async def test_a_refund_whose_process_died_is_followed_by_the_sweep(
+    operate: Operate, database: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    order_id = (await operate("order", **order_of("half-refunded", amount=100))).json["order_id"]
+    order = await load_order(engine, order_id)
+    assert order is not None
+    refund = RefundFacts(
+        id="outside:x", amount_minor=50, currency="brl", status="succeeded", created_at=order.created_at
+    )
+    assert await record_refund(engine, order, refund, Change(what="refund_made", who=ME, why="r"))
+    sweeping = asyncio.create_task(Sweeper(engine=engine, looks=_looks(engine)).run())
+
+    async def is_taken_back() -> bool:
+        return [name for name, _ in await said(database, "half-refunded")] == ["credits_purchased", "credits_revoked"]
+
+    try:
+        await eventually(is_taken_back, 20)
+    finally:
+        sweeping.cancel()
 
 
 async def test_no_event_holds_what_a_person_typed(operate: Operate, database: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from billing.operate.__main__ import VERBS
 
 from tests.support.billing import BillingStage, environment_of, staged_billing
+from tests.support.billing_plans import says, subscribe
 from tests.support.ledger_operate import Operate, Ran, operate_on
 
 
@@ -67,6 +68,8 @@ async def test_a_payment_whose_webhooks_were_dropped_is_credited_and_a_second_ru
     first = await sync("billing-sync")
     assert first.code == 0, first
     assert _done(first)["events_missed"] > 0
+    kinds = {row["type"] for row in await stage.rows("SELECT DISTINCT type FROM billing.webhook_events")}
+    assert "checkout.session.completed" in kinds
     await stage.has_in_books("dropped", granted=500_000)
     before = await _rows(stage)
     second = await sync("billing-sync")
@@ -166,6 +169,24 @@ async def test_a_refund_that_stripe_refuses_stands_in_the_life_of_the_order(stag
     life = (await sync("orders", order=bought["order_id"], format="json")).json
     assert [change["what"] for change in life["changes"]][-2:] == ["refund_asked", "refund_refused"]
     assert life["changes"][-1]["why"] == "a boleto gives nothing back"
+
+
+async def test_a_subscription_that_nobody_told_is_given_and_its_refund_ends_it(
+    stage: BillingStage, sync: Operate
+) -> None:
+    await stage.stripe.deliveries("drop")
+    begun = await subscribe(stage, "plan")
+    await stage.stripe.pay(begun["checkout_url"])
+    await stage.stripe.deliveries("normal")
+    ran = await sync("billing-sync")
+    assert _done(ran)["subscriptions"] >= 1
+    await says(stage, "plan", ["started basic"])
+    life = await sync("orders", order=begun["order_id"])
+    assert "its plan told to the ledger at" in life.out.splitlines()[0]
+    refunded = await sync("refund", order=begun["order_id"], reason="the wrong plan")
+    assert (refunded.code, refunded.json["status"]) == (0, "succeeded")
+    await says(stage, "plan", ["started basic", "ended taken_back"])
+    (await sync("refund", order=begun["order_id"], reason="once more")).assert_refused(2)
 
 
 async def test_stripe_that_is_away_is_told_in_one_line(stage: BillingStage, sync: Operate) -> None:

@@ -60,7 +60,7 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
         raise NotFoundError(f"no order {order_id}")
     at_stripe = await ask_stripe(order)
     (record,) = [each async for each in load_records(engine, Wanted(order_id=order_id))]
-    received, said = await load_received(engine, order_id), await load_said(engine, order_id)
+    received, said = await load_received(engine, order_id), await load_said(engine, order)
     credited, mails = await load_credited(engine, order), await load_mails(engine, order)
     messages = [*(each.event_id for each in received), *(each.event_id for each in said)]
     letters = await load_letters(engine, messages)

@@ -20,6 +20,7 @@ from billing.store.asked_refunds import (
     REFUSED,
     Asked,
     count_refused,
+    find_payment,
     find_unanswered,
     name_refund,
     note,
@@ -69,21 +70,23 @@ class Refunding:
             raise NotFoundError(f"no order {order_id}")
         # What was given back elsewhere meanwhile counts.
         order = await self.looks.look_anew(order_id, who=by)
+        payment_id = await find_payment(self.engine, order)
         unanswered = await find_unanswered(self.engine, order_id)
-        if unanswered is not None and unanswered.typed == typed:
-            return await self._ask_stripe(order, unanswered, by, reason)
+        if unanswered is not None and unanswered.typed == typed and payment_id is not None:
+            return await self._ask_stripe(order, payment_id, unanswered, by, reason)
         refunds = await load_refunds(self.engine, order_id)
-        plan = plan_refund(order, refunds, typed)
+        plan = plan_refund(order, refunds, typed, has_payment=payment_id is not None)
         match plan.way:
             case Way.CANCEL:
                 return await self._cancel(order, by, reason)
             case Way.RECORD:
                 return await self._record(order, plan, len(refunds), by, reason)
             case Way.STRIPE:
-                asked = await self._asked(order, plan, refunds, typed)
+                payment_id = payment_id or ""  # the plan says that there is one
+                asked = await self._asked(order, payment_id, plan, refunds, typed)
                 details = structs.asdict(asked)
                 await note(self.engine, order.id, Change(what=ASKED, who=by, why=reason, details=details))
-                return await self._ask_stripe(order, asked, by, reason)
+                return await self._ask_stripe(order, payment_id, asked, by, reason)
 
     async def _cancel(self, order: Order, by: str, reason: str) -> Refunded:
         cancelled = structs.replace(order, state=OrderState.CANCELLED, changed_at=datetime.now(UTC))
@@ -107,22 +110,24 @@ class Refunding:
             raise ConflictError(f"somebody else refunded order {order.id} just now; see make orders")
         return await self._done(order, refund, by)
 
-    async def _asked(self, order: Order, plan: RefundPlan, refunds: Sequence[RefundFacts], typed: int | None) -> Asked:
+    async def _asked(
+        self, order: Order, payment_id: str, plan: RefundPlan, refunds: Sequence[RefundFacts], typed: int | None
+    ) -> Asked:
         amount_minor = plan.amount_minor
         if amount_minor is None:
-            payment = await fetch_payment(self._stripe, order.payment_intent_id or "")
+            payment = await fetch_payment(self._stripe, payment_id)
             amount_minor = payment.received_minor - sum(each.amount_minor for each in refunds if each.has_left)
         refused = await count_refused(self.engine, order.id)
         # Another one once something came of the one before: Stripe answers a key for a day as it did the first time.
         key = f"refund:{order.id}:{len(refunds)}:{refused}:{amount_minor}"
         return Asked(key=key, typed=typed, amount_minor=amount_minor)
 
-    async def _ask_stripe(self, order: Order, asked: Asked, by: str, reason: str) -> Refunded:
+    async def _ask_stripe(self, order: Order, payment_id: str, asked: Asked, by: str, reason: str) -> Refunded:
         try:
             refund = await create_refund(
                 self._stripe,
                 order_id=order.id,
-                payment_intent_id=order.payment_intent_id or "",
+                payment_intent_id=payment_id,
                 amount_minor=asked.amount_minor,
                 idempotency_key=asked.key,
             )

@@ -79,7 +79,8 @@ class StripeSetup:
         portal = portal_step(
             plans, await find_portal(self.stripe), makes_prices=any(_is_monthly(each) for each in prices)
         )
-        return [*prices, *(step for step in (endpoint, portal) if step is not None)]
+        # The endpoint last: Stripe takes none that it can't reach, and the rest is done by then.
+        return [*prices, *(step for step in (portal, endpoint) if step is not None)]
 
     async def carry_out(self, step: Step) -> SetUp:
         """Do it; raises StripeError."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.comparing import Comparing
 from billing.application.webhooks import WebhookWorker
+from billing.domain.webhooks import NEEDED_EVENTS
 from billing.store.syncing import count_waiting, live_subscriptions, orders_since
 from billing.store.webhook_events import store_event
 from billing.stripe_api.client import StripeApi
@@ -109,12 +110,17 @@ class Syncing:
         )
 
     async def _fetch_events(self, since: datetime) -> tuple[int, list[str]]:
-        """How many there are, and the ids of those that never came; they are stored as if they had."""
+        """How many of ours there are, and the ids of those that never came; they are stored as if they had.
+
+        Whatever else happens in the same account of Stripe's names people who are none of ours.
+        """
         seen, missed = 0, []
         async for page in past_events(self.stripe, since):
-            seen += len(page)
             for event in page:
-                if event.livemode == self.livemode and await store_event(
+                if event.livemode != self.livemode or event.type not in NEEDED_EVENTS:
+                    continue
+                seen += 1
+                if await store_event(
                     self.engine,
                     event_id=event.id,
                     event_type=event.type,

@@ -94,7 +94,7 @@ def _of_paid(life: OrderLife) -> str:
     order = life.order
     paid = f"paid at {_told(order.paid_at)}"
     if not order.gives_credits:
-        return f"{paid}, for the plan {order.plan}: it shows in make balance ACCOUNT={order.account_id}"
+        return f"{paid}, {_of_plan(life)}"
     purchase = next((each for each in life.said if each.name == "billing.credits_purchased"), None)
     if purchase is None:
         return f"{paid}, and never told to the ledger: run make billing-sync"
@@ -108,6 +108,21 @@ def _of_paid(life: OrderLife) -> str:
     if life.waiting_letters:
         return f"{paid}, but the ledger gave up on it: make dead-letters, then make dead-letters-retry"
     return f"{paid}, told to the ledger and not credited yet: is the ledger up? If it lasts, make billing-sync"
+
+
+def _of_plan(life: OrderLife) -> str:
+    order = life.order
+    told = [each for each in life.said if each.name in {"billing.plan_subscribed", "billing.plan_ended"}]
+    if not told:
+        return f"and the plan {order.plan} never told to the ledger: run make billing-sync"
+    if not told[-1].is_published:
+        return "and its plan not yet told to the ledger: billing or NATS is down; it is told when both are up"
+    if life.waiting_letters:
+        return "but the ledger gave up on its plan: make dead-letters, then make dead-letters-retry"
+    last = f"told to the ledger at {_told(told[-1].recorded_at)}: see make balance ACCOUNT={order.account_id}"
+    if told[-1].name == "billing.plan_ended":
+        return f"and its plan has ended, {last}"
+    return f"its plan {last}"
 
 
 def _taken_back(order: Order) -> str:

@@ -25,8 +25,10 @@ class RefundPlan:
     amount_minor: int | None
 
 
-def plan_refund(order: Order, refunds: tuple[RefundFacts, ...], amount_minor: int | None) -> RefundPlan:
-    """What a refund of that amount comes to; without one, of all that is left.
+def plan_refund(
+    order: Order, refunds: tuple[RefundFacts, ...], amount_minor: int | None, *, has_payment: bool
+) -> RefundPlan:
+    """What a refund of that amount comes to; without one, of all that is left. `has_payment`: Stripe has one of it.
 
     What is on its way back counts as back already. An order that cost nothing is taken back as a whole.
 
@@ -35,13 +37,13 @@ def plan_refund(order: Order, refunds: tuple[RefundFacts, ...], amount_minor: in
     """
     if order.state is OrderState.AWAITING_APPROVAL:
         return RefundPlan(way=Way.CANCEL, amount_minor=0)
-    if order.state is OrderState.QUARANTINED and order.payment_intent_id is not None:
+    if order.state is OrderState.QUARANTINED and has_payment:
         return RefundPlan(way=Way.STRIPE, amount_minor=amount_minor)
     if order.state is not OrderState.PAID:
         raise InvalidError(f"order {order.id} is {order.state}: nothing was paid that could be given back")
     paid_minor = order.paid_minor or 0
     way = Way.RECORD if order.kind in PAID_OUTSIDE or not paid_minor else Way.STRIPE
-    if way is Way.STRIPE and order.payment_intent_id is None:
+    if way is Way.STRIPE and not has_payment:
         raise InvalidError(
             f"no payment of order {order.id} is known; refund it in Stripe's Dashboard, and it is followed"
         )

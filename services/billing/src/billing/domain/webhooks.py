@@ -41,6 +41,8 @@ SUBSCRIPTION_EVENTS: Final = frozenset(
     }
 )
 """Of those that say that a subscription may have changed, as many as are needed to hear of every change."""
+NEEDED_EVENTS: Final = ORDER_EVENTS | SUBSCRIPTION_EVENTS
+"""What Stripe has to deliver; more does no harm."""
 MAX_FAILURES: Final = 12
 """So often one may fail by itself before a person has to look; with the pauses between, for about an hour."""
 MAX_AGE: Final = timedelta(days=3)

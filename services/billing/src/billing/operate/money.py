@@ -24,6 +24,7 @@ from billing.operate.options import (
     TokensOrNone,
 )
 from billing.operate.selling import Selling, open_selling
+from billing.store.order_life import is_account_known
 
 
 async def order(
@@ -39,7 +40,10 @@ async def order(
     payer: Payer = None,
     key: Key = None,
 ) -> None:
-    """Enters an order that was paid outside of Stripe; it credits at once, or waits for a second person."""
+    """Enters an order that was paid outside of Stripe; it credits at once, or waits for a second person.
+
+    An account that the ledger does not know yet is told: it may be a typing error, which a refund undoes.
+    """
     entry = Entry(
         account_id=account,
         payer_id=payer,
@@ -52,8 +56,9 @@ async def order(
         reason=reason,
     )
     async with open_selling() as selling:
+        is_known = await is_account_known(selling.engine, account)
         entered = await _manual_orders(selling).enter(entry, _package(selling, package), by=operator(), key=key)
-    write_line(_view(entered))
+    write_line(_view(entered) | ({"account_is_new": True} if is_known is False else {}))
 
 
 async def approve(*, order: Order) -> None:

@@ -4,7 +4,7 @@ from chassis.operate.output import write_line
 
 from billing.application.offers import load_offers
 from billing.application.stripe_setup import StripeSetup, describe
-from billing.domain.webhooks import ORDER_EVENTS, SUBSCRIPTION_EVENTS
+from billing.domain.webhooks import NEEDED_EVENTS
 from billing.operate.options import Show
 from billing.operate.selling import open_stripe
 from billing.settings import BillingSettings
@@ -40,7 +40,7 @@ def _setup(settings: BillingSettings, stripe: StripeApi) -> StripeSetup:
         offers=load_offers(settings.catalog),
         endpoint_url=f"{base}/billing/webhook/stripe",
         home=settings.chat_url or settings.buy_url,
-        events=ORDER_EVENTS | SUBSCRIPTION_EVENTS,
+        events=NEEDED_EVENTS,
         livemode=settings.livemode,
         secrets=settings.webhook_secrets,
     )

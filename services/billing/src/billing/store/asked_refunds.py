@@ -5,7 +5,7 @@ from typing import Final
 
 from chassis.postgres import statements
 from msgspec import Struct, structs
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,7 +13,8 @@ from billing.domain.facts import RefundFacts
 from billing.domain.history import Change
 from billing.domain.orders import Order
 from billing.store.orders import update_order
-from billing.store.tables import order_changes, refunds
+from billing.store.subscription_tables import subscription_invoices
+from billing.store.tables import order_changes, orders, refunds
 
 ASKED: Final = "refund_asked"
 MADE: Final = "refund_made"
@@ -28,6 +29,17 @@ class Asked(Struct, frozen=True, kw_only=True):
     key: str
     typed: int | None
     amount_minor: int
+
+
+async def find_payment(engine: AsyncEngine, order: Order) -> str | None:
+    """Stripe's payment of the order; that of a subscription's is its first invoice's."""
+    if order.payment_intent_id is not None or order.invoice_id is None:
+        return order.payment_intent_id
+    invoices = subscription_invoices.c
+    query = select(invoices.payment_intent_id).where(invoices.id == order.invoice_id)
+    async with statements(engine) as connection:
+        found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return found
 
 
 async def find_unanswered(engine: AsyncEngine, order_id: str) -> Asked | None:
@@ -80,6 +92,7 @@ async def name_refund(engine: AsyncEngine, order: Order, refund: RefundFacts, ma
     async with engine.begin() as connection:
         await connection.execute(statement)
         await _append(connection, order.id, made)
+        await _have_looked_at(connection, order.id)
 
 
 async def record_refund(engine: AsyncEngine, order: Order, refund: RefundFacts, made: Change) -> bool:
@@ -90,6 +103,7 @@ async def record_refund(engine: AsyncEngine, order: Order, refund: RefundFacts, 
         if (await connection.execute(statement)).one_or_none() is None:
             return False
         await _append(connection, order.id, made)
+        await _have_looked_at(connection, order.id)
     return True
 
 
@@ -114,3 +128,8 @@ def _row(order: Order, refund: RefundFacts) -> dict[str, object]:
 async def _append(connection: AsyncConnection, order_id: str, change: Change) -> None:
     line = {"order_id": order_id, "at": func.now(), **structs.asdict(change)}
     await connection.execute(insert(order_changes).values(line))
+
+
+async def _have_looked_at(connection: AsyncConnection, order_id: str) -> None:
+    """Due at once: if this process dies now, the sweep goes on with it."""
+    await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=func.now()))

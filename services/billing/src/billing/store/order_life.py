@@ -1,4 +1,4 @@
-"""What all services know of one order; reads across their schemas, which the operators' role alone may."""
+"""What all services know of one order and its account: reads across their schemas, which operators alone may."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -97,12 +97,12 @@ async def load_received(engine: AsyncEngine, order_id: str) -> list[Received]:
         ]
 
 
-async def load_said(engine: AsyncEngine, order_id: str) -> list[Said]:
-    """What billing says of the order, in the order in which it is published."""
+async def load_said(engine: AsyncEngine, order: Order) -> list[Said]:
+    """What billing says of the order, or of the subscription that it began, in the order in which it is published."""
     published = select(relay.c.position).where(relay.c.name == "billing").scalar_subquery()
     query = (
         select(outbox, (outbox.c.position <= published).label("is_published"))
-        .where(outbox.c.subject_id == order_id)
+        .where(outbox.c.subject_id.in_([order.id, *([order.subscription_id] if order.subscription_id else [])]))
         .order_by(outbox.c.position)
         .limit(MOST)
     )
@@ -156,6 +156,15 @@ async def load_letters(engine: AsyncEngine, messages: Sequence[str]) -> list[Let
                 rows = await connection.execute(query, {"messages": list(messages), "most": MOST})
                 found += [LetterLine(row.id, row.reason, row.failed_at) for row in rows]
     return found
+
+
+async def is_account_known(engine: AsyncEngine, account_id: str) -> bool | None:
+    """Whether the ledger has the account; None where its tables can't be read from here."""
+    query = text("SELECT EXISTS (SELECT FROM ledger.accounts WHERE account_id = :account AND version > 0)")
+    async with statements(engine) as connection:
+        if not await _can_read(connection, "ledger.accounts"):
+            return None
+        return bool((await connection.execute(query, {"account": account_id})).scalar_one())
 
 
 async def _can_read(connection: AsyncConnection, table: str) -> bool:
