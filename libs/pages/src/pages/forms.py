@@ -1,12 +1,14 @@
 """What a form of ours sends: read within bounds, and only where it was sent from a page of ours."""
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 MAX_FORM_BYTES: Final = 8 * 1024
 MAX_FIELDS: Final = 20
+FORM_SECONDS: Final = 10.0
 
 
 class FormError(Exception):
@@ -21,21 +23,32 @@ async def read_form(request: Request) -> dict[str, str]:
     """The fields; of a name that comes twice the last.
 
     Raises:
-        FormError: too large, of another kind, from another site, or not to be read.
+        FormError: too large, too slow, of another kind, from another site, or not to be read.
     """
     if not is_from_here(request):
         raise FormError(403)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise FormError(415)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise FormError(413)
+    body = await _body(request)
     try:
         return dict(parse_qsl(body.decode("ascii"), max_num_fields=MAX_FIELDS, errors="strict", keep_blank_values=True))
     except ValueError as error:
         raise FormError(400) from error
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_FORM_BYTES:
+                    raise FormError(413)
+    except TimeoutError:
+        raise FormError(408) from None
+    except ClientDisconnect:
+        raise FormError(400) from None
+    return bytes(body)
 
 
 def is_from_here(request: Request) -> bool:
