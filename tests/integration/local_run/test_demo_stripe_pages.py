@@ -119,6 +119,8 @@ async def test_the_demo_s_own_page_shows_sessions_events_and_endpoints(stage: St
         (b"[" * 5_000, "application/json"),
         (b"[1]", "application/json"),
         (b'{"method": {"a": 1}, "outcome": ["paid"]}', "application/json"),
+        (b'{"method": "card", "outcome": "paid", "email": {"a": 1}, "promotion_code": ["x"]}', "application/json"),
+        (b'{"method": "card", "outcome": "paid", "email": "\\ud800@x"}', "application/json"),
         (b"x" * 300_000, "application/x-www-form-urlencoded"),
     ],
 )
@@ -129,3 +131,53 @@ async def test_a_body_that_makes_no_sense_is_refused(stage: StripeStage, body: b
         answer = await stage.http.post(path, content=body, headers=headers)
         assert 400 <= answer.status_code < 500, path
     assert (await stage.pay(url))["payment_status"] == "paid"
+
+
+async def test_only_json_steers_the_demo_since_no_other_site_can_send_it_unasked(stage: StripeStage) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        sent = await stage.http.post(
+            f"{stage.url}/demo/clock", content=b'{"advance_seconds": 60}', headers={"content-type": kind}
+        )
+        assert sent.status_code == 415
+    assert (await stage.state())["ahead_seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("clock", {"advance_seconds": -1}),
+        ("clock", {"advance_seconds": 1.5}),
+        ("clock", {"advance_seconds": True}),
+        ("clock", {"advance_seconds": 10**12}),
+        ("cards", {"next": "stolen"}),
+        ("cards", {}),
+        ("deliveries", {"mode": "delay", "seconds": "5"}),
+        ("faults", {"mode": "slow", "only": "PATCH"}),
+        ("disputes", {"payment_intent": "pi_nobody"}),
+        ("disputes/du_nobody", {"status": "won"}),
+        ("payments/pi_nobody/complete", {"outcome": "paid"}),
+        ("events/evt_nobody/send", {}),
+    ],
+)
+async def test_what_the_demo_cannot_be_told_is_refused_and_changes_nothing(
+    stage: StripeStage, path: str, told: dict[str, Any]
+) -> None:
+    before = await stage.state()
+    answer = await stage.http.post(f"{stage.url}/demo/{path}", json=told)
+    assert answer.status_code in (400, 404)
+    after = await stage.state()
+    assert (after["ahead_seconds"], after["steered"]) == (before["ahead_seconds"], before["steered"])
+
+
+async def test_a_code_that_was_used_up_meanwhile_takes_nothing_off(stage: StripeStage) -> None:
+    coupon = await stage.client.v1.coupons.create_async({"percent_off": 100, "duration": "once"})
+    promotion: Any = {"type": "coupon", "coupon": coupon.id}
+    await stage.client.v1.promotion_codes.create_async({"promotion": promotion, "code": "UMAVEZ", "max_redemptions": 1})
+    urls = [await session_url(stage) for _ in range(2)]
+    for url in urls:
+        await stage.http.post(f"{url}/code", data={"promotion_code": "UMAVEZ"})
+    first = await stage.pay(urls[0])
+    assert (first["payment_status"], first["amount_total"]) == ("no_payment_required", 0)
+    second = await stage.http.post(f"{urls[1]}/pay", json={"method": "card", "outcome": "paid"})
+    assert second.status_code == 400
+    check(await stage.http.get(urls[1]), "R$ 74,90")

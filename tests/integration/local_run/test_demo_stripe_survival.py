@@ -194,3 +194,44 @@ def _program(file: Path, port: int) -> Program:
 
 async def _is_live(port: int) -> bool:
     return (await fetch(port, "/health/live")).status == 200
+
+
+def test_what_a_checkout_made_for_itself_goes_before_what_is_sold() -> None:
+    world = World(Keeping(None), "http://127.0.0.1")
+    world.add({"id": "price_sold", "object": "price", "active": True})
+    for number in range(MAX_OF_A_KIND + 5):
+        world.add({"id": f"price_{number}", "object": "price", "active": False})
+        world.note(f"price_{number}", kept=True)
+    assert world.get("price_sold") is not None
+    assert world.get("price_0") is None
+    assert world.notes("price_0") == {}
+    assert (world.count("price"), world.count("demo.notes")) == (MAX_OF_A_KIND, MAX_OF_A_KIND - 1)
+
+
+async def test_a_page_follows_a_cursor_that_matches_no_longer() -> None:
+    async with start_demo_stripe() as stage:
+        products = stage.client.v1.products
+        made = [(await products.create_async({"name": str(number)})).id for number in range(4)]
+        page = await products.list_async({"active": True, "limit": 2})
+        await products.update_async(page.data[-1].id, {"active": False})
+        following = await products.list_async({"active": True, "limit": 2, "starting_after": page.data[-1].id})
+        assert [each.id for each in following.data] == made[1::-1]
+
+
+async def test_a_customer_s_subscriptions_end_with_it() -> None:
+    async with start_demo_stripe() as stage:
+        client = stage.client.v1
+        customer = (await client.customers.create_async({"email": "ana@example.com"})).id
+        card = await client.payment_methods.attach_async("pm_card_visa", {"customer": customer})
+        price = await client.prices.create_async(
+            {"currency": "brl", "unit_amount": 900, "recurring": {"interval": "month"}, "product_data": {"name": "x"}}
+        )
+        begun = await client.subscriptions.create_async(
+            {"customer": customer, "items": [{"price": price.id}], "default_payment_method": card.id}
+        )
+        await client.customers.delete_async(customer)
+        assert (await client.subscriptions.retrieve_async(begun.id)).status == "canceled"
+        assert (await client.customers.retrieve_async(customer)).deleted is True
+        with pytest.raises(stripe.InvalidRequestError) as raised:
+            await client.subscriptions.create_async({"customer": customer, "items": [{"price": price.id}]})
+        assert (raised.value.code, raised.value.param) == ("resource_missing", "customer")

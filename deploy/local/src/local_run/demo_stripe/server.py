@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ from local_run.demo_stripe.world.keeping import Keeping
 from local_run.demo_stripe.world.timers import run_due
 from local_run.demo_stripe.world.world import World
 from local_run.ports import LOOPBACK
+
+log = logging.getLogger(__name__)
 
 OWN_ENDPOINT: Final = "we_local_run"
 _TICK_SECONDS: Final = 1.0
@@ -130,5 +134,8 @@ def _settle_endpoint(world: World, url: str | None, secret: str) -> None:
 async def _keep_time(world: World) -> None:
     """What is due happens within a second or so, without anybody asking."""
     while True:
-        run_due(world, DEEDS)
+        try:
+            run_due(world, DEEDS)
+        except sqlite3.Error:  # a full disk: nothing is lost while the process lives, and the next tick tries again
+            log.exception("what is due could not be kept")
         await asyncio.sleep(_TICK_SECONDS)

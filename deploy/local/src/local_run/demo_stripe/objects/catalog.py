@@ -87,7 +87,8 @@ def new_price(world: World, parameters: dict[str, Any], *, path: str = "", **val
     if "product" in parameters:
         product = world.find("product", parameters["product"], "product")
     else:
-        product = new_product(world, parameters["product_data"])
+        inline = {"active": False} if values.get("active") is False else {}
+        product = new_product(world, {**parameters["product_data"], **inline})
     return world.create(
         "price",
         "price",

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from local_run.demo_stripe.objects.subscriptions import LIVING, end_subscription
 from local_run.demo_stripe.wire.errors import no_such
 from local_run.demo_stripe.wire.lists import page_of, same
 from local_run.demo_stripe.wire.shapes import Object
@@ -71,10 +72,14 @@ def retrieve_customer(world: World, ids: list[str], _: dict[str, Any]) -> Object
 
 
 def delete_customer(world: World, ids: list[str], _: dict[str, Any]) -> Object:
+    """Its subscriptions end with it."""
     customer = world.find("customer", ids[0])
+    for subscription in [*world.all_of("subscription")]:
+        if subscription["customer"] == customer["id"] and subscription["status"] in LIVING:
+            end_subscription(world, subscription, "cancellation_requested")
+    world.remove(customer)
     world.note(customer["id"], deleted=True)
     world.emit("customer.deleted", customer)
-    world.remove(customer)
     return {"id": customer["id"], "object": "customer", "deleted": True}
 
 

@@ -5,8 +5,15 @@ from typing import Any
 from local_run.demo_stripe.objects.catalog import checked_currency
 from local_run.demo_stripe.objects.customers import find_method
 from local_run.demo_stripe.objects.disputes import open_dispute
-from local_run.demo_stripe.objects.intents import attempt, cancel_intent, card_error, new_intent, unexpected_state
-from local_run.demo_stripe.wire.errors import RefusedError, invalid_parameter, missing_parameter
+from local_run.demo_stripe.objects.intents import (
+    attempt,
+    cancel_intent,
+    card_error,
+    check_amount,
+    new_intent,
+    unexpected_state,
+)
+from local_run.demo_stripe.wire.errors import RefusedError, missing_parameter
 from local_run.demo_stripe.wire.lists import list_of, page_of, same
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.wire.understood import merged_metadata, set_or_none, understood
@@ -22,8 +29,7 @@ def create_intent(world: World, _: list[str], parameters: dict[str, Any]) -> Obj
         *("amount", "currency", "customer", "payment_method", "confirm", "off_session", "automatic_payment_methods"),
         *("error_on_requires_action", "allowed_payment_method_types"),
     )
-    if parameters["amount"] < 1:
-        raise invalid_parameter("amount", "This value must be greater than or equal to 1.", "parameter_invalid_integer")
+    check_amount(parameters["amount"])
     if "customer" in parameters:
         world.find("customer", parameters["customer"], "customer")
     method = _method_of(world, parameters, parameters.get("customer"))

@@ -9,8 +9,9 @@ from local_run.demo_stripe.world.timers import clear_timer, set_timer
 from local_run.demo_stripe.world.world import World
 
 DAY_SECONDS: Final = 86_400
+LEAST_MINOR: Final = 50
 PIX_SECONDS: Final = 4 * 3_600
-BOLETO_SECONDS: Final = 3 * DAY_SECONDS
+BOLETO_DAYS: Final = 3
 _REASONS: Final = {
     "declined": ("card_declined", "generic_decline", "Your card was declined."),
     "authentication_required": (
@@ -19,6 +20,16 @@ _REASONS: Final = {
         "Your card was declined. This transaction requires authentication.",
     ),
 }
+
+
+def check_amount(amount: int, param: str = "amount") -> None:
+    """
+    Raises:
+        RefusedError: it is less than Stripe takes, in any of the demo's currencies.
+    """
+    if amount < LEAST_MINOR:
+        message = f"Amount must be no less than {LEAST_MINOR} of the currency's smallest unit."
+        raise RefusedError(message, code="amount_too_small", param=param)
 
 
 def new_intent(world: World, *, amount: int, currency: str, **values: Any) -> Object:
@@ -104,10 +115,16 @@ def fail_intent(world: World, intent: Object, method: Object, outcome: str) -> N
     world.emit("payment_intent.payment_failed", intent)
 
 
-def await_payment(world: World, intent: Object, method: Object) -> None:
-    """A Pix code or a boleto is handed out: somebody will pay it elsewhere, or let it lapse."""
+def await_payment(world: World, intent: Object, method: Object, options: Object) -> None:
+    """A Pix code or a boleto is handed out: somebody will pay it elsewhere, or let it lapse.
+
+    `options` are a session's `payment_method_options`, which may say for how long it counts.
+    """
     is_pix = method["type"] == "pix"
-    expires_at = world.now() + (PIX_SECONDS if is_pix else BOLETO_SECONDS)
+    given = options.get(method["type"]) or {}
+    pix_seconds = given.get("expires_after_seconds") or PIX_SECONDS
+    boleto_seconds = (given.get("expires_after_days") or BOLETO_DAYS) * DAY_SECONDS
+    expires_at = world.now() + (pix_seconds if is_pix else boleto_seconds)
     page = f"{world.base_url}/c/voucher/{intent['id']}"
     if is_pix:
         image = {"image_url_png": f"{page}.png", "image_url_svg": f"{page}.svg"}

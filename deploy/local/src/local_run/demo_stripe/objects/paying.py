@@ -48,6 +48,18 @@ def apply_code(world: World, session: Object, typed: str) -> None:
     reckon(world, session, world.find("coupon", code["promotion"]["coupon"]), code)
 
 
+def check_code(world: World, session: Object) -> None:
+    """The code that was taken off may have been used up since: then the session costs its whole price again.
+
+    Raises:
+        RefusedError: so it is.
+    """
+    code = world.get(world.notes(session["id"])["code"], "promotion_code")
+    if code is not None and find_code(world, code["code"]) is None:
+        reckon(world, session, None, None)
+        raise RefusedError("This code is no longer valid.", code="coupon_expired", param="promotion_code")
+
+
 def pay_once(world: World, session: Object, kind: str, outcome: str, email: str | None) -> bool:
     """Pay a session of the mode `payment`; whether it is complete now. A declined card leaves it open."""
     customer = customer_of(world, session, email)
@@ -60,7 +72,7 @@ def pay_once(world: World, session: Object, kind: str, outcome: str, email: str 
         world, kind, email=session["customer_details"]["email"], name=customer["name"] if customer else None
     )
     if outcome == "later":
-        await_payment(world, intent, method)
+        await_payment(world, intent, method, session["payment_method_options"] or {})
         redeem_code(world, session)
         complete(world, session, "unpaid")
         return True

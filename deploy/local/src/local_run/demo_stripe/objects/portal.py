@@ -117,6 +117,8 @@ def create_session(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
     if "customer" not in parameters:
         raise missing_parameter("customer")
     customer = world.find("customer", parameters["customer"], "customer")
+    if not parameters.get("return_url", "https://").startswith(("http://", "https://")):
+        raise invalid_parameter("return_url", "Not a valid URL", "url_invalid")
     configuration = _configuration_of(world, parameters.get("configuration"))
     session = world.create(
         "billing_portal.session",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from local_run.demo_stripe.objects.intents import fail_intent, succeed_intent
-from local_run.demo_stripe.objects.paying import apply_code, check_payable, end_awaited, pay_once
+from local_run.demo_stripe.objects.paying import apply_code, check_code, check_payable, end_awaited, pay_once
 from local_run.demo_stripe.objects.refunds import end_refund
 from local_run.demo_stripe.objects.sessions import expire
 from local_run.demo_stripe.objects.subscribing import end_awaited_subscription, save_card, subscribe
@@ -27,6 +27,7 @@ def pay_session(
     check_payable(session, method, outcome)
     if code:
         apply_code(world, session, code)
+    check_code(world, session)
     if outcome == "expired":
         expire(world, session)
         return False

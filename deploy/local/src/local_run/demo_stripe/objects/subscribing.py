@@ -38,7 +38,7 @@ def subscribe(world: World, session: Object, kind: str, outcome: str, email: str
     if outcome == "later" and not free:
         intent = intent_of(world, invoice)
         world.note(intent["id"], session=session["id"])
-        await_payment(world, intent, method)
+        await_payment(world, intent, method, session["payment_method_options"] or {})
         complete(world, session, "unpaid")
         return True
     settle_invoice(world, invoice, method, "ok")

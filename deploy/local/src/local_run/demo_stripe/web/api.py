@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from stripe import api_version
 
 from local_run.demo_stripe.objects.clocks import clock_of
 from local_run.demo_stripe.objects.intent_requests import refunds_of
@@ -68,6 +69,8 @@ class Api:
 
     def _understand(self, request: Request, body: bytes) -> _Call:
         self._check_key(request.headers.get("authorization", ""))
+        if (version := request.headers.get("stripe-version", api_version)) != api_version:
+            raise RefusedError(f"The demo Stripe speaks {api_version} alone, and not {version[:50]}.")
         found = route_of(request.method, request.url.path)
         if found is None:
             asked = f"{request.method}: {request.url.path[:200]}"
@@ -136,5 +139,5 @@ class Api:
 
 
 def _json(answer: Answer, headers: dict[str, str]) -> Response:
-    body = json.dumps(answer.body, indent=2, ensure_ascii=False, default=str).encode()
+    body = json.dumps(answer.body, indent=2, default=str).encode()
     return Response(body, status_code=answer.status, media_type="application/json", headers=headers)

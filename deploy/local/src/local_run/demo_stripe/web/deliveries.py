@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from stripe import WebhookSignature
 
-from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.world import World
 
@@ -78,6 +77,7 @@ class Deliverer:
             match self.mode:
                 case "drop":
                     self._world.change(each, state="dropped")
+                    self._world.commit()
                 case "delay":
                     self._due[each["id"]] = time.monotonic() + self.delay_seconds
                 case "reorder":
@@ -91,14 +91,13 @@ class Deliverer:
         """The last one first."""
         self._due.pop("held", None)
         if self._held:
-            self._sending["held"] = asyncio.create_task(self._send_in_turn(self._held[::-1]))
+            self._start(self._held[0], self._send_in_turn(self._held[::-1]))
             self._held = []
 
     async def _send_in_turn(self, identifiers: list[str]) -> None:
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             for identifier in identifiers:
                 await self._send(client, identifier)
-        self._sending.pop("held", None)
 
     def _start_due(self, client: httpx.AsyncClient) -> None:
         now = time.monotonic()
@@ -107,9 +106,12 @@ class Deliverer:
                 self._release()
                 continue
             del self._due[identifier]
-            task = asyncio.create_task(self._send_so_often(client, identifier))
-            self._sending[identifier] = task
-            task.add_done_callback(partial(self._forget, identifier))
+            self._start(identifier, self._send_so_often(client, identifier))
+
+    def _start(self, name: str, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(sending)
+        self._sending[name] = task
+        task.add_done_callback(partial(self._forget, name))
 
     def _forget(self, identifier: str, _: asyncio.Task[None]) -> None:
         self._sending.pop(identifier, None)
@@ -126,7 +128,11 @@ class Deliverer:
     async def _send(self, client: httpx.AsyncClient, identifier: str) -> None:
         said = await self._post(client, identifier)
         delivery = self._world.get(identifier)
-        if delivery is None or said is None:
+        if delivery is None:
+            return
+        if said is None:  # its event or its endpoint is gone
+            self._world.change(delivery, state="abandoned")
+            self._world.commit()
             return
         attempts = delivery["attempts"] + 1
         taken = said.startswith("2")
@@ -158,7 +164,5 @@ class Deliverer:
         }
         try:
             return str((await client.post(endpoint["url"], content=body, headers=headers)).status_code)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return type(error).__name__
-        except (httpx.InvalidURL, ValueError) as error:
-            raise RefusedError(f"cannot deliver to {endpoint['url']}") from error

@@ -22,11 +22,19 @@ async def fields_of_request(request: Request) -> tuple[Told, bool]:
     """
     body = await read_body(request)
     if request.headers.get("content-type", "").startswith("application/json"):
-        return read_json(body), True
+        return _texts(read_json(body)), True
     try:
-        return dict(parse_qsl(body.decode(), max_num_fields=MAX_FIELDS)), False
+        return _texts(dict(parse_qsl(body.decode(), max_num_fields=MAX_FIELDS))), False
     except ValueError as error:
         raise RefusedError("The form cannot be read.") from error
+
+
+def _texts(told: Told) -> Told:
+    """What a page takes is text, and none that cannot be written."""
+    for name, value in told.items():
+        if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise RefusedError(f"Invalid {name[:50]!r}: must be a text")
+    return told
 
 
 def read_json(body: bytes) -> Told:

@@ -18,7 +18,9 @@ _TEMPLATES: Final = Environment(
 )
 _HEADERS: Final = {
     # A form may lead on to the shop, whatever its address: so none is named for `form-action`.
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -21,6 +21,7 @@ from local_run.demo_stripe.world.timers import run_due
 from local_run.demo_stripe.world.world import World
 
 MAX_SECONDS = 400 * 86_400
+_MOST_AHEAD_SECONDS = 20 * MAX_SECONDS
 _MAX_WAIT_SECONDS = 3_600
 
 type Deed = Callable[[Request, Told], Object]
@@ -53,6 +54,9 @@ class Steering:
     def _answering(self, deed: Deed) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
+                if not request.headers.get("content-type", "").startswith("application/json"):
+                    # A page of others can post a form here unasked, but no JSON.
+                    raise RefusedError("The demo is told things as application/json.", status=415)  # noqa: TRY301
                 told = read_json(await read_body(request))
                 done = deed(request, told)
             except RefusedError as refusal:
@@ -72,7 +76,10 @@ class Steering:
         return steered(self._world)
 
     def _clock(self, _: Request, told: Told) -> Object:
-        self._world.move_ahead(whole(told, "advance_seconds", 0, MAX_SECONDS))
+        seconds = whole(told, "advance_seconds", 0, MAX_SECONDS)
+        if self._world.ahead_seconds + seconds > _MOST_AHEAD_SECONDS:
+            raise RefusedError("The demo's clock goes no further ahead.", param="advance_seconds")
+        self._world.move_ahead(seconds)
         done = run_due(self._world, DEEDS)
         return {"now": self._world.now(), "ahead_seconds": self._world.ahead_seconds, "done": done}
 

@@ -28,13 +28,16 @@ def page_of(
     limit = parameters.get("limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MAX_LIMIT:
         raise invalid_parameter("limit", f"This value must be between 1 and {MAX_LIMIT}.", "parameter_invalid_integer")
-    found = [each for each in newest_first if matches(each) and _in_time(each, parameters.get("created"))]
-    if (after := parameters.get("starting_after")) is not None:
-        found = found[_position(found, after, "starting_after") + 1 :]
-    elif (before := parameters.get("ending_before")) is not None:
-        earlier = found[: _position(found, before, "ending_before")]
-        return list_of(earlier[-limit:], url, has_more=len(earlier) > limit)
-    return list_of(found[:limit], url, has_more=len(found) > limit)
+    known = list(newest_first)
+    after, before = parameters.get("starting_after"), parameters.get("ending_before")
+    # What the cursor names may match no longer: a subscription that ended between two pages.
+    if after is not None:
+        known = known[_position(known, after, "starting_after") + 1 :]
+    elif before is not None:
+        known = known[: _position(known, before, "ending_before")]
+    found = [each for each in known if matches(each) and _in_time(each, parameters.get("created"))]
+    page = found[-limit:] if before is not None else found[:limit]
+    return list_of(page, url, has_more=len(found) > limit)
 
 
 def same(parameters: dict[str, Any], *names: str) -> Callable[[Object], bool]:

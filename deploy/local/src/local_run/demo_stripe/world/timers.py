@@ -1,10 +1,13 @@
 """What shall happen at a time of the demo's clock."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.world import World
+
+log = logging.getLogger(__name__)
 
 MAX_STEPS: Final = 10_000
 """Of one move of the clock: a century of renewals is no use to anybody."""
@@ -36,6 +39,9 @@ def run_due(world: World, deeds: Mapping[str, Deed]) -> int:
             world.stand_at(timer["at"])
             try:
                 deeds[timer["deed"]](world, thing)
+            except Exception:
+                # The next ones are due all the same; time does not end with a mistake of ours.
+                log.exception("%s of %s", timer["deed"], timer["of"])
             finally:
                 world.stand_at(None)
         done += 1

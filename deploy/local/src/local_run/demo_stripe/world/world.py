@@ -19,14 +19,15 @@ _NEVER_DROPPED: Final = frozenset(
         "billing_portal.configuration",
         "coupon",
         "customer",
-        "price",
-        "product",
         "promotion_code",
         "subscription",
         "webhook_endpoint",
     }
 )
-"""Of these no more are taken when there are too many; of all others the oldest go."""
+"""Of these no more are taken when there are too many; of all others the oldest go, with what is noted of them."""
+_BESIDE_OTHERS: Final = frozenset({"demo.notes", "demo.timer"})
+_IN_USE: Final = frozenset({"price", "product"})
+"""Of these only what is not active goes: what a Checkout Session made for itself."""
 _CLOCK: Final = "demo_clock"
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
@@ -88,13 +89,20 @@ class World:
         """
         kind = self._by_kind.setdefault(thing["object"], {})
         if len(kind) >= MAX_OF_A_KIND:
-            if thing["object"] in _NEVER_DROPPED:
-                raise RefusedError(f"The demo keeps at most {MAX_OF_A_KIND} of {thing['object']}.", status=429)
-            self.remove(next(iter(kind.values())))
+            self._make_room(thing["object"], kind)
         self._index(thing)
         self._changed[thing["id"]] = thing
         self._removed.pop(thing["id"], None)
         return thing
+
+    def _make_room(self, name: str, kind: dict[str, Object]) -> None:
+        if name in _BESIDE_OTHERS:
+            return  # as many as there are of those others
+        may_go = (each for each in kind.values() if name not in _IN_USE or not each["active"])
+        oldest = None if name in _NEVER_DROPPED else next(may_go, None)
+        if oldest is None:
+            raise RefusedError(f"The demo keeps at most {MAX_OF_A_KIND} of {name}.", status=429)
+        self.remove(oldest)
 
     def create(self, kind: str, prefix: str, /, **values: Any) -> Object:  # Any: fields of many types
         """Make and remember an object of that kind: its id, and its time and `livemode` where it has them."""
@@ -110,6 +118,9 @@ class World:
         return before
 
     def remove(self, thing: Object) -> None:
+        """Forget it, and what is noted of it."""
+        if (notes := self.get(f"notes:{thing['id']}")) is not None:
+            self.remove(notes)
         self._by_id.pop(thing["id"], None)
         self._by_kind[thing["object"]].pop(thing["id"], None)
         self._changed.pop(thing["id"], None)
