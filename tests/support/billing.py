@@ -148,7 +148,9 @@ async def published(nats_url: str, account_id: str) -> list[dict[str, Any]]:
         reading = await jetstream.subscribe(subject, ordered_consumer=True)
         info = await reading.consumer_info()
         found: list[dict[str, Any]] = []
-        for _ in range(info.num_pending or 0):
+        # Some may be on their way already.
+        delivered = 0 if info.delivered is None else info.delivered.consumer_seq
+        for _ in range((info.num_pending or 0) + delivered):
             message = await reading.next_msg(timeout=5)
             found.append(json.loads(message.data))
         return found

@@ -28,12 +28,15 @@ class LedgerPart:
 
     client: Client
     left: dict[str, int] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
     asked: int = 0
 
     async def answer(self, message: Msg) -> None:
         self.asked += 1
         account_id = account_of_token(message.subject.rpartition(".")[2]) or ""
-        await message.respond(encode(BalanceAnswer(balance=_balance(account_id, self.left.get(account_id, 10**9)))))
+        status = "blocked" if account_id in self.blocked else "active"
+        balance = _balance(account_id, self.left.get(account_id, 10**9), status)
+        await message.respond(encode(BalanceAnswer(balance=balance)))
 
     async def uses(self, account_id: str, times: int = 1) -> None:
         """So many calls were settled."""
@@ -100,12 +103,12 @@ async def payments_of(stage: BillingStage, account_id: str) -> list[str]:
     return [each.status for each in sorted(of_account, key=lambda each: each.created)]
 
 
-def _balance(account_id: str, left: int) -> Balance:
+def _balance(account_id: str, left: int, status: str) -> Balance:
     now = datetime.now(UTC)
     return Balance(
         account_id=account_id,
         plan="basic",
-        status="active",
+        status=status,
         cycle=Cycle(id="2026-11", starts_at=now - timedelta(days=1), ends_at=now + timedelta(days=29)),
         monthly_limit=max(left, 0),
         monthly_used=0,

@@ -29,6 +29,7 @@ TOP_UP: Final = TopUp(
 PACKAGE: Final = Package(tokens=500_000, amount_minor=7_490)
 LOW: Final = TopUpFacts(
     balance_tokens=99_999,
+    is_active=True,
     spent_minor=0,
     has_open_order=False,
     taken_back=False,
@@ -45,6 +46,10 @@ def decided(top_up: TopUp = TOP_UP, package: Package = PACKAGE, **facts: object)
 def test_it_buys_once_less_than_the_threshold_is_left() -> None:
     assert decided() == Buy()
     assert decided(balance_tokens=100_000) is Wait.ENOUGH_LEFT
+
+
+def test_who_may_use_nothing_is_bought_nothing() -> None:
+    assert decided(is_active=False) is Wait.NOT_ACTIVE
 
 
 def test_one_at_a_time() -> None:

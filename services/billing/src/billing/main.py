@@ -48,7 +48,7 @@ from billing.http.subscriptions import portal_routes, subscribe_routes
 from billing.http.top_ups import top_up_routes
 from billing.http.webhook import WebhookIntake
 from billing.messaging.ledger_events import hear
-from billing.messaging.ledger_reads import fetch_balance
+from billing.messaging.ledger_reads import fetch_left
 from billing.messaging.outbox import OUTBOX
 from billing.settings import BillingSettings
 from billing.store.backlog import check_database
@@ -187,7 +187,7 @@ def _by_time(
         stripe=subscriptions.stripe,
         orders=subscriptions.orders,
         offers=offers,
-        fetch_balance=partial(fetch_balance, client),
+        fetch_left=partial(fetch_left, client),
         zone=ZoneInfo(settings.time_zone),
         cool_down=timedelta(seconds=settings.top_up_cool_down_seconds),
         livemode=settings.livemode,

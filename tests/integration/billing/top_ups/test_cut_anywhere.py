@@ -14,6 +14,7 @@ from billing.application.looking import OrderLooks
 from billing.application.offers import load_offers
 from billing.application.top_ups import TopUps
 from billing.application.wiring import orders_of, stripe_of
+from billing.domain.top_ups import Left
 from chassis.postgres import create_engine, disposed
 
 from tests.support.billing import BillingStage, running_billing, settings_for
@@ -56,15 +57,15 @@ async def bench(migrated_url: str, nats_url: str) -> AsyncIterator[Bench]:
         assert stripe is not None
         await stack.enter_async_context(stripe)
 
-        async def nothing_left(_: str) -> int:
-            return 0
+        async def nothing_left(_: str) -> Left:
+            return Left(tokens=0, is_active=True)
 
         top_ups = TopUps(
             engine=engine,
             stripe=stripe,
             orders=orders_of(settings, engine, stripe),
             offers=load_offers(settings.catalog),
-            fetch_balance=nothing_left,
+            fetch_left=nothing_left,
             zone=ZoneInfo("America/Sao_Paulo"),
             cool_down=timedelta(hours=1),
             livemode=False,

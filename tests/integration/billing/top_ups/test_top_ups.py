@@ -17,8 +17,12 @@ from tests.support.eventually import eventually
 
 
 async def paused(stage: BillingStage, account_id: str, cause: str) -> None:
-    row = await looked_at(stage, account_id)
-    assert row["paused_for"] == cause
+    async def is_paused() -> bool:
+        (row,) = await stage.rows("SELECT paused_for FROM billing.top_ups WHERE account_id = $1", account_id)
+        assert row["paused_for"] == cause
+        return True
+
+    await eventually(is_paused, 30.0)
 
     async def told() -> bool:
         assert (await stage.books(account_id)).kinds.count("top_up_paused") == 1
@@ -58,6 +62,11 @@ async def test_a_thousand_events_with_a_failing_card_make_two_attempts_at_most(
     await stage.stripe.cards("declined", times=100)
     ledger.left["bia"] = -5
     await ledger.uses("bia", times=500)
+
+    async def failed_once() -> bool:
+        return [each["state"] for each in await orders_of(stage, "bia")] == ["failed"]
+
+    await eventually(failed_once, 30.0)
     await looked_at(stage, "bia")
     assert await payments_of(stage, "bia") == ["canceled"]
     await stage.rows("UPDATE billing.orders SET created_at = created_at - interval '2 hours' WHERE account_id = 'bia'")
@@ -174,3 +183,13 @@ async def test_it_is_off_until_it_is_set_and_after_it_is_turned_off(stage: Billi
     await ledger.uses("joca")
     await stage.has_in_books("joca", granted=500_000)
     assert await orders_of(stage, "iris") == []
+
+
+async def test_an_account_that_an_admin_blocked_is_bought_nothing(stage: BillingStage, ledger: LedgerPart) -> None:
+    ledger.left["kim"] = 0
+    ledger.blocked.add("kim")
+    await tops_up(stage, "kim")
+    assert await orders_of(stage, "kim") == []
+    ledger.blocked.clear()
+    await ledger.uses("kim")
+    await stage.has_in_books("kim", granted=500_000)

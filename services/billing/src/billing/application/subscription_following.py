@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
 from billing.application.webhooks import Followed
 from billing.domain.clues import Clues
-from billing.domain.webhooks import ReceivedEvent
+from billing.domain.webhooks import ORDER_EVENTS, SUBSCRIPTION_EVENTS, ReceivedEvent
 from billing.store.subscriptions import find_of_payment
 
 
@@ -19,6 +19,9 @@ class SubscriptionFollower:
     looks: SubscriptionLooks
 
     async def follow(self, event: ReceivedEvent) -> Followed | None:
+        # Several tell of each change; to look at all of them costs Stripe's patience on the first of a month.
+        if event.type not in SUBSCRIPTION_EVENTS | ORDER_EVENTS:
+            return None
         subscription_id = await self._find(event.clues)
         if subscription_id is None:
             return None

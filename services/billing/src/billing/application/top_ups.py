@@ -21,7 +21,7 @@ from billing.domain.facts import OrderFacts, PaymentStatus
 from billing.domain.history import Change
 from billing.domain.offers import Offers
 from billing.domain.orders import Order, OrderKind, OrderState
-from billing.domain.top_ups import Buy, Package, Pause, TopUp, TopUpFacts, Wait, decide
+from billing.domain.top_ups import Buy, Left, Package, Pause, TopUp, TopUpFacts, Wait, decide
 from billing.store.customers import load_customer
 from billing.store.top_ups import StoredTopUp, begin_purchase, find_open_order, load_orders_so_far, load_top_up, pause
 from billing.stripe_api.client import StripeApi
@@ -43,14 +43,14 @@ log = structlog.get_logger()
 class TopUps:
     """Looks at accounts whose auto top-up is on.
 
-    `fetch_balance` asks the ledger for the account's tokens, calls in flight ignored. Months begin in `zone`.
+    `fetch_left` asks the ledger what the account has left. Months begin in `zone`.
     """
 
     engine: AsyncEngine
     stripe: StripeApi
     orders: OrderLooks
     offers: Offers
-    fetch_balance: Callable[[str], Awaitable[int]]
+    fetch_left: Callable[[str], Awaitable[Left]]
     zone: ZoneInfo
     cool_down: timedelta
     livemode: bool
@@ -83,8 +83,10 @@ class TopUps:
         now = datetime.now(UTC)
         month_began_at = now.astimezone(self.zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         so_far = await load_orders_so_far(self.engine, stored, month_began_at=month_began_at)
+        left = await self.fetch_left(stored.top_up.account_id)
         facts = TopUpFacts(
-            balance_tokens=await self.fetch_balance(stored.top_up.account_id),
+            balance_tokens=left.tokens,
+            is_active=left.is_active,
             spent_minor=so_far.spent_minor,
             has_open_order=so_far.has_open_order,
             taken_back=so_far.taken_back,

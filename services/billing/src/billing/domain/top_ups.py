@@ -32,14 +32,23 @@ class Package(Struct, frozen=True, kw_only=True):
     amount_minor: int
 
 
+class Left(Struct, frozen=True, kw_only=True):
+    """What the ledger says an account has left, calls in flight ignored: what they hold is mostly not used."""
+
+    tokens: int
+    is_active: bool
+
+
 class TopUpFacts(Struct, frozen=True, kw_only=True):
     """The account's balance, calls in flight ignored, and what became of its orders by auto top-up.
 
+    `is_active`: it may use what it has, so that more is of use to it.
     `failures`: in a row, since it was set; `taken_back`: one was refunded or disputed since then. `last_tried_at` and
     `spent_minor` (of this month, open ones included) count all, however often it is set anew.
     """
 
     balance_tokens: int
+    is_active: bool
     spent_minor: int
     has_open_order: bool
     taken_back: bool
@@ -54,6 +63,7 @@ class Wait(StrEnum):
     ENOUGH_LEFT = "enough_left"
     PAUSED = "paused"
     ORDER_OPEN = "order_open"
+    NOT_ACTIVE = "not_active"
     COOLING_DOWN = "cooling_down"
     CAP_REACHED = "cap_reached"
     WOULD_NOT_HELP = "would_not_help"
@@ -104,6 +114,8 @@ def decide(top_up: TopUp, package: Package, facts: TopUpFacts, cool_down: timede
         return Pause(TopUpPause.TAKEN_BACK)
     if facts.failures >= MAX_FAILURES:
         return Pause(TopUpPause.FAILED_TWICE)
+    if not facts.is_active:
+        return Wait.NOT_ACTIVE
     if facts.balance_tokens >= top_up.below_tokens:
         return Wait.ENOUGH_LEFT
     if facts.balance_tokens + package.tokens <= top_up.below_tokens:
