@@ -11,6 +11,7 @@ from ledger.domain.commands import (
     ExpireReservation,
     GrantCredits,
     ReserveTokens,
+    RestoreCredits,
     RevokeCredits,
     SettleUsage,
 )
@@ -162,7 +163,7 @@ class Books:
                 granted_before = isinstance(message.command, GrantCredits)
                 assert granted_before or known is None or known[0] != content, "a repetition was called a conflict"
             case InvalidError():
-                assert isinstance(message.command, RevokeCredits), answer
+                assert isinstance(message.command, RevokeCredits | RestoreCredits), answer
             case _:
                 raise AssertionError(answer)
 
@@ -173,6 +174,9 @@ class Books:
                 self.granted[lot_id] = tokens
             case RevokeCredits(lot_id=lot_id, tokens=tokens):
                 self.revoked[lot_id] = self.revoked.get(lot_id, 0) + tokens
+            case RestoreCredits(lot_id=lot_id, tokens=tokens):
+                self.revoked[lot_id] -= tokens
+                assert self.revoked[lot_id] >= 0, "more was restored than was revoked"
             case ChangeStatus(status=status):
                 assert balance.status == status
                 self.statuses.add(status)

@@ -15,6 +15,7 @@ from ledger.domain.commands import (
     ExpireReservation,
     GrantCredits,
     ReserveTokens,
+    RestoreCredits,
     RevokeCredits,
     SettleUsage,
 )
@@ -148,7 +149,7 @@ class _Draw:
 
     def _order(self) -> Command:
         account_id, tokens = self._account_id, self._random.randint(1, 6_000)
-        match self._random.choice(("grant", "grant", "revoke", "limit", "plan", "status", "activate")):
+        match self._random.choice(("grant", "grant", "revoke", "restore", "limit", "plan", "status", "activate")):
             case "grant":
                 if not self._lots or self._random.random() > 0.1:
                     self._lots.append(f"lot-{len(self._lots)}")
@@ -158,6 +159,9 @@ class _Draw:
             case "revoke":
                 lot_id = self._random.choice(self._lots or ["none"])
                 return RevokeCredits(account_id=account_id, lot_id=lot_id, tokens=tokens // 2 + 1, reference="r")
+            case "restore":
+                lot_id = self._random.choice(self._lots or ["none"])
+                return RestoreCredits(account_id=account_id, lot_id=lot_id, tokens=tokens // 8 + 1, reference="r")
             case "limit":
                 return ChangeLimit(account_id=account_id, monthly_limit=self._random.choice((0, tokens, 3 * tokens)))
             case "plan":

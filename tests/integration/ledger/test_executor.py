@@ -21,7 +21,8 @@ from ledger.application.submission import Idempotency, Kind
 from ledger.domain.catalog import Catalog, Plan
 from ledger.domain.commands import ChangePlan, ChangeStatus, GrantCredits, ReserveTokens, RevokeCredits
 from ledger.domain.decision import Answer
-from ledger.domain.holds import Hold, HoldState
+from ledger.domain.holds import HOLD_FORMAT, Hold, HoldState
+from ledger.domain.lots import LOT_FORMAT
 from ledger.domain.policy import Policy
 from ledger.store.codec import decode_hold
 from ledger.store.rows import AuditEntry
@@ -285,9 +286,9 @@ async def test_people_are_told_to_be_out_at_the_first_refusal_after_a_mode_has_l
         assert await told() == 1
 
 
-@pytest.mark.parametrize("record", ["hold", "lot"])
+@pytest.mark.parametrize(("record", "known"), [("hold", HOLD_FORMAT), ("lot", LOT_FORMAT)])
 async def test_a_record_of_a_newer_format_is_refused_counted_and_left_alone(
-    migrated: str, database: asyncpg.Connection, record: str
+    migrated: str, database: asyncpg.Connection, record: str, known: int
 ) -> None:
     account_id = f"newer-{record}"
     lot = GrantCredits(account_id=account_id, lot_id="lot", tokens=5, source="admin", reference="r")
@@ -296,7 +297,7 @@ async def test_a_record_of_a_newer_format_is_refused_counted_and_left_alone(
         await before.submit(lot, Kind.ADMIN)
     await database.execute(
         f"""
-        UPDATE ledger.{record}s SET record = jsonb_set(record::jsonb, '{{format}}', '2')::json
+        UPDATE ledger.{record}s SET record = jsonb_set(record::jsonb, '{{format}}', '{known + 1}')::json
         WHERE account_id = $1
         """,
         account_id,
@@ -307,7 +308,7 @@ async def test_a_record_of_a_newer_format_is_refused_counted_and_left_alone(
     count = REGISTRY.get_sample_value(counted) or 0.0
     async with Executor(migrated, POLICY) as older:
         of_record = reserve(account_id, account_id) if record == "hold" else lot
-        with pytest.raises(UnavailableError, match="its format is 2, this version knows 1"):
+        with pytest.raises(UnavailableError, match=f"its format is {known + 1}, this version knows {known}"):
             await older.submit(of_record, Kind.ADMIN)
         assert await database.fetchval(stored, account_id) == newer
         assert (REGISTRY.get_sample_value(counted) or 0.0) == count + 1
