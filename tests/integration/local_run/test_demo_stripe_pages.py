@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from local_run.demo_stripe.web.words import WORDS
 
 from tests.support.demo_stripe import StripeStage, start_demo_stripe
 
@@ -93,6 +94,20 @@ async def test_a_voucher_s_page_pays_it(stage: StripeStage, method: str) -> None
     check(await stage.http.get(voucher), "Falta pagar")
     await stage.http.post(voucher, data={"outcome": "paid"})
     check(await stage.http.get(voucher), "Não há mais nada a pagar aqui.")
+
+
+async def test_whoever_pays_says_an_address_where_none_is_known(stage: StripeStage) -> None:
+    customer = await stage.client.v1.customers.create_async({"metadata": {"account_id": "ana"}})
+    url = await session_url(stage, customer=customer.id)
+    assert 'type="email"' in (await stage.http.get(url)).text
+    await stage.http.post(f"{url}/pay", data={"method": "card", "outcome": "paid", "email": "ana@example.com"})
+    assert (await stage.client.v1.customers.retrieve_async(customer.id)).email == "ana@example.com"
+    assert 'type="email"' not in (await stage.http.get(await session_url(stage, customer=customer.id))).text
+
+
+def test_both_languages_say_the_same() -> None:
+    portuguese, english = WORDS.values()
+    assert list(portuguese) == list(english)
 
 
 async def test_a_receipt_shows_what_was_paid_and_given_back(stage: StripeStage) -> None:

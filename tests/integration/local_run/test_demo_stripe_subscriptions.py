@@ -225,6 +225,19 @@ async def test_a_boleto_begins_a_subscription_when_it_is_paid(stage: StripeStage
     assert "checkout.session.async_payment_succeeded" in await types(stage)
 
 
+async def test_a_boleto_that_nobody_pays_begins_nothing(stage: StripeStage) -> None:
+    session = await open_session(stage)
+    later = await stage.pay(str(session.url), "boleto", "later")
+    await stage.advance(2 * DAY)
+    waiting = await stage.client.v1.subscriptions.retrieve_async(later["subscription"])
+    assert waiting.status == "incomplete"
+    await stage.advance(2 * DAY)
+    lapsed = await stage.client.v1.subscriptions.retrieve_async(later["subscription"])
+    assert lapsed.status == "incomplete_expired"
+    told = await types(stage)
+    assert {"payment_intent.payment_failed", "invoice.voided", "checkout.session.async_payment_failed"} <= set(told)
+
+
 async def test_a_promotion_code_makes_a_first_period_free(stage: StripeStage) -> None:
     coupon = await stage.client.v1.coupons.create_async({"percent_off": 100, "duration": "once"})
     promotion: Any = {"type": "coupon", "coupon": coupon.id}

@@ -260,7 +260,7 @@ def mark_paid(world: World, invoice: Object) -> None:
         auto_advance=False,
         amount_paid=invoice["amount_due"],
         amount_remaining=0,
-        ending_balance=0,
+        ending_balance=invoice["ending_balance"] or 0,
         next_payment_attempt=None,
         status_transitions={**invoice["status_transitions"], "paid_at": world.now()},
     )
@@ -278,6 +278,9 @@ def void(world: World, invoice: Object) -> None:
             intent = world.find("payment_intent", payment["payment"]["payment_intent"])
             if intent["status"] != "canceled":
                 cancel_intent(world, intent, "void_invoice")
+    customer = world.get(invoice["customer"], "customer")
+    if customer is not None and invoice["ending_balance"] is not None:  # what it took of a credit, or gave as one
+        world.change(customer, balance=customer["balance"] + invoice["starting_balance"] - invoice["ending_balance"])
     times = {**invoice["status_transitions"], "voided_at": world.now()}
     world.change(invoice, status="void", auto_advance=False, next_payment_attempt=None, status_transitions=times)
     world.emit("invoice.voided", invoice)

@@ -115,6 +115,8 @@ def customer_of(world: World, session: Object, email: str | None) -> Object | No
         known = new_customer(world, email=address)
         world.emit("customer.created", known)
         world.change(session, customer=known["id"])
+    elif known is not None and known["email"] is None:
+        world.emit("customer.updated", known, world.change(known, email=address))
     details: dict[str, Any] = {"address": dict(_ADDRESS), "email": address, "name": known["name"] if known else None}
     details |= {"business_name": None, "individual_name": None, "phone": None, "tax_exempt": "none", "tax_ids": []}
     world.change(session, customer_details=details)
@@ -123,7 +125,7 @@ def customer_of(world: World, session: Object, email: str | None) -> Object | No
 
 def _intent_of(world: World, session: Object, customer: Object | None) -> Object:
     known = world.get(session["payment_intent"], "payment_intent")
-    if known is not None:
+    if known is not None and known["status"] == "requires_payment_method":
         world.change(known, amount=session["amount_total"])
         return known
     data = world.notes(session["id"])["data"]

@@ -30,9 +30,7 @@ _TAKEN: Final = (
     *_SHOWN,
     *("mode", "line_items", "customer", "currency", "expires_at", "discounts", "invoice_creation", "automatic_tax"),
     *("payment_intent_data", "subscription_data", "setup_intent_data", "allowed_payment_method_types"),
-    *("payment_method_options", "customer_creation", "customer_update", "ui_mode", "custom_text", "tax_id_collection"),
-    *("excluded_payment_method_types", "payment_method_collection", "saved_payment_method_options"),
-    *("consent_collection", "phone_number_collection", "adaptive_pricing"),
+    *("payment_method_options", "customer_creation", "ui_mode", "excluded_payment_method_types", "adaptive_pricing"),
 )
 
 

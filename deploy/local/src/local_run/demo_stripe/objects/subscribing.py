@@ -1,7 +1,7 @@
 """What happens when somebody subscribes by a Checkout Session, or saves a card there."""
 
 from local_run.demo_stripe.objects.customers import attach, new_method
-from local_run.demo_stripe.objects.intents import await_payment, succeed_intent
+from local_run.demo_stripe.objects.intents import await_payment, fail_intent, succeed_intent
 from local_run.demo_stripe.objects.invoices import intent_of, mark_paid, settle_invoice
 from local_run.demo_stripe.objects.paying import complete, customer_of, redeem_code
 from local_run.demo_stripe.objects.sessions import items_of
@@ -9,6 +9,7 @@ from local_run.demo_stripe.objects.steering import next_of
 from local_run.demo_stripe.objects.subscriptions import begin_subscription, expire_incomplete, follow_paid_invoice
 from local_run.demo_stripe.wire.errors import RefusedError
 from local_run.demo_stripe.wire.shapes import Object
+from local_run.demo_stripe.world.timers import clear_timer
 from local_run.demo_stripe.world.world import World
 
 
@@ -38,6 +39,7 @@ def subscribe(world: World, session: Object, kind: str, outcome: str, email: str
     if outcome == "later" and not free:
         intent = intent_of(world, invoice)
         world.note(intent["id"], session=session["id"])
+        clear_timer(world, subscription, "expire_incomplete")  # the boleto says until when
         await_payment(world, intent, method, session["payment_method_options"] or {})
         complete(world, session, "unpaid")
         return True
@@ -54,11 +56,13 @@ def _is_declined(world: World, outcome: str) -> bool:
 def end_awaited_subscription(world: World, session: Object, intent: Object, *, paid: bool) -> None:
     """The boleto of a subscription's first invoice was paid, or lapsed."""
     subscription = world.find("subscription", session["subscription"])
+    method = world.find("payment_method", intent["payment_method"])
     if not paid:
+        fail_intent(world, intent, method, "lapsed")
         expire_incomplete(world, subscription)
         world.emit("checkout.session.async_payment_failed", session)
         return
-    succeed_intent(world, intent, world.find("payment_method", intent["payment_method"]))
+    succeed_intent(world, intent, method)
     mark_paid(world, world.find("invoice", session["invoice"]))
     follow_paid_invoice(world, subscription)
     world.change(session, payment_status="paid")

@@ -133,6 +133,7 @@ def _settle_now(world: World, subscription: Object, lines: list[Line], options: 
     behaviour = options.get("payment_behavior", "allow_incomplete")
     if behaviour not in ("allow_incomplete", "error_if_incomplete"):
         raise RefusedError(f"The demo Stripe does not do this: payment_behavior={behaviour}", code="demo_not_done")
+    waiting = world.notes(subscription["id"]).get("waiting", [])
     invoice = bill(world, subscription, lines, "subscription_update")
     finalise(world, invoice)
     if settle_invoice(world, invoice, method_of(world, subscription)):
@@ -143,6 +144,7 @@ def _settle_now(world: World, subscription: Object, lines: list[Line], options: 
         return
     refusal = refusal_of(world, invoice)
     void(world, invoice)
+    world.note(subscription["id"], waiting=waiting)
     update(world, subscription, **kept)
     set_timer(world, subscription, "end_period", period_of(subscription)[1])
     raise refusal

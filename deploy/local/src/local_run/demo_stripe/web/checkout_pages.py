@@ -131,6 +131,7 @@ class CheckoutPages:
             "setup": "card_save",
         }[mode]
         recurring = [item.price["recurring"] for item in items_of(self._world, session) if item.price["recurring"]]
+        customer = self._world.get(session["customer"], "customer")
         code = self._world.get(self._world.notes(session["id"])["code"], "promotion_code")
         return page(
             "checkout.html.j2",
@@ -143,6 +144,7 @@ class CheckoutPages:
             button=words[button],
             every=recurring[0]["interval"] if recurring else None,
             code=code["code"] if code else None,
+            asks_email=session["customer_email"] is None and (customer is None or customer["email"] is None),
             notice=notice,
         )
 
