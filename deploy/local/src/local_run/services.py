@@ -124,6 +124,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
             "billing-sync": Verb(optional=("FROM",)),
+            "billing-republish": Verb(),
             "stripe-setup": Verb(optional=("SHOW",)),
             "stripe-check": Verb(),
             "top-up": Verb(

@@ -19,6 +19,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "refund": {"order": "ord_none", "reason": "r"},
     "orders": {},
     "billing-sync": {},
+    "billing-republish": {},
     "stripe-setup": {},
     "stripe-check": {},
     "top-up": {"account": "ana", "package": "small", "below": "7"},

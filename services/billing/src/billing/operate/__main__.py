@@ -10,6 +10,7 @@ VERBS: Final = Verbs(
         "billing.operate.orders": ("orders",),
         "billing.operate.money": ("order", "approve", "refund"),
         "billing.operate.syncing": ("billing-sync",),
+        "billing.operate.stream": ("billing-republish",),
         "billing.operate.stripe": ("stripe-setup", "stripe-check"),
         "billing.operate.top_ups": ("top-up",),
         "billing.operate.people": ("export", "forget"),

@@ -71,6 +71,12 @@ async def load_after(connection: asyncpg.Connection, position: int, limit: int) 
     return list(await connection.fetch(query, position, limit))
 
 
+async def position_before(connection: asyncpg.Connection, moment: datetime) -> int:
+    """The last position that was recorded before then; 0 where there is none."""
+    query = "SELECT coalesce(max(position), 0) FROM billing.outbox WHERE recorded_at < $1"
+    return await connection.fetchval(query, moment) or 0
+
+
 async def newest_position(connection: asyncpg.Connection) -> int:
     """The last position there is; 0 in an empty outbox."""
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM billing.outbox") or 0

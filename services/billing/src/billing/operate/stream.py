@@ -1,0 +1,14 @@
+"""The verb that publishes what billing has said once more."""
+
+from chassis.operate.database import open_connection
+from chassis.operate.output import write_line
+
+from billing.messaging.republish import republish
+from billing.operate.settings import load_settings
+
+
+async def billing_republish() -> None:
+    """Publishes again what billing has said, after making streams and consumers that are missing."""
+    settings = load_settings()
+    async with open_connection("billing") as connection:
+        write_line(await republish(connection, settings.nats_url))
