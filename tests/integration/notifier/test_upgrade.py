@@ -159,5 +159,27 @@ async def test_what_billing_says_is_unseen_by_release_0_2_which_goes_on_with_wha
     assert [row["kind"] for row in seen] == ["threshold-90"]
 
 
+async def test_what_a_later_release_queued_is_left_to_it_and_holds_up_nothing(
+    ledger: Ledger, mailbox: Mailbox, database_url: str, nats_url: str
+) -> None:
+    await migrate(database_url, "notifier")
+    database = Database(database_url)
+    await database.rows(
+        "INSERT INTO notifier.messages (account_id, event, kind, cause, details, occurred_at, status) "
+        "VALUES ('later', 'billing.invoice_sent', 'invoice-sent', 'order:x', '{}', now(), 'pending_alone')"
+    )
+    async with running(settings_for(database_url, nats_url, mailbox.url)):
+        await ledger.publish(event("later", purchased()), event("later", threshold(90)))
+        await eventually(lambda: len(mailbox.mails) == 2)
+        await eventually(lambda: _no_claims(database))
+    assert mailbox.kinds == ["credits-purchased", "threshold-90"]
+    left = await database.rows("SELECT kind, attempts FROM notifier.messages WHERE status LIKE 'pending%'")
+    assert [(row["kind"], row["attempts"]) for row in left if row["kind"] == "invoice-sent"] == [("invoice-sent", 0)]
+
+
+async def _no_claims(database: Database) -> bool:
+    return await database.rows("SELECT 1 FROM notifier.claims") == []
+
+
 async def _queued(database: Database, account_id: str) -> bool:
     return sorted(await database.statuses(account_id)) == ["pending", "pending_alone"]

@@ -71,14 +71,12 @@ class ReceiptLabels:
     paid_by: str
     somebody_else: str
     valid_until: str
-    never_expires: str
     order: str
     date: str
     plan: str
     period: str
     period_from_to: str
     plan_ends: str
-    tokens_unit: str
     tokens_a_month: str
     not_paid: str
     last_day: str

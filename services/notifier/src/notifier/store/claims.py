@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from chassis.postgres import statements
+from contracts.events.registry import BILLING_EVENTS
 from sqlalchemy import Exists, delete, exists, func, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,6 +24,7 @@ _CLAIM: Final = text("""
         SELECT account_id FROM notifier.messages AS waiting
         WHERE status IN ('pending', 'pending_alone') AND due_at <= now()
           AND account_id <> ALL (CAST(:but_not AS varchar[]))
+          AND (event IS NULL OR event = ANY (CAST(:events AS varchar[])))
           AND NOT EXISTS (
               SELECT FROM notifier.claims WHERE claims.account_id = waiting.account_id AND claims.until > now()
           )
@@ -69,7 +71,13 @@ async def claim_due(
 ) -> list[Claim]:
     """Claim accounts with due messages that nobody else is sending to; `but_not` are this process's own."""
     holder = uuid4()
-    values = {"at_most": at_most, "but_not": list(but_not), "holder": holder, "lease": lease}
+    values = {
+        "at_most": at_most,
+        "but_not": list(but_not),
+        "events": list(BILLING_EVENTS),
+        "holder": holder,
+        "lease": lease,
+    }
     async with statements(engine) as connection:
         claimed = (await connection.execute(_CLAIM, values)).scalars().all()
     return [Claim(account_id=account_id, holder=holder) for account_id in claimed]

@@ -14,7 +14,7 @@ from notifier.domain.notices import Tells
 from notifier.store.claims import WAITS_FOR_NO_DISK, Claim, holds
 from notifier.store.mails import Mail
 from notifier.store.notices import billing_notice_in, notice_in, token_notice_in
-from notifier.store.tables import SENT, TOLD, WAITING, messages
+from notifier.store.tables import KNOWN, SENT, TOLD, WAITING, messages
 
 MAX_WAITING: Final = 100
 """Messages of one account that are looked at in one go."""
@@ -34,7 +34,7 @@ async def gather(engine: AsyncEngine, claim: Claim, *, lease: timedelta) -> Mail
     billing, the oldest first, with the ledger's word of restored access where that may have come of it. All the rest
     that waits is one mail, so what waited out an outage, or gathered for a window, is told together.
     """
-    ours = messages.c.account_id == claim.account_id, messages.c.status.in_(WAITING)
+    ours = messages.c.account_id == claim.account_id, messages.c.status.in_(WAITING), KNOWN
     due = exists().where(*ours, messages.c.due_at <= func.now()), ~exists().where(*ours, _IS_TAKEN)
     waiting = select(messages).where(*ours, *due).order_by(messages.c.created_at, messages.c.id).limit(MAX_WAITING)
     async with statements(engine) as connection:
@@ -98,7 +98,7 @@ def _told(account_id: str, cycle_ids: Collection[str]) -> Select[Any]:
 
 
 def _of_billing(account_id: str, but_not: int) -> Select[Any]:
-    theirs = messages.c.account_id == account_id, messages.c.event.is_not(None), messages.c.id != but_not
+    theirs = messages.c.account_id == account_id, messages.c.event.is_not(None), KNOWN, messages.c.id != but_not
     return select(messages).where(*theirs).order_by(messages.c.occurred_at.desc()).limit(MAX_KNOWN_OF_BILLING)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from chassis.dead_letters import DeadLetters, dead_letters_table
 from chassis.inbox import inbox_table
+from contracts.events.registry import BILLING_EVENTS
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     false,
+    or_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -77,3 +79,5 @@ messages = Table(
 
 What counts attempts is the same in all rows of a mail.
 """
+KNOWN: Final = or_(messages.c.event.is_(None), messages.c.event.in_(sorted(BILLING_EVENTS)))
+"""Rows that this release can read: those of a later one's events are left to it."""
