@@ -55,8 +55,11 @@ async def _write(engine: AsyncEngine, order: Order, *, says: bool = False) -> No
             await append(connection, [Saying(account_id=order.account_id, subject_id=order.id, data=bought)])
 
 
-async def test_orders_are_listed_by_whom_state_and_day(operate: Operate, engine: AsyncEngine) -> None:
-    early = _order("ana", created_at=NOW - timedelta(days=40))
+async def test_orders_are_listed_by_whom_state_and_day(
+    operate: Operate, engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    long_ago = NOW - timedelta(days=40)
+    early = _order("ana", created_at=long_ago, paid_at=long_ago)
     open_one = _order("ana", state=OrderState.OPEN, paid_at=None, paid_minor=None)
     gift = _order("bia", payer_id="ana")
     for order in (open_one, gift, early):
@@ -73,6 +76,13 @@ async def test_orders_are_listed_by_whom_state_and_day(operate: Operate, engine:
     assert await ids(account="ana", to=(NOW - timedelta(days=30)).date()) == [early.id]
     assert early.id not in await ids(account="ana", from_=(NOW - timedelta(days=30)).date())
     assert await ids(account="nobody") == []
+    # Given back within these days, it is of these days too.
+    await database.execute(
+        "INSERT INTO billing.refunds (id, order_id, amount_minor, currency, status, created_at) "
+        "VALUES ('re_late', $1, 1, 'brl', 'succeeded', now())",
+        early.id,
+    )
+    assert early.id in await ids(account="ana", from_=(NOW - timedelta(days=30)).date())
 
 
 async def test_records_open_in_a_spreadsheet_without_formulas(

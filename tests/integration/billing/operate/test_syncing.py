@@ -187,6 +187,21 @@ async def test_a_subscription_that_nobody_told_is_given_and_its_refund_ends_it(
     assert (refunded.code, refunded.json["status"]) == (0, "succeeded")
     await says(stage, "plan", ["started basic", "ended taken_back"])
     (await sync("refund", order=begun["order_id"], reason="once more")).assert_refused(2)
+    ran = await sync("billing-sync")
+    assert not [line for line in ran.lines if line.get("order_id") == begun["order_id"]]
+    (record,) = (await sync("orders", account="plan", from_=datetime.now(UTC).date() - timedelta(days=1))).lines
+    assert [(each["plan"], each["status"]) for each in record["invoices"]] == [("basic", "paid")]
+    table = (await sync("orders", account="plan", format="csv")).out
+    assert [row.split(",")[0] for row in table.splitlines()] == ["record", "order", "refund", "invoice"]
+
+
+async def test_a_subscription_of_others_is_no_difference(stage: BillingStage, sync: Operate) -> None:
+    before = _done(await sync("billing-sync"))["foreign"]
+    gym = {"currency": "brl", "unit_amount": 990, "product_data": {"name": "A gym"}, "recurring": {"interval": "month"}}
+    await _session(stage, {"mode": "subscription", "line_items": [{"quantity": 1, "price_data": gym}]})
+    ran = await sync("billing-sync")
+    assert not [line for line in ran.lines if line.get("difference") == "subscription"]
+    assert _done(ran)["foreign"] > before
 
 
 async def test_stripe_that_is_away_is_told_in_one_line(stage: BillingStage, sync: Operate) -> None:

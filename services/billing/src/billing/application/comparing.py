@@ -9,13 +9,13 @@ from billing.application.errors import BillingError
 from billing.application.looking import OrderLooks
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
 from billing.domain.clues import Clues
-from billing.domain.facts import DisputeFacts, RefundFacts
+from billing.domain.facts import DisputeFacts, OrderFacts, RefundFacts
 from billing.domain.orders import Order
 from billing.domain.reconciliation import Difference, DifferenceKind, agrees, checkout_difference, part_difference
 from billing.store.orders import find_order, load_order
 from billing.store.subscriptions import load_subscription
 from billing.store.syncing import load_disputes, load_doubtful
-from billing.store.taken_back import load_refunds
+from billing.store.taken_back import load_refunds, store_taken_back
 from billing.stripe_api.errors import StripeError, StripeMissingError, StripeUnavailableError
 from billing.stripe_api.past import PastCheckout, PastSubscription
 
@@ -68,6 +68,12 @@ class Comparing:
             told = f"{part.amount_minor} {part.currency}, {part.status}, of an order that is not known here"
             kind = _kind(part)
             self._tell(Difference(difference=kind, stripe_id=part.id, order_id=order_id, explanation=told))
+            return
+        if not order.gives_credits:
+            # What it does to the plan, a look at the subscription finds; here it is kept for the books.
+            async with self.engine.begin() as connection:
+                if await store_taken_back(connection, order, _facts_of(part)):
+                    self.changed.add(order.id)
             return
         if await self._difference(order, part) is None:
             return
@@ -150,6 +156,10 @@ class Comparing:
     def _tell(self, difference: Difference | None) -> None:
         if difference is not None:
             self.told(difference)
+
+
+def _facts_of(part: RefundFacts | DisputeFacts) -> OrderFacts:
+    return OrderFacts(refunds=(part,)) if isinstance(part, RefundFacts) else OrderFacts(disputes=(part,))
 
 
 def _kind(part: RefundFacts | DisputeFacts) -> DifferenceKind:

@@ -77,6 +77,10 @@ def _lines(life: LifeView) -> Iterator[Line]:
     for dispute in life.order.disputes:
         amount = _money(dispute.amount_minor, dispute.currency)
         yield Line(dispute.created_at, "dispute", f"{dispute.dispute_id} ({dispute.kind}): {amount}, {dispute.status}")
+    for invoice in life.order.invoices:
+        paid = f"{_money(invoice.paid_minor, invoice.currency)} paid, {invoice.refunded_minor} refunded"
+        period = f"{invoice.starts_at:%Y-%m-%d} to {invoice.ends_at:%Y-%m-%d}" if invoice.starts_at else "no period"
+        yield Line(invoice.created_at, "invoice", f"{invoice.invoice_id}: {invoice.status}, {period}, {paid}")
     for letter in life.dead_letters:
         yield Line(letter.failed_at, "letter", f"{letter.id}: {_one_line(letter.reason)}")
 

@@ -18,14 +18,14 @@ from billing.operate.options import AccountOrAll, FirstDay, Format, FormatOrNone
 from billing.operate.selling import open_selling
 from billing.operate.settings import load_settings
 from billing.operate.spreadsheet import write_rows, write_text
-from billing.store.records import Dispute, OrderRecord, Refund, Wanted, load_records
+from billing.store.records import Dispute, Invoice, OrderRecord, Refund, Wanted, load_records
 from billing.store.tables import SERVICE
 
 _OF_ORDERS: Final = tuple(
-    name for name in OrderRecord.__struct_fields__ if name not in {"order_id", "refunds", "disputes"}
+    name for name in OrderRecord.__struct_fields__ if name not in {"order_id", "refunds", "disputes", "invoices"}
 )
-COLUMNS: Final = ("record", "order_id", "id", "status", "kind", *_OF_ORDERS)
-"""Of the table: an order is a row, and so is each of its refunds and disputes, with what is the same of its own."""
+COLUMNS: Final = ("record", "order_id", "id", "status", *_OF_ORDERS)
+"""Of the table: an order is a row, and so is each of its refunds, disputes and invoices."""
 
 
 async def orders(
@@ -37,7 +37,7 @@ async def orders(
     last_day: LastDay = None,
     format: FormatOrNone = None,  # noqa: A002  as it is typed
 ) -> None:
-    """Orders with their refunds and disputes, the oldest first; of one ORDER, its whole life."""
+    """Orders with their refunds, disputes and invoices, the oldest first; of one ORDER, its whole life."""
     if order is not None:
         if any(value is not None for value in (account, state, first_day, last_day)):
             raise BadInputError("ORDER: names one order, and needs no ACCOUNT, STATE, FROM or TO")
@@ -88,12 +88,15 @@ def _rows_of(record: OrderRecord) -> Iterator[dict[str, object]]:
     yield {"record": "order", "id": record.order_id} | of_order
     whose = {name: of_order[name] for name in ("order_id", "source", "account_id", "payer_id")}
     for refund in record.refunds:
-        yield {"record": "refund", "id": refund.refund_id} | _fields(refund) | whose
+        entered = {"entered_by": refund.requested_by}
+        yield {"record": "refund", "id": refund.refund_id} | _fields(refund) | entered | whose
     for dispute in record.disputes:
         yield {"record": dispute.kind, "id": dispute.dispute_id} | _fields(dispute) | whose
+    for invoice in record.invoices:
+        due = {"amount_minor": invoice.due_minor}
+        yield {"record": "invoice", "id": invoice.invoice_id} | _fields(invoice) | due | whose
 
 
-def _fields(part: Refund | Dispute) -> dict[str, object]:
-    """Those that the table has columns for; who asked for a refund entered it."""
-    fields = structs.asdict(part) | {"entered_by": getattr(part, "requested_by", None)}
-    return {name: value for name, value in fields.items() if name in COLUMNS and name != "kind"}
+def _fields(part: Refund | Dispute | Invoice) -> dict[str, object]:
+    """Those that the table has columns for."""
+    return {name: value for name, value in structs.asdict(part).items() if name in COLUMNS}
