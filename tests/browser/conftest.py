@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.shopper import Look, Shopper
 from tests.support.stack import Stack
 
+PATIENCE_MS = 30_000
+"""However crowded the machine is."""
 CHAT_URL = "http://librechat.test/c/new"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -31,6 +33,7 @@ def chromium_path() -> str:
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     path = chromium_path()
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
@@ -69,7 +72,7 @@ async def new_shopper(browser: Browser, stack: Stack, request: pytest.FixtureReq
             java_script_enabled=look.scripts,
             viewport={"width": look.width, "height": 844 if look.width < 768 else 800},
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         shopper = Shopper(stack, account, context, CHAT_URL)
         shopper.name = request.node.name
         await shopper.open_chat()

@@ -20,7 +20,7 @@ from tests.support.eventually import eventually_blocking
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "sk-solaris-dev"
-START_TIMEOUT_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 60.0
 """A stop that takes longer hangs, however crowded the machine is."""
 EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "billing", "upstream", "mailbox", "stripe"}
