@@ -47,7 +47,7 @@ def app(folder: Path) -> Starlette:
 
     async def form(request: Request) -> Response:
         try:
-            return JSONResponse(await read_form(request))
+            return JSONResponse(await read_form(request, "https://shop.example/solaris/buy"))
         except FormError as error:
             return pages.fault(request, error.status)
 
@@ -194,6 +194,9 @@ async def test_a_form_of_ours_is_read(client: httpx.AsyncClient) -> None:
     [
         ({"sec-fetch-site": "same-origin", "origin": "https://proxy.example"}, 200),
         ({"origin": "https://solaris.example"}, 200),
+        ({"origin": "https://shop.example"}, 200),
+        ({"origin": "https://shop.example.evil.example"}, 403),
+        ({"origin": ""}, 403),
         ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "none"}, 403),

@@ -19,13 +19,13 @@ class FormError(Exception):
         self.status = status
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields; of a name that comes twice the last.
+async def read_form(request: Request, page_url: str | None = None) -> dict[str, str]:
+    """The fields; of a name that comes twice the last. `page_url` is where browsers find our pages, if that is known.
 
     Raises:
         FormError: too large, too slow, of another kind, from another site, or not to be read.
     """
-    if not is_from_here(request):
+    if not is_from_here(request, page_url):
         raise FormError(403)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise FormError(415)
@@ -51,10 +51,12 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def is_from_here(request: Request) -> bool:
+def is_from_here(request: Request, page_url: str | None) -> bool:
     """Whether a page of our own sent it, as far as the browser tells: a program that tells nothing has its say."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    # Proxies may call us by another name than browsers do.
+    names = {request.headers.get("host"), urlsplit(page_url).netloc if page_url else None}
+    return origin is None or urlsplit(origin).netloc in names - {None, ""}

@@ -44,7 +44,7 @@ class BuyPages:
 
     async def buy(self, request: Request) -> Response:
         """Order what was chosen, and send its person to the payment; sent twice, one page orders a thing once."""
-        form = await read_form(request)
+        form = await read_form(request, self._pages.presentation.purchase_url)
         token = form.get("t", "")
         account_id = self._account_of(token)
         if self._placing is None:
@@ -70,7 +70,7 @@ class BuyPages:
 
     async def redeem(self, request: Request) -> Response:
         """Give what a code is worth; one that gives nothing is told beside its field."""
-        form = await read_form(request)
+        form = await read_form(request, self._pages.presentation.purchase_url)
         token = form.get("t", "")
         typed = form.get("code", "")[:MAX_TYPED_LENGTH]
         redeemer = Redeemer(account_id=self._account_of(token), link=token, address=address_of(request))
