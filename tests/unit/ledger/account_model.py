@@ -56,7 +56,7 @@ class AccountModel:
         self.places = 0
         self.cycle = 0
         self.anchor = 10
-        self.ends_at = next_anchor(now, self.anchor)
+        self.starts_at, self.ends_at = now, next_anchor(now, self.anchor)
         self.remainders: dict[int, int] = {}
         self.closings: list[int] = []  # what each ended cycle had used
         self.reservations: dict[str, ReservationModel] = {}
@@ -98,7 +98,7 @@ class AccountModel:
             self.remainders[self.cycle] = self.remaining
             self.closings.append(self.used)
             self.cycle += 1
-            self.ends_at = next_anchor(self.ends_at, self.anchor)
+            self.starts_at, self.ends_at = self.ends_at, next_anchor(self.ends_at, self.anchor)
             repaid = min(self.debt, self.limit)
             self.used, self.debt = repaid, self.debt - repaid
             self.crossed.clear()
@@ -184,7 +184,7 @@ class AccountModel:
         self.closings.append(self.used)
         self.cycle += 1
         self.anchor = period_starts_at.day
-        self.ends_at = next_anchor(max(now, period_starts_at), self.anchor)
+        self.starts_at, self.ends_at = now, next_anchor(max(now, period_starts_at), self.anchor)
         self.limit = limit
         repaid = min(self.debt, limit)
         self.used, self.debt = repaid, self.debt - repaid
@@ -206,7 +206,8 @@ class AccountModel:
         self._sweep()
         self._tell_out(SMALLEST_CALL)
 
-    def set_limit(self, limit: int) -> None:
+    def set_limit(self, limit: int, *, is_unpaid: bool = False) -> None:
+        """`is_unpaid`: what was used beyond the limit is owed."""
         if limit == self.limit:
             return
         worth, had_allowance = self.worth, self.remaining > 0
@@ -215,6 +216,10 @@ class AccountModel:
         repaid = max(0, min(self.debt, added))
         self.debt -= repaid
         self.used += repaid
+        if is_unpaid:
+            owed = max(0, self.used - limit)
+            self.used -= owed
+            self.debt += owed
         if raised:
             self.crossed = {percent for percent in self.crossed if self._reached(percent)}
         self._tell_usage(had_allowance=had_allowance)
@@ -228,7 +233,7 @@ class AccountModel:
         used = used_before + self.used
         self.used = min(used, max(self.limit, used_before))
         self.debt += used - self.used
-        self.cycle, self.ends_at = before.cycle, before.ends_at
+        self.cycle, self.starts_at, self.ends_at = before.cycle, before.starts_at, before.ends_at
         self.closings = before.closings
         now_used, self.used = self.used, used_before
         had_allowance = self.remaining > 0

@@ -28,7 +28,10 @@ def check(account: Account, log: list[tuple[datetime, LedgerEvent]], holds: dict
                 assert event.previous_monthly_used == used
                 used = event.monthly_used
                 debt += event.to_debt
-            case PlanChanged() | LimitChanged():
+            case PlanChanged():
+                used += event.debt_repaid - event.to_debt
+                debt += event.to_debt - event.debt_repaid
+            case LimitChanged():
                 used += event.debt_repaid
                 debt -= event.debt_repaid
             case CreditsGranted():

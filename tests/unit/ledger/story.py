@@ -270,6 +270,7 @@ def subscribed(
         revision=Revision(revision, gap_allowed),
         plan=plan,
         period_starts_at=period,
+        period_ends_at=period + timedelta(days=31),
     )
 
 

@@ -1,6 +1,6 @@
 """What is paid for, among all that can happen to an account: in any order and repetition it comes to what was paid."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from contracts.errors import PrematureError
@@ -118,7 +118,7 @@ class BillingMachine(AccountMachine):
         self.advance_model()
         self.may_be_negative |= saying.what == "revoked"
         self.apply(saying)
-        self.may_be_negative |= self.model.available < 0
+        self.may_be_negative |= self.model.available < 0 or self.model.debt > 0
         self.command(command)
 
     def next_number(self, of: str) -> int:
@@ -163,6 +163,7 @@ class BillingMachine(AccountMachine):
         if saying.of in self.known and saying.number <= self.known[saying.of].number:
             return
         ruled = self.ruling()
+        paid_until = self.paid_until(saying.of)
         known = self.known.setdefault(saying.of, Heard(0, None, None, len(self.known)))
         first = known.period is None
         known.number = saying.number
@@ -172,16 +173,21 @@ class BillingMachine(AccountMachine):
         ruling = self.ruling()
         if saying.what == "ended":
             if ruled == saying.of:
-                self.give(DEFAULT if ruling is None else str(self.known[ruling].plan))
+                self.give(DEFAULT if ruling is None else str(self.known[ruling].plan), paid_until)
         elif ruling == saying.of and first:
             assert saying.period is not None
             self.model.pay_cycle(CATALOG.plans[saying.plan].monthly_tokens, self.story.now, saying.period)
         elif ruling == saying.of:
-            self.give(saying.plan)
+            self.give(saying.plan, paid_until)
 
-    def give(self, plan: str) -> None:
+    def paid_until(self, of: str) -> datetime | None:
+        period = self.known[of].period if of in self.known else None
+        return None if period is None else period + timedelta(days=31)
+
+    def give(self, plan: str, paid_until: datetime | None) -> None:
         if plan != self.story.account.plan:
-            self.model.set_limit(CATALOG.plans[plan].monthly_tokens)
+            is_unpaid = paid_until is not None and self.model.starts_at >= paid_until - timedelta(days=1)
+            self.model.set_limit(CATALOG.plans[plan].monthly_tokens, is_unpaid=is_unpaid)
 
     def ruling(self) -> str | None:
         live = [(each.period, each.place, name) for name, each in self.known.items() if each.plan is not None]

@@ -171,6 +171,30 @@ def test_the_end_is_the_default_plan_in_the_same_cycle_with_what_was_used() -> N
     assert story.after(days=31).balance.cycle.starts_at == datetime(2026, 2, 20, tzinfo=UTC)
 
 
+TURNED = datetime(2026, 2, 20, 6, tzinfo=UTC)
+"""On the period's last day, on which the cycle has turned at midnight: by itself, for a period that is not paid yet."""
+
+
+@pytest.mark.parametrize("at", [TURNED, TURNED + timedelta(days=3)])
+def test_of_a_cycle_that_nobody_paid_for_what_was_used_beyond_the_default_plan_is_owed(at: datetime) -> None:
+    """Else who cancels at once, or pays no more, has two allowances for one payment."""
+    story = paying().given(subscribed("premium", period=PAID), *used("r1", 20_000)).at(at).given(*used("r2", 18_000))
+    story.given(ended())
+    assert (*standing(story), story.balance.debt, story.balance.available) == ("basic", 10_000, 10_000, 8_000, -8_000)
+
+
+def test_what_is_owed_of_an_unpaid_cycle_is_repaid_when_it_is_paid_after_all() -> None:
+    story = paying().given(subscribed("premium", period=PAID)).at(TURNED).given(*used("r1", 18_000), ended())
+    story.given(subscribed("premium", 3, period=PAID + timedelta(days=31)))
+    assert (*standing(story), story.balance.debt) == ("premium", 20_000, 18_000, 0)
+
+
+def test_a_downgrade_at_the_period_s_end_gives_no_more_than_the_plan_that_is_paid_from_then_on() -> None:
+    story = paying().given(subscribed("premium", period=PAID)).at(TURNED).given(*used("r1", 18_000))
+    story.given(subscribed("basic", 2, period=PAID + timedelta(days=31)))
+    assert (*standing(story), story.balance.debt) == ("basic", 10_000, 10_000, 8_000)
+
+
 def test_a_subscription_that_is_paid_after_its_end_gives_its_plan_and_no_second_allowance() -> None:
     story = paying().given(subscribed("premium", period=PAID), *used("r1", 3_000), ended())
     story.given(subscribed("premium", 3, period=PAID))

@@ -33,7 +33,10 @@ class AccountOpened(Struct, frozen=True, kw_only=True):
 
 
 class PlanChanged(Struct, frozen=True, kw_only=True):
-    """`plan_tokens` is the plan's own allowance where the account keeps another limit; None: `monthly_limit` is it."""
+    """`plan_tokens` is the plan's own allowance where the account keeps another limit; None: `monthly_limit` is it.
+
+    `to_debt` was used beyond the new limit in a cycle that turned out not to be paid for: it is owed instead.
+    """
 
     plan: str
     previous_plan: str
@@ -44,6 +47,7 @@ class PlanChanged(Struct, frozen=True, kw_only=True):
     plan_tokens: Tokens | None = None
     reason_id: str | None = None
     actor: Actor | None = None
+    to_debt: Tokens = 0
 
 
 class LimitChanged(Struct, frozen=True, kw_only=True):
@@ -78,14 +82,16 @@ class StatusChanged(Struct, frozen=True, kw_only=True):
 class SubscriptionChanged(Struct, frozen=True, kw_only=True):
     """What billing said of one of the account's subscriptions; `revision` is billing's, from 1.
 
-    `plan` is what it gives from now on, None where it gives none any more; `period_starts_at` names the paid period,
-    None: it stays as it was. What becomes of the account's own plan and cycle is told by events of their own.
+    `plan` is what it gives from now on, None where it gives none any more. `period_starts_at` and `period_ends_at` are
+    the paid period's; where they are None it stays as it was. What becomes of the account's own plan and cycle is told
+    by events of their own.
     """
 
     subscription_id: str
     revision: Revision
     plan: str | None
     period_starts_at: StoredMoment | None = None
+    period_ends_at: StoredMoment | None = None
     actor: Actor | None = None
 
 

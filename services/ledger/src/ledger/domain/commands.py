@@ -112,6 +112,7 @@ class SubscribePlan(Administration, frozen=True, kw_only=True):
     revision: Revision
     plan: str
     period_starts_at: datetime
+    period_ends_at: datetime
 
 
 class EndSubscription(Administration, frozen=True, kw_only=True):

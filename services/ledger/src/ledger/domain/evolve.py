@@ -108,7 +108,7 @@ def _administered(
                 cycle=event.cycle,
             )
         case PlanChanged():
-            limited = _limited(account, event.monthly_limit, event.debt_repaid)
+            limited = _limited(account, event.monthly_limit, event.debt_repaid, event.to_debt)
             plan_tokens = event.monthly_limit if event.plan_tokens is None else event.plan_tokens
             return replace(_paced(limited, event.rate_limits), plan=event.plan, plan_tokens=plan_tokens)
         case LimitChanged():
@@ -145,14 +145,18 @@ def _administered(
             assert_never(event)
 
 
-def _limited(account: Account, monthly_limit: int, debt_repaid: int) -> Account:
+def _limited(account: Account, monthly_limit: int, debt_repaid: int, to_debt: int = 0) -> Account:
     """A raised limit re-arms the thresholds above the new percentage; a lowered one re-arms nothing."""
-    used = account.monthly_used + debt_repaid
+    used = account.monthly_used + debt_repaid - to_debt
     crossed = account.crossed
     if monthly_limit > account.monthly_limit:
         crossed = tuple(percent for percent in crossed if used * 100 >= monthly_limit * percent)
     return replace(
-        account, monthly_limit=monthly_limit, monthly_used=used, debt=account.debt - debt_repaid, crossed=crossed
+        account,
+        monthly_limit=monthly_limit,
+        monthly_used=used,
+        debt=account.debt - debt_repaid + to_debt,
+        crossed=crossed,
     )
 
 

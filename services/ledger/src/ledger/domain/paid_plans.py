@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+from contracts.balance import Cycle
 from contracts.errors import InvalidError
 from contracts.events.accounts import CycleStarted, SubscriptionChanged
 
@@ -27,14 +28,15 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
     known = find_subscription(draft.account.subscriptions, command.subscription_id)
     if not _is_news(known, command):
         return draft.balance_answer()
-    if command.period_starts_at.tzinfo is None:
-        raise InvalidError("a period's start needs an offset from UTC")
+    if command.period_starts_at.tzinfo is None or command.period_ends_at.tzinfo is None:
+        raise InvalidError("a period's moments need an offset from UTC")
     draft.emit(
         SubscriptionChanged(
             subscription_id=command.subscription_id,
             revision=command.revision.number,
             plan=command.plan,
             period_starts_at=command.period_starts_at,
+            period_ends_at=command.period_ends_at,
             actor=command.actor,
         )
     )
@@ -45,13 +47,15 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
         return _start_paid_cycle(draft, command, policy)
     if command.plan == draft.account.plan and command.plan not in policy.catalog.plans:
         return draft.balance_answer()  # it is not sold any more, and who has it keeps it
-    return decide_plan(draft, _change_to(command.plan, command), policy)
+    is_unpaid = _is_unpaid(draft.account.running_cycle, known)
+    return decide_plan(draft, _change_to(command.plan, command), policy, is_unpaid=is_unpaid)
 
 
 def decide_ended(draft: Draft, command: EndSubscription, policy: Policy) -> Decision:
     """Without the subscription, the account has the plan of one that still gives one, else the default plan.
 
-    The cycle goes on, and what was used stays used. The end of one that does not rule changes nothing.
+    The cycle goes on, and what was used stays used; of a cycle that was never paid for, what was used beyond the new
+    limit is owed. The end of one that does not rule changes nothing.
     """
     before = draft.account.subscriptions
     if not _is_news(find_subscription(before, command.subscription_id), command):
@@ -66,9 +70,17 @@ def decide_ended(draft: Draft, command: EndSubscription, policy: Policy) -> Deci
         return draft.balance_answer()
     next_ruling = ruling(draft.account.subscriptions)
     plan = policy.default_plan if next_ruling is None else next_ruling.plan
-    return decide_plan(
-        draft, _change_to(plan if plan in policy.catalog.plans else policy.default_plan, command), policy
-    )
+    change = _change_to(plan if plan in policy.catalog.plans else policy.default_plan, command)
+    return decide_plan(draft, change, policy, is_unpaid=_is_unpaid(draft.account.running_cycle, ruled))
+
+
+def _is_unpaid(cycle: Cycle, subscription: Subscription) -> bool:
+    """Whether the cycle turned by itself for a period that was not paid since.
+
+    It turns at midnight, up to a day before the period that it belongs to begins.
+    """
+    period_ends_at = subscription.period_ends_at
+    return period_ends_at is not None and cycle.starts_at >= period_ends_at - timedelta(days=1)
 
 
 def _is_news(known: Subscription | None, command: SubscribePlan | EndSubscription) -> bool:

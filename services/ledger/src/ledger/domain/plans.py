@@ -55,15 +55,22 @@ def find_plan(policy: Policy, name: str) -> Plan:
         ) from None
 
 
-def decide_plan(draft: Draft, command: ChangePlan, policy: Policy) -> Decision:
-    """Another plan brings its own limit; the same plan again keeps a limit that somebody set beside it."""
+def decide_plan(draft: Draft, command: ChangePlan, policy: Policy, *, is_unpaid: bool = False) -> Decision:
+    """Another plan brings its own limit; the same plan again keeps a limit that somebody set beside it.
+
+    `is_unpaid`: nobody paid for the running cycle's allowance, so what was used beyond the new limit is owed.
+    """
     plan, before = find_plan(policy, command.plan), draft.account
     keeps_limit = plan.name == before.plan and before.monthly_limit != before.plan_tokens and not command.reset_limit
-    adopt_plan(draft, plan, before.monthly_limit if keeps_limit else plan.monthly_tokens, command, policy)
+    monthly_limit = before.monthly_limit if keeps_limit else plan.monthly_tokens
+    to_debt = max(0, before.monthly_used - monthly_limit) if is_unpaid else 0
+    adopt_plan(draft, plan, monthly_limit, command, policy, to_debt=to_debt)
     return draft.balance_answer() if draft.account is before else after_limit(draft, before, policy)
 
 
-def adopt_plan(draft: Draft, plan: Plan, monthly_limit: int, command: Administration, policy: Policy) -> None:
+def adopt_plan(
+    draft: Draft, plan: Plan, monthly_limit: int, command: Administration, policy: Policy, *, to_debt: int = 0
+) -> None:
     """The plan with that limit, where the account does not have them already."""
     before = draft.account
     standing = (before.plan, before.plan_tokens, before.monthly_limit, before.rate_limits)
@@ -80,6 +87,7 @@ def adopt_plan(draft: Draft, plan: Plan, monthly_limit: int, command: Administra
             plan_tokens=plan.monthly_tokens,
             reason_id=command.reason_id,
             actor=command.actor,
+            to_debt=to_debt,
         )
     )
 

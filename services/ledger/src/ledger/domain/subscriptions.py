@@ -11,12 +11,13 @@ MAX_KNOWN: Final = 8
 
 
 class Subscription(Struct, frozen=True):
-    """One subscription; `plan` None: it gives none any more. `period_starts_at` is its last paid period's, if known."""
+    """One subscription; `plan` None: it gives none any more. The period is the last one that was paid, if known."""
 
     id: str
     revision: int
     plan: str | None = None
     period_starts_at: datetime | None = None
+    period_ends_at: datetime | None = None
 
 
 def find_subscription(subscriptions: tuple[Subscription, ...], subscription_id: str) -> Subscription | None:
@@ -35,8 +36,10 @@ def changed(subscriptions: tuple[Subscription, ...], event: SubscriptionChanged)
     One that gives no plan goes before one that does.
     """
     before = find_subscription(subscriptions, event.subscription_id)
-    period = event.period_starts_at or (before.period_starts_at if before else None)
-    after = Subscription(event.subscription_id, event.revision, event.plan, period)
+    period = (event.period_starts_at, event.period_ends_at)
+    if event.period_starts_at is None and before is not None:
+        period = (before.period_starts_at, before.period_ends_at)
+    after = Subscription(event.subscription_id, event.revision, event.plan, *period)
     if before is not None:
         return tuple(after if known is before else known for known in subscriptions)
     if len(subscriptions) >= MAX_KNOWN:

@@ -124,6 +124,7 @@ def _command_of(event: CloudEvent[HeardEvent], gap_allowed: bool) -> tuple[str, 
                 revision=Revision(said.revision, gap_allowed),
                 plan=_clean(said.plan, "data.plan"),
                 period_starts_at=said.period_starts_at,
+                period_ends_at=said.period_ends_at,
                 actor=Actor.BILLING,
             )
         case PlanEnded():
