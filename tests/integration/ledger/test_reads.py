@@ -1,6 +1,6 @@
 """What the ledger says of an account beside its figures: how far it has heard billing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.codec import encode
@@ -48,6 +48,7 @@ async def test_a_read_says_how_far_billing_was_heard_of_a_subscription(
             revision=Revision(1),
             plan="pro",
             period_starts_at=datetime.now(UTC),
+            period_ends_at=datetime.now(UTC) + timedelta(days=30),
         )
         await elsewhere.submit(subscribe, Kind.ADMIN)
     assert await heard(gateway, "member", subscription_id="s1") == 1
