@@ -199,3 +199,39 @@ async def test_json_that_nests_without_end_is_refused(stage: BillingStage) -> No
         headers={"content-type": "application/json", "authorization": BEARER},
     )
     assert answer.status_code in (400, 422)
+
+
+async def test_a_wish_whose_first_answer_was_lost_is_met_though_the_catalog_changed_meanwhile(
+    stage: BillingStage,
+) -> None:
+    """Stripe knows the order's key with other contents: that order ends, and another one is placed."""
+    await stage.stripe.faults("down", times=20, only="POST")
+    assert (await stage.ask({"package_id": "small", "account_id": "renamed"}, authorization=BEARER)).status_code == 503
+    (order,) = await stage.rows("SELECT id FROM billing.orders WHERE account_id = 'renamed'")
+    await stage.stripe.faults("none")
+    await stage.stripe.client.v1.checkout.sessions.create_async(
+        {
+            "mode": "payment",
+            "line_items": [
+                {"quantity": 1, "price_data": {"currency": "brl", "unit_amount": 5_000, "product_data": {"name": "x"}}}
+            ],
+            "success_url": "https://example.com",
+        },
+        {"idempotency_key": f"checkout:{order['id']}"},
+    )
+    bought = await stage.buy("renamed")
+    assert bought["order_id"] != order["id"]
+    assert (await stage.row(order["id"]))["state"] == "failed"
+    await stage.stripe.pay(bought["checkout_url"])
+    await stage.has_in_books("renamed", granted=500_000)
+
+
+async def test_a_customer_that_was_deleted_at_stripe_is_made_anew(stage: BillingStage) -> None:
+    first = await stage.buy("deleted")
+    await stage.stripe.pay(first["checkout_url"], "card", "expired")
+    await stage.reaches(first["order_id"], "expired")
+    (known,) = await stage.rows("SELECT customer_id FROM billing.customers WHERE payer_id = 'deleted'")
+    await stage.stripe.client.v1.customers.delete_async(known["customer_id"])
+    again = await stage.buy("deleted")
+    await stage.stripe.pay(again["checkout_url"])
+    await stage.has_in_books("deleted", granted=500_000)

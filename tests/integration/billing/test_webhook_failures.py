@@ -1,10 +1,14 @@
 """What can't be handled now is tried again, and given up in the end for a person to look at; nothing is lost."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
+from billing.application.housekeeping import keep_measuring
 from billing.store.webhook_events import delete_old, forget_payloads
 from chassis.postgres import create_engine, disposed
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from tests.support.billing import BillingStage
 from tests.support.eventually import eventually
@@ -113,3 +117,47 @@ async def test_what_stripe_said_is_let_go_of_in_time(stage: BillingStage, migrat
         (kept,) = await stage.rows("SELECT payload, status FROM billing.webhook_events WHERE id = $1", event["id"])
         assert kept == {"payload": None, "status": "handled"}
         assert await delete_old(engine, keep=timedelta(days=90)) == 1
+
+
+async def test_a_list_that_lacks_a_known_refund_gives_nothing_back(stage: BillingStage) -> None:
+    """Stripe's lists may be older than what was seen before; a refund is never deleted there."""
+    bought = await stage.buy("lagging")
+    paid = await stage.stripe.pay(bought["checkout_url"])
+    await stage.has_in_books("lagging", granted=500_000)
+    await stage.stripe.client.v1.refunds.create_async({"payment_intent": paid["payment_intent"], "amount": 749})
+    await stage.has_in_books("lagging", granted=500_000, revoked=50_000)
+    await stage.all_handled(bought["order_id"])
+    await stage.rows(
+        "INSERT INTO billing.refunds (id, order_id, amount_minor, currency, status, created_at)"
+        " VALUES ('re_not_listed_yet', $1, 749, 'brl', 'succeeded', now()) RETURNING id",
+        bought["order_id"],
+    )
+    before = await stage.row(bought["order_id"])
+    await stage.stripe.client.v1.refunds.create_async({"payment_intent": paid["payment_intent"], "amount": 749})
+
+    async def waits() -> bool:
+        rows = await stage.rows("SELECT last_error FROM billing.webhook_events WHERE status = 'waiting'")
+        return any("lacks" in (each["last_error"] or "") for each in rows)
+
+    await eventually(waits, 30.0)
+    assert (await stage.row(bought["order_id"]))["revoked_tokens"] == before["revoked_tokens"]
+    await stage.rows("DELETE FROM billing.refunds WHERE id = 're_not_listed_yet' RETURNING id")
+    await _is_due(stage)
+    await stage.has_in_books("lagging", granted=500_000, revoked=100_000)
+
+
+async def test_what_waits_too_long_is_an_error_in_the_log_and_a_gauge(stage: BillingStage, migrated_url: str) -> None:
+    await stage.rows(
+        "INSERT INTO billing.webhook_events (id, type, livemode, happened_at, received_at, payload, due_at)"
+        " VALUES ('evt_stuck', 'charge.refunded', false, now(), now() - interval '16 minutes', '{}',"
+        " now() + interval '1 hour') RETURNING id"
+    )
+    engine = create_engine(migrated_url, service="billing")
+    async with disposed(engine):
+        with capture_logs() as logs:
+            measuring = asyncio.create_task(keep_measuring(engine))
+            await eventually(lambda: [line for line in logs if line["event"] == "webhooks_wait_too_long"], 10.0)
+            measuring.cancel()
+    assert (REGISTRY.get_sample_value("solaris_billing_oldest_webhook_seconds") or 0) >= 16 * 60
+    assert {line["log_level"] for line in logs if line["event"] == "webhooks_wait_too_long"} == {"error"}
+    await stage.rows("DELETE FROM billing.webhook_events WHERE id = 'evt_stuck' RETURNING id")

@@ -18,7 +18,13 @@ from billing.domain.offers import Offer
 from billing.domain.orders import Order, OrderState
 from billing.stripe_api.checkout import CheckoutRequest, create_checkout, expire_checkout
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeError, StripeMissingError, StripeRefusedError, StripeUnavailableError
+from billing.stripe_api.errors import (
+    StripeConflictError,
+    StripeError,
+    StripeMissingError,
+    StripeRefusedError,
+    StripeUnavailableError,
+)
 from billing.stripe_api.plan_checkout import create_plan_checkout
 
 LEAST_LEFT: Final = timedelta(minutes=5)
@@ -99,6 +105,9 @@ class Checkouts:
         )
         try:
             session = await self._create_session(order, wanted, locale)
+        except StripeConflictError as error:
+            # Catalog or settings have changed since it was asked for first, and nobody was answered: another order.
+            return await self._end(order, OrderState.FAILED, str(error))
         except StripeRefusedError as error:
             await self._end(order, OrderState.FAILED, str(error))
             raise

@@ -25,7 +25,8 @@ class Customers:
         known = await load_customer(self.engine, payer_id, livemode=self.livemode)
         if known is not None:
             return known
-        key = f"customer:{payer_id}"
+        # Another language is another request, which the key of the first would refuse.
+        key = f"customer:{payer_id}:{locale}"
         made = await create_customer(self.stripe, payer_id, locale=locale, idempotency_key=key)
         return await keep_customer(self.engine, payer_id, made, livemode=self.livemode)
 
@@ -33,6 +34,6 @@ class Customers:
         """Another customer instead of one that was deleted at Stripe. Raises StripeError."""
         log.warning("customer_was_deleted", customer_id=customer_id)
         await forget_customer(self.engine, customer_id)
-        key = f"customer:{payer_id}:after:{customer_id}"
+        key = f"customer:{payer_id}:{locale}:after:{customer_id}"
         made = await create_customer(self.stripe, payer_id, locale=locale, idempotency_key=key)
         return await keep_customer(self.engine, payer_id, made, livemode=self.livemode)

@@ -18,6 +18,7 @@ MEASURE_SECONDS: Final = 5.0
 ALERT_SECONDS: Final = 15 * 60.0
 """So old an event that nobody has handled is somebody's money without tokens."""
 ALERT_EVERY_SECONDS: Final = 60.0
+KEEP_LETTERS: Final = timedelta(days=180)
 PRUNE_SECONDS: Final = 3600.0
 KEEP_EVENTS: Final = timedelta(days=400)
 """That there was an event; what it said is let go of earlier."""
@@ -48,6 +49,7 @@ async def keep_pruning(engine: AsyncEngine, *, keep_payloads: timedelta) -> None
     steps: list[Callable[[], Awaitable[int]]] = [
         partial(webhook_events.forget_payloads, engine, keep=keep_payloads),
         partial(webhook_events.delete_old, engine, keep=KEEP_EVENTS),
+        partial(webhook_events.delete_old_letters, engine, keep=KEEP_LETTERS),
         partial(paces.prune, engine),
     ]
     while True:

@@ -22,10 +22,10 @@ from billing.domain.outside import facts_outside
 from billing.store import outbox
 from billing.store.orders import load_order, looked_at, may_look, note_once, update_order
 from billing.store.outbox import Saying
-from billing.store.taken_back import load_refunds, store_taken_back
+from billing.store.taken_back import known_ids, load_refunds, store_taken_back
 from billing.stripe_api.checkout import expire_checkout, fetch_checkout, find_checkout
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeError
+from billing.stripe_api.errors import StripeError, StripeUnavailableError
 from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 
 MAX_RACES: Final = 8
@@ -125,7 +125,11 @@ class OrderLooks:
         session, payment = await self._fetch_payment(self.stripe, order, clues, who)
         if payment is None or payment.status is not PaymentStatus.SUCCEEDED:
             return OrderFacts(session=session, payment=payment)
+        known = await known_ids(self.engine, order.id)
         back = await fetch_taken_back(self.stripe, payment.id)
+        if not known <= back.ids:
+            # They are never deleted: this list is older than another one was, and would give back what was taken.
+            raise StripeUnavailableError("a list that lacks what was there before")
         return OrderFacts(
             session=session,
             payment=payment,

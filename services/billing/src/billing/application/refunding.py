@@ -13,6 +13,7 @@ from billing.application.looking import OrderLooks
 from billing.domain.facts import RefundFacts
 from billing.domain.history import Change
 from billing.domain.orders import Order, OrderState
+from billing.domain.outside import OUTSIDE
 from billing.domain.refunding import RefundPlan, Way, plan_refund
 from billing.store.asked_refunds import (
     ASKED,
@@ -99,7 +100,7 @@ class Refunding:
     async def _record(self, order: Order, plan: RefundPlan, number: int, by: str, reason: str) -> Refunded:
         refund = RefundFacts(
             # Two who record the same at once record one: the number is the same for both.
-            id=f"outside:{order.id}:{number + 1}",
+            id=f"{OUTSIDE}{order.id}:{number + 1}",
             amount_minor=plan.amount_minor or 0,
             currency=order.currency,
             status="succeeded",

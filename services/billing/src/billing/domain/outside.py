@@ -5,6 +5,8 @@ from typing import Final
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, RefundFacts
 from billing.domain.orders import Order, OrderState
 
+OUTSIDE: Final = "outside:"
+"""How ids begin of payments and refunds that Stripe has no part in."""
 _PAYS: Final = (OrderState.CREATED, OrderState.PAID)
 """Nothing else has to happen to such an order, once it does not wait for anybody's approval."""
 
@@ -17,7 +19,7 @@ def facts_outside(order: Order, refunds: tuple[RefundFacts, ...]) -> OrderFacts:
 def payment_outside(order: Order) -> PaymentFacts:
     """The order's price as a payment that came: a bank transfer, or nothing for a voucher or a courtesy."""
     return PaymentFacts(
-        id=order.payment_intent_id or f"outside:{order.id}",
+        id=order.payment_intent_id or f"{OUTSIDE}{order.id}",
         order_id=order.id,
         status=PaymentStatus.SUCCEEDED,
         amount_minor=order.amount_minor,

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from chassis.postgres import statements
-from sqlalchemy import Table, and_, func, or_, select
+from sqlalchemy import Table, and_, func, not_, or_, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.domain.facts import OrderFacts, RefundFacts
 from billing.domain.orders import Order
+from billing.domain.outside import OUTSIDE
 from billing.store.tables import disputes, refunds
 
 
@@ -65,6 +66,16 @@ async def _upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict
         where=and_(table.c.order_id == new.order_id, differs),
     ).returning(table.c.id)
     return len((await connection.execute(statement)).all()) > 0
+
+
+async def known_ids(engine: AsyncEngine, order_id: str) -> set[str]:
+    """Ids of all refunds, disputes and warnings that Stripe ever told of the order."""
+    of_order = (
+        select(table.c.id).where(table.c.order_id == order_id, not_(table.c.id.startswith(OUTSIDE, autoescape=True)))
+        for table in (refunds, disputes)
+    )
+    async with statements(engine) as connection:
+        return set((await connection.execute(union_all(*of_order))).scalars())
 
 
 async def load_refunds(engine: AsyncEngine, order_id: str) -> tuple[RefundFacts, ...]:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.store.tables import LETTERS, WEBHOOK_CONSUMER, webhook_events
+from billing.store.tables import LETTERS, WEBHOOK_CONSUMER, dead_letters, webhook_events
 
 WAITING: Final = "waiting"
 HANDLED: Final = "handled"
@@ -158,6 +158,14 @@ async def forget_payloads(engine: AsyncEngine, *, keep: timedelta) -> int:
     statement = update(webhook_events).where(webhook_events.c.id.in_(old.scalar_subquery())).values(payload=null())
     async with statements(engine) as connection:
         return (await connection.execute(statement)).rowcount
+
+
+async def delete_old_letters(engine: AsyncEngine, *, keep: timedelta) -> int:
+    """Delete a page of dead letters that failed longer ago, retried or not: they hold payloads too; how many."""
+    old = select(dead_letters.c.id).where(dead_letters.c.failed_at < func.now() - keep).limit(FORGOTTEN_AT_ONCE)
+    async with statements(engine) as connection:
+        deleted = await connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(old.scalar_subquery())))
+        return deleted.rowcount
 
 
 async def delete_old(engine: AsyncEngine, *, keep: timedelta) -> int:

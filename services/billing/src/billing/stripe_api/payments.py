@@ -19,6 +19,11 @@ class TakenBackFacts(Struct, frozen=True, kw_only=True):
     disputes: tuple[DisputeFacts, ...]
     fraud_warnings: tuple[FraudWarningFacts, ...]
 
+    @property
+    def ids(self) -> set[str]:
+        found = {each.id for each in self.refunds} | {each.id for each in self.disputes}
+        return found | {each.id for each in self.fraud_warnings}
+
 
 async def fetch_payment(api: StripeApi, payment_intent_id: str) -> PaymentFacts:
     """The payment with its charge; raises StripeError."""
