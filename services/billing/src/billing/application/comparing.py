@@ -9,7 +9,7 @@ from billing.application.errors import BillingError
 from billing.application.looking import OrderLooks
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
 from billing.domain.clues import Clues
-from billing.domain.facts import DisputeFacts, OrderFacts, RefundFacts
+from billing.domain.facts import DisputeFacts, OrderFacts, RefundFacts, SessionFacts
 from billing.domain.orders import Order
 from billing.domain.reconciliation import Difference, DifferenceKind, agrees, checkout_difference, part_difference
 from billing.store.orders import find_order, load_order
@@ -18,6 +18,7 @@ from billing.store.syncing import load_disputes, load_doubtful
 from billing.store.taken_back import load_refunds, store_taken_back
 from billing.stripe_api.errors import StripeError, StripeMissingError, StripeUnavailableError
 from billing.stripe_api.past import PastCheckout, PastSubscription
+from billing.stripe_api.payments import fetch_taken_back
 
 WHO = "billing-sync"
 
@@ -52,7 +53,9 @@ class Comparing:
             if order is None:
                 return
         refunds = await load_refunds(self.engine, order.id) if order is not None else ()
-        self._tell(checkout_difference(checkout.facts, order, refunds))
+        difference = checkout_difference(checkout.facts, order, refunds)
+        if difference is not None and not await self._is_settled_there(difference, checkout.facts):
+            self.told(difference)
 
     async def part(
         self, part: RefundFacts | DisputeFacts, *, payment_intent_id: str | None, order_id: str | None = None
@@ -144,6 +147,14 @@ class Comparing:
             return after
         self._tell(Difference(difference=kind, stripe_id=stripe_id, order_id=order.id, explanation=told))
         return None
+
+    async def _is_settled_there(self, difference: Difference, session: SessionFacts) -> bool:
+        """Whether somebody has given back at Stripe what was paid for nothing; raises StripeError."""
+        settles = difference.difference in {DifferenceKind.PAID_UNKNOWN_ORDER, DifferenceKind.PAID_TWICE}
+        if not settles or session.payment_intent_id is None or self.looks.stripe is None:
+            return False
+        back = await fetch_taken_back(self.looks.stripe, session.payment_intent_id)
+        return sum(each.amount_minor for each in back.refunds if each.has_left) >= session.total_minor
 
     async def _difference(self, order: Order, part: RefundFacts | DisputeFacts) -> Difference | None:
         stored: Sequence[RefundFacts | DisputeFacts]

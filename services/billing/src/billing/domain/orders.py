@@ -1,5 +1,6 @@
 """An order: who gets what, who pays how much, and what has become of it."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -50,6 +51,10 @@ PAID_OUTSIDE: Final = (OrderKind.MANUAL, OrderKind.VOUCHER)
 """Stripe has no part in them."""
 SWEPT_STATES: Final = (OrderState.CREATED, OrderState.OPEN, OrderState.PENDING)
 """What Stripe may still change without our having heard of it."""
+
+
+ORDER_ID: Final = re.compile(r"ord_[0-9a-f]{32}")
+"""The form of every order's id, by which ours are told from others' at Stripe."""
 
 
 class Order(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from msgspec import Struct, json
 
 from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import DisputeFacts, RefundFacts, SessionFacts
+from billing.domain.orders import ORDER_ID
 from billing.stripe_api.client import PAGE, StripeApi, read
 from billing.stripe_api.errors import StripeRefusedError
 from billing.stripe_api.wire import Dispute, Reference, Refund, Session, id_of, moment
@@ -76,7 +77,9 @@ class _Whose(Struct):
 
     @property
     def order_id(self) -> str | None:
-        return (self.metadata or {}).get(ORDER_KEY) or self.client_reference_id
+        """Others have orders as well: one of ours is known by the form of its id."""
+        named = (self.metadata or {}).get(ORDER_KEY) or self.client_reference_id
+        return named if named is not None and ORDER_ID.fullmatch(named) else None
 
 
 type _Listing = Callable[[Any], Awaitable[stripe.StripeObject]]
@@ -112,9 +115,9 @@ async def past_refunds(api: StripeApi, since: datetime) -> AsyncIterator[list[Pa
             PastRefund(
                 facts=refund.facts(),
                 payment_intent_id=id_of(refund.payment_intent),
-                order_id=(refund.metadata or {}).get(ORDER_KEY),
+                order_id=read(each, _Whose).order_id,
             )
-            for refund in (read(each, Refund) for each in page)
+            for refund, each in ((read(each, Refund), each) for each in page)
         ]
 
 
