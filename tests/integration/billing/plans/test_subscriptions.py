@@ -106,6 +106,13 @@ async def test_an_open_checkout_is_shown_again_and_another_plan_ends_it(stage: B
     assert (await stage.row(first["order_id"]))["state"] == "expired"
 
 
+async def test_a_checkout_is_shown_to_whom_it_was_made_for_alone(stage: BillingStage) -> None:
+    first = await subscribe(stage, "olga", payer_id="company")
+    second = await subscribe(stage, "olga")
+    assert second["checkout_url"] != first["checkout_url"]
+    assert (await stage.row(first["order_id"]))["state"] == "expired"
+
+
 async def test_who_has_a_plan_that_is_paid_is_sold_no_second_one(stage: BillingStage) -> None:
     await subscribed(stage, "kim")
     answer = await stage.http.post(f"{stage.url}/billing/subscribe", json={"plan_id": "pro", "t": link_token("kim")})

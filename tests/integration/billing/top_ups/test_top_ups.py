@@ -193,3 +193,26 @@ async def test_an_account_that_an_admin_blocked_is_bought_nothing(stage: Billing
     ledger.blocked.clear()
     await ledger.uses("kim")
     await stage.has_in_books("kim", granted=500_000)
+
+
+async def test_what_was_begun_before_it_was_turned_off_is_ended_and_not_charged(
+    stage: BillingStage, ledger: LedgerPart
+) -> None:
+    """As after kill -9 between the order and its payment, and before anybody looked again."""
+    await tops_up(stage, "lia")
+    ledger.left["lia"] = 0
+    await ledger.uses("lia")
+    await stage.has_in_books("lia", granted=500_000)
+    # An order that Stripe never heard of.
+    forgotten = "id = 'ord_never_asked', state = 'created', paid_at = NULL, payment_intent_id = NULL"
+    await stage.rows("DELETE FROM billing.order_changes WHERE order_id IN (SELECT id FROM billing.orders)")
+    await stage.rows(f"UPDATE billing.orders SET {forgotten} WHERE account_id = 'lia'")
+    await stage.http.delete(f"{stage.url}/billing/accounts/lia/top-up", headers=KEY)
+
+    async def ended() -> bool:
+        (row,) = await stage.rows("SELECT look_due_at FROM billing.top_ups WHERE account_id = 'lia'")
+        return row["look_due_at"] is None
+
+    await eventually(ended, 30.0)
+    assert [each["state"] for each in await orders_of(stage, "lia")] == ["failed"]
+    assert await payments_of(stage, "lia") == ["succeeded"]

@@ -51,10 +51,11 @@ class Checkouts:
     lifetime: timedelta
     order_page: str
 
-    async def show(self, order: Order, offer: Offer) -> str | None:
+    async def show(self, order: Order, offer: Offer, payer_id: str | None) -> str | None:
         """The address at which the order is paid now; None where it can't be any more, and another one may be placed.
 
-        Of an order that is paid, pending or under inspection it is the order's own page.
+        Of an order that is paid, pending or under inspection it is the order's own page. One that another than
+        `payer_id` was to pay is ended: a Checkout may show whose it is.
 
         Raises:
             PaymentServiceError: Stripe does not answer; to be called again with the same order.
@@ -62,9 +63,9 @@ class Checkouts:
         """
         try:
             if order.session_id is None and order.state is OrderState.CREATED:
-                order = await self._create(order, offer)
+                order = await self._create(order, offer, payer_id)
             elif order.state is OrderState.OPEN:
-                order = await self._refreshed(order, offer)
+                order = await self._refreshed(order, offer, payer_id)
         except StripeUnavailableError as error:
             log.warning("checkout_not_shown", order_id=order.id, error=str(error))
             raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
@@ -85,9 +86,9 @@ class Checkouts:
         """The order's own page, which tells whoever has its address what has become of it."""
         return f"{self.order_page}/{order.id}"
 
-    async def _create(self, order: Order, offer: Offer) -> Order:
+    async def _create(self, order: Order, offer: Offer, payer_id: str | None) -> Order:
         expires_at = order.created_at + self.lifetime
-        if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_offered(order, offer):
+        if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_wanted(order, offer, payer_id):
             return await self._end(order, OrderState.EXPIRED, "its Checkout was never shown")
         locale = order.locale or "pt-BR"
         wanted = CheckoutRequest(
@@ -134,15 +135,18 @@ class Checkouts:
         except RaceLostError:  # the same Checkout was shown to another request, and stored by that
             return await self.looks.look_anew(order.id, who=_WHO)
 
-    async def _refreshed(self, order: Order, offer: Offer) -> Order:
+    async def _refreshed(self, order: Order, offer: Offer, payer_id: str | None) -> Order:
         """The order as it is now; ended where its Checkout is about to, or has another price than is asked today."""
         order = await self.looks.look_anew(order.id, who=_WHO)
         if order.state is not OrderState.OPEN or order.session_id is None or order.session_expires_at is None:
             return order
-        if order.session_expires_at - datetime.now(UTC) > LEAST_LEFT and _is_as_offered(order, offer):
+        if order.session_expires_at - datetime.now(UTC) > LEAST_LEFT and _is_as_wanted(order, offer, payer_id):
             return order
+        return await self._expire(order, order.session_id)
+
+    async def _expire(self, order: Order, session_id: str) -> Order:
         try:
-            await expire_checkout(self.stripe, order.session_id)
+            await expire_checkout(self.stripe, session_id)
         except StripeRefusedError as error:  # it ended, or was paid, this very moment
             log.info("checkout_not_ended", order_id=order.id, error=str(error))
         return await self.looks.look_anew(order.id, who=_WHO)
@@ -155,6 +159,6 @@ class Checkouts:
             return await self.looks.look_anew(order.id, who=_WHO)
 
 
-def _is_as_offered(order: Order, offer: Offer) -> bool:
-    is_same = offer.id in (order.package_id, order.plan)
+def _is_as_wanted(order: Order, offer: Offer, payer_id: str | None) -> bool:
+    is_same = offer.id in (order.package_id, order.plan) and order.payer_id == payer_id
     return is_same and order.tokens == offer.tokens and order.amount_minor == offer.prices.get(order.currency)

@@ -97,7 +97,7 @@ class Placing:
             order, is_keys_own = await self._write(wanted, offer, currency)
             if order is None:
                 continue
-            url = await self.checkouts.show(order, offer)
+            url = await self.checkouts.show(order, offer, wanted.payer_id)
             if url is None and is_keys_own:  # the same key is the same order, whatever has become of it
                 url = self.checkouts.page_of(order)
             if url is not None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.errors import BillingError
 from billing.application.top_ups import TopUps
-from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again
+from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again, look_no_more
 from billing.stripe_api.errors import StripeError
 
 BATCH: Final = 20
@@ -41,18 +41,21 @@ class TopUpWatch:
         while True:
             try:
                 self.accounts = await load_accounts_topped_up(self.engine)
-                due = await claim_due(self.engine, limit=BATCH, lease=LEASE) if self.accounts else []
+                due = await claim_due(self.engine, limit=BATCH, lease=LEASE)
                 for account_id in due:
-                    await look_again(self.engine, account_id, await self._look(account_id))
+                    if (wait := await self._look(account_id)) is not None:
+                        await look_again(self.engine, account_id, wait)
+                    else:
+                        await look_no_more(self.engine, account_id)
             except DATABASE_ERRORS as error:
                 log.warning("top_ups_not_watched", error=type(error).__name__)
             # Not sooner for any number of events: an account is asked about once a second at most.
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _look(self, account_id: str) -> timedelta:
+    async def _look(self, account_id: str) -> timedelta | None:
         try:
-            await self.top_ups.look_anew(account_id)
+            goes_on = await self.top_ups.look_anew(account_id)
         except (StripeError, BillingError, AskError) as error:
             log.warning("top_up_not_looked_at", account_id=account_id, error=repr(error))
             return RETRY
-        return self.again_after
+        return self.again_after if goes_on else None

@@ -55,8 +55,10 @@ class TopUps:
     cool_down: timedelta
     livemode: bool
 
-    async def look_anew(self, account_id: str) -> None:
-        """Finish what was begun, then buy, pause or leave it.
+    async def look_anew(self, account_id: str) -> bool:
+        """Finish what was begun, then buy, pause or leave it; whether it is to be looked at again.
+
+        What is off or paused buys nothing more, and what it has begun is finished all the same.
 
         Raises:
             StripeError: Stripe can't be asked; nothing is lost, and the next look goes on from here.
@@ -64,16 +66,20 @@ class TopUps:
             BillingError: others are at the same order.
         """
         stored = await load_top_up(self.engine, account_id)
-        if stored is None or not stored.is_on or stored.top_up.paused_for is not None:
-            return
+        if stored is None:
+            return False
+        buys = stored.is_on and stored.top_up.paused_for is None
         if (order := await find_open_order(self.engine, account_id)) is not None:
-            await self._finish(stored, order)
+            await self._finish(stored, order, may_charge=buys)
+        if not buys:
+            return await find_open_order(self.engine, account_id) is not None
         decision = await self._decide(stored)
         if isinstance(decision, Buy):
             await self._buy(stored)
             decision = await self._decide(stored)  # a second failure pauses it at once
         if isinstance(decision, Pause):
             await self._pause(stored, decision.cause)
+        return True
 
     async def _decide(self, stored: StoredTopUp) -> Buy | Pause | Wait:
         package = self._package(stored.top_up)
@@ -131,14 +137,14 @@ class TopUps:
             metrics.ORDERS_PLACED.labels(order.kind.value).inc()
             await self._charge(stored, order)
 
-    async def _finish(self, stored: StoredTopUp, order: Order) -> None:
+    async def _finish(self, stored: StoredTopUp, order: Order, *, may_charge: bool) -> None:
         """Go on with a purchase that was begun, by whoever was stopped: never a second payment for it."""
         if order.payment_intent_id is None:
             customer_id = await load_customer(self.engine, order.pays, livemode=self.livemode)
             found = None
             if customer_id is not None:
                 found = await find_payment(self.stripe, customer_id, order.id, since=order.created_at - CLOCKS_DIFFER)
-            if found is None and datetime.now(UTC) - order.created_at < KEYS_LIVE:
+            if found is None and may_charge and datetime.now(UTC) - order.created_at < KEYS_LIVE:
                 await self._charge(stored, order)
                 return
             if found is None:

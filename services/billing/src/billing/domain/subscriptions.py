@@ -22,6 +22,7 @@ from billing.domain.entitlement import (
 from billing.domain.subscription_facts import Invoice, InvoiceStatus, StripeStatus, SubscriptionFacts
 
 LOOK_DAILY: Final = timedelta(days=1)
+LOOK_HOURLY: Final = timedelta(hours=1)
 LOOK_SOON: Final = timedelta(minutes=10)
 UNSEEN_FAILURE: Final = timedelta(days=1)
 """So long after a period's end a renewal that nobody has seen fail counts as failed; Stripe tries within hours."""
@@ -130,11 +131,11 @@ def converge(
         due = entitlement(facts, rules)
         periods = paid_periods(facts.invoices, rules)
     except UnknownPriceError:
-        return Converged(subscription=seen, look_again=LOOK_SOON, doubt=Doubt.UNKNOWN_PRICE)
+        return Converged(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.UNKNOWN_PRICE)
     if periods and not is_ordered:
         return Converged(subscription=seen, look_again=LOOK_SOON, doubt=Doubt.NOT_ORDERED)
     if seen.told_starts_at is not None and (not periods or periods[-1].starts_at < seen.told_starts_at):
-        return Converged(subscription=seen, look_again=LOOK_SOON, doubt=Doubt.MISSING_HISTORY)
+        return Converged(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.MISSING_HISTORY)
     replaced: list[Subscription] = []
     events: list[tuple[Subscription, SubscriptionEvent]] = []
     if isinstance(due, Entitled) and seen.standing is Standing.SOLE and seen.given is None:

@@ -1,7 +1,7 @@
 """Auto top-up: what people set, what became of the orders it made, and whose turn it is to be looked at."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from chassis.postgres import statements
@@ -55,8 +55,9 @@ async def set_top_up(connection: AsyncConnection, top_up: TopUp, *, is_on: bool,
         "monthly_cap_minor": top_up.monthly_cap_minor,
         "paused_for": None,
         "set_by": who,
-        "set_at": func.clock_timestamp(),
-        "changed_at": func.clock_timestamp(),
+        # By the clock that dates orders, with which it is compared.
+        "set_at": datetime.now(UTC),
+        "changed_at": datetime.now(UTC),
         "look_due_at": func.now() if is_on else None,
     }
     statement = upsert(top_ups).values(**values, version=1)
@@ -69,11 +70,11 @@ async def set_top_up(connection: AsyncConnection, top_up: TopUp, *, is_on: bool,
 
 
 async def turn_off(connection: AsyncConnection, account_id: str, *, who: str) -> bool:
-    """Buy nothing any more; False where nothing was on."""
+    """Buy nothing any more; False where nothing was on. A last look finishes what was begun."""
     statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.is_on)
-    now = func.clock_timestamp()
+    now = datetime.now(UTC)
     off = statement.values(
-        is_on=False, look_due_at=None, set_by=who, set_at=now, changed_at=now, version=top_ups.c.version + 1
+        is_on=False, look_due_at=func.now(), set_by=who, set_at=now, changed_at=now, version=top_ups.c.version + 1
     )
     return (await connection.execute(off)).rowcount == 1
 
@@ -121,10 +122,18 @@ async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> lis
 
 
 async def look_again(engine: AsyncEngine, account_id: str, wait: timedelta) -> None:
-    """Look after a while, or when its balance changes."""
-    statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.is_on)
+    """Look after a while, or when its balance changes; not where it was paused just now."""
+    statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.look_due_at.is_not(None))
     async with statements(engine) as connection:
         await connection.execute(statement.values(look_due_at=func.now() + wait))
+
+
+async def look_no_more(engine: AsyncEngine, account_id: str) -> None:
+    """It is off or paused, and nothing of it is open; not where it was set anew meanwhile."""
+    rests = or_(~top_ups.c.is_on, top_ups.c.paused_for.is_not(None))
+    statement = update(top_ups).where(top_ups.c.account_id == account_id, rests)
+    async with statements(engine) as connection:
+        await connection.execute(statement.values(look_due_at=None))
 
 
 async def load_orders_so_far(engine: AsyncEngine, stored: StoredTopUp, *, month_began_at: datetime) -> OrdersSoFar:
