@@ -235,3 +235,14 @@ async def test_a_customer_that_was_deleted_at_stripe_is_made_anew(stage: Billing
     again = await stage.buy("deleted")
     await stage.stripe.pay(again["checkout_url"])
     await stage.has_in_books("deleted", granted=500_000)
+
+
+async def test_a_page_of_an_order_does_not_wait_for_a_stripe_that_hangs(
+    stage: BillingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.application.looking.VISIT_SECONDS", 0.2)
+    bought = await stage.buy("hanging")
+    await stage.rows("UPDATE billing.orders SET looked_at = NULL WHERE id = $1 RETURNING id", bought["order_id"])
+    await stage.stripe.faults("slow", seconds=5, times=10, only="GET")
+    async with asyncio.timeout(4):
+        assert (await stage.order(bought["order_id"]))["state"] == "open"

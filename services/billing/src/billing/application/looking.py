@@ -1,5 +1,6 @@
 """Looks at an order anew: the one way in which anything about an order changes, whatever brought it about."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,8 @@ from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 MAX_RACES: Final = 8
 _ORDER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 VISITED_AFTER: Final = timedelta(seconds=3)
+VISIT_SECONDS: Final = 4.0
+"""Nobody waits longer for what Stripe says: then they see what was known before."""
 
 log = structlog.get_logger()
 
@@ -82,9 +85,10 @@ class OrderLooks:
         if order.state not in SWEPT_STATES or not await may_look(self.engine, order_id, after=VISITED_AFTER):
             return order
         try:
-            return await self.look_anew(order_id, who="visit")
-        except (StripeError, ContendedOrderError, PurchasesOffError) as error:
-            log.warning("order_not_looked_at", order_id=order_id, error=str(error))
+            async with asyncio.timeout(VISIT_SECONDS):
+                return await self.look_anew(order_id, who="visit")
+        except (StripeError, ContendedOrderError, PurchasesOffError, TimeoutError) as error:
+            log.warning("order_not_looked_at", order_id=order_id, error=str(error) or type(error).__name__)
             return order
 
     async def settle(self, order: Order, facts: OrderFacts, *, who: str) -> Order:
