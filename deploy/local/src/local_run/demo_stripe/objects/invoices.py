@@ -9,7 +9,26 @@ from local_run.demo_stripe.wire.lists import list_of
 from local_run.demo_stripe.wire.shapes import Object, make
 from local_run.demo_stripe.world.world import World
 
-_SETTINGS: Final = {"default_mandate": None, "payment_method_options": None, "payment_method_types": None}
+_USUAL: Final[Object] = {
+    "account_country": "BR",
+    "account_name": "Solaris (demo)",
+    "amount_overpaid": 0,
+    "amount_paid": 0,
+    "amount_paid_off_stripe": 0,
+    "amount_shipping": 0,
+    "attempt_count": 0,
+    "attempted": False,
+    "auto_advance": True,
+    "collection_method": "charge_automatically",
+    "customer_tax_exempt": "none",
+    "post_payment_credit_notes_amount": 0,
+    "pre_payment_credit_notes_amount": 0,
+    "starting_balance": 0,
+    "status": "draft",
+}
+"""Of every draft."""
+_LISTS: Final = ("customer_tax_ids", "default_tax_rates", "discounts", "total_discount_amounts", "total_taxes")
+_SETTINGS: Final = ("default_mandate", "payment_method_options", "payment_method_types")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,49 +52,32 @@ def new_invoice(
     """A draft. `values` are further fields of the invoice: `parent`, `description`, `metadata`."""
     subtotal = sum(line.amount for line in lines)
     total = subtotal - sum(line.discount for line in lines)
+    due = max(total, 0)
     invoice = world.create(
         "invoice",
         "in",
         **{
-            "account_country": "BR",
-            "account_name": "Solaris (demo)",
-            "amount_due": max(total, 0),
-            "amount_overpaid": 0,
-            "amount_paid": 0,
-            "amount_paid_off_stripe": 0,
-            "amount_remaining": max(total, 0),
-            "amount_shipping": 0,
-            "attempt_count": 0,
-            "attempted": False,
-            "auto_advance": True,
+            **_USUAL,
+            "amount_due": due,
+            "amount_remaining": due,
             "automatic_tax": {"enabled": False},
             "billing_reason": reason,
-            "collection_method": "charge_automatically",
             "currency": currency,
             "customer": customer["id"] if customer else None,
             "customer_email": customer["email"] if customer else None,
             "customer_name": customer["name"] if customer else None,
-            "customer_tax_exempt": "none",
-            "customer_tax_ids": [],
-            "default_tax_rates": [],
-            "discounts": [],
             "issuer": {"type": "self"},
             "lines": list_of([], ""),
             "metadata": {},
-            "payment_settings": dict(_SETTINGS),
+            "payment_settings": dict.fromkeys(_SETTINGS),
             "period_end": world.now(),
             "period_start": world.now(),
-            "post_payment_credit_notes_amount": 0,
-            "pre_payment_credit_notes_amount": 0,
-            "starting_balance": 0,
-            "status": "draft",
             "status_transitions": {},
             "subtotal": subtotal,
             "subtotal_excluding_tax": subtotal,
             "total": total,
-            "total_discount_amounts": [],
             "total_excluding_tax": total,
-            "total_taxes": [],
+            **{name: [] for name in _LISTS},
             **values,
         },
     )

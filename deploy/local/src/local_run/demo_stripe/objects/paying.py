@@ -12,7 +12,6 @@ from local_run.demo_stripe.wire.shapes import Object
 from local_run.demo_stripe.world.timers import clear_timer
 from local_run.demo_stripe.world.world import World
 
-METHODS: Final = ("card", "pix", "boleto")
 OUTCOMES: Final = ("paid", "declined", "later", "expired")
 _ADDRESS: Final = {"city": None, "country": "BR", "line1": None, "line2": None, "postal_code": None, "state": None}
 

@@ -15,7 +15,7 @@ PIX_REFUND_SECONDS: Final = 90 * 86_400
 
 
 def create_refund(world: World, _: list[str], parameters: dict[str, Any]) -> Object:
-    understood(parameters, "charge", "payment_intent", "amount", "reason", "instructions_email")
+    understood(parameters, "charge", "payment_intent", "amount", "reason")
     charge = _charge_of(world, parameters)
     amount = _checked_amount(world, charge, parameters.get("amount"))
     status = next_of(world, "refund", "succeeded")

@@ -41,10 +41,9 @@ def create_session(world: World, _: list[str], parameters: dict[str, Any]) -> Ob
     if "customer" in parameters:
         world.find("customer", parameters["customer"], "customer")
     items = [item_of(world, given, mode, number) for number, given in enumerate(parameters.get("line_items", []))]
-    currency = currency_of(items, parameters)
-    total = sum(item.price["unit_amount"] * item.quantity for item in items)
-    if total:
+    if total := sum(item.price["unit_amount"] * item.quantity for item in items):
         check_amount(total, "line_items")
+    currency = currency_of(items, parameters)
     expires_at = expiry_of(world, parameters.get("expires_at"))
     coupon, code = given_discount(world, parameters)
     with_invoice = parameters.get("invoice_creation", {}).get("enabled", False)

@@ -23,7 +23,7 @@ _PLAIN: Final = ("default_payment_method", "description")
 
 def create_subscription(world: World, _: list[str], parameters: dict[str, Any]) -> Object:
     """For a saved card; most begin in a Checkout Session instead."""
-    understood(parameters, *_PLAIN, "customer", "items", "payment_behavior", "off_session", "payment_settings")
+    understood(parameters, *_PLAIN, "customer", "items", "payment_behavior", "off_session")
     if "customer" not in parameters:
         raise missing_parameter("customer")
     customer = world.find("customer", parameters["customer"], "customer")
