@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -145,6 +146,19 @@ async def test_a_life_tells_all_that_is_known_with_the_verdict_first(
     assert life["order"]["order_id"] == order.id
     assert {len(life[name]) for name in ("changes", "received", "said", "credited", "mails")} == {1}
     assert life["dead_letters"] == []
+
+
+async def test_a_life_tells_the_mails_of_a_plan_which_are_known_by_their_subscription(
+    operate: Operate, engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    order = _order("member")
+    await _write(engine, order)
+    await database.execute(
+        "INSERT INTO notifier.messages (account_id, event, kind, cause, details, occurred_at, status, finished_at) "
+        "VALUES ('member', 'billing.plan_subscribed', 'plan-changed', 'subscription:s:1', $1, now(), 'sent', now())",
+        json.dumps({"order_id": order.id}),
+    )
+    assert "plan-changed: sent" in (await operate("orders", order=order.id)).out
 
 
 async def _grant(database: asyncpg.Connection, order: Order) -> None:

@@ -25,7 +25,8 @@ _LEDGER_EVENTS: Final = text("""
 """)
 _MAILS: Final = text("""
     SELECT kind, cause, status, created_at, finished_at, last_error FROM notifier.messages
-    WHERE account_id = ANY (:accounts) AND position(CAST(:order AS text) IN cause) > 0
+    WHERE account_id = ANY (:accounts)
+      AND (position(CAST(:order AS text) IN cause) > 0 OR details ->> 'order_id' = CAST(:order AS text))
     ORDER BY id LIMIT :most
 """)
 _LETTERS: Final = {
