@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.billing import BillingStage
+from tests.support.billing import SERVICE_KEY, BillingStage
 from tests.support.eventually import eventually
 
 
@@ -158,3 +158,16 @@ async def test_an_early_warning_of_fraud_freezes_what_is_left(stage: BillingStag
     await stage.has_in_books("warned", granted=500_000)
     await stage.stripe.warn_of_fraud(paid["payment_intent"])
     await stage.has_in_books("warned", granted=500_000, revoked=500_000)
+
+
+async def test_the_receipt_is_told_to_services_alone(stage: BillingStage) -> None:
+    bought = await stage.buy("receipt")
+    await stage.stripe.pay(bought["checkout_url"])
+    await stage.reaches(bought["order_id"], "paid")
+    assert "receipt_url" not in await stage.order(bought["order_id"])
+    url = f"{stage.url}/billing/orders/{bought['order_id']}"
+    told = await stage.http.get(url, headers={"authorization": f"Bearer {SERVICE_KEY}"})
+    assert told.json()["receipt_url"].startswith(stage.stripe.url)
+    page = await stage.http.get(f"{stage.url}/buy/order/{bought['order_id']}")
+    assert (page.status_code, told.json()["receipt_url"] in page.text) == (200, False)
+    assert (await stage.http.get(url, headers={"authorization": "Bearer sk-wrong"})).status_code == 401

@@ -100,7 +100,7 @@ def assemble(settings: BillingSettings) -> Service:
         subscribe_routes(selling.placing, callers, default_locale=settings.locale),
         portal_routes(selling.portal, callers, default_locale=settings.locale),
         top_up_routes(selling.top_ups, selling.cards, callers, default_locale=settings.locale),
-        order_routes(looks),
+        order_routes(looks, callers),
         redeem_routes(redeeming, callers),
         intake.routes(),
     ]

@@ -35,11 +35,6 @@ def test_an_order_can_be_paid_only_where_its_checkout_is_open(state: OrderState)
 
 
 @pytest.mark.parametrize("state", list(OrderState))
-def test_a_receipt_is_shown_only_of_what_was_paid(state: OrderState) -> None:
-    assert (sight_of(replace(ORDER, state=state), NOW).receipt_url is not None) is (state is OrderState.PAID)
-
-
-@pytest.mark.parametrize("state", list(OrderState))
 def test_what_may_still_change_is_looked_at_and_what_came_to_nothing_may_be_tried_again(state: OrderState) -> None:
     sight = sight_of(replace(ORDER, state=state), NOW)
     assert sight.is_live is (state in {OrderState.CREATED, OrderState.OPEN, OrderState.PENDING})

@@ -50,6 +50,11 @@ class Callers:
             raise ProblemError(403, "foreign_account", "This link is for another account.")
         return Caller(name=f"link:{named}", account_id=named, link=token, address=address_of(request))
 
+    def is_service(self, request: Request) -> bool:
+        """Whether a service asks; raises ProblemError where somebody shows a key that is none of ours."""
+        bearer = request.headers.get("authorization")
+        return bearer is not None and bool(self._service(bearer))
+
     def account_of(self, token: str) -> str:
         """The account that a link's token names; raises ProblemError where it is none of ours, or its time is over."""
         try:

@@ -2,24 +2,28 @@
 
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from billing.application.looking import OrderLooks
 from billing.domain.clues import MAX_ID_LENGTH
 from billing.domain.orders import Order
+from billing.http.callers import Callers
 
 _NOT_KEPT: Final = {"cache-control": "no-store"}
 
 
-def order_routes(looks: OrderLooks) -> APIRouter:
-    """`GET /billing/orders/{id}`: an order that may still be paid is looked at anew."""
+def order_routes(looks: OrderLooks, callers: Callers) -> APIRouter:
+    """`GET /billing/orders/{id}`: an order that may still be paid is looked at anew; a service is told its receipt."""
     router = APIRouter()
 
     @router.get("/billing/orders/{order_id}")
-    async def show_order(order_id: str) -> JSONResponse:
+    async def show_order(order_id: str, request: Request) -> JSONResponse:
+        # Whoever has a shared link may know the id of an order that somebody else pays.
+        tells_receipt = callers.is_service(request)
         order = await looks.visit(order_id[:MAX_ID_LENGTH])
-        return JSONResponse(order_view(order), headers=_NOT_KEPT)
+        receipt = {"receipt_url": order.receipt_url} if tells_receipt else {}
+        return JSONResponse(order_view(order) | receipt, headers=_NOT_KEPT)
 
     return router
 

@@ -83,7 +83,6 @@ _ORDER: Final = OrderWords(
     pay="Go to the payment",
     again="Try again",
     to_chat="Back to the chat",
-    receipt="See the receipt",
     number="Order",
     taken_back="{tokens} of this order were taken back after a refund.",
     price="Price",

@@ -35,7 +35,6 @@ class OrderSight:
     is_live: bool
     may_retry: bool
     pay_url: str | None
-    receipt_url: str | None
     price_minor: int
     taken_back: int
 
@@ -43,14 +42,12 @@ class OrderSight:
 def sight_of(order: Order, now: datetime) -> OrderSight:
     """Nothing about a person: whoever knows the order's id sees this."""
     standing = standing_of(order, now)
-    is_paid = order.state is OrderState.PAID
     return OrderSight(
         standing=standing,
         sign=_SIGNS[standing],
         is_live=standing in LIVE,
         may_retry=standing in _RETRIED,
         pay_url=order.session_url if order.state is OrderState.OPEN else None,
-        receipt_url=order.receipt_url if is_paid else None,
         price_minor=order.amount_minor if order.paid_minor is None else order.paid_minor,
         taken_back=order.revoked_tokens if standing is Standing.SETTLED else 0,
     )

@@ -83,7 +83,6 @@ _ORDER: Final = OrderWords(
     pay="Ir para o pagamento",
     again="Tentar de novo",
     to_chat="Voltar ao chat",
-    receipt="Ver recibo",
     number="Pedido",
     taken_back="{tokens} deste pedido foram retirados depois de um estorno.",
     price="Valor",

@@ -71,7 +71,6 @@ class OrderWords:
     pay: str
     again: str
     to_chat: str
-    receipt: str
     number: str
     taken_back: str
     price: str
