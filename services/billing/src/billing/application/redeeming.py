@@ -1,5 +1,6 @@
 """Redeems a voucher's code: a use of it becomes an order that is paid with nothing, once, however often it is asked."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
+from chassis.postgres import DATABASE_ERRORS
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -76,7 +78,7 @@ class Redeeming:
         """Give what the code is worth to the account.
 
         An attempt is counted before the code is looked up, so that many at once are no more than that many one after
-        the other; one that finds a good code is given back.
+        the other; one that finds a good code, or fails by itself, is given back.
 
         Raises:
             VoucherRefusedError: it gives nothing.
@@ -88,11 +90,24 @@ class Redeeming:
         guesses = redeemer.guesses()
         taken = [guess for guess in guesses if await paces.take(self.engine, *guess)]
         if len(taken) < len(guesses):
+            # No code was tried: whoever stands behind a full address does not use up their own attempts meanwhile.
+            await self._give_back(taken)
             raise self._refused(VoucherRefusal.TOO_MANY_ATTEMPTS, redeemer)
-        redeemed = await self._use(digest_of(code), redeemer)
-        for guess in taken:
-            await paces.give_back(self.engine, *guess)
-        return redeemed
+        counts = False
+        try:
+            return await self._use(digest_of(code), redeemer)
+        except VoucherRefusedError:
+            counts = True
+            raise
+        finally:
+            if not counts:
+                await self._give_back(taken)
+
+    async def _give_back(self, taken: Sequence[tuple[str, Pace]]) -> None:
+        """A good code was no guess, nor is one that could not be looked up."""
+        with contextlib.suppress(*DATABASE_ERRORS):
+            for guess in taken:
+                await paces.give_back(self.engine, *guess)
 
     async def _use(self, digest: bytes, redeemer: Redeemer) -> Redeemed:
         for _ in range(MAX_RACES):
