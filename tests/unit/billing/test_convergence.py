@@ -73,6 +73,7 @@ def test_who_pays_for_another_is_named_beside_them() -> None:
         (BOLETO_ISSUED, OrderState.PENDING),
         (OrderFacts(session=session(SessionStatus.OPEN), payment=payment(PaymentStatus.AWAITED)), OrderState.PENDING),
         (OrderFacts(session=session(is_paid=False)), OrderState.PENDING),
+        (OrderFacts(session=session(is_paid=False, is_lapsed=True)), OrderState.FAILED),
         (BOLETO_RAN_OUT, OrderState.FAILED),
         (OrderFacts(session=session(is_paid=False), payment=payment(PaymentStatus.CANCELLED)), OrderState.FAILED),
         (EXPIRED, OrderState.EXPIRED),

@@ -197,6 +197,19 @@ async def test_a_boleto_is_awaited_and_then_gives_the_plan(stage: BillingStage) 
     await says(stage, "mara", ["started basic"])
 
 
+async def test_a_boleto_that_lapses_fails_its_order_and_another_plan_may_be_bought(stage: BillingStage) -> None:
+    begun = await subscribe(stage, "olga")
+    await stage.stripe.pay(begun["checkout_url"], "boleto", "later")
+    await stage.reaches(begun["order_id"], "pending")
+    (payment,) = (await stage.stripe.client.v1.payment_intents.list_async()).data
+    await stage.stripe.complete_payment(payment.id, "failed")
+    await stage.reaches(begun["order_id"], "failed")
+    again = await subscribe(stage, "olga", "pro")
+    assert again["order_id"] != begun["order_id"]
+    await stage.stripe.pay(again["checkout_url"])
+    await says(stage, "olga", ["started pro"])
+
+
 async def test_the_portal_is_opened_by_a_service_alone(stage: BillingStage) -> None:
     await subscribed(stage, "nina")
     url = f"{stage.url}/billing/portal"

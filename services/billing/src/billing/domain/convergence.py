@@ -114,7 +114,7 @@ def _by_session(order: Order, session: SessionFacts, payment: PaymentFacts | Non
             return OrderState.PENDING if is_awaited else OrderState.OPEN
         case SessionStatus.COMPLETE:
             if payment is None:
-                return OrderState.PENDING
+                return OrderState.FAILED if session.is_lapsed else OrderState.PENDING
             # It was confirmed, so a payment that is owed again was declined afterwards.
             is_owed = payment.status is PaymentStatus.OWED
             return OrderState.FAILED if is_owed else _by_payment(order, payment)

@@ -13,12 +13,16 @@ class SessionStatus(StrEnum):
 
 
 class SessionFacts(Struct, frozen=True, kw_only=True):
-    """A Checkout; `order_id` is what it says that it is for. Complete is not paid: a boleto is paid days later."""
+    """A Checkout; `order_id` is what it says that it is for. Complete is not paid: a boleto is paid days later.
+
+    `is_lapsed`: the subscription that it was for has ended, or nobody may pay its invoice any more.
+    """
 
     id: str
     order_id: str | None
     status: SessionStatus
     is_paid: bool
+    is_lapsed: bool = False
     subtotal_minor: int
     total_minor: int
     discount_minor: int

@@ -62,7 +62,8 @@ async def create_checkout(api: StripeApi, wanted: CheckoutRequest) -> SessionFac
 
 async def fetch_checkout(api: StripeApi, session_id: str) -> tuple[SessionFacts, PaymentFacts | None]:
     """The Checkout as it is now, with its payment where one was begun; raises StripeError."""
-    request = api.v1.checkout.sessions.retrieve_async(session_id, {"expand": ["payment_intent.latest_charge"]})
+    expand = ["payment_intent.latest_charge", "subscription", "invoice"]
+    request = api.v1.checkout.sessions.retrieve_async(session_id, {"expand": expand})
     session = await api.call(request, Session)
     return session.facts(), session.payment()
 

@@ -19,6 +19,9 @@ from billing.domain.facts import (
 _AWAITED_ACTIONS: Final = ("boleto_display_details", "pix_display_qr_code")
 """What the person does elsewhere, and we wait for; any other action is done at the Checkout."""
 
+_LAPSED: Final = ("incomplete_expired", "canceled", "void", "uncollectible")
+"""Stripe's words for a subscription that has ended, and for an invoice that is not to be paid any more."""
+
 
 class Reference(Struct, frozen=True):
     """An object that stands in another one, of which the id is enough."""
@@ -96,8 +99,15 @@ class PaymentIntent(Struct, frozen=True):
                 return PaymentStatus.OWED
 
 
+class Standing(Struct, frozen=True):
+    """A subscription or invoice in a Checkout, as far as it tells whether that may still be paid."""
+
+    id: str
+    status: str | None = None
+
+
 class Session(Struct, frozen=True):
-    """With its payment intent, where the request asked for it (`payment_intent`)."""
+    """With its payment intent, subscription and invoice, where the request asked for them."""
 
     id: str
     status: SessionStatus
@@ -113,8 +123,8 @@ class Session(Struct, frozen=True):
     metadata: dict[str, str] | None = None
     total_details: TotalDetails | None = None
     payment_intent: PaymentIntent | str | None = None
-    subscription: Reference | str | None = None
-    invoice: Reference | str | None = None
+    subscription: Standing | str | None = None
+    invoice: Standing | str | None = None
 
     def facts(self) -> SessionFacts:
         totals = self.total_details or TotalDetails()
@@ -123,6 +133,9 @@ class Session(Struct, frozen=True):
             order_id=self.client_reference_id or (self.metadata or {}).get(ORDER_KEY),
             status=self.status,
             is_paid=self.status is SessionStatus.COMPLETE and self.payment_status in ("paid", "no_payment_required"),
+            is_lapsed=any(
+                isinstance(each, Standing) and each.status in _LAPSED for each in (self.subscription, self.invoice)
+            ),
             subtotal_minor=self.amount_subtotal,
             total_minor=self.amount_total,
             discount_minor=totals.amount_discount,
@@ -209,6 +222,6 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def id_of(reference: Reference | PaymentIntent | str | None) -> str | None:
+def id_of(reference: Reference | Standing | PaymentIntent | str | None) -> str | None:
     """The id of what is expanded, or is one."""
     return reference if isinstance(reference, str) or reference is None else reference.id
