@@ -14,6 +14,7 @@ class Saying:
     tokens: int = 0
     plan: str = ""
     period: datetime | None = None
+    is_taken_back: bool = False
 
 
 @dataclass
@@ -58,12 +59,13 @@ class SubscriptionBook:
         self.period += timedelta(days=30)
         return self._say("subscribed")
 
-    def end(self) -> Saying:
+    def end(self, *, is_taken_back: bool = False) -> Saying:
         self.plan = None
-        return self._say("ended")
+        return self._say("ended", is_taken_back=is_taken_back)
 
-    def _say(self, what: str) -> Saying:
-        self.said.append(Saying(self.id, len(self.said) + 1, what, plan=self.plan or "", period=self.period))
+    def _say(self, what: str, *, is_taken_back: bool = False) -> Saying:
+        number, plan = len(self.said) + 1, self.plan or ""
+        self.said.append(Saying(self.id, number, what, plan=plan, period=self.period, is_taken_back=is_taken_back))
         return self.said[-1]
 
 

@@ -274,9 +274,14 @@ def subscribed(
     )
 
 
-def ended(revision: int = 2, *, subscription_id: str = "sub-1", gap_allowed: bool = False) -> EndSubscription:
+def ended(
+    revision: int = 2, *, subscription_id: str = "sub-1", gap_allowed: bool = False, is_taken_back: bool = False
+) -> EndSubscription:
     return EndSubscription(
-        account_id=ACCOUNT_ID, subscription_id=subscription_id, revision=Revision(revision, gap_allowed)
+        account_id=ACCOUNT_ID,
+        subscription_id=subscription_id,
+        revision=Revision(revision, gap_allowed),
+        is_taken_back=is_taken_back,
     )
 
 

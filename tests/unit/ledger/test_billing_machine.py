@@ -53,7 +53,7 @@ class BillingMachine(AccountMachine):
         self.to_hear.append(book.give(plan))
 
     @precondition(lambda self: self.subscriptions)
-    @rule(pick=picks, what=st.sampled_from(["renew", "end", *PLANS]))
+    @rule(pick=picks, what=st.sampled_from(["renew", "end", "take back", *PLANS]))
     def go_on_with_a_subscription(self, pick: int, what: str) -> None:
         book = self.pick_one(list(self.subscriptions.values()), pick)
         if book.plan is None:
@@ -61,8 +61,8 @@ class BillingMachine(AccountMachine):
                 self.to_hear.append(book.give(what))
         elif what == "renew":
             self.to_hear.append(book.renew())
-        elif what == "end":
-            self.to_hear.append(book.end())
+        elif what in ("end", "take back"):
+            self.to_hear.append(book.end(is_taken_back=what == "take back"))
         elif what != book.plan:
             self.to_hear.append(book.give(what))
 
@@ -136,7 +136,12 @@ class BillingMachine(AccountMachine):
             case "restored":
                 return restore(saying.of, saying.tokens, revision)
             case "ended":
-                return ended(saying.number, subscription_id=saying.of, gap_allowed=gap_allowed)
+                return ended(
+                    saying.number,
+                    subscription_id=saying.of,
+                    gap_allowed=gap_allowed,
+                    is_taken_back=saying.is_taken_back,
+                )
             case _:
                 assert saying.period is not None
                 return subscribed(
@@ -173,20 +178,25 @@ class BillingMachine(AccountMachine):
         ruling = self.ruling()
         if saying.what == "ended":
             if ruled == saying.of:
-                self.give(DEFAULT if ruling is None else str(self.known[ruling].plan), paid_until)
+                plan = DEFAULT if ruling is None else str(self.known[ruling].plan)
+                self.give(plan, self.is_unpaid(paid_until) or saying.is_taken_back)
         elif ruling == saying.of and first:
             assert saying.period is not None
+            if ruled is not None and self.is_unpaid(self.paid_until(ruled)):
+                self.give(DEFAULT, is_unpaid=True)
             self.model.pay_cycle(CATALOG.plans[saying.plan].monthly_tokens, self.story.now, saying.period)
         elif ruling == saying.of:
-            self.give(saying.plan, paid_until)
+            self.give(saying.plan, self.is_unpaid(paid_until))
 
     def paid_until(self, of: str) -> datetime | None:
         period = self.known[of].period if of in self.known else None
         return None if period is None else period + timedelta(days=31)
 
-    def give(self, plan: str, paid_until: datetime | None) -> None:
+    def is_unpaid(self, paid_until: datetime | None) -> bool:
+        return paid_until is not None and self.model.starts_at >= paid_until - timedelta(days=1)
+
+    def give(self, plan: str, is_unpaid: bool) -> None:
         if plan != self.story.account.plan:
-            is_unpaid = paid_until is not None and self.model.starts_at >= paid_until - timedelta(days=1)
             self.model.set_limit(CATALOG.plans[plan].monthly_tokens, is_unpaid=is_unpaid)
 
     def ruling(self) -> str | None:

@@ -189,6 +189,23 @@ def test_what_is_owed_of_an_unpaid_cycle_is_repaid_when_it_is_paid_after_all() -
     assert (*standing(story), story.balance.debt) == ("premium", 20_000, 18_000, 0)
 
 
+def test_one_that_replaces_an_unpaid_one_comes_to_the_same_before_and_after_its_end() -> None:
+    """Two ledgers hear the two messages in either order; what was used of the unpaid allowance is not forgiven."""
+    at = TURNED + timedelta(days=2)
+    second, replaced = subscribed("premium", period=at, subscription_id="sub-2"), ended()
+    for commands in ((replaced, second), (second, replaced)):
+        story = paying().given(subscribed("premium", period=PAID)).at(at).given(*used("r1", 18_000), *commands)
+        assert (*standing(story), story.balance.debt) == ("premium", 20_000, 8_000, 0)
+
+
+def test_of_an_allowance_whose_payment_is_taken_back_what_was_used_beyond_the_default_plan_is_owed() -> None:
+    """As with credits: else a dispute buys a month for nothing."""
+    story = paying().given(subscribed("premium", period=PAID), *used("r1", 18_000), ended(is_taken_back=True))
+    assert (*standing(story), story.balance.debt) == ("basic", 10_000, 10_000, 8_000)
+    story.given(subscribed("premium", 3, period=PAID))  # the dispute is won
+    assert (*standing(story), story.balance.debt) == ("premium", 20_000, 18_000, 0)
+
+
 def test_a_downgrade_at_the_period_s_end_gives_no_more_than_the_plan_that_is_paid_from_then_on() -> None:
     story = paying().given(subscribed("premium", period=PAID)).at(TURNED).given(*used("r1", 18_000))
     story.given(subscribed("basic", 2, period=PAID + timedelta(days=31)))

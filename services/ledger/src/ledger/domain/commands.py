@@ -116,10 +116,11 @@ class SubscribePlan(Administration, frozen=True, kw_only=True):
 
 
 class EndSubscription(Administration, frozen=True, kw_only=True):
-    """The subscription gives its plan no longer."""
+    """The subscription gives its plan no longer; `is_taken_back`: what was paid for its period is gone again."""
 
     subscription_id: str
     revision: Revision
+    is_taken_back: bool = False
 
 
 class ChangePlan(Administration, frozen=True, kw_only=True):

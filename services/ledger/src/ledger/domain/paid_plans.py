@@ -25,7 +25,8 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
     limit at once, and what was used stays used. Of several subscriptions, the one whose paid period started last rules;
     the others are noted.
     """
-    known = find_subscription(draft.account.subscriptions, command.subscription_id)
+    before = draft.account.subscriptions
+    known = find_subscription(before, command.subscription_id)
     if not _is_news(known, command):
         return draft.balance_answer()
     if command.period_starts_at.tzinfo is None or command.period_ends_at.tzinfo is None:
@@ -44,6 +45,7 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
     if now_ruling is None or now_ruling.id != command.subscription_id:
         return draft.balance_answer()
     if known is None or known.period_starts_at is None:
+        _close_unpaid(draft, ruling(before), command, policy)
         return _start_paid_cycle(draft, command, policy)
     if command.plan == draft.account.plan and command.plan not in policy.catalog.plans:
         return draft.balance_answer()  # it is not sold any more, and who has it keeps it
@@ -54,8 +56,8 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
 def decide_ended(draft: Draft, command: EndSubscription, policy: Policy) -> Decision:
     """Without the subscription, the account has the plan of one that still gives one, else the default plan.
 
-    The cycle goes on, and what was used stays used; of a cycle that was never paid for, what was used beyond the new
-    limit is owed. The end of one that does not rule changes nothing.
+    The cycle goes on, and what was used stays used; of a cycle that was never paid for, or whose payment is gone again,
+    what was used beyond the new limit is owed. The end of one that does not rule changes nothing.
     """
     before = draft.account.subscriptions
     if not _is_news(find_subscription(before, command.subscription_id), command):
@@ -71,7 +73,8 @@ def decide_ended(draft: Draft, command: EndSubscription, policy: Policy) -> Deci
     next_ruling = ruling(draft.account.subscriptions)
     plan = policy.default_plan if next_ruling is None else next_ruling.plan
     change = _change_to(plan if plan in policy.catalog.plans else policy.default_plan, command)
-    return decide_plan(draft, change, policy, is_unpaid=_is_unpaid(draft.account.running_cycle, ruled))
+    is_unpaid = command.is_taken_back or _is_unpaid(draft.account.running_cycle, ruled)
+    return decide_plan(draft, change, policy, is_unpaid=is_unpaid)
 
 
 def _is_unpaid(cycle: Cycle, subscription: Subscription) -> bool:
@@ -92,6 +95,12 @@ def _is_news(known: Subscription | None, command: SubscribePlan | EndSubscriptio
     heard = 0 if known is None else known.revision
     require_turn(command.revision, heard, f"subscription {command.subscription_id}")
     return command.revision.number > heard
+
+
+def _close_unpaid(draft: Draft, ruled: Subscription | None, command: SubscribePlan, policy: Policy) -> None:
+    """Another subscription replaces one whose renewal is not paid: as if the end of that had been heard before."""
+    if ruled is not None and _is_unpaid(draft.account.running_cycle, ruled):
+        decide_plan(draft, _change_to(policy.default_plan, command), policy, is_unpaid=True)
 
 
 def _start_paid_cycle(draft: Draft, command: SubscribePlan, policy: Policy) -> Decision:

@@ -10,6 +10,7 @@ from contracts.envelope import CloudEvent, event_decoder, event_name
 from contracts.events.actors import Actor
 from contracts.events.billing import (
     CreditsPurchased,
+    PlanEnd,
     PlanEnded,
     PlanSubscribed,
     PurchaseRestored,
@@ -132,6 +133,7 @@ def _command_of(event: CloudEvent[HeardEvent], gap_allowed: bool) -> tuple[str, 
                 account_id=account_id,
                 subscription_id=said.subscription_id,
                 revision=Revision(said.revision, gap_allowed),
+                is_taken_back=said.cause is PlanEnd.TAKEN_BACK,
                 actor=Actor.BILLING,
             )
         case _:
