@@ -37,3 +37,25 @@ async def test_a_blocked_webhook_is_credited_by_the_sweep_alone(migrated_url: st
         )
         assert changes == [{"who": "sweep"}]
         assert (await stage.row(bought["order_id"]))["look_due_at"] is None, "a paid order is not swept any more"
+
+
+async def test_orders_that_cannot_be_looked_at_keep_none_behind_them_waiting(migrated_url: str, nats_url: str) -> None:
+    """One names another order's Checkout, which Postgres refuses, and the row of one is damaged."""
+    async with empty_stage(migrated_url, nats_url) as stage, running_billing(stage.settings):
+        paid = await stage.buy("rightful")
+        await stage.stripe.pay(paid["checkout_url"])
+        await stage.has_in_books("rightful", granted=500_000)
+        await stage.stripe.deliveries("drop")
+        refused, damaged = [(await stage.buy(name))["order_id"] for name in ("refused", "damaged")]
+        session = (await stage.row(paid["order_id"]))["session_id"]
+        await stage.rows(
+            "UPDATE billing.orders SET session_id = 'cs_moved' WHERE id = $1 RETURNING id", paid["order_id"]
+        )
+        await stage.rows("UPDATE billing.orders SET session_id = $2 WHERE id = $1 RETURNING id", refused, session)
+        await stage.rows("UPDATE billing.orders SET tokens = $2 WHERE id = $1 RETURNING id", damaged, 2**60)
+        swept = await stage.buy("behind")
+        await stage.stripe.pay(swept["checkout_url"])
+        due = "UPDATE billing.orders SET look_due_at = now() - $2 * interval '1 minute' WHERE id = $1 RETURNING id"
+        for minutes, order_id in enumerate((swept["order_id"], damaged, refused), 1):
+            await stage.rows(due, order_id, minutes)
+        await stage.has_in_books("behind", granted=500_000)

@@ -90,6 +90,33 @@ async def test_an_event_that_fails_by_itself_is_given_up_and_can_be_retried(
     assert (await _event_row(stage, bought["order_id"]))["status"] == "handled"
 
 
+async def test_an_event_whose_outcome_postgres_refuses_is_given_up_too(stage: BillingStage) -> None:
+    """Its order names the Checkout of another one: no repetition makes that two payments."""
+    paid = await stage.buy("rightful")
+    await stage.stripe.pay(paid["checkout_url"])
+    await stage.has_in_books("rightful", granted=500_000)
+    claims = await stage.buy("claims")
+    session = (await stage.row(paid["order_id"]))["session_id"]
+    await stage.rows("UPDATE billing.orders SET session_id = 'cs_moved' WHERE id = $1 RETURNING id", paid["order_id"])
+    await stage.rows(
+        "UPDATE billing.orders SET session_id = $2 WHERE id = $1 RETURNING id", claims["order_id"], session
+    )
+    await stage.stripe.pay(claims["checkout_url"])
+
+    async def failed() -> dict[str, Any] | None:
+        row = await _event_row(stage, claims["order_id"])
+        return row if row["attempts"] else None
+
+    row = await eventually(failed, 30.0)
+    assert row["last_error"].startswith("IntegrityError")
+    await _is_due(stage, attempts=11)
+
+    async def given_up() -> bool:
+        return bool((await _event_row(stage, claims["order_id"]))["status"] == "given_up")
+
+    await eventually(given_up, 30.0)
+
+
 async def test_another_amount_than_was_ordered_is_quarantined(stage: BillingStage) -> None:
     bought = await stage.buy("cheap")
     await stage.rows("UPDATE billing.orders SET amount_minor = 74_900 WHERE id = $1 RETURNING id", bought["order_id"])
