@@ -106,8 +106,12 @@ async def write_look(
     The first of `written` is the one that was looked at, whose `invoices` these are.
     """
     own, *others = written
+    ids = [each.after.subscription_id for each in written]
+    # In one order, whoever looks at which: two that replace each other would wait for each other.
+    locking = select(subscriptions.c.id).where(subscriptions.c.id.in_(ids)).order_by(subscriptions.c.id)
     try:
         async with engine.begin() as connection:
+            await connection.execute(locking.with_for_update())
             for each in (*others, own):  # what gives way makes room first
                 if not await _update(connection, each):
                     await connection.rollback()
