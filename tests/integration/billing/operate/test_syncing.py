@@ -278,3 +278,24 @@ async def _session(stage: BillingStage, more: dict[str, Any]) -> str:
     session = await stage.stripe.client.v1.checkout.sessions.create_async(params)
     await stage.stripe.pay(str(session.url))
     return session.id
+
+
+async def test_an_order_that_cannot_be_looked_at_is_told_and_those_behind_it_are_compared(
+    stage: BillingStage, sync: Operate
+) -> None:
+    """It names the Checkout of another one, which Postgres refuses."""
+    paid, claims = await stage.buy("rightful"), await stage.buy("claims")
+    await stage.stripe.pay(paid["checkout_url"])
+    await stage.has_in_books("rightful", granted=500_000)
+    own = {each["order_id"]: (await stage.row(each["order_id"]))["session_id"] for each in (paid, claims)}
+    moved = "UPDATE billing.orders SET session_id = $2 WHERE id = $1 RETURNING id"
+    await stage.rows(moved, paid["order_id"], "cs_moved")
+    await stage.rows(moved, claims["order_id"], own[paid["order_id"]])
+    ran = await sync("billing-sync")
+    assert ran.code == 1
+    told = {line["order_id"]: line["difference"] for line in ran.lines if "difference" in line}
+    assert told[claims["order_id"]] == "not_looked_at"
+    assert "looked_at" in ran.lines[-1], "it went on to the end"
+    await stage.rows(moved, claims["order_id"], own[claims["order_id"]])
+    await stage.rows(moved, paid["order_id"], own[paid["order_id"]])
+    assert (await sync("billing-sync")).code == 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.application.errors import BillingError
+from billing.application.blame import is_outage
 from billing.application.looking import OrderLooks
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
 from billing.domain.clues import Clues
@@ -16,7 +16,7 @@ from billing.store.orders import find_order, load_order
 from billing.store.subscriptions import load_subscription
 from billing.store.syncing import load_disputes, load_doubtful
 from billing.store.taken_back import load_refunds, store_taken_back
-from billing.stripe_api.errors import StripeError, StripeMissingError, StripeUnavailableError
+from billing.stripe_api.errors import StripeMissingError
 from billing.stripe_api.past import PastCheckout, PastSubscription
 from billing.stripe_api.payments import fetch_taken_back
 
@@ -94,10 +94,10 @@ class Comparing:
                 self.foreign.add(subscription.id)
                 return
             kind, told = DifferenceKind.SUBSCRIPTION, "a subscription of an order that is not known here"
-        except StripeUnavailableError:
-            raise
-        except (StripeError, BillingError) as error:
-            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)[:500]
         else:
             self.looked_at.add(subscription.id)
             if before is None or before.subscription != after:
@@ -135,12 +135,12 @@ class Comparing:
         self.looked_at.add(order.id)
         try:
             after = await self.looks.look_anew(order.id, who=WHO, clues=clues)
-        except StripeUnavailableError:
-            raise
         except StripeMissingError as error:
             kind, told = DifferenceKind.MISSING_THERE, f"Stripe has not what the order names: {error}"
-        except (StripeError, BillingError) as error:
-            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            kind, told = DifferenceKind.NOT_LOOKED_AT, str(error)[:500]
         else:
             if after.version != order.version:
                 self.changed.add(order.id)

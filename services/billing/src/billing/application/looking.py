@@ -26,7 +26,7 @@ from billing.store.outbox import Saying
 from billing.store.taken_back import known_ids, load_refunds, store_taken_back
 from billing.stripe_api.checkout import expire_checkout, fetch_checkout, find_checkout
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeError, StripeUnavailableError
+from billing.stripe_api.errors import StripeError, StripeUnreadableError
 from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 
 MAX_RACES: Final = 8
@@ -133,7 +133,7 @@ class OrderLooks:
         back = await fetch_taken_back(self.stripe, payment.id)
         if not known <= back.ids:
             # They are never deleted: this list is older than another one was, and would give back what was taken.
-            raise StripeUnavailableError("a list that lacks what was there before")
+            raise StripeUnreadableError("a list that lacks what was there before")
         return OrderFacts(
             session=session,
             payment=payment,

@@ -8,6 +8,7 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.application.blame import is_outage
 from billing.application.errors import BillingError
 from billing.application.subscriptions import NotOursError, SubscriptionLooks
 from billing.store.subscriptions import claim_due, find_unknown, look_later
@@ -41,8 +42,9 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
         for subscription_id in due:
             try:
                 await _look(looks, subscription_id)
-            except DATABASE_ERRORS as error:  # it stays due, after its lease
-                log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=type(error).__name__)
+            except Exception as error:  # it stays due, after its lease, and keeps no other waiting
+                told = log.warning if is_outage(error) else log.error
+                told("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error)[:500])
         if len(due) < BATCH:
             await asyncio.sleep(POLL_SECONDS)
 

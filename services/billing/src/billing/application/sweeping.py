@@ -9,13 +9,14 @@ import structlog
 from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.application.blame import is_outage
 from billing.application.errors import BillingError
 from billing.application.looking import OrderLooks, RaceLostError
 from billing.domain.ending import end_unpaid
 from billing.domain.facts import OrderFacts
 from billing.domain.orders import Order, OrderState
 from billing.store.orders import due_to_be_looked_at
-from billing.stripe_api.errors import StripeError, StripeUnavailableError
+from billing.stripe_api.errors import StripeRefusedError, StripeUnavailableError
 
 PAGE: Final = 50
 LEASE: Final = timedelta(minutes=5)
@@ -41,17 +42,14 @@ class Sweeper:
             try:
                 due = await due_to_be_looked_at(self.engine, at_most=PAGE, lease=self.lease)
                 await self._sweep(due)
-            except StripeUnavailableError as error:
-                log.warning("sweep_interrupted", error=str(error))
-                due = []
-            except DATABASE_ERRORS as error:
-                log.warning("sweep_interrupted", error=type(error).__name__)
+            except (StripeUnavailableError, *DATABASE_ERRORS) as error:
+                log.warning("sweep_interrupted", error=repr(error)[:500])
                 due = []
             if len(due) < PAGE:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _sweep(self, order_ids: list[str]) -> None:
-        """One after the other: nobody waits for it, and Stripe has others to answer."""
+        """One after the other: nobody waits for it, and Stripe has others to answer. Raises what is an outage."""
         for order_id in order_ids:
             try:
                 order = await self.looks.look_anew(order_id, who=_WHO)
@@ -62,10 +60,12 @@ class Sweeper:
                     await self.looks.store(order, ended, OrderFacts())
             except RaceLostError:
                 continue
-            except StripeUnavailableError:
-                raise
-            except (StripeError, BillingError) as error:
+            except (StripeRefusedError, BillingError) as error:
                 log.warning("order_not_looked_at", order_id=order_id, error=str(error))
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.error("order_not_looked_at", order_id=order_id, error=repr(error)[:500])  # noqa: TRY400  its words are all
 
 
 def _was_never_shown(order: Order) -> bool:

@@ -10,6 +10,7 @@ from chassis.postgres import DATABASE_ERRORS
 from chassis.requests import AskError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.application.blame import is_outage
 from billing.application.errors import BillingError
 from billing.application.top_ups import TopUps
 from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again, look_no_more
@@ -58,4 +59,9 @@ class TopUpWatch:
         except (StripeError, BillingError, AskError) as error:
             log.warning("top_up_not_looked_at", account_id=account_id, error=repr(error))
             return RETRY
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.error("top_up_not_looked_at", account_id=account_id, error=repr(error)[:500])  # noqa: TRY400  its words are all
+            return self.again_after
         return self.again_after if goes_on else None

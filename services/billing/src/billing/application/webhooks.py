@@ -14,6 +14,7 @@ from msgspec import Struct, json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
+from billing.application.blame import is_outage
 from billing.application.errors import ContendedOrderError, PurchasesOffError
 from billing.domain.clues import clues_in
 from billing.domain.webhooks import MAX_AGE, MAX_FAILURES, ReceivedEvent
@@ -46,7 +47,7 @@ class Follower(Protocol):
         """Look anew at what the event is about; None: about nothing of this one's.
 
         It may be called with the same event again, and with events in any order. Whatever it raises has the event
-        tried again later: StripeUnavailableError, ContendedOrderError and errors of Postgres without end of patience.
+        tried again later: StripeUnavailableError, ContendedOrderError and outages of Postgres without counting.
         """
 
 
@@ -111,9 +112,9 @@ class WebhookWorker:
         except (StripeUnavailableError, PurchasesOffError, ContendedOrderError) as error:
             is_new = datetime.now(UTC) - event.received_at < MAX_AGE
             await (self._try_again(event, error, counts=False) if is_new else self._give_up(event, error))
-        except DATABASE_ERRORS:
-            raise
         except Exception as error:  # one event must neither stop the others nor be tried for ever
+            if is_outage(error):
+                raise
             is_last = event.failures + 1 >= MAX_FAILURES
             await (self._give_up(event, error) if is_last else self._try_again(event, error, counts=True))
         else:

@@ -10,7 +10,7 @@ import stripe
 import structlog
 from msgspec import Struct, ValidationError, convert
 
-from billing.stripe_api.errors import StripeUnavailableError, translated
+from billing.stripe_api.errors import StripeUnavailableError, StripeUnreadableError, translated
 
 MAX_RETRIES: Final = 2
 """The SDK asks again after no answer, 409 and 5xx, each time with the same idempotency key."""
@@ -69,7 +69,7 @@ class StripeApi:
             if not answer.has_more:
                 return found
             if len(found) >= MAX_LISTED:
-                raise StripeUnavailableError(f"a list of more than {MAX_LISTED}")
+                raise StripeUnreadableError(f"a list of more than {MAX_LISTED}")
             answer = await self._bounded(answer.next_page_async())
 
     async def _bounded[Answer](self, request: Awaitable[Answer]) -> Answer:
@@ -86,9 +86,9 @@ def read[Wire: Struct](answer: object, wire: type[Wire]) -> Wire:
     """An object of Stripe's as far as we use it.
 
     Raises:
-        StripeUnavailableError: it is not what its name says; nothing is decided on it.
+        StripeUnreadableError: it is not what its name says; nothing is decided on it.
     """
     try:
         return convert(answer, wire, strict=True)
     except ValidationError as error:
-        raise StripeUnavailableError(f"an answer that can't be read: {error}") from error
+        raise StripeUnreadableError(f"an answer that can't be read: {error}") from error

@@ -11,6 +11,10 @@ class StripeUnavailableError(StripeError):
     """No answer, or none that can be used: perhaps it was done, and asking again with the same key finds out."""
 
 
+class StripeUnreadableError(StripeUnavailableError):
+    """It answered, and not with what was asked for; of other objects it may."""
+
+
 class StripeRefusedError(StripeError):
     """Stripe will not do this, however often it is asked; `code` is Stripe's own word."""
 
