@@ -66,6 +66,13 @@ class BillingStage:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def buy_by_link(self, account_id: str, package_id: str = "small") -> dict[str, Any]:
+        """A purchase that whoever has a purchase link begins; the answer."""
+        answer = await self.ask({"package_id": package_id, "t": link_token(account_id)})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     async def order(self, order_id: str) -> dict[str, Any]:
         answer = await self.http.get(f"{self.url}/billing/orders/{order_id}")
         assert answer.status_code == 200, answer.text

@@ -76,6 +76,21 @@ async def test_an_open_checkout_is_shown_again_however_many_ask_at_once(stage: B
     assert await stage.buy("double-click", currency="usd") not in answers
 
 
+async def test_whoever_has_a_link_pays_as_a_guest_whose_address_no_other_checkout_shows(stage: BillingStage) -> None:
+    own = await stage.buy("shared")
+    first = await stage.buy_by_link("shared")
+    assert await stage.buy_by_link("shared") == first
+    assert await stage.buy("shared") == own
+    await stage.stripe.pay(first["checkout_url"])
+    await stage.reaches(first["order_id"], "paid")
+    second = await stage.buy_by_link("shared")
+    customers = [(await stage.row(each["order_id"]))["customer_id"] for each in (own, first, second)]
+    assert len(set(customers)) == 3
+    assert None not in customers
+    kept = await stage.rows("SELECT customer_id FROM billing.customers WHERE payer_id = 'shared'")
+    assert [row["customer_id"] for row in kept] == customers[:1]
+
+
 async def test_one_account_may_pay_for_another(stage: BillingStage) -> None:
     bought = await stage.buy("employee", payer_id="company")
     await stage.stripe.pay(bought["checkout_url"])

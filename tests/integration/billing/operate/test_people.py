@@ -47,6 +47,22 @@ async def test_an_export_has_all_that_is_kept_and_forgetting_leaves_the_books(st
     assert again["events_erased"] == 0
 
 
+async def test_what_a_guest_paid_is_erased_with_the_account_and_what_another_paid_for_it_is_not(
+    stage: BillingStage,
+) -> None:
+    by_guest = await stage.buy_by_link("gifted")
+    by_company = await stage.buy("gifted", "medium", payer_id="firm")
+    for bought in (by_guest, by_company):
+        await stage.stripe.pay(bought["checkout_url"])
+        await stage.reaches(bought["order_id"], "paid")
+    await stage.all_handled()
+    guest, company = [(await stage.row(each["order_id"]))["customer_id"] for each in (by_guest, by_company)]
+    forgotten = (await _run(stage, "forget", account="gifted", reason="asked for")).json
+    assert forgotten["stripe_customers"] == [guest]
+    assert company != guest
+    assert forgotten["orders_kept"] == 2
+
+
 async def test_a_person_of_whom_nothing_is_kept(stage: BillingStage) -> None:
     assert (await _run(stage, "export", account="nobody")).lines == []
     assert (await _run(stage, "forget", account="nobody")).json["orders_kept"] == 0

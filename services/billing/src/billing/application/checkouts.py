@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.customers import Customers
@@ -36,6 +36,13 @@ _WHO: Final = "checkout"
 log = structlog.get_logger()
 
 
+class Payer(Struct, frozen=True):
+    """Who pays: another than the account, where `payer_id` is given; whoever has a link, where `is_guest`."""
+
+    payer_id: str | None
+    is_guest: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkouts:
     """`lifetime` counts from the order's first moment, so that a repeated request is the same one.
@@ -51,11 +58,11 @@ class Checkouts:
     lifetime: timedelta
     order_page: str
 
-    async def show(self, order: Order, offer: Offer, payer_id: str | None) -> str | None:
+    async def show(self, order: Order, offer: Offer, payer: Payer) -> str | None:
         """The address at which the order is paid now; None where it can't be any more, and another one may be placed.
 
         Of an order that is paid, pending or under inspection it is the order's own page. One that another than
-        `payer_id` was to pay is ended: a Checkout may show whose it is.
+        `payer` was to pay is ended: a Checkout may show whose it is.
 
         Raises:
             PaymentServiceError: Stripe does not answer; to be called again with the same order.
@@ -63,9 +70,9 @@ class Checkouts:
         """
         try:
             if order.session_id is None and order.state is OrderState.CREATED:
-                order = await self._create(order, offer, payer_id)
+                order = await self._create(order, offer, payer)
             elif order.state is OrderState.OPEN:
-                order = await self._refreshed(order, offer, payer_id)
+                order = await self._refreshed(order, offer, payer)
         except StripeUnavailableError as error:
             log.warning("checkout_not_shown", order_id=order.id, error=str(error))
             raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
@@ -86,15 +93,15 @@ class Checkouts:
         """The order's own page, which tells whoever has its address what has become of it."""
         return f"{self.order_page}/{order.id}"
 
-    async def _create(self, order: Order, offer: Offer, payer_id: str | None) -> Order:
+    async def _create(self, order: Order, offer: Offer, payer: Payer) -> Order:
         expires_at = order.created_at + self.lifetime
-        if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_wanted(order, offer, payer_id):
+        if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_wanted(order, offer, payer):
             return await self._end(order, OrderState.EXPIRED, "its Checkout was never shown")
         locale = order.locale or "pt-BR"
         wanted = CheckoutRequest(
             order_id=order.id,
             account_id=order.account_id,
-            customer_id=await self.customers.customer_of(order.pays, locale=locale),
+            customer_id=await self._customer_of(order, locale),
             name=offer.name(locale),
             amount_minor=order.amount_minor,
             currency=order.currency,
@@ -114,11 +121,16 @@ class Checkouts:
             raise
         return await self._settled(order, session)
 
+    async def _customer_of(self, order: Order, locale: str) -> str:
+        if order.is_guests:
+            return await self.customers.guest_of(order.id, order.account_id, locale=locale)
+        return await self.customers.customer_of(order.pays, locale=locale)
+
     async def _create_session(self, order: Order, wanted: CheckoutRequest, locale: str) -> SessionFacts:
         try:
             return await self._show_new(order, wanted)
         except StripeMissingError as error:
-            if error.parameter != "customer":
+            if error.parameter != "customer" or order.is_guests:
                 raise
         customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=locale)
         key = f"checkout:{order.id}:{customer_id}"
@@ -135,12 +147,12 @@ class Checkouts:
         except RaceLostError:  # the same Checkout was shown to another request, and stored by that
             return await self.looks.look_anew(order.id, who=_WHO)
 
-    async def _refreshed(self, order: Order, offer: Offer, payer_id: str | None) -> Order:
+    async def _refreshed(self, order: Order, offer: Offer, payer: Payer) -> Order:
         """The order as it is now; ended where its Checkout is about to, or has another price than is asked today."""
         order = await self.looks.look_anew(order.id, who=_WHO)
         if order.state is not OrderState.OPEN or order.session_id is None or order.session_expires_at is None:
             return order
-        if order.session_expires_at - datetime.now(UTC) > LEAST_LEFT and _is_as_wanted(order, offer, payer_id):
+        if order.session_expires_at - datetime.now(UTC) > LEAST_LEFT and _is_as_wanted(order, offer, payer):
             return order
         return await self._expire(order, order.session_id)
 
@@ -159,6 +171,6 @@ class Checkouts:
             return await self.looks.look_anew(order.id, who=_WHO)
 
 
-def _is_as_wanted(order: Order, offer: Offer, payer_id: str | None) -> bool:
-    is_same = offer.id in (order.package_id, order.plan) and order.payer_id == payer_id
+def _is_as_wanted(order: Order, offer: Offer, payer: Payer) -> bool:
+    is_same = offer.id in (order.package_id, order.plan) and Payer(order.payer_id, order.is_guests) == payer
     return is_same and order.tokens == offer.tokens and order.amount_minor == offer.prices.get(order.currency)

@@ -1,4 +1,4 @@
-"""One of Stripe's customers for each payer, made when it first pays."""
+"""One of Stripe's customers for each payer, made when it first pays; one for each order that a guest pays."""
 
 from dataclasses import dataclass
 
@@ -29,6 +29,11 @@ class Customers:
         key = f"customer:{payer_id}:{locale}"
         made = await create_customer(self.stripe, payer_id, locale=locale, idempotency_key=key)
         return await keep_customer(self.engine, payer_id, made, livemode=self.livemode)
+
+    async def guest_of(self, order_id: str, account_id: str, *, locale: str) -> str:
+        """A customer for this order alone: a Checkout shows whoever opens it its customer's address. StripeError."""
+        key = f"customer:guest:{order_id}"
+        return await create_customer(self.stripe, account_id, locale=locale, idempotency_key=key)
 
     async def replace(self, payer_id: str, customer_id: str, *, locale: str) -> str:
         """Another customer instead of one that was deleted at Stripe. Raises StripeError."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
-from billing.application.checkouts import Checkouts
+from billing.application.checkouts import Checkouts, Payer
 from billing.application.errors import (
     CurrencyNotOfferedError,
     IdempotencyConflictError,
@@ -56,6 +56,10 @@ class PurchaseRequest(Struct, frozen=True, kw_only=True):
     link: str | None = None
     address: str | None = None
 
+    @property
+    def payer(self) -> Payer:
+        return Payer(self.payer_id, is_guest=self.link is not None)
+
 
 class Placed(Struct, frozen=True, kw_only=True):
     """Where to pay the order."""
@@ -97,7 +101,7 @@ class Placing:
             order, is_keys_own = await self._write(wanted, offer, currency)
             if order is None:
                 continue
-            url = await self.checkouts.show(order, offer, wanted.payer_id)
+            url = await self.checkouts.show(order, offer, wanted.payer)
             if url is None and is_keys_own:  # the same key is the same order, whatever has become of it
                 url = self.checkouts.page_of(order)
             if url is not None:
@@ -156,6 +160,7 @@ class Placing:
             state=OrderState.CREATED,
             account_id=wanted.account_id,
             payer_id=wanted.payer_id,
+            is_guests=wanted.payer.is_guest,
             package_id=offer.id if wanted.plan_id is None else None,
             plan=wanted.plan_id,
             tokens=offer.tokens,
@@ -172,7 +177,8 @@ def _slot(wanted: PurchaseRequest, offer: Offer, currency: str) -> str:
     """What there is one open Checkout for: an account's subscription, whichever plan; a package for each payer."""
     if wanted.plan_id is not None:
         return f"plan:{_digest(wanted.account_id)}"
-    return f"package:{_digest(wanted.account_id, wanted.payer_id or '', offer.id, currency)}"
+    guests = ["guest"] if wanted.payer.is_guest else []
+    return f"package:{_digest(wanted.account_id, wanted.payer_id or '', offer.id, currency, *guests)}"
 
 
 def _digest(*names: str) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.errors import PaymentRefusedError, PaymentServiceError, UnknownCustomerError
 from billing.store.customers import load_customer
+from billing.store.subscriptions import find_giving
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeError, StripeUnavailableError
 from billing.stripe_api.setup import find_portal
@@ -28,12 +29,12 @@ class Portal:
         """The address of the pages; it works for some minutes, for whoever has it.
 
         Raises:
-            UnknownCustomerError: they have never paid anything.
+            UnknownCustomerError: they pay no plan, and have paid nothing but with purchase links.
             PaymentServiceError, PaymentRefusedError: Stripe does not answer, or has no portal set up.
         """
-        customer_id = await load_customer(self.engine, payer_id, livemode=self.livemode)
+        customer_id = await self._customer_of(payer_id)
         if customer_id is None:
-            raise UnknownCustomerError("This account has never paid anything here.")
+            raise UnknownCustomerError("The payment service keeps nothing of this account's.")
         try:
             configured = await find_portal(self.stripe)
             url = await create_portal(
@@ -50,3 +51,10 @@ class Portal:
             raise PaymentRefusedError("The payment service opens no portal.") from error
         log.info("portal_opened", payer_id=payer_id, by=who)
         return url
+
+    async def _customer_of(self, payer_id: str) -> str | None:
+        """Who pays the plan, as that is what can be changed there; else who pays what services have begun."""
+        giving = await find_giving(self.engine, payer_id)
+        if giving is not None and giving.payer_id in (None, payer_id):
+            return giving.customer_id
+        return await load_customer(self.engine, payer_id, livemode=self.livemode)

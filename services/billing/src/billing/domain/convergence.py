@@ -58,6 +58,7 @@ def _with_ids(order: Order, facts: OrderFacts) -> Order:
             session_id=session.id,
             session_url=session.url or order.session_url,
             session_expires_at=session.expires_at,
+            customer_id=session.customer_id or order.customer_id,
             payment_intent_id=session.payment_intent_id or order.payment_intent_id,
             subscription_id=session.subscription_id or order.subscription_id,
             invoice_id=session.invoice_id or order.invoice_id,

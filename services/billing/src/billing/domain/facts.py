@@ -31,6 +31,7 @@ class SessionFacts(Struct, frozen=True, kw_only=True):
     livemode: bool
     expires_at: datetime
     url: str | None = None
+    customer_id: str | None = None
     payment_intent_id: str | None = None
     subscription_id: str | None = None
     invoice_id: str | None = None

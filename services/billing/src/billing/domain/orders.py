@@ -60,10 +60,11 @@ ORDER_ID: Final = re.compile(r"ord_[0-9a-f]{32}")
 class Order(Struct, frozen=True, kw_only=True):
     """One row of `billing.orders`.
 
-    `account_id` gets, `payer_id` pays; None: the account itself. `amount_minor` is the price that was ordered,
-    `paid_minor` what was really collected: less by a discount, more by tax; both in `currency`'s smallest unit.
-    `refunded_minor`, `disputed_minor` and `is_frozen` are what the last look at Stripe found; `revoked_tokens` follows
-    from them, and `revision` counts the times that it changed. Every write raises `version`.
+    `account_id` gets, `payer_id` pays; None: the account itself. `is_guests`: begun with a purchase link, which a
+    stranger may have, so it is paid by a customer of Stripe's that was made for it alone. `amount_minor` is the price
+    that was ordered, `paid_minor` what was really collected: less by a discount, more by tax; both in `currency`'s
+    smallest unit. `refunded_minor`, `disputed_minor` and `is_frozen` are what the last look at Stripe found;
+    `revoked_tokens` follows from them, and `revision` counts the times that it changed. Every write raises `version`.
     """
 
     id: str
@@ -72,6 +73,8 @@ class Order(Struct, frozen=True, kw_only=True):
     state: OrderState = OrderState.CREATED
     account_id: str
     payer_id: str | None = None
+    is_guests: bool = False
+    customer_id: str | None = None
     package_id: str | None = None
     plan: str | None = None
     tokens: int

@@ -14,10 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 _ORDERS: Final = "SELECT id FROM billing.orders WHERE account_id = :account OR payer_id = :account"
 _SUBSCRIPTIONS: Final = "SELECT id FROM billing.subscriptions WHERE account_id = :account OR payer_id = :account"
+_CUSTOMERS_OF: Final = """
+    SELECT customer_id FROM billing.customers WHERE payer_id = :account
+    UNION SELECT customer_id FROM billing.orders
+    WHERE coalesce(payer_id, account_id) = :account AND customer_id IS NOT NULL
+"""
 _IS_EVENT: Final = f"""
     (order_id IN ({_ORDERS}) OR subscription_id IN ({_SUBSCRIPTIONS}) OR EXISTS (
-        SELECT FROM billing.customers
-        WHERE payer_id = :account AND position(convert_to('"' || customer_id || '"', 'UTF8') IN payload) > 0
+        SELECT FROM ({_CUSTOMERS_OF}) AS customers
+        WHERE position(convert_to('"' || customer_id || '"', 'UTF8') IN payload) > 0
     ))
 """
 _KEPT: Final[dict[str, TextClause]] = {
@@ -58,7 +63,7 @@ _STOP_TOP_UPS: Final = text("""
     UPDATE billing.top_ups SET is_on = false, look_due_at = NULL, version = version + 1, changed_at = now()
     WHERE (account_id = :account OR payer_id = :account) AND is_on
 """)
-_CUSTOMERS: Final = text("SELECT customer_id FROM billing.customers WHERE payer_id = :account ORDER BY customer_id")
+_CUSTOMERS: Final = text(f"{_CUSTOMERS_OF} ORDER BY customer_id")
 _LIVE: Final = text(f"""
     SELECT id FROM billing.subscriptions
     WHERE id IN ({_SUBSCRIPTIONS}) AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY id

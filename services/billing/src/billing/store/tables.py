@@ -39,6 +39,8 @@ orders = Table(
     Column("state", String(24), nullable=False),
     Column("account_id", String(128), nullable=False),
     Column("payer_id", String(128)),  # NULL: the account itself pays
+    Column("is_guests", Boolean, nullable=False, server_default="false"),
+    Column("customer_id", String(255)),  # who pays, at Stripe
     Column("package_id", String(64)),
     Column("plan", String(64)),
     Column("tokens", BigInteger, nullable=False),
