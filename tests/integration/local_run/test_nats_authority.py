@@ -278,7 +278,6 @@ MAY = {
     },
     "billing": {
         f"{subjects.READ_BALANCE_PREFIX}.ana",
-        f"{subjects.READ_PROFILE_PREFIX}.ana",
         "solaris.billing.credits_purchased.ana",
         "solaris.deadletter.ledger.x",
         "$JS.API.CONSUMER.INFO.LEDGER.billing-ledger",

@@ -118,6 +118,15 @@ def test_an_order_that_cost_nothing_still_credits() -> None:
     assert paid.order.discount_minor == 7_490
 
 
+def test_an_order_that_cost_nothing_is_taken_back_as_a_whole_by_an_operators_record() -> None:
+    free = session(total_minor=0, discount_minor=7_490, payment_intent_id=None)
+    paid = look(order(), OrderFacts(session=free)).order
+    back = look(paid, OrderFacts(session=free, refunds=(refund(1, 0),)))
+    (event,) = back.events
+    assert isinstance(event, PurchaseRevoked)
+    assert (event.tokens, event.amount_minor, event.cause) == (500_000, 0, TakenBackFor.REFUND)
+
+
 def test_a_discount_and_tax_are_noted_and_quarantine_nothing() -> None:
     total = 7_490 - 1_000 + 300
     facts = OrderFacts(

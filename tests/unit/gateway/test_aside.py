@@ -6,11 +6,12 @@ import threading
 from typing import Any
 
 import pytest
+from chassis.setting_types import DEVELOPMENT_KEY
 from gateway.application.aside import Aside
 from gateway.application.call import Call
 from gateway.application.preparing import Preparer
 from gateway.domain.body_structure import HARMLESS_BYTES, MAX_CONTAINERS
-from gateway.settings import DEVELOPMENT_KEY, GatewaySettings
+from gateway.settings import GatewaySettings
 from pydantic import SecretStr
 
 SETTINGS = GatewaySettings(upstream_url="http://127.0.0.1:1", gateway_keys=SecretStr(DEVELOPMENT_KEY))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from chassis.setting_types import DEVELOPMENT_KEY
 from local_run.addresses import Addresses
 from local_run.banner import banner, first_call
 from local_run.ports import WANTED_PORTS
-from local_run.services import DEVELOPMENT_KEY
 from local_run.settings import LocalSettings
 
 README = Path(__file__).parents[3] / "README.md"

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from billing.settings import BillingSettings
 from catalog import CatalogError
 from chassis.migrate import MigrationSettings
+from chassis.setting_types import DEVELOPMENT_KEY
 from chassis.settings import ServiceSettings, SettingsError
-from gateway.settings import DEVELOPMENT_KEY, GatewaySettings
+from gateway.settings import GatewaySettings
 from ledger.catalog_file import load_policy
 from ledger.settings import LedgerSettings
 from notifier.settings import NotifierSettings
@@ -29,6 +31,13 @@ RIGHT: dict[type[ServiceSettings], dict[str, str]] = {
         "SOLARIS_SMTP_URL": "smtp://127.0.0.1:1025",
         "SOLARIS_MAIL_FROM": "avisos@solaris.example",
     },
+    BillingSettings: {
+        "SOLARIS_DATABASE_URL": DATABASE_URL,
+        "SOLARIS_NATS_URL": NATS_URL,
+        "SOLARIS_GATEWAY_KEYS": "sk-of-a-librechat",
+        "SOLARIS_STRIPE_API_KEY": "sk_test_hidden",
+        "SOLARIS_STRIPE_WEBHOOK_SECRETS": "whsec_hidden",
+    },
     MigrationSettings: {"SOLARIS_DATABASE_URL": DATABASE_URL},
 }
 WRONG_TEXTS = {
@@ -47,6 +56,11 @@ WRONG_TEXTS = {
     "gateway_keys": ["short", "long-enough-key,short", "aaaaaaaaaaaaaaaaaaaa", " , "],
     "metrics_token": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
     "link_keys": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa", " , "],
+    "stripe_api_key": ["pk_test_hidden", "hidden"],
+    "stripe_webhook_secrets": ["hidden", "whsec_hidden,we_hidden"],
+    "stripe_api_base": ["127.0.0.1:8012", "ftp://stripe", "http://"],
+    "checkout_origins": ["pay.example.com", "http://pay.example.com", "https://pay.example.com/x"],
+    "chat_url": ["chat.example.com", "javascript:alert(1)", "http://"],
     "gateway_secret": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
 }
 ANY_TEXT = {"instance", "data_dir", "catalog", "default_plan", "upstream_api_key"}
@@ -124,6 +138,19 @@ def test_a_missing_or_weak_secret_stops_the_start_outside_the_local_run(secret: 
     GatewaySettings.read(local)
     with pytest.raises(SettingsError, match=r"^SOLARIS_GATEWAY_KEYS: .* SOLARIS_HOST=0\.0\.0\.0"):
         GatewaySettings.read(local | {"SOLARIS_HOST": "0.0.0.0"})
+
+
+@pytest.mark.parametrize("settings", [GatewaySettings, BillingSettings])
+def test_a_key_that_everybody_knows_opens_nothing_to_others(settings: type[ServiceSettings]) -> None:
+    environment = RIGHT[settings] | {"SOLARIS_GATEWAY_KEYS": f"sk-of-a-librechat,{DEVELOPMENT_KEY}"}
+    settings.read(environment)
+    with pytest.raises(SettingsError, match=r"^SOLARIS_GATEWAY_KEYS: .* SOLARIS_HOST=0\.0\.0\.0"):
+        settings.read(environment | {"SOLARIS_HOST": "0.0.0.0"})
+
+
+def test_without_keys_no_service_may_order() -> None:
+    nobody = {name: value for name, value in RIGHT[BillingSettings].items() if name != "SOLARIS_GATEWAY_KEYS"}
+    assert BillingSettings.read(nobody | {"SOLARIS_HOST": "0.0.0.0"}).service_keys == []
 
 
 def test_a_near_miss_is_answered_with_what_was_meant() -> None:

@@ -2,9 +2,11 @@
 
 from urllib.parse import urlsplit
 
+from chassis.setting_types import DEVELOPMENT_KEY
+
 from local_run.addresses import Addresses, local_base_url
 from local_run.ports import LOOPBACK
-from local_run.services import DEVELOPMENT_KEY, SERVICES
+from local_run.services import SERVICES
 from local_run.settings import LocalSettings
 
 

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 from typing import Final
 
+from chassis.setting_types import DEVELOPMENT_KEY
 from contracts import subjects
 
 from local_run.parts import Part, Service, Verb
 
 OPERATOR: Final = "operator"
 """Whose commands may what the services may; a user and a role beside theirs."""
-DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _REPOSITORY: Final = Path(__file__).parents[4]
 _LINK_KEYS: Final = "SOLARIS_LINK_KEYS"
 """What signs links to where credits are bought, and what reads them."""
@@ -108,7 +108,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         path="/billing/packages",
         note="purchases, webhooks",
         migrates=True,
-        publishes=("solaris.billing.>", f"{subjects.READ_PROFILE_PREFIX}.>", f"{subjects.READ_BALANCE_PREFIX}.>"),
+        publishes=("solaris.billing.>", f"{subjects.READ_BALANCE_PREFIX}.>"),
         consumes=((subjects.LEDGER_STREAM, subjects.BILLING_LEDGER_CONSUMER),),
         defaults={
             "SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml"),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
+from chassis.setting_types import DEVELOPMENT_KEY
+
 from local_run.ports import LOOPBACK, WANTED_PORTS
-from local_run.services import DEVELOPMENT_KEY
 
 _OFF: Final = ("off", "no", "false", "0")
 _EVERY_INTERFACE: Final = ("", "0.0.0.0", "::", "localhost")  # noqa: S104  compared with, not listened on

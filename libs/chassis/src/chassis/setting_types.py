@@ -1,6 +1,7 @@
 """Types of settings that more than one service has, each with what makes a value usable."""
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Annotated, Final
@@ -10,6 +11,9 @@ from pydantic import AfterValidator, Field, SecretStr
 
 MIN_SECRET_LENGTH: Final = 16
 MAX_SECRETS: Final = 8
+DEVELOPMENT_KEY: Final = "sk-solaris-dev"
+"""Everybody knows it: of the local run, whose services are reached from this machine alone."""
+MIN_KEY_LENGTH: Final = 12
 _MIN_DIFFERENT_CHARACTERS: Final = 5
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -127,3 +131,23 @@ def _all_strong(value: SecretStr) -> SecretStr:
 
 StrongSecrets = Annotated[SecretStr, AfterValidator(_all_strong)]
 """Several with commas between, so that one can take another's place while both are believed."""
+
+
+def _strong_keys(value: SecretStr) -> SecretStr:
+    keys = split_secrets(value)
+    if not keys or any(len(key) < MIN_KEY_LENGTH or len(set(key)) < _MIN_DIFFERENT_CHARACTERS for key in keys):
+        raise ValueError(f"must name comma-separated keys of at least {MIN_KEY_LENGTH} characters that nobody guesses")
+    return value
+
+
+CallerKeys = Annotated[SecretStr, AfterValidator(_strong_keys)]
+"""Of the programs that may call, each with a key of its own, with commas between."""
+
+
+def check_development_key(keys: Sequence[str], host: str) -> str | None:
+    """Why these may not be the keys of a service that listens on this host, or None."""
+    if DEVELOPMENT_KEY not in keys or is_loopback(host):
+        return None
+    return (
+        f"the development key is for 127.0.0.1 alone, and SOLARIS_HOST={host} opens it to others; set keys of your own"
+    )

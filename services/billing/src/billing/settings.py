@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
+from chassis.setting_types import (
+    CallerKeys,
+    DatabaseUrl,
+    NatsUrl,
+    Port,
+    WebUrl,
+    check_development_key,
+    split_secrets,
+)
 from language.settings import PresentationSettings
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -30,7 +38,7 @@ class BillingSettings(PresentationSettings):
     database_url: DatabaseUrl
     nats_url: NatsUrl
     catalog: Path = Path("deploy/catalog.toml")
-    gateway_keys: SecretStr = SecretStr("")
+    gateway_keys: CallerKeys = SecretStr("")
     stripe_api_key: SecretStr = SecretStr("")
     stripe_webhook_secrets: SecretStr = SecretStr("")
     stripe_api_base: WebUrl | None = None
@@ -68,7 +76,7 @@ class BillingSettings(PresentationSettings):
     @field_validator("stripe_webhook_secrets")
     @classmethod
     def _webhook_secrets(cls, value: SecretStr) -> SecretStr:
-        if any(not secret.startswith("whsec_") for secret in _split(value)):
+        if any(not secret.startswith("whsec_") for secret in split_secrets(value)):
             raise ValueError("must name comma-separated signing secrets, each of which begins with whsec_")
         return value
 
@@ -76,6 +84,12 @@ class BillingSettings(PresentationSettings):
     def _no_live_key_for_a_stand_in(self) -> Self:
         if self.stripe_api_base is not None and self.livemode:
             raise ValueError("SOLARIS_STRIPE_API_BASE: a live key is for Stripe alone; unset one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _development_key_stays_at_home(self) -> Self:
+        if (misplaced := check_development_key(self.service_keys, self.host)) is not None:
+            raise ValueError(f"SOLARIS_GATEWAY_KEYS: {misplaced}")
         return self
 
     @property
@@ -90,11 +104,11 @@ class BillingSettings(PresentationSettings):
 
     @property
     def service_keys(self) -> list[str]:
-        return _split(self.gateway_keys)
+        return split_secrets(self.gateway_keys)
 
     @property
     def webhook_secrets(self) -> list[str]:
-        return _split(self.stripe_webhook_secrets)
+        return split_secrets(self.stripe_webhook_secrets)
 
     @property
     def checkout_targets(self) -> tuple[str, ...]:
@@ -106,7 +120,3 @@ class BillingSettings(PresentationSettings):
     def buy_url(self) -> str:
         """The page that sells; an order's own page is `/order/<id>` below it."""
         return self.purchase_url or f"http://127.0.0.1:{self.billing_port}/buy"
-
-
-def _split(value: SecretStr) -> list[str]:
-    return [part.strip() for part in value.get_secret_value().split(",") if part.strip()]

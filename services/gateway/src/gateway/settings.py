@@ -4,16 +4,21 @@ import hmac
 from enum import StrEnum
 from typing import Final, Self
 
-from chassis.setting_types import NatsUrl, WebUrl, check_strength, is_loopback
+from chassis.setting_types import (
+    DEVELOPMENT_KEY,
+    CallerKeys,
+    NatsUrl,
+    WebUrl,
+    check_development_key,
+    check_strength,
+    split_secrets,
+)
 from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.domain.body_memory import limit_with_room_for, most_memory_of
 
-DEVELOPMENT_KEY: Final = "sk-solaris-dev"
 _DEVELOPMENT_SECRET: Final = "solaris-development-secret"  # noqa: S105  accepted with the development key alone
-_MIN_KEY_LENGTH: Final = 12
-_MIN_DIFFERENT_CHARACTERS: Final = 5
 _MAX_URL_LENGTH: Final = 120
 
 
@@ -46,7 +51,7 @@ class GatewaySettings(PresentationSettings):
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
     upstream_url: WebUrl = Field(description="set it to the address of LiteLLM or another OpenAI-compatible upstream")
     upstream_api_key: SecretStr = SecretStr("")
-    gateway_keys: SecretStr = Field(description="set it to the keys of those who may call, with commas between")
+    gateway_keys: CallerKeys = Field(description="set it to the keys of those who may call, with commas between")
     gateway_secret: SecretStr = SecretStr("")
 
     enforcement: Enforcement = Enforcement.ENFORCE
@@ -81,26 +86,12 @@ class GatewaySettings(PresentationSettings):
             raise ValueError(f"must have at most {_MAX_URL_LENGTH} characters")
         return value
 
-    @field_validator("gateway_keys")
-    @classmethod
-    def _strong_keys(cls, value: SecretStr) -> SecretStr:
-        keys = _split(value)
-        if not keys or any(len(key) < _MIN_KEY_LENGTH or len(set(key)) < _MIN_DIFFERENT_CHARACTERS for key in keys):
-            raise ValueError(
-                f"must name comma-separated keys of at least {_MIN_KEY_LENGTH} characters that nobody guesses"
-            )
-        return value
-
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
-        local = DEVELOPMENT_KEY in self.keys and is_loopback(self.host)
-        if DEVELOPMENT_KEY in self.keys and not local:
-            raise ValueError(
-                f"SOLARIS_GATEWAY_KEYS: the development key is for 127.0.0.1 alone, and SOLARIS_HOST={self.host} "
-                "opens it to others; set keys of your own"
-            )
+        if (misplaced := check_development_key(self.keys, self.host)) is not None:
+            raise ValueError(f"SOLARIS_GATEWAY_KEYS: {misplaced}")
         weakness = check_strength(self.gateway_secret.get_secret_value())
-        if weakness is not None and not local:
+        if weakness is not None and DEVELOPMENT_KEY not in self.keys:
             raise ValueError(f"SOLARIS_GATEWAY_SECRET: {weakness}")
         return self
 
@@ -125,13 +116,9 @@ class GatewaySettings(PresentationSettings):
 
     @property
     def keys(self) -> list[str]:
-        return _split(self.gateway_keys)
+        return split_secrets(self.gateway_keys)
 
     def key_for(self, purpose: str) -> bytes:
         """A key of its own for each purpose, derived from the secret."""
         secret = self.gateway_secret.get_secret_value() or _DEVELOPMENT_SECRET
         return hmac.digest(secret.encode(), f"solaris gateway {purpose}".encode(), "sha256")
-
-
-def _split(value: SecretStr) -> list[str]:
-    return [key.strip() for key in value.get_secret_value().split(",") if key.strip()]

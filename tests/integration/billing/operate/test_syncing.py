@@ -166,6 +166,23 @@ async def test_a_refund_goes_through_stripe_once_and_its_answer_may_be_lost(stag
     assert len(record["refunds"]) == 3
 
 
+async def test_an_order_with_a_discount_of_all_of_it_is_taken_back_without_stripe(
+    stage: BillingStage, sync: Operate
+) -> None:
+    coupons = stage.stripe.client.v1
+    coupon = await coupons.coupons.create_async({"percent_off": 100, "duration": "once"})
+    await coupons.promotion_codes.create_async({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "FREE"})
+    bought = await stage.buy("free")
+    await stage.stripe.pay(bought["checkout_url"], promotion_code="FREE")
+    await stage.has_in_books("free", granted=500_000)
+    refunded = (await sync("refund", order=bought["order_id"], reason="by mistake")).json
+    assert (refunded["status"], refunded["revoked_tokens"]) == ("succeeded", 500_000)
+    await stage.has_in_books("free", granted=500_000, revoked=500_000)
+    (await sync("refund", order=bought["order_id"], reason="again")).assert_refused(2)
+    assert (await sync("billing-sync")).code == 0
+    assert (await stage.row(bought["order_id"]))["revoked_tokens"] == 500_000
+
+
 async def test_a_refund_that_stripe_refuses_stands_in_the_life_of_the_order(stage: BillingStage, sync: Operate) -> None:
     bought = await stage.buy("boleto")
     paid = await stage.stripe.pay(bought["checkout_url"], "boleto", "later")

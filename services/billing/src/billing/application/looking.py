@@ -127,6 +127,9 @@ class OrderLooks:
         if self.stripe is None:
             raise PurchasesOffError
         session, payment = await self._fetch_payment(self.stripe, order, clues, who)
+        if payment is None and order.cost_nothing:
+            # Of what was not collected Stripe gives nothing back: an operator's record takes it.
+            return OrderFacts(session=session, refunds=await load_refunds(self.engine, order.id))
         if payment is None or payment.status is not PaymentStatus.SUCCEEDED:
             return OrderFacts(session=session, payment=payment)
         known = await known_ids(self.engine, order.id)

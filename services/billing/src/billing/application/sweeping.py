@@ -1,6 +1,8 @@
 """Looks anew at orders that may still be paid, though nothing was heard of them: a blocked webhook still credits."""
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,6 +23,8 @@ from billing.stripe_api.errors import StripeRefusedError, StripeUnavailableError
 PAGE: Final = 50
 LEASE: Final = timedelta(minutes=5)
 """A sweeper that died, and an order that can't be looked at, are taken up again after it."""
+MAX_UNANSWERED: Final = 3
+"""Looks in a row that failed by an outage: it is one, and not only Stripe's being unable to tell of one order."""
 POLL_SECONDS: Final = 5.0
 
 _WHO: Final = "sweep"
@@ -41,31 +45,42 @@ class Sweeper:
         while True:
             try:
                 due = await due_to_be_looked_at(self.engine, at_most=PAGE, lease=self.lease)
-                await self._sweep(due)
+                await self.sweep(due)
             except (StripeUnavailableError, *DATABASE_ERRORS) as error:
                 log.warning("sweep_interrupted", error=repr(error)[:500])
                 due = []
             if len(due) < PAGE:
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def _sweep(self, order_ids: list[str]) -> None:
-        """One after the other: nobody waits for it, and Stripe has others to answer. Raises what is an outage."""
+    async def sweep(self, order_ids: Sequence[str]) -> None:
+        """Look at them, one after the other: nobody waits for it, and Stripe has others to answer.
+
+        Raises what is an outage; those that are left are due again after their lease.
+        """
+        unanswered = 0
         for order_id in order_ids:
             try:
-                order = await self.looks.look_anew(order_id, who=_WHO)
-                if _was_never_shown(order):
-                    ended = end_unpaid(
-                        order, OrderState.EXPIRED, now=datetime.now(UTC), who=_WHO, why="its Checkout was never shown"
-                    )
-                    await self.looks.store(order, ended, OrderFacts())
-            except RaceLostError:
-                continue
+                await self._look(order_id)
             except (StripeRefusedError, BillingError) as error:
                 log.warning("order_not_looked_at", order_id=order_id, error=str(error))
             except Exception as error:
                 if is_outage(error):
-                    raise
+                    unanswered += 1
+                    if unanswered >= MAX_UNANSWERED:
+                        raise
+                    log.warning("order_not_looked_at", order_id=order_id, error=repr(error)[:500])
+                    continue
                 log.error("order_not_looked_at", order_id=order_id, error=repr(error)[:500])  # noqa: TRY400  its words are all
+            unanswered = 0
+
+    async def _look(self, order_id: str) -> None:
+        order = await self.looks.look_anew(order_id, who=_WHO)
+        if _was_never_shown(order):
+            ended = end_unpaid(
+                order, OrderState.EXPIRED, now=datetime.now(UTC), who=_WHO, why="its Checkout was never shown"
+            )
+            with contextlib.suppress(RaceLostError):  # whoever wrote it has looked at it
+                await self.looks.store(order, ended, OrderFacts())
 
 
 def _was_never_shown(order: Order) -> bool:

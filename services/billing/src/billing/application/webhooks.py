@@ -41,7 +41,7 @@ class Followed(Struct, frozen=True, kw_only=True):
 
 
 class Follower(Protocol):
-    """Something of ours that Stripe's events may be about; `main.py` lists all of them."""
+    """Something of ours that Stripe's events may be about; `wiring.py` lists all of them."""
 
     async def follow(self, event: ReceivedEvent) -> Followed | None:
         """Look anew at what the event is about; None: about nothing of this one's.

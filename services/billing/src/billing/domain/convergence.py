@@ -41,8 +41,7 @@ def converge(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> Con
         events += [_purchased(after)] if after.gives_credits else []
     if state is OrderState.FAILED and order.state is not OrderState.FAILED and order.gives_credits:
         events.append(_failed(after))
-    # Without the payment itself nothing is known of its refunds: then what is taken back stays as it is.
-    if state is OrderState.PAID and facts.payment is not None and facts.payment.status is PaymentStatus.SUCCEEDED:
+    if state is OrderState.PAID and _tells_what_is_back(after, facts):
         after = _take_back(after, facts, events, changes, who)
     if after == order:
         return Converged(order=order)
@@ -153,6 +152,13 @@ def _paid(order: Order, facts: OrderFacts, now: datetime) -> Order:
         )
     received_minor = 0 if payment is None else payment.received_minor
     return structs.replace(order, paid_at=now, paid_minor=received_minor, quarantine_reason=None)
+
+
+def _tells_what_is_back(order: Order, facts: OrderFacts) -> bool:
+    """Without the payment itself nothing is known of its refunds: then what is taken back stays as it is."""
+    if facts.payment is None:
+        return order.cost_nothing
+    return facts.payment.status is PaymentStatus.SUCCEEDED
 
 
 def _take_back(order: Order, facts: OrderFacts, events: list[OrderEvent], changes: list[Change], who: str) -> Order:

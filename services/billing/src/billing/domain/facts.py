@@ -76,6 +76,11 @@ class RefundFacts(Struct, frozen=True, kw_only=True):
     def has_left(self) -> bool:
         return self.status == "succeeded"
 
+    @property
+    def has_failed(self) -> bool:
+        """It will not come."""
+        return self.status in {"failed", "canceled"}
+
 
 class DisputeFacts(Struct, frozen=True, kw_only=True):
     """One dispute, with Stripe's own word for its status; `is_withdrawn`: its amount was taken from us, or is lost."""

@@ -126,3 +126,8 @@ class Order(Struct, frozen=True, kw_only=True):
     @property
     def gives_credits(self) -> bool:
         return self.kind is not OrderKind.SUBSCRIPTION
+
+    @property
+    def cost_nothing(self) -> bool:
+        """Credits that were given for nothing: at Stripe, an order with a discount of all of it has no payment."""
+        return self.gives_credits and self.paid_minor == 0

@@ -49,7 +49,7 @@ def plan_refund(
         )
     if not paid_minor:
         return _of_nothing(order, refunds, amount_minor)
-    left_minor = paid_minor - sum(each.amount_minor for each in refunds if not _has_failed(each))
+    left_minor = paid_minor - sum(each.amount_minor for each in refunds if not each.has_failed)
     left_minor -= order.disputed_minor
     wanted_minor = left_minor if amount_minor is None else amount_minor
     if left_minor <= 0:
@@ -62,10 +62,6 @@ def plan_refund(
 def _of_nothing(order: Order, refunds: tuple[RefundFacts, ...], amount_minor: int | None) -> RefundPlan:
     if amount_minor:
         raise InvalidError(f"AMOUNT: order {order.id} cost nothing; without it, its tokens are taken back")
-    if any(not _has_failed(each) for each in refunds):
+    if any(not each.has_failed for each in refunds):
         raise InvalidError(f"the tokens of order {order.id} are taken back already")
     return RefundPlan(way=Way.RECORD, amount_minor=0)
-
-
-def _has_failed(refund: RefundFacts) -> bool:
-    return refund.status in {"failed", "canceled"}

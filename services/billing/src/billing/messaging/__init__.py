@@ -1,1 +1,1 @@
-"""NATS: what billing says."""
+"""NATS: what billing says, hears and asks."""

@@ -16,9 +16,6 @@ from billing.domain.subscription_facts import (
 )
 from billing.stripe_api.wire import Reference, id_of, moment
 
-_GONE: tuple[str, ...] = ("failed", "canceled")
-"""A refund that will not come."""
-
 
 class Price(Struct, frozen=True):
     id: str
@@ -186,7 +183,7 @@ class InvoiceWire(Struct, frozen=True):
             lines=tuple(line.line(prices) for line in self.lines.data if line.is_of_a_subscription),
             refunded_minor=sum(each.amount_minor for each in refunds if each.has_left),
             refund_pending_minor=sum(
-                each.amount_minor for each in refunds if not each.has_left and each.status not in _GONE
+                each.amount_minor for each in refunds if not each.has_left and not each.has_failed
             ),
             disputed=any(each.is_withdrawn for each in disputes),
             payment_intent_id=self.payment_intent_id,
