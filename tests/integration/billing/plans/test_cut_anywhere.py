@@ -11,6 +11,10 @@ import pytest_asyncio
 from billing.application import subscriptions as application
 from billing.application.subscriptions import SubscriptionLooks
 from billing.application.wiring import orders_of, stripe_of, subscriptions_of
+from billing.domain.plan_prices import PlanPrices
+from billing.domain.subscription_facts import SubscriptionFacts
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.subscriptions import fetch_subscription
 from chassis.postgres import create_engine, disposed
 
 from tests.support.billing import BillingStage, running_billing, settings_for
@@ -112,3 +116,28 @@ async def test_looks_at_two_paid_ones_stopped_anywhere_give_one_plan_and_one_ref
             break
         cuts += 1
     assert cuts >= 14
+
+
+async def test_whoever_wakes_up_with_old_facts_writes_none_of_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen between asking and writing, while a part was refunded and another one wrote that down."""
+    (subscription,) = (await bench.buy(["frozen"], "basic"))["frozen"]
+    await bench.looks.look_anew(subscription, who="test")
+    stripe = bench.stage.stripe.client.v1
+    (payment,) = (await stripe.payment_intents.list_async()).data
+    is_frozen = True
+
+    async def fetch_and_freeze(api: StripeApi, subscription_id: str, prices: PlanPrices) -> SubscriptionFacts:
+        nonlocal is_frozen
+        facts = await fetch_subscription(api, subscription_id, prices)
+        if is_frozen:
+            is_frozen = False
+            await stripe.refunds.create_async({"payment_intent": payment.id, "amount": 1_000})
+            await bench.looks.look_anew(subscription, who="another")
+        return facts
+
+    monkeypatch.setattr(application, "fetch_subscription", fetch_and_freeze)
+    await bench.looks.look_anew(subscription, who="test")
+    (invoice,) = await bench.stage.rows("SELECT refunded_minor FROM billing.subscription_invoices")
+    assert invoice["refunded_minor"] == 1_000

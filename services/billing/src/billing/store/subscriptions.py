@@ -112,12 +112,12 @@ async def write_look(
     try:
         async with engine.begin() as connection:
             await connection.execute(locking.with_for_update())
+            has_news = await _record_invoices(connection, own.after.subscription_id, invoices)
             for each in (*others, own):  # what gives way makes room first
-                if not await _update(connection, each):
+                if not await _update(connection, each, has_news=has_news and each is own):
                     await connection.rollback()
                     return False
                 await _append_lines(connection, each.after.subscription_id, each.lines)
-            await _record_invoices(connection, own.after.subscription_id, invoices)
             await append(connection, sayings, cause=cause)
     except IntegrityError as error:
         if ONE_GIVING not in str(error.orig):
@@ -188,7 +188,8 @@ async def find_of_payment(engine: AsyncEngine, payment_intent_id: str) -> str | 
         return (await connection.execute(query.limit(1))).scalar_one_or_none()
 
 
-async def _update(connection: AsyncConnection, written: Written) -> bool:
+async def _update(connection: AsyncConnection, written: Written, *, has_news: bool) -> bool:
+    """False where it has moved on; `has_news`: of its invoices, which whoever read them earlier must not write back."""
     before, after = written.read.subscription, written.after
     wait = written.look_again
     values: dict[str, Any] = {  # Any: values of columns, and expressions
@@ -196,7 +197,7 @@ async def _update(connection: AsyncConnection, written: Written) -> bool:
         "looked_at": func.now(),
         "doubt": written.doubt,
     }
-    if after != before:
+    if after != before or has_news:
         values |= _columns(after) | {"version": written.read.version + 1, "changed_at": func.now()}
     statement = update(subscriptions).where(
         subscriptions.c.id == after.subscription_id, subscriptions.c.version == written.read.version
@@ -210,20 +211,20 @@ async def _append_lines(connection: AsyncConnection, subscription_id: str, lines
         await connection.execute(insert(subscription_changes), rows)
 
 
-async def _record_invoices(connection: AsyncConnection, subscription_id: str, invoices: Iterable[Invoice]) -> None:
+async def _record_invoices(connection: AsyncConnection, subscription_id: str, invoices: Iterable[Invoice]) -> bool:
+    """Whether any is new, or not as it was."""
     rows = [_invoice_row(subscription_id, invoice) for invoice in invoices]
     if not rows:
-        return
+        return False
     statement = upsert(subscription_invoices).values(rows)
     facts = ("status", "due_minor", "paid_minor", "refunded_minor", "disputed", "payment_intent_id")
     table, new = subscription_invoices.c, statement.excluded
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.id],
-            set_={name: new[name] for name in facts} | {"changed_at": func.now()},
-            where=or_(*(table[name].is_distinct_from(new[name]) for name in facts)),
-        )
+    recording = statement.on_conflict_do_update(
+        index_elements=[table.id],
+        set_={name: new[name] for name in facts} | {"changed_at": func.now()},
+        where=or_(*(table[name].is_distinct_from(new[name]) for name in facts)),
     )
+    return len((await connection.execute(recording.returning(table.id))).all()) > 0
 
 
 def _invoice_row(subscription_id: str, invoice: Invoice) -> dict[str, object]:
