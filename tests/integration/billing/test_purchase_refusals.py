@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from billing.store.paces import Pace, key_of, take_all
+from chassis.postgres import create_engine, disposed
 
 from tests.support.billing import (
     SERVICE_KEY,
@@ -115,6 +117,16 @@ async def test_limits_hold_across_processes(stage: BillingStage, migrated_url: s
     assert statuses.count(200) == 10
 
 
+async def test_who_is_refused_for_one_thing_uses_up_nothing_of_the_others(stage: BillingStage) -> None:
+    pace, roomy = Pace(times=1, window=timedelta(hours=1)), Pace(times=3, window=timedelta(hours=1))
+    engine = create_engine(stage.settings.database_url, service="billing")
+    async with disposed(engine):
+        assert await take_all(engine, [("own", roomy), ("shared", pace)]) is None
+        for _ in range(5):
+            assert await take_all(engine, [("own", roomy), ("shared", pace)]) == "shared"
+        assert [await take_all(engine, [("own", roomy)]) for _ in range(3)] == [None, None, "own"]
+
+
 async def test_with_stripe_away_nothing_is_lost_and_the_same_wish_finds_its_order(stage: BillingStage) -> None:
     body = {"package_id": "small", "account_id": "outage"}
     await stage.stripe.faults("down", times=20, only="POST")
@@ -122,6 +134,10 @@ async def test_with_stripe_away_nothing_is_lost_and_the_same_wish_finds_its_orde
     assert (answer.status_code, answer.json()["code"]) == (503, "payment_service_unavailable")
     (row,) = await stage.rows("SELECT id, state FROM billing.orders WHERE account_id = 'outage'")
     assert row["state"] == "created"
+    counted = await stage.rows(
+        "SELECT 1 FROM billing.paces WHERE key = $1 AND full_until > now()", key_of("purchase", "account", "outage")
+    )
+    assert counted == [], "whoever sends it again has not begun two"
     await stage.stripe.faults("none")
     bought = await stage.buy("outage")
     assert bought["order_id"] == row["id"]

@@ -94,7 +94,7 @@ class PurchaseRestored(Struct, frozen=True, kw_only=True):
 class PlanSubscribed(Struct, frozen=True, kw_only=True):
     """A period of a subscription is paid, or its plan changed within one; `revision` counts a subscription's events.
 
-    Where they come out of order, the highest counts. `period_starts_at` names the period: one payment, one allowance.
+    They count in its order, however they come. `period_starts_at` names the period: one payment, one allowance.
     """
 
     subscription_id: Identifier

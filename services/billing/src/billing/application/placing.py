@@ -1,5 +1,6 @@
 """Places an order for a package or a plan: written first, then shown by Stripe; one open Checkout for one wish."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -25,7 +26,7 @@ from billing.domain.history import Change
 from billing.domain.offers import Offer, Offers
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.store.orders import find_order, insert_order, request_hash_of
-from billing.store.paces import Pace, take
+from billing.store.paces import Counted, Pace, give_back_all, key_of, take_all
 
 _HOUR: Final = timedelta(hours=1)
 PACES: Final = {
@@ -94,9 +95,17 @@ class Placing:
         currency = wanted.currency or next(iter(offer.prices))
         if currency not in offer.prices:
             raise CurrencyNotOfferedError(f"This is sold in {', '.join(offer.prices)}.")
-        await self._count(wanted)
+        counted = await self._count(wanted)
         if wanted.plan_id is not None and (awaited := await find_awaited(self.engine, wanted.account_id)) is not None:
             return Placed(order_id=awaited.id, checkout_url=self.checkouts.page_of(awaited))
+        try:
+            return await self._place(wanted, offer, currency)
+        except PaymentServiceError:
+            # Whoever sends it again, as they are told to, has not begun two.
+            await give_back_all(self.engine, counted)
+            raise
+
+    async def _place(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> Placed:
         for _ in range(MAX_TURNS):
             order, is_keys_own = await self._write(wanted, offer, currency)
             if order is None:
@@ -117,12 +126,13 @@ class Placing:
             raise UnknownPackageError("No such package or plan is sold.")
         return offer
 
-    async def _count(self, wanted: PurchaseRequest) -> None:
-        for kind, name in (("link", wanted.link), ("account", wanted.account_id), ("address", wanted.address)):
-            # Neither tokens nor addresses are kept.
-            if name is not None and not await take(self.engine, f"purchase:{kind}:{_digest(name)}", PACES[kind]):
-                log.warning("purchases_limited", by=kind, account_id=wanted.account_id)
-                raise TooManyPurchasesError("Too many purchases were begun here lately; try again later.")
+    async def _count(self, wanted: PurchaseRequest) -> Sequence[Counted]:
+        names = (("link", wanted.link), ("account", wanted.account_id), ("address", wanted.address))
+        counted = [(key_of("purchase", kind, name), PACES[kind]) for kind, name in names if name is not None]
+        if (full := await take_all(self.engine, counted)) is not None:
+            log.warning("purchases_limited", by=full.split(":")[1], account_id=wanted.account_id)
+            raise TooManyPurchasesError("Too many purchases were begun here lately; try again later.")
+        return counted
 
     async def _write(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> tuple[Order | None, bool]:
         """A new order, or the one that the same wish has made before, and whether it was made with this very key."""

@@ -1,16 +1,13 @@
 """Redeems a voucher's code: a use of it becomes an order that is paid with nothing, once, however often it is asked."""
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
-from chassis.postgres import DATABASE_ERRORS
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,7 +19,7 @@ from billing.domain.voucher_codes import MistypedCodeError, digest_of, read_code
 from billing.domain.vouchers import Voucher, VoucherRefusal, refusal_of, tokens_expire_at
 from billing.store import paces
 from billing.store.orders import load_order
-from billing.store.paces import Pace
+from billing.store.paces import Counted, Pace
 from billing.store.redemptions import find_voucher, redeemed_orders, use_voucher
 
 GUESSES_OF_ONE: Final = Pace(times=10, window=timedelta(hours=1))
@@ -56,12 +53,11 @@ class Redeemer(Struct, frozen=True, kw_only=True):
     link: str | None = None
     address: str | None = None
 
-    def guesses(self) -> Sequence[tuple[str, Pace]]:
+    def guesses(self) -> Sequence[Counted]:
         """What an attempt counts for."""
         by = (("account", self.account_id, GUESSES_OF_ONE), ("link", self.link, GUESSES_OF_ONE))
         counted = (*by, ("address", self.address, GUESSES_OF_AN_ADDRESS))
-        # Neither tokens nor addresses are kept.
-        return [(f"voucher:{kind}:{_digest(name)}", pace) for kind, name, pace in counted if name is not None]
+        return [(paces.key_of("voucher", kind, name), pace) for kind, name, pace in counted if name is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +84,7 @@ class Redeeming:
         except MistypedCodeError:
             raise self._refused(VoucherRefusal.MISTYPED, redeemer) from None
         guesses = redeemer.guesses()
-        taken = [guess for guess in guesses if await paces.take(self.engine, *guess)]
-        if len(taken) < len(guesses):
-            # No code was tried: whoever stands behind a full address does not use up their own attempts meanwhile.
-            await self._give_back(taken)
+        if await paces.take_all(self.engine, guesses) is not None:
             raise self._refused(VoucherRefusal.TOO_MANY_ATTEMPTS, redeemer)
         counts = False
         try:
@@ -100,14 +93,8 @@ class Redeeming:
             counts = True
             raise
         finally:
-            if not counts:
-                await self._give_back(taken)
-
-    async def _give_back(self, taken: Sequence[tuple[str, Pace]]) -> None:
-        """A good code was no guess, nor is one that could not be looked up."""
-        with contextlib.suppress(*DATABASE_ERRORS):
-            for guess in taken:
-                await paces.give_back(self.engine, *guess)
+            if not counts:  # a good code was no guess, nor is one that could not be looked up
+                await paces.give_back_all(self.engine, guesses)
 
     async def _use(self, digest: bytes, redeemer: Redeemer) -> Redeemed:
         for _ in range(MAX_RACES):
@@ -154,7 +141,3 @@ class Redeeming:
         metrics.REDEMPTIONS.labels(refusal.value).inc()
         log.info("voucher_refused", account_id=redeemer.account_id, reason=refusal.value)
         return VoucherRefusedError(refusal)
-
-
-def _digest(name: str) -> str:
-    return sha256(name.encode()).hexdigest()[:32]

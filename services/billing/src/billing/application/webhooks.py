@@ -23,7 +23,8 @@ from billing.store.webhook_events import ClaimedEvent
 from billing.stripe_api.errors import StripeUnavailableError
 
 LEASE: Final = timedelta(seconds=120)
-"""Longer than all calls that handling one event makes; a worker that died is taken over from after it."""
+"""Longer than handling one event takes, unless Stripe is slow in all of it: then another handles it too, which is
+harmless. A worker that died is taken over from after it."""
 HANDLED_AT_ONCE: Final = 8
 POLL_SECONDS: Final = 1.0
 FIRST_PAUSE_SECONDS: Final = 2.0

@@ -1,8 +1,11 @@
 """How fast somebody may do something, held for all processes in one table: GCRA, as much as one moment a key."""
 
+import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 
-from chassis.postgres import statements
+from chassis.postgres import DATABASE_ERRORS, statements
 from msgspec import Struct
 from sqlalchemy import delete, func, literal, update
 from sqlalchemy.dialects.postgresql import insert
@@ -22,6 +25,31 @@ class Pace(Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> timedelta:
         return self.window / self.times
+
+
+type Counted = tuple[str, Pace]
+"""What is counted, by its key, and how fast that may be."""
+
+
+def key_of(what: str, kind: str, name: str) -> str:
+    """The key under which somebody's doing is counted; neither tokens nor addresses are kept."""
+    return f"{what}:{kind}:{sha256(name.encode()).hexdigest()[:32]}"
+
+
+async def take_all(engine: AsyncEngine, counted: Sequence[Counted]) -> str | None:
+    """Count once for each of them, or for none: the key that is full, and then nothing of the others is used up."""
+    for at, (key, pace) in enumerate(counted):
+        if not await take(engine, key, pace):
+            await give_back_all(engine, counted[:at])
+            return key
+    return None
+
+
+async def give_back_all(engine: AsyncEngine, counted: Sequence[Counted]) -> None:
+    """Let what was counted once for each of them not count; where Postgres is away it does."""
+    with contextlib.suppress(*DATABASE_ERRORS):
+        for key, pace in counted:
+            await give_back(engine, key, pace)
 
 
 async def take(engine: AsyncEngine, key: str, pace: Pace) -> bool:
