@@ -47,6 +47,7 @@ from billing.http.redeeming import redeem_routes
 from billing.http.subscriptions import portal_routes, subscribe_routes
 from billing.http.top_ups import top_up_routes
 from billing.http.webhook import WebhookIntake
+from billing.http.wishes import Wishes
 from billing.messaging.ledger_events import hear
 from billing.messaging.ledger_reads import fetch_left
 from billing.messaging.outbox import OUTBOX
@@ -94,10 +95,11 @@ def assemble(settings: BillingSettings) -> Service:
     by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
     callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
     redeeming = _redeeming(settings, offers, looks)
+    wishes = Wishes(selling.placing, callers, default_locale=settings.locale)
     routers = [
         offer_routes(offers, sells=settings.sells),
-        purchase_routes(selling.placing, callers, default_locale=settings.locale),
-        subscribe_routes(selling.placing, callers, default_locale=settings.locale),
+        purchase_routes(wishes),
+        subscribe_routes(wishes),
         portal_routes(selling.portal, callers, default_locale=settings.locale),
         top_up_routes(selling.top_ups, selling.cards, callers, default_locale=settings.locale),
         order_routes(looks, callers),

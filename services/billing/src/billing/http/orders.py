@@ -1,7 +1,5 @@
 """What an order is asked for: its state, by whoever has its id, which nobody guesses."""
 
-from typing import Final
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
@@ -9,8 +7,7 @@ from billing.application.looking import OrderLooks
 from billing.domain.clues import MAX_ID_LENGTH
 from billing.domain.orders import Order
 from billing.http.callers import Callers
-
-_NOT_KEPT: Final = {"cache-control": "no-store"}
+from billing.http.fields import NOT_KEPT
 
 
 def order_routes(looks: OrderLooks, callers: Callers) -> APIRouter:
@@ -23,7 +20,7 @@ def order_routes(looks: OrderLooks, callers: Callers) -> APIRouter:
         tells_receipt = callers.is_service(request)
         order = await looks.visit(order_id[:MAX_ID_LENGTH])
         receipt = {"receipt_url": order.receipt_url} if tells_receipt else {}
-        return JSONResponse(order_view(order) | receipt, headers=_NOT_KEPT)
+        return JSONResponse(order_view(order) | receipt, headers=NOT_KEPT)
 
     return router
 

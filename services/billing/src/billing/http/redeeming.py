@@ -10,6 +10,7 @@ from billing.application.redeeming import Redeemer, Redeeming, VoucherRefusedErr
 from billing.domain.voucher_codes import MAX_TYPED_LENGTH
 from billing.domain.vouchers import VoucherRefusal
 from billing.http.callers import Callers
+from billing.http.fields import NOT_KEPT
 from billing.http.problems import ProblemError
 
 _ANSWERS: Final = {
@@ -54,7 +55,7 @@ def redeem_routes(redeeming: Redeeming, callers: Callers) -> APIRouter:
             "expires_at": order.credits_expire_at.isoformat() if order.credits_expire_at else None,
             "already_redeemed": not redeemed.is_new,
         }
-        return JSONResponse(answer, headers={"cache-control": "no-store"})
+        return JSONResponse(answer, headers=NOT_KEPT)
 
     return router
 

@@ -12,10 +12,9 @@ from billing.application.errors import PurchasesOffError
 from billing.application.saving_cards import SavingCards
 from billing.application.top_up_settings import TopUpSettings, TopUpView
 from billing.http.callers import Callers
+from billing.http.fields import ACCOUNT_ID, NOT_KEPT, Currency, Locale, OfferName, Payer, ReturnUrl
 
-_NOT_KEPT = {"cache-control": "no-store"}
-_ID = r"^[A-Za-z0-9._:-]{1,128}$"
-type AccountId = Annotated[str, Path(pattern=_ID)]
+type AccountId = Annotated[str, Path(pattern=ACCOUNT_ID)]
 
 
 class TopUpBody(BaseModel):
@@ -23,11 +22,11 @@ class TopUpBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    package_id: Annotated[str, Field(min_length=1, max_length=64)]
+    package_id: OfferName
     below_tokens: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     monthly_cap_minor: Annotated[int | None, Field(ge=1, le=99_999_999_999)] = None
-    currency: Annotated[str | None, Field(pattern=r"^[a-z]{3}$")] = None
-    payer_id: Annotated[str | None, Field(pattern=_ID)] = None
+    currency: Currency = None
+    payer_id: Payer = None
 
 
 class CardBody(BaseModel):
@@ -35,8 +34,8 @@ class CardBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    return_url: Annotated[str | None, Field(pattern=r"^https?://[^\s]{1,500}$")] = None
-    locale: Annotated[str | None, Field(pattern=r"^(pt|en)([-_][A-Za-z]{2})?$")] = None
+    return_url: ReturnUrl = None
+    locale: Locale = None
 
 
 def top_up_routes(
@@ -79,10 +78,10 @@ def top_up_routes(
     async def save_card(account_id: AccountId, body: CardBody, request: Request) -> JSONResponse:
         _, saving, _ = checked(request, account_id)
         url = await saving.open(account_id, return_url=body.return_url, locale=body.locale or default_locale)
-        return JSONResponse({"checkout_url": url}, headers=_NOT_KEPT)
+        return JSONResponse({"checkout_url": url}, headers=NOT_KEPT)
 
     return router
 
 
 def _answer(view: TopUpView) -> JSONResponse:
-    return JSONResponse(to_builtins(view), headers=_NOT_KEPT)
+    return JSONResponse(to_builtins(view), headers=NOT_KEPT)
