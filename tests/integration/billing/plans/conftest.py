@@ -3,19 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from chassis.migrations import migrate
 
 from tests.support.billing import BillingStage, staged_billing
 from tests.support.infrastructure import Postgres
-
-
-@pytest_asyncio.fixture(scope="session")
-async def empty_billing(postgres_server: Postgres) -> AsyncIterator[str]:
-    """The name of a database with billing's empty schema, to be copied."""
-    name = "test_empty_billing"
-    await migrate(await postgres_server.create_database(name), "billing")
-    yield name
-    await postgres_server.drop_database(name)
 
 
 @pytest_asyncio.fixture
