@@ -52,6 +52,9 @@ async def test_orders_that_cannot_be_looked_at_keep_none_behind_them_waiting(mig
             "UPDATE billing.orders SET session_id = 'cs_moved' WHERE id = $1 RETURNING id", paid["order_id"]
         )
         await stage.rows("UPDATE billing.orders SET session_id = $2 WHERE id = $1 RETURNING id", refused, session)
+        await stage.rows("UPDATE billing.orders SET looked_at = NULL WHERE id = $1 RETURNING id", refused)
+        page = await stage.http.get(f"{stage.url}/buy/order/{refused}")
+        assert page.status_code == 200, "its page shows what stands"
         await stage.rows("UPDATE billing.orders SET tokens = $2 WHERE id = $1 RETURNING id", damaged, 2**60)
         swept = await stage.buy("behind")
         await stage.stripe.pay(swept["checkout_url"])
