@@ -63,6 +63,20 @@ async def test_what_a_guest_paid_is_erased_with_the_account_and_what_another_pai
     assert forgotten["orders_kept"] == 2
 
 
+async def test_a_top_up_that_was_begun_is_finished_though_its_person_is_forgotten(stage: BillingStage) -> None:
+    await stage.rows(
+        "INSERT INTO billing.top_ups VALUES"
+        " ('gone', 1, true, NULL, 'small', 'brl', 1, 99999, NULL, 'test', now(), now(), NULL) RETURNING 1"
+    )
+    await stage.rows(
+        "INSERT INTO billing.orders (id, version, kind, state, account_id, package_id, tokens, amount_minor, currency,"
+        " livemode, created_at, changed_at)"
+        " VALUES ('ord_gone', 1, 'top_up', 'created', 'gone', 'small', 1, 1, 'brl', false, now(), now()) RETURNING 1"
+    )
+    assert (await _run(stage, "forget", account="gone")).json["top_ups_stopped"] == 1
+    await stage.reaches("ord_gone", "failed")
+
+
 async def test_a_person_of_whom_nothing_is_kept(stage: BillingStage) -> None:
     assert (await _run(stage, "export", account="nobody")).lines == []
     assert (await _run(stage, "forget", account="nobody")).json["orders_kept"] == 0

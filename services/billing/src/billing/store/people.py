@@ -60,7 +60,7 @@ _FORGET_ORDERS: Final = text(f"""
     WHERE id IN ({_ORDERS})
 """)  # noqa: S608  as above
 _STOP_TOP_UPS: Final = text("""
-    UPDATE billing.top_ups SET is_on = false, look_due_at = NULL, version = version + 1, changed_at = now()
+    UPDATE billing.top_ups SET is_on = false, look_due_at = now(), version = version + 1, changed_at = now()
     WHERE (account_id = :account OR payer_id = :account) AND is_on
 """)
 _CUSTOMERS: Final = text(f"{_CUSTOMERS_OF} ORDER BY customer_id")
