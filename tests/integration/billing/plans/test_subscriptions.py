@@ -221,6 +221,16 @@ async def test_the_portal_is_that_of_who_pays_the_plan_also_where_it_was_begun_w
     assert await stage.rows("SELECT customer_id FROM billing.customers WHERE payer_id = 'lia'") == []
 
 
+async def test_a_boleto_that_is_awaited_for_weeks_keeps_nobody_from_a_plan(stage: BillingStage) -> None:
+    begun = await subscribe(stage, "paula")
+    await stage.stripe.pay(begun["checkout_url"], "boleto", "later")
+    await stage.reaches(begun["order_id"], "pending")
+    aged = "UPDATE billing.orders SET created_at = now() - $2 * interval '1 day' WHERE id = $1 RETURNING id"
+    for days, is_same in ((13, True), (15, False)):
+        await stage.rows(aged, begun["order_id"], days)
+        assert ((await subscribe(stage, "paula"))["order_id"] == begun["order_id"]) is is_same
+
+
 async def test_the_portal_is_opened_by_a_service_alone(stage: BillingStage) -> None:
     await subscribed(stage, "nina")
     url = f"{stage.url}/billing/portal"

@@ -22,6 +22,8 @@ from billing.store.tables import orders
 
 UNKNOWN_FOR: Final = timedelta(days=3)
 """After that whoever reconciles finds it; Stripe may have lost it, and is asked about it no more."""
+AWAITED_FOR: Final = timedelta(days=14)
+"""A boleto that nobody has paid by then keeps nobody from a plan, whatever Stripe makes of its subscription."""
 _FINAL: Final = tuple(status.value for status in StripeStatus if status.is_final)
 
 
@@ -71,12 +73,13 @@ async def find_giving(engine: AsyncEngine, account_id: str) -> Subscription | No
 
 
 async def find_awaited_order(engine: AsyncEngine, account_id: str) -> Order | None:
-    """The account's order for a subscription of which a payment is on its way."""
+    """The account's order for a subscription of which a payment may be on its way."""
     columns = [orders.c[field] for field in Order.__struct_fields__]
     query = select(*columns).where(
         orders.c.account_id == account_id,
         orders.c.kind == OrderKind.SUBSCRIPTION.value,
         orders.c.state == OrderState.PENDING.value,
+        orders.c.created_at > func.now() - AWAITED_FOR,
     )
     async with statements(engine) as connection:
         row = (await connection.execute(query.order_by(orders.c.created_at).limit(1))).one_or_none()
