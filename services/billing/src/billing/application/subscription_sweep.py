@@ -21,6 +21,8 @@ REFUSED_WAIT: Final = timedelta(days=1)
 POLL_SECONDS: Final = 1.0
 SEARCH_SECONDS: Final = 10.0
 """Orders that name a subscription of which nothing is known are searched for so often."""
+UNKNOWN_WAIT_SECONDS: Final = 600.0
+"""So long one that is still not known after a look is left alone: Stripe may not have it, or not as ours."""
 WHO: Final = "sweep"
 
 log = structlog.get_logger()
@@ -30,12 +32,16 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
     """Look at what is due, one after the other, until cancelled."""
     loop = asyncio.get_running_loop()
     searched_at = -SEARCH_SECONDS
+    resting: dict[str, float] = {}
     while True:
         try:
             due = await claim_due(engine, limit=BATCH, lease=LEASE)
             if loop.time() - searched_at >= SEARCH_SECONDS:
                 searched_at = loop.time()
-                due += await find_unknown(engine, limit=BATCH)
+                resting = {each: until for each, until in resting.items() if until > searched_at}
+                unknown = await find_unknown(engine, limit=BATCH, but_not=resting)
+                resting |= dict.fromkeys(unknown, searched_at + UNKNOWN_WAIT_SECONDS)
+                due += unknown
         except DATABASE_ERRORS as error:
             log.warning("subscriptions_not_swept", error=type(error).__name__)
             due = []

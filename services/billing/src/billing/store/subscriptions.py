@@ -164,7 +164,7 @@ async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> lis
         return list((await connection.execute(claim)).scalars())
 
 
-async def find_unknown(engine: AsyncEngine, *, limit: int) -> list[str]:
+async def find_unknown(engine: AsyncEngine, *, limit: int, but_not: Iterable[str] = ()) -> list[str]:
     """Subscriptions that orders of late name and nobody has looked at: whoever was about to was stopped."""
     query = (
         select(orders.c.subscription_id)
@@ -174,6 +174,7 @@ async def find_unknown(engine: AsyncEngine, *, limit: int) -> list[str]:
             orders.c.kind == OrderKind.SUBSCRIPTION.value,
             orders.c.changed_at > func.now() - UNKNOWN_FOR,
             subscriptions.c.id.is_(None),
+            orders.c.subscription_id.not_in([*but_not]),
         )
         .order_by(orders.c.changed_at.desc())
         .limit(limit)
