@@ -22,7 +22,7 @@ POLL_SECONDS: Final = 1.0
 SEARCH_SECONDS: Final = 10.0
 """Orders that name a subscription of which nothing is known are searched for so often."""
 UNKNOWN_WAIT_SECONDS: Final = 600.0
-"""So long one that is still not known after a look is left alone: Stripe may not have it, or not as ours."""
+"""So long one of which a look found that it is none of ours is left alone; an outage says nothing of that."""
 WHO: Final = "sweep"
 
 log = structlog.get_logger()
@@ -39,15 +39,14 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
             if loop.time() - searched_at >= SEARCH_SECONDS:
                 searched_at = loop.time()
                 resting = {each: until for each, until in resting.items() if until > searched_at}
-                unknown = await find_unknown(engine, limit=BATCH, but_not=resting)
-                resting |= dict.fromkeys(unknown, searched_at + UNKNOWN_WAIT_SECONDS)
-                due += unknown
+                due += await find_unknown(engine, limit=BATCH, but_not=resting)
         except DATABASE_ERRORS as error:
             log.warning("subscriptions_not_swept", error=type(error).__name__)
             due = []
         for subscription_id in due:
             try:
-                await _look(looks, subscription_id)
+                if not await _look(looks, subscription_id):
+                    resting[subscription_id] = loop.time() + UNKNOWN_WAIT_SECONDS
             except Exception as error:  # it stays due, after its lease, and keeps no other waiting
                 told = log.warning if is_outage(error) else log.error
                 told("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error)[:500])
@@ -55,12 +54,15 @@ async def keep_looking(engine: AsyncEngine, looks: SubscriptionLooks) -> None:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _look(looks: SubscriptionLooks, subscription_id: str) -> None:
+async def _look(looks: SubscriptionLooks, subscription_id: str) -> bool:
+    """False where Stripe has it not, or not as ours: asking often does not help."""
     try:
         await looks.look_anew(subscription_id, who=WHO)
     except (StripeRefusedError, NotOursError) as error:
-        # It belongs to another account or mode of Stripe's, say: asking often does not help.
+        # It belongs to another account or mode of Stripe's, say.
         log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error))
         await look_later(looks.engine, subscription_id, REFUSED_WAIT)
+        return False
     except (StripeError, BillingError) as error:  # it stays due, after its lease
         log.warning("subscription_not_looked_at", subscription_id=subscription_id, error=repr(error))
+    return True
