@@ -123,6 +123,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "approve": Verb(required=("ORDER",)),
             "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
+            "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "billing-sync": Verb(optional=("FROM",)),
             "billing-republish": Verb(),
             "stripe-setup": Verb(optional=("SHOW",)),

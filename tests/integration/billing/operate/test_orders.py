@@ -86,6 +86,18 @@ async def test_orders_are_listed_by_whom_state_and_day(
     assert early.id in await ids(account="ana", from_=(NOW - timedelta(days=30)).date())
 
 
+async def test_a_statement_is_of_one_account_and_needs_it_named(operate: Operate, engine: AsyncEngine) -> None:
+    gets, pays = _order("stated"), _order("someone", payer_id="stated")
+    for order in (gets, pays, _order("stranger")):
+        await _write(engine, order)
+    stated = await operate("statement", account="stated")
+    assert (stated.code, stated.err) == (0, "")
+    assert {line["order_id"] for line in stated.lines} == {gets.id, pays.id}
+    table = csv.DictReader(io.StringIO((await operate("statement", account="stated", format="csv")).out, newline=""))
+    assert {row["order_id"] for row in table} == {gets.id, pays.id}
+    assert (await operate("statement")).code != 0
+
+
 async def test_records_open_in_a_spreadsheet_without_formulas(
     operate: Operate, engine: AsyncEngine, database: asyncpg.Connection
 ) -> None:

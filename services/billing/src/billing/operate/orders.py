@@ -14,7 +14,16 @@ from msgspec import structs
 from billing.application.order_life import ask_stripe, view_life
 from billing.domain.vouchers import end_of_day
 from billing.operate.life_table import life_text
-from billing.operate.options import AccountOrAll, FirstDay, Format, FormatOrNone, LastDay, OrderOrAll, StateOrAll
+from billing.operate.options import (
+    Account,
+    AccountOrAll,
+    FirstDay,
+    Format,
+    FormatOrNone,
+    LastDay,
+    OrderOrAll,
+    StateOrAll,
+)
 from billing.operate.selling import open_selling
 from billing.operate.settings import load_settings
 from billing.operate.spreadsheet import write_rows, write_text
@@ -56,6 +65,17 @@ async def orders(
         else:
             async for record in records:
                 write_line(record)
+
+
+async def statement(
+    *,
+    account: Account,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    format: FormatOrNone = None,  # noqa: A002  as it is typed
+) -> None:
+    """What one account bought or paid for, and what was given back of it: `orders`, where nobody forgets whose."""
+    await orders(account=account, first_day=first_day, last_day=last_day, format=format)
 
 
 async def _show_life(order_id: str, format: Format) -> None:  # noqa: A002  as above
