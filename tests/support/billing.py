@@ -174,7 +174,7 @@ def settings_for(database_url: str, nats_url: str, stripe_url: str | None, **mor
     """A billing that sells through the demo; `stripe_url` None: one that sells nothing."""
     selling = {
         "stripe_api_key": SecretStr(API_KEY),
-        "stripe_webhook_secrets": SecretStr(f"whsec_of_before, {WEBHOOK_SECRET}"),
+        "stripe_webhook_secrets": SecretStr(f"whsec_of_before_0123456789, {WEBHOOK_SECRET}"),
         "stripe_api_base": stripe_url,
     }
     known: dict[str, Any] = {

@@ -12,7 +12,7 @@ from local_run.demo_stripe.server import DemoStripe, run_demo_stripe
 from local_run.ports import any_free
 
 API_KEY: Final = "sk_test_demo"
-WEBHOOK_SECRET: Final = "whsec_of_the_tests"
+WEBHOOK_SECRET: Final = "whsec_of_the_tests_0123456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,7 +187,7 @@ async def _customer(stage: StripeStage, number: int) -> str:
 
 def _program(file: Path, port: int) -> Program:
     options = ("--port", str(port), "--file", str(file), "--webhook-url", "http://127.0.0.1:9/none")
-    told = {"SOLARIS_STRIPE_API_KEY": "sk_test_x", "SOLARIS_STRIPE_WEBHOOK_SECRETS": "whsec_x"}
+    told = {"SOLARIS_STRIPE_API_KEY": "sk_test_x", "SOLARIS_STRIPE_WEBHOOK_SECRETS": "whsec_9d41ce27f05ba863"}
     command = (sys.executable, "-m", "local_run.demo_stripe", *options)
     return Program(name="stripe", command=command, environment={**os.environ, **told})
 

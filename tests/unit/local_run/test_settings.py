@@ -36,7 +36,7 @@ RIGHT: dict[type[ServiceSettings], dict[str, str]] = {
         "SOLARIS_NATS_URL": NATS_URL,
         "SOLARIS_GATEWAY_KEYS": "sk-of-a-librechat",
         "SOLARIS_STRIPE_API_KEY": "sk_test_hidden",
-        "SOLARIS_STRIPE_WEBHOOK_SECRETS": "whsec_hidden",
+        "SOLARIS_STRIPE_WEBHOOK_SECRETS": "whsec_hidden-9d41ce27f05ba863",
     },
     MigrationSettings: {"SOLARIS_DATABASE_URL": DATABASE_URL},
 }
@@ -57,7 +57,7 @@ WRONG_TEXTS = {
     "metrics_token": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
     "link_keys": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa", " , "],
     "stripe_api_key": ["pk_test_hidden", "hidden"],
-    "stripe_webhook_secrets": ["hidden", "whsec_hidden,we_hidden"],
+    "stripe_webhook_secrets": ["hidden", "whsec_hidden", "whsec_", "whsec_9d41ce27f05ba863,we_hidden"],
     "stripe_api_base": ["127.0.0.1:8012", "ftp://stripe", "http://"],
     "checkout_origins": ["pay.example.com", "http://pay.example.com", "https://pay.example.com/x"],
     "chat_url": ["chat.example.com", "javascript:alert(1)", "http://"],

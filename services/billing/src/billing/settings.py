@@ -11,6 +11,7 @@ from chassis.setting_types import (
     Port,
     WebUrl,
     check_development_key,
+    check_strength,
     split_secrets,
 )
 from language.settings import PresentationSettings
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 _LIVE_KEYS: Final = ("sk_live_", "rk_live_")
 _TEST_KEYS: Final = ("sk_test_", "rk_test_")
+_SIGNING: Final = "whsec_"
 _ORIGIN: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 
@@ -76,8 +78,9 @@ class BillingSettings(PresentationSettings):
     @field_validator("stripe_webhook_secrets")
     @classmethod
     def _webhook_secrets(cls, value: SecretStr) -> SecretStr:
-        if any(not secret.startswith("whsec_") for secret in split_secrets(value)):
-            raise ValueError("must name comma-separated signing secrets, each of which begins with whsec_")
+        for secret in split_secrets(value):
+            if not secret.startswith(_SIGNING) or check_strength(secret.removeprefix(_SIGNING)) is not None:
+                raise ValueError(f"must name comma-separated signing secrets, {_SIGNING} and what Stripe put behind it")
         return value
 
     @model_validator(mode="after")
