@@ -101,9 +101,9 @@ async def test_an_older_version_on_newer_data_says_so_in_one_line_and_changes_no
 
 
 def test_a_setting_that_is_misspelt_is_told(new_stack: NewStack) -> None:
-    stack = new_stack({"SOLARIS_ENFORCMENT": "observe", "SOLARIS_STRIPE_API_KEY": "of a service to come"}).start()
+    stack = new_stack({"SOLARIS_ENFORCMENT": "observe", "SOLARIS_JWT_SECRET": "of a service to come"}).start()
     assert "SOLARIS_ENFORCMENT is read by nothing; did you mean SOLARIS_ENFORCEMENT?" in stack.output()
-    assert "STRIPE" not in stack.output()
+    assert "JWT" not in stack.output()
 
 
 def test_secrets_and_addresses_are_private_files(stack: Stack) -> None:
