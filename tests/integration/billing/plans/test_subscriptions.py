@@ -211,14 +211,16 @@ async def test_a_boleto_that_lapses_fails_its_order_and_another_plan_may_be_boug
 
 
 async def test_the_portal_is_that_of_who_pays_the_plan_also_where_it_was_begun_with_a_link(stage: BillingStage) -> None:
-    answer = await stage.http.post(f"{stage.url}/billing/subscribe", json={"plan_id": "basic", "t": link_token("lia")})
+    answer = await stage.http.post(
+        f"{stage.url}/billing/subscribe", json={"plan_id": "basic", "t": link_token("iracema")}
+    )
     assert answer.status_code == 200, answer.text
     await stage.stripe.pay(answer.json()["checkout_url"])
-    await says(stage, "lia", ["started basic"])
+    await says(stage, "iracema", ["started basic"])
     key = {"authorization": f"Bearer {SERVICE_KEY}"}
-    opened = await stage.http.post(f"{stage.url}/billing/portal", json={"account_id": "lia"}, headers=key)
+    opened = await stage.http.post(f"{stage.url}/billing/portal", json={"account_id": "iracema"}, headers=key)
     assert opened.status_code == 200, opened.text
-    assert await stage.rows("SELECT customer_id FROM billing.customers WHERE payer_id = 'lia'") == []
+    assert await stage.rows("SELECT customer_id FROM billing.customers WHERE payer_id = 'iracema'") == []
 
 
 async def test_a_boleto_that_is_awaited_for_weeks_keeps_nobody_from_a_plan(stage: BillingStage) -> None:
