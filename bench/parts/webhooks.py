@@ -34,7 +34,7 @@ from bench.processes import REPOSITORY, answers, python_program, running
 from bench.resources import machine_busy_seconds
 
 API_KEY: Final = "sk_test_bench"
-SECRET: Final = "whsec_of_the_bench"
+SECRET: Final = "whsec_of_the_bench_0123456789"
 SERVICE_KEY: Final = "sk-service-of-the-bench"
 EVENTS: Final = 1_000
 ORDERS: Final = 100
