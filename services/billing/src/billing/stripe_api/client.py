@@ -70,6 +70,8 @@ class StripeApi:
                 return found
             if len(found) >= MAX_LISTED:
                 raise StripeUnreadableError(f"a list of more than {MAX_LISTED}")
+            if not answer.data:
+                raise StripeUnreadableError("a page of nothing that says there is more")
             answer = await self._bounded(answer.next_page_async())
 
     async def _bounded[Answer](self, request: Awaitable[Answer]) -> Answer:
