@@ -3,10 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than the clients and proxies before a service keep a connection that nobody uses: who ends it first risks
+that the other one sends a request into the end."""
 
 
 @contextlib.asynccontextmanager
@@ -18,7 +22,16 @@ async def serve(app: ASGIApp, host: str, port: int, **options: Any) -> AsyncIter
     Raises:
         OSError: the port can't be listened on.
     """
-    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off", **options)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        **options,
+    )
     config.load()
     server = uvicorn.Server(config)
     # Its steps one by one: all of them in one, `serve`, would take the process's signals for itself.

@@ -1,9 +1,17 @@
 """A plan's life through a demo Stripe whose clock is moved: bought, renewed, changed, unpaid, ended."""
 
+from collections.abc import Awaitable
+
 import pytest
+import stripe
+from billing.domain.plan_prices import PlanPrices
+from billing.stripe_api.client import StripeApi
+from billing.stripe_api.subscriptions import fetch_subscription
+from msgspec import Struct
 
 from tests.support.billing import SERVICE_KEY, BillingStage, link_token
 from tests.support.billing_plans import DAY, HOUR, MONTH, change_plan, says, subscribe, subscribed
+from tests.support.demo_stripe import API_KEY
 from tests.support.eventually import eventually
 
 
@@ -15,6 +23,30 @@ async def test_a_plan_is_bought_and_renewed(stage: BillingStage) -> None:
     assert (row["plan"], row["status"], row["standing"], row["revision"]) == ("basic", "active", "sole", 2)
     paid = await stage.rows("SELECT paid_minor, plan FROM billing.subscription_invoices WHERE status = 'paid'")
     assert [(each["paid_minor"], each["plan"]) for each in paid] == [(12_490, "basic")] * 2
+
+
+async def test_a_clock_that_is_moved_while_stripe_is_asked_makes_no_renewal_late(stage: BillingStage) -> None:
+    subscription = await subscribed(stage, "nara")
+    await stage.all_handled()
+    async with _ClockMovingApi(stage) as api:
+        facts = await fetch_subscription(api, subscription, PlanPrices(by_price={}, by_product={}))
+    paid = [line for invoice in facts.invoices if invoice.status == "paid" for line in invoice.lines]
+    assert max(line.ends_at for line in paid) > facts.as_of
+
+
+class _ClockMovingApi(StripeApi):
+    """Lets more than a month pass after the first answer."""
+
+    def __init__(self, stage: BillingStage) -> None:
+        super().__init__(API_KEY, base=stage.stripe.url, seconds=10)
+        self._stripe, self._is_moved = stage.stripe, False
+
+    async def call[Wire: Struct](self, request: Awaitable[stripe.StripeObject], wire: type[Wire]) -> Wire:
+        answer = await super().call(request, wire)
+        if not self._is_moved:
+            self._is_moved = True
+            await self._stripe.advance(MONTH + 2 * HOUR)
+        return answer
 
 
 async def test_an_upgrade_is_given_at_once_and_a_downgrade_at_the_period_s_end(stage: BillingStage) -> None:

@@ -33,13 +33,13 @@ async def fetch_subscription(api: StripeApi, subscription_id: str, prices: PlanP
         StripeError: see there.
     """
     now = datetime.now(UTC)
+    # Before its invoices: a renewal that is due by its clock, which a test clock moves by days, is then among them.
+    subscription = await api.call(
+        api.v1.subscriptions.retrieve_async(subscription_id, {"expand": ["test_clock"]}), SubscriptionWire
+    )
     invoices = await api.call(
         api.v1.invoices.list_async({"subscription": subscription_id, "limit": INVOICES, "expand": ["data.payments"]}),
         InvoiceList,
-    )
-    # After its invoices: what it says of itself is then no older than they are.
-    subscription = await api.call(
-        api.v1.subscriptions.retrieve_async(subscription_id, {"expand": ["test_clock"]}), SubscriptionWire
     )
     as_of = subscription.facts((), prices, now).as_of
     whole = await asyncio.gather(*(_with_taken_back(api, invoice, prices, as_of) for invoice in invoices.data))

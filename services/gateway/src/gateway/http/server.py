@@ -15,7 +15,6 @@ from gateway.http.client_connection import CLIENT_CONNECTION, ClientConnection, 
 from gateway.http.errors import error_answer
 from gateway.metrics import CONNECTIONS, EVICTED
 
-KEEP_ALIVE_SECONDS = 75
 FORCED_END_SECONDS = 1.0
 """After the last call was told to end: how long its client may take to read what was sent."""
 HEAD_SECONDS = 10.0
@@ -206,7 +205,6 @@ def serve_calls(
         ws="none",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=ceil(finish_seconds + FORCED_END_SECONDS),
         backlog=4096,
     )
