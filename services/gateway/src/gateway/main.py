@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
+from chassis.caller_keys import CallerKeyring
 from chassis.core_nats.client import CoreNats
 from chassis.health import Check
 from chassis.loop_lag import watch_loop_lag
@@ -18,7 +19,6 @@ from starlette.types import ASGIApp
 
 from gateway import metrics
 from gateway.application.chat import ChatService
-from gateway.domain.keys import ServiceKeys
 from gateway.domain.model_families import Encoding
 from gateway.http.app import GatewayApp
 from gateway.http.chat_route import ChatRoute
@@ -63,7 +63,7 @@ def assemble(settings: GatewaySettings) -> Service:
     models = ModelLists(upstream, cache_seconds=settings.models_cache_seconds)
     maxima = ModelMaxima(upstream)
     metering = Metering() if settings.enforcement is Enforcement.OFF else _metering(settings, upstream, maxima)
-    keys = ServiceKeys(settings.keys)
+    keys = CallerKeyring(settings.keys)
     chat = ChatRoute(
         settings,
         keys=keys,

@@ -1,12 +1,11 @@
 """Who asks: a service with its key, for any account, or whoever has a purchase link, for the one that it names."""
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 
+from chassis.caller_keys import CallerKeyring, UnknownKeyError
 from contracts.accounts import is_account_id
 from contracts.purchase_links import ExpiredLinkError, PurchaseLinkError, read_purchase_link
 from starlette.requests import Request
@@ -25,10 +24,10 @@ class Caller:
 
 
 class Callers:
-    """Tells callers apart. Keys are kept as digests alone."""
+    """Tells callers apart."""
 
     def __init__(self, *, service_keys: Sequence[str], link_keys: Sequence[bytes]) -> None:
-        self._digests = [hashlib.sha256(key.encode()).digest() for key in service_keys]
+        self._service_keys = CallerKeyring(service_keys)
         self._link_keys = link_keys
 
     def identify(self, request: Request, *, account_id: str | None, token: str | None) -> Caller:
@@ -65,14 +64,10 @@ class Callers:
             raise ProblemError(401, "invalid_link", "This is no purchase link of ours.") from None
 
     def _service(self, header: str) -> str:
-        scheme, _, presented = header.partition(" ")
-        digest = hashlib.sha256(presented.strip().encode()).digest()
-        known = False
-        for candidate in self._digests:
-            known |= hmac.compare_digest(candidate, digest)
-        if not known or scheme.lower() != "bearer":
-            raise ProblemError(401, "invalid_key", "No service has this key.")
-        return f"service:{digest[:8].hex()}"
+        try:
+            return f"service:{self._service_keys.authenticate({b'authorization': header.encode('latin-1')})}"
+        except UnknownKeyError:
+            raise ProblemError(401, "invalid_key", "No service has this key.") from None
 
 
 def address_of(request: Request) -> str | None:

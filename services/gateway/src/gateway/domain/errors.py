@@ -14,10 +14,6 @@ class MissingUserError(Exception):
     """No user is named, neither by header nor by the body."""
 
 
-class InvalidKeyError(Exception):
-    """The service key is missing or unknown."""
-
-
 class BodyTooLargeError(Exception):
     """The body is longer than `limit_bytes`."""
 

@@ -1,11 +1,11 @@
 """The gateway's ASGI app: the hot route directly, health and metrics through Starlette, all else a clear 404."""
 
 import structlog
+from chassis.caller_keys import CallerKeyring, UnknownKeyError
 from starlette.types import ASGIApp
 
 from gateway.application.call import ENDPOINT
-from gateway.domain.errors import InvalidKeyError, InvalidRequestError
-from gateway.domain.keys import ServiceKeys
+from gateway.domain.errors import InvalidRequestError
 from gateway.http.chat_route import ChatRoute
 from gateway.http.errors import ErrorAnswer, error_answer, request_error
 from gateway.http.exchange import Exchange, Receive, Scope, Send
@@ -21,7 +21,7 @@ _OPERATIONS = ("/health/", "/metrics")
 class GatewayApp:
     """Paths that it does not serve are answered 404: nothing that costs tokens slips through unmetered."""
 
-    def __init__(self, *, keys: ServiceKeys, chat: ChatRoute, models: ModelLists, operations: ASGIApp) -> None:
+    def __init__(self, *, keys: CallerKeyring, chat: ChatRoute, models: ModelLists, operations: ASGIApp) -> None:
         self._keys = keys
         self._chat = chat
         self._models = models
@@ -58,7 +58,7 @@ class GatewayApp:
             exchange.check_headers()
             self._keys.authenticate(exchange.headers)
             models = await self._models.get()
-        except (InvalidKeyError, InvalidRequestError) as error:
+        except (UnknownKeyError, InvalidRequestError) as error:
             await _respond(exchange, request_error(error))
         except (UpstreamError, TimeoutError):
             message = "The upstream does not list its models at the moment."

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
+from chassis.caller_keys import CallerKeyring, UnknownKeyError
 from contracts.purchase_links import CHAT_LINK_LIFETIME, PurchaseLinks
 from contracts.usage import UsageSource
 from language.choice import Language
@@ -18,9 +19,8 @@ from gateway.application.errors import OutageError, RefusedError
 from gateway.application.interruption import Cause, Interruption
 from gateway.application.pass_through import pass_through
 from gateway.domain.body_memory import most_memory_of
-from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.errors import BodyTooLargeError, InvalidRequestError, MissingUserError
 from gateway.domain.headers import REQUEST_ID
-from gateway.domain.keys import ServiceKeys
 from gateway.domain.notice_marks import marked
 from gateway.domain.notices import refusal_notice
 from gateway.domain.outages import OF_UPSTREAM, Outage, outage_notice
@@ -43,7 +43,7 @@ class ChatRoute:
         self,
         settings: GatewaySettings,
         *,
-        keys: ServiceKeys,
+        keys: CallerKeyring,
         chat: ChatService | None,
         upstream: UpstreamClient,
         max_open_calls: int,
@@ -76,7 +76,7 @@ class ChatRoute:
         call = Call()
         try:
             await self._serve(call, exchange)
-        except (InvalidRequestError, MissingUserError, InvalidKeyError, BodyTooLargeError) as error:
+        except (InvalidRequestError, MissingUserError, UnknownKeyError, BodyTooLargeError) as error:
             await self._answer(exchange, call, request_error(error))
         except OutageError as error:
             if exchange.client_left:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import msgspec
+from chassis.caller_keys import UnknownKeyError
 from contracts.errors import RefusalCode
 from contracts.reservations import Refused
 from language.choice import Language
 from language.presentation import Presentation
 
-from gateway.domain.errors import BodyTooLargeError, InvalidKeyError, InvalidRequestError, MissingUserError
+from gateway.domain.errors import BodyTooLargeError, InvalidRequestError, MissingUserError
 from gateway.domain.headers import Headers
 from gateway.domain.notices import presented_to, refusal_line
 from gateway.domain.outages import Outage, outage_line
@@ -61,10 +62,10 @@ def error_answer(
     return ErrorAnswer(status, code, _encode({"error": error}), JSON)
 
 
-def request_error(error: InvalidRequestError | MissingUserError | InvalidKeyError | BodyTooLargeError) -> ErrorAnswer:
+def request_error(error: InvalidRequestError | MissingUserError | UnknownKeyError | BodyTooLargeError) -> ErrorAnswer:
     """What the caller did wrong."""
     match error:
-        case InvalidKeyError():
+        case UnknownKeyError():
             return error_answer(401, "invalid_api_key", "The API key is missing or unknown.", "authentication_error")
         case MissingUserError():
             message = "No user is named: send the header X-User-Id or the field user."
