@@ -54,7 +54,7 @@ class Chokepoint:
             writer.transport.abort()
 
     def is_last_step(self, chunk: bytes) -> bool:
-        if self._act is None or self._steps[0] not in chunk:
+        if not self._steps or self._steps[0] not in chunk:
             return False
         self._steps.pop(0)
         return not self._steps

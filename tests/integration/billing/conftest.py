@@ -1,11 +1,13 @@
 """A billing that sells through a demo Stripe, on a database and streams of each module's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 from chassis.migrations import migrate
 
 from tests.support.billing import BillingStage, staged_billing
+from tests.support.forks import Forks, warm
 from tests.support.infrastructure import Postgres
 
 
@@ -36,3 +38,10 @@ async def stage(module_stage: BillingStage) -> BillingStage:
     await module_stage.stripe.deliveries("normal")
     await module_stage.stripe.faults("none")
     return module_stage
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Whoever has a billing of a process of its own forks it."""
+    with warm("billing.main") as forks:
+        yield forks
