@@ -61,6 +61,12 @@ def test_prices_names_and_prices_of_stripe_are_optional(tmp_path: Path) -> None:
     assert full.stripe_prices == {"brl": "price_1a"}
 
 
+def test_a_price_may_have_any_number_of_decimals(tmp_path: Path) -> None:
+    prices = {"jpy": 1_491, "clp": 13_991, "kwd": 4_590, "isk": 204_900}
+    told = ", ".join(f"{currency} = {amount}" for currency, amount in prices.items())
+    assert read(tmp_path, f"{PACKAGE}prices = {{ {told} }}\n").packages["small"].prices == prices
+
+
 def test_the_one_price_of_before_is_read_as_one(tmp_path: Path) -> None:
     former = read(tmp_path, PACKAGE + 'amount_minor = 1490\ncurrency = "usd"\n')
     assert former.packages["small"].prices == {"usd": 1_490}
@@ -80,6 +86,8 @@ def test_a_package_that_cost_nothing_before_is_not_given_away(tmp_path: Path) ->
         ("prices = { brl = 74.0 }", "packages.small.prices.brl: "),
         ("prices = { brl = true }", "packages.small.prices.brl: "),
         ('prices = { brl = "7490" }', "packages.small.prices.brl: "),
+        ("prices = { kwd = 4_595 }", "packages.small: the price in kwd is no multiple of 10: Stripe takes no other"),
+        ("prices = { isk = 2_050 }", "packages.small: the price in isk is no multiple of 100"),
         ("prices = { BRL = 7_490 }", "packages.small.prices.BRL"),
         ("prices = { real = 7_490 }", "packages.small.prices.real"),
         ('prices = { "brl\\n" = 7_490 }', "'packages.small.prices.brl\\n"),

@@ -98,6 +98,7 @@ def test_the_offset_is_the_moments_own_west_of_greenwich_too() -> None:
         (123_456_789, "brl", "R$ 1.234.567,89", "R$ 1,234,567.89"),
         (1_490, "jpy", "JPY 1.490", "JPY 1,490"),
         (0, "clp", "CLP 0", "CLP 0"),
+        (20_900, "krw", "KRW 20.900", "KRW 20,900"),
         (1_490, "kwd", "KWD 1,490", "KWD 1.490"),
         (1_490_007, "bhd", "BHD 1.490,007", "BHD 1,490.007"),
         (500, "ugx", "UGX 5,00", "UGX 5.00"),

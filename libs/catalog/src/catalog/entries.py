@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 MAX_NAME_LENGTH: Final = 64
 MAX_AMOUNT_MINOR: Final = 99_999_999
 """Stripe takes no amount of more than eight digits."""
+_STEPS: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100, "ugx": 100}
+"""Of these currencies Stripe takes multiples of so many smallest units alone (docs.stripe.com/currencies)."""
 
 
 def _is_a_line(text: str) -> str:
@@ -42,6 +44,13 @@ class _Offer(_Entry):
     prices: dict[CurrencyCode, AmountMinor] = {}
     stripe_prices: dict[CurrencyCode, StripePrice] = {}
     names: dict[Language, EntryName] = {}
+
+    @model_validator(mode="after")
+    def _prices_can_be_paid(self) -> Self:
+        for currency, amount in self.prices.items():
+            if amount % (step := _STEPS.get(currency, 1)):
+                raise ValueError(f"the price in {currency} is no multiple of {step}: Stripe takes no other")
+        return self
 
     @model_validator(mode="after")
     def _stripe_prices_have_ours_beside_them(self) -> Self:

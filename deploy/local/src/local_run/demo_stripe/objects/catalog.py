@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_run.demo_stripe.objects.currencies import check_step, checked_currency
 from local_run.demo_stripe.wire.errors import RefusedError, invalid_parameter, missing_parameter
 from local_run.demo_stripe.wire.lists import page_of, same
 from local_run.demo_stripe.wire.shapes import Object
@@ -84,6 +85,8 @@ def new_price(world: World, parameters: dict[str, Any], *, path: str = "", **val
         raise missing_parameter(f"{path}[unit_amount]" if path else "unit_amount")
     if not 0 <= amount <= MAX_AMOUNT_MINOR:
         raise invalid_parameter(f"{path}[unit_amount]" if path else "unit_amount", "Invalid non-negative integer")
+    currency = checked_currency(parameters["currency"])
+    check_step(amount, currency, f"{path}[unit_amount]" if path else "unit_amount")
     if "product" in parameters:
         product = world.find("product", parameters["product"], "product")
     else:
@@ -95,7 +98,7 @@ def new_price(world: World, parameters: dict[str, Any], *, path: str = "", **val
         **{
             "active": parameters.get("active", True),
             "billing_scheme": "per_unit",
-            "currency": checked_currency(parameters["currency"]),
+            "currency": currency,
             "lookup_key": parameters.get("lookup_key"),
             "metadata": {},
             "nickname": parameters.get("nickname"),
@@ -115,13 +118,6 @@ def _recurring(given: dict[str, Any] | None) -> Object | None:
         return None
     understood(given, "interval", "interval_count", "usage_type")
     return {"interval": given["interval"], "interval_count": given.get("interval_count", 1), "usage_type": "licensed"}
-
-
-def checked_currency(given: str) -> str:
-    currency = given.lower()
-    if currency not in ("brl", "usd", "eur"):
-        raise invalid_parameter("currency", f"Invalid currency: {given[:20]}. The demo knows brl, usd and eur.")
-    return currency
 
 
 def _free_lookup_key(world: World, parameters: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local_run.demo_stripe.objects.catalog import checked_currency
+from local_run.demo_stripe.objects.currencies import check_step, checked_currency
 from local_run.demo_stripe.objects.customers import find_method
 from local_run.demo_stripe.objects.disputes import open_dispute
 from local_run.demo_stripe.objects.intents import (
@@ -29,7 +29,9 @@ def create_intent(world: World, _: list[str], parameters: dict[str, Any]) -> Obj
         *("amount", "currency", "customer", "payment_method", "confirm", "off_session", "automatic_payment_methods"),
         *("error_on_requires_action", "allowed_payment_method_types"),
     )
+    currency = checked_currency(parameters["currency"])
     check_amount(parameters["amount"])
+    check_step(parameters["amount"], currency, "amount")
     if "customer" in parameters:
         world.find("customer", parameters["customer"], "customer")
     method = _method_of(world, parameters, parameters.get("customer"))
@@ -38,7 +40,7 @@ def create_intent(world: World, _: list[str], parameters: dict[str, Any]) -> Obj
     intent = new_intent(
         world,
         amount=parameters["amount"],
-        currency=checked_currency(parameters["currency"]),
+        currency=currency,
         customer=parameters.get("customer"),
         metadata=merged_metadata({}, parameters.get("metadata")),
         payment_method=method["id"] if method else None,

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from local_run.demo_stripe.objects.currencies import check_step
 from local_run.demo_stripe.objects.steering import next_of
 from local_run.demo_stripe.wire.errors import RefusedError, invalid_parameter, missing_parameter
 from local_run.demo_stripe.wire.lists import page_of, same
@@ -131,6 +132,7 @@ def _checked_amount(world: World, charge: Object, wanted: int | None) -> int:
     if amount > remaining:
         told = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({remaining})"
         raise invalid_parameter("amount", told)
+    check_step(amount, charge["currency"], "amount")
     return amount
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local_run.demo_stripe.objects.catalog import checked_currency, new_price
+from local_run.demo_stripe.objects.catalog import new_price
+from local_run.demo_stripe.objects.currencies import checked_currency
 from local_run.demo_stripe.objects.promotions import is_redeemable
 from local_run.demo_stripe.wire.errors import RefusedError, invalid_parameter, missing_parameter
 from local_run.demo_stripe.wire.shapes import Object
