@@ -35,7 +35,7 @@ run: $(STAMP) ## Starts everything in the foreground: Postgres, NATS, services, 
 ps: $(STAMP) ## One JSON line per running process
 	@$(PYTHON) -m local_run.commands.ps
 
-env: $(STAMP) ## The running stack's addresses with operator rights, as export lines
+env: $(STAMP) ## The running stack's addresses with operator rights, ports and settings, as export lines
 	@$(PYTHON) -m local_run.commands.env
 
 ##@ Build
@@ -94,8 +94,8 @@ seed: ## Demo accounts with weeks of plausible usage
 order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy
 approve: ## ORDER=id: approves a large order that somebody else entered
 refund: ## ORDER=id REASON=text [AMOUNT=minor]: gives an order back, or a part of it
-orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=json|csv]: orders with their refunds; [ORDER=id]: the whole life of one
-statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=json|csv]: what the account bought or paid for, with its refunds
+orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=table|json|csv]: orders with their refunds; [ORDER=id]: the whole life of one
+statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=table|json|csv]: what the account bought or paid for, with its refunds
 billing-sync: ## [FROM=day]: fetches what was missed of Stripe's, and compares it with the orders; 30 days without it
 billing-republish: ## Publishes again what billing has said, same ids; recreates the streams first
 stripe-setup: ## [SHOW=1]: makes prices, webhook endpoint and portal at Stripe, as the catalog and the settings say

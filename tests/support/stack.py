@@ -166,7 +166,7 @@ class Stack:
         return self._run(["bash", "-c", line])
 
     def operator_environment(self) -> dict[str, str]:
-        """What `make -s env` exports: URLs with operator rights, and ports."""
+        """What `make -s env` exports: URLs with operator rights, ports and settings."""
         exported = self._succeeded(self.run_module("local_run.commands.env")).stdout
         lines = (shlex.split(line)[1] for line in exported.splitlines() if line.startswith("export "))
         return dict(line.split("=", 1) for line in lines)

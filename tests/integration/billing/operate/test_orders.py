@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from uuid import UUID
 
 import asyncpg
@@ -22,11 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.ledger_operate import Operate
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+NONE = "ord_" + "0" * 32
 
 
 def _order(account: str, **fields: object) -> Order:
     known: dict[str, object] = {
-        "id": new_uuid7(),
+        "id": f"ord_{token_hex(16)}",
         "kind": OrderKind.PACKAGE,
         "state": OrderState.PAID,
         "account_id": account,
@@ -76,7 +78,7 @@ async def test_orders_are_listed_by_whom_state_and_day(
     assert await ids(account="ana", state="open") == [open_one.id]
     assert await ids(account="ana", to=(NOW - timedelta(days=30)).date()) == [early.id]
     assert early.id not in await ids(account="ana", from_=(NOW - timedelta(days=30)).date())
-    assert await ids(account="nobody") == []
+    (await operate("orders", account="nobody")).assert_refused(1)
     # Given back within these days, it is of these days too.
     await database.execute(
         "INSERT INTO billing.refunds (id, order_id, amount_minor, currency, status, created_at) "
@@ -96,6 +98,26 @@ async def test_a_statement_is_of_one_account_and_needs_it_named(operate: Operate
     table = csv.DictReader(io.StringIO((await operate("statement", account="stated", format="csv")).out, newline=""))
     assert {row["order_id"] for row in table} == {gets.id, pays.id}
     assert (await operate("statement")).code != 0
+    (await operate("statement", account="statd")).assert_refused(1)
+    assert (await operate("statement", account="stated", to="2020-01-01")).lines == [], "nothing of those days"
+
+
+async def test_a_table_has_a_line_for_each_record(
+    operate: Operate, engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    order = _order("tabled", payer_id="firm", revoked_tokens=5)
+    await _write(engine, order)
+    await database.execute(
+        "INSERT INTO billing.refunds (id, order_id, amount_minor, currency, status, requested_by, created_at) "
+        "VALUES ('re_table', $1, 100, 'brl', 'succeeded', 'operator:eva', now() + interval '1 minute')",
+        order.id,
+    )
+    shown = await operate("statement", account="tabled", format="table")
+    assert (shown.code, shown.err) == (0, "")
+    bought, refunded = [" ".join(line.split()[2:]) for line in shown.out.splitlines()[3:]]
+    told = "small: 500000 tokens for tabled, paid by firm; 5 tokens taken back"
+    assert bought == f"order {order.id} paid 7490 brl {told}"
+    assert refunded == "refund re_table succeeded -100 brl by operator:eva"
 
 
 async def test_records_open_in_a_spreadsheet_without_formulas(
@@ -207,9 +229,8 @@ async def test_what_a_person_typed_moves_no_cursor(operate: Operate, engine: Asy
 @pytest.mark.parametrize(
     "options",
     [
-        {"order": "o-1", "account": "ana"},
-        {"order": "o-1", "format": "csv"},
-        {"format": "table"},
+        {"order": NONE, "account": "ana"},
+        {"order": NONE, "format": "csv"},
         {"from_": "2026-11-27", "to": "2026-11-26"},
     ],
 )
@@ -218,4 +239,4 @@ async def test_what_does_not_belong_together_is_refused(operate: Operate, option
 
 
 async def test_no_such_order(operate: Operate) -> None:
-    (await operate("orders", order="o-none")).assert_refused(1)
+    (await operate("orders", order=NONE)).assert_refused(1)

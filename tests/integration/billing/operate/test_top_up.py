@@ -4,7 +4,8 @@ from tests.support.ledger_operate import Operate
 
 
 async def test_it_is_off_set_shown_and_turned_off(operate: Operate) -> None:
-    assert (await operate("top-up", account="ana")).json["is_on"] is False
+    shown = (await operate("top-up", account="ana")).json
+    assert (shown["is_on"], shown["account_is_new"]) == (False, True)
     ran = await operate("top-up", account="ana", package="small", below=100_000, monthly_cap=20_000)
     assert (ran.code, ran.err) == (0, "")
     shown = (await operate("top-up", account="ana")).json

@@ -13,10 +13,11 @@ from typer.main import get_command
 
 from tests.support.ledger_operate import CATALOG, NOWHERE, Ran
 
+NO_ORDER: Final = "ord_" + "0" * 32
 NEEDED: Final[dict[str, dict[str, str]]] = {
     "order": {"account": "ana", "tokens": "7", "paid_by": "cash", "reference": "E-1", "reason": "r"},
-    "approve": {"order": "ord_none"},
-    "refund": {"order": "ord_none", "reason": "r"},
+    "approve": {"order": NO_ORDER},
+    "refund": {"order": NO_ORDER, "reason": "r"},
     "orders": {},
     "statement": {"account": "ana"},
     "billing-sync": {},
@@ -46,7 +47,7 @@ NO_LINES: Final = (" ", "\t\n", "x" * 201, "half a pair: \udcff", "a zero \x00",
 WRONG: Final[dict[str, tuple[str, ...]]] = {
     "account": ("a b", "á", "a\n", "ana@example.com", "a" * 129, "*", "' OR 1=1"),
     "payer": ("a b", "á", "*"),
-    "order": ("a b", "é", "o" * 65, "*", "' OR 1=1", "ord_none"),
+    "order": ("a b", "é", "o" * 65, "*", "' OR 1=1", "ord_none", f" {NO_ORDER}", NO_ORDER.upper(), NO_ORDER),
     "tokens": (*NO_NUMBERS, "0"),
     "count": (*NO_NUMBERS, "0", "10001"),
     "uses": (*NO_NUMBERS, "0", "1000001"),
@@ -73,7 +74,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
 }
 """What is no right value of an option, in whatever verb."""
 
-ABSENT: Final = {"ord_none", "999999", "billing:999999"}
+ABSENT: Final = {NO_ORDER, "999999", "billing:999999"}
 """Of those what could be right, and is not there: exit code 1 and not 2."""
 
 OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
@@ -174,7 +175,8 @@ def _is_readable(words: list[str]) -> bool:
         (["order", "--account=ana", "--tokens=7", "--reference=y", "--reason=z"], "PAID_BY=… is needed"),
         (["orders", "--state=refunded"], "STATE: one of awaiting_approval, created"),
         (["orders", "--from=26/11/2026"], "FROM: a day such as 2026-12-31"),
-        (["orders", "--order=ord_none"], "no order ord_none"),
+        (["orders", f"--order={NO_ORDER}"], f"no order {NO_ORDER}"),
+        (["orders", "--order=ord_none"], "32 letters and digits"),
         (["vouchers", "--tokens=7", "--count=1", "--reason=r", "--until=2020-01-01"], "UNTIL: that day is over"),
         (["billing-sync", "--from=2099-01-01"], "purchases are off"),
     ],

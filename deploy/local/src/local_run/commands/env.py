@@ -1,4 +1,4 @@
-"""`python -m local_run.commands.env`: addresses with operator rights, and ports, as `export` lines for a shell."""
+"""`python -m local_run.commands.env`: what operators' verbs read of the running stack, as `export` lines."""
 
 import shlex
 import sys
@@ -12,11 +12,7 @@ def main() -> None:
         environment = DataFolder.from_environment().load_operator_environment()
     except DataFolderError as error:
         sys.exit(str(error))
-    print_lines(
-        f"export {name}={shlex.quote(value)}"
-        for name, value in sorted(environment.items())
-        if name.endswith("_PORT") or name in {"SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL"}
-    )
+    print_lines(f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Looks at an order anew: the one way in which anything about an order changes, whatever brought it about."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from billing.domain.clues import Clues
 from billing.domain.convergence import Converged, converge
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts
 from billing.domain.history import Change
-from billing.domain.orders import PAID_OUTSIDE, SWEPT_STATES, Order, OrderKind, OrderState
+from billing.domain.orders import ORDER_ID, PAID_OUTSIDE, SWEPT_STATES, Order, OrderKind, OrderState
 from billing.domain.outside import facts_outside
 from billing.store import outbox
 from billing.store.orders import load_order, looked_at, may_look, note_once, update_order
@@ -30,7 +29,6 @@ from billing.stripe_api.errors import StripeError, StripeUnreadableError
 from billing.stripe_api.payments import fetch_payment, fetch_taken_back
 
 MAX_RACES: Final = 8
-_ORDER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 VISITED_AFTER: Final = timedelta(seconds=3)
 VISIT_SECONDS: Final = 4.0
 """Nobody waits longer for what Stripe says: then they see what was known before."""
@@ -79,7 +77,7 @@ class OrderLooks:
         Raises:
             UnknownOrderError: there is no such order.
         """
-        order = await load_order(self.engine, order_id) if _ORDER_ID.fullmatch(order_id) else None
+        order = await load_order(self.engine, order_id) if ORDER_ID.fullmatch(order_id) else None
         if order is None:
             raise UnknownOrderError("There is no such order.")
         if order.state not in SWEPT_STATES or not await may_look(self.engine, order_id, after=VISITED_AFTER):

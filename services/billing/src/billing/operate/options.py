@@ -10,7 +10,7 @@ from chassis.operate.options import MAX_REASON_LENGTH, option, switch, text, who
 from contracts.accounts import checked_account_id
 from contracts.limits import MAX_INTEGER
 
-from billing.domain.orders import OrderState
+from billing.domain.orders import ORDER_ID, OrderState
 from billing.store.operator_tables import MAX_PAID_BY_LENGTH
 
 MAX_NAME_LENGTH: Final = 64
@@ -20,7 +20,6 @@ MAX_AMOUNT_MINOR: Final = 99_999_999_999
 MAX_CODES: Final = 10_000
 MAX_USES: Final = 1_000_000
 MAX_EXPIRES_DAYS: Final = 36_500
-_ORDER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _CURRENCY: Final = re.compile(r"[a-z]{3}")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _A_DAY: Final = "a day such as 2026-12-31"
@@ -35,8 +34,8 @@ class Format(StrEnum):
 
 
 def _order_id(typed: str) -> str:
-    if not _ORDER_ID.fullmatch(typed):
-        raise ValueError("the id of an order, as make orders lists it")
+    if not ORDER_ID.fullmatch(typed):
+        raise ValueError("the id of an order, ord_ and 32 letters and digits, as make orders lists it")
     return typed
 
 

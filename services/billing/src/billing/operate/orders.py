@@ -1,5 +1,6 @@
 """The verb that lists orders, as records for whoever keeps the books."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -7,9 +8,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from chassis.operate.database import open_engine
-from chassis.operate.errors import BadInputError
+from chassis.operate.errors import BadInputError, RefusedError
 from chassis.operate.output import write_line
 from msgspec import structs
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.order_life import ask_stripe, view_life
 from billing.domain.vouchers import end_of_day
@@ -24,10 +26,20 @@ from billing.operate.options import (
     OrderOrAll,
     StateOrAll,
 )
+from billing.operate.records_table import write_table
 from billing.operate.selling import open_selling
 from billing.operate.settings import load_settings
 from billing.operate.spreadsheet import write_rows, write_text
-from billing.store.records import Dispute, Invoice, OrderRecord, Refund, Wanted, load_records
+from billing.store.order_life import is_account_known
+from billing.store.records import (
+    Dispute,
+    Invoice,
+    OrderRecord,
+    Refund,
+    Wanted,
+    is_account_in_orders,
+    load_records,
+)
 from billing.store.tables import SERVICE
 
 _OF_ORDERS: Final = tuple(
@@ -46,7 +58,10 @@ async def orders(
     last_day: LastDay = None,
     format: FormatOrNone = None,  # noqa: A002  as it is typed
 ) -> None:
-    """Orders with their refunds, disputes and invoices, the oldest first; of one ORDER, its whole life."""
+    """Orders with their refunds, disputes and invoices, the oldest first; of one ORDER, its whole life.
+
+    Without FORMAT they are a table on a terminal, and JSON lines for a program.
+    """
     if order is not None:
         if any(value is not None for value in (account, state, first_day, last_day)):
             raise BadInputError("ORDER: names one order, and needs no ACCOUNT, STATE, FROM or TO")
@@ -54,17 +69,20 @@ async def orders(
             raise BadInputError("FORMAT: the life of one order is a table or json")
         await _show_life(order, format or Format.TABLE)
         return
-    if format is Format.TABLE:
-        raise BadInputError("FORMAT: orders are listed as json or csv")
     starts_at, ends_at = _days(first_day, last_day)
     wanted = Wanted(account_id=account, state=state, starts_at=starts_at, ends_at=ends_at)
     async with open_engine(SERVICE) as engine:
+        if account is not None and not await is_account_in_orders(engine, account):
+            await _refuse_unknown(engine, account)
         records = load_records(engine, wanted)
-        if format is Format.CSV:
-            await write_rows(COLUMNS, _rows(records))
-        else:
-            async for record in records:
-                write_line(record)
+        match format or (Format.TABLE if sys.stdout.isatty() else Format.JSON):
+            case Format.CSV:
+                await write_rows(COLUMNS, _rows(records))
+            case Format.TABLE:
+                await write_table(records)
+            case Format.JSON:
+                async for record in records:
+                    write_line(record)
 
 
 async def statement(
@@ -76,6 +94,12 @@ async def statement(
 ) -> None:
     """What one account bought or paid for, and what was given back of it: `orders`, where nobody forgets whose."""
     await orders(account=account, first_day=first_day, last_day=last_day, format=format)
+
+
+async def _refuse_unknown(engine: AsyncEngine, account: str) -> None:
+    """An account without orders has none to list; one that nobody knows is a typing error."""
+    if await is_account_known(engine, account) is False:
+        raise RefusedError(f"no account {account}: it has no orders, and the ledger does not know it (make find WHO=)")
 
 
 async def _show_life(order_id: str, format: Format) -> None:  # noqa: A002  as above

@@ -123,6 +123,13 @@ async def load_records(engine: AsyncEngine, wanted: Wanted) -> AsyncIterator[Ord
             after = rows[-1].created_at, rows[-1].id
 
 
+async def is_account_in_orders(engine: AsyncEngine, account_id: str) -> bool:
+    """Whether any order names the account, as the one that gets or that pays."""
+    query = select(orders.c.id).where(*_conditions(Wanted(account_id=account_id), None)).limit(1)
+    async with statements(engine) as connection:
+        return (await connection.execute(query)).one_or_none() is not None
+
+
 def _page(wanted: Wanted, after: tuple[datetime, str] | None) -> Select[Any]:
     manual = (manual_orders.c.paid_by, manual_orders.c.entered_by, manual_orders.c.approved_by)
     query = select(orders, *manual).outerjoin(manual_orders, manual_orders.c.order_id == orders.c.id)
