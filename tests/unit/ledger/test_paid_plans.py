@@ -7,7 +7,7 @@ from contracts.errors import InvalidError, PrematureError
 from contracts.events.accounts import CycleStarted, PlanChanged, SubscriptionChanged
 from contracts.events.notices import AccessRestored
 from ledger.domain.commands import CorrectCycle
-from ledger.domain.subscriptions import MAX_KNOWN
+from ledger.domain.subscriptions import MAX_KNOWN, find_subscription
 from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
@@ -306,9 +306,26 @@ def test_two_of_the_same_second_end_alike_in_every_order() -> None:
 def test_few_subscriptions_are_remembered_and_the_ruling_one_among_them() -> None:
     story = paying().given(subscribed("premium", period=PAID + timedelta(days=1)))
     for number in range(2, 3 * MAX_KNOWN):
-        name = f"sub-{number}"
-        story.given(subscribed("basic", period=PAID, subscription_id=name), ended(2, subscription_id=name))
+        name, period = f"sub-{number}", PAID + timedelta(minutes=number)
+        story.given(subscribed("basic", period=period, subscription_id=name), ended(2, subscription_id=name))
     assert len(story.account.subscriptions) == MAX_KNOWN
+    assert standing(story) == ("premium", 20_000, 0)
+
+
+def test_one_that_was_forgotten_has_no_second_allowance() -> None:
+    """Its dispute is won, or a lost message comes after all, when eight others have come and gone."""
+    story = paying().given(subscribed("premium", period=PAID), *used("r1", 20_000), ended(is_taken_back=True))
+    for number in range(2, 2 + MAX_KNOWN):
+        name = f"sub-{number}"
+        story.after(hours=1).given(subscribed("basic", period=story.now, subscription_id=name))
+        story.given(ended(2, subscription_id=name))
+    assert find_subscription(story.account.subscriptions, "sub-1") is None
+    before = story.account
+    for late in (subscribed("premium", 1, period=PAID), subscribed("premium", 3, period=PAID, gap_allowed=True)):
+        with pytest.raises(InvalidError, match="known no more"):
+            story.when(late)
+        assert story.account == before
+    story.given(subscribed("premium", period=story.now, subscription_id="another"))
     assert standing(story) == ("premium", 20_000, 0)
 
 

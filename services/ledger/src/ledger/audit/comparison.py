@@ -129,7 +129,7 @@ def _is_earlier(state: str | None) -> bool:
 def _as_told_by(state_format: int, folded: Account) -> Account:
     """The fold without what an earlier format did not have: such a state is folded anew when it is next decided on."""
     if state_format < 3:
-        folded = replace(folded, subscriptions=())
+        folded = replace(folded, subscriptions=(), forgotten_until=None)
     if state_format < 2:
         folded = replace(folded, plan_tokens=0, lots=tuple(replace(lot, ordinal=0) for lot in folded.lots))
     return folded

@@ -40,7 +40,7 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
 
     `monthly_limit` is the plan's `plan_tokens` unless somebody set another. `debt` is to be repaid, `unowed` is not.
     `windows` are the capped budget windows beside the month that are running or have open holds. `subscriptions` are
-    those that billing told of, in that order.
+    those that billing told of last, in that order; of others no period started after `forgotten_until`.
 
     `held` and `open_holds` belong to the running cycle; holds of ended cycles stand in `closed_cycles`.
     `requests_allowed_at` and `tokens_allowed_at` are the rate limiters' theoretical arrival times.
@@ -64,6 +64,7 @@ class Account(Struct, frozen=True, kw_only=True, tag_field="format", tag=STATE_F
     closed_cycles: tuple[ClosedCycle, ...] = ()
     windows: tuple[Window, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    forgotten_until: datetime | None = None
     thresholds: tuple[int, ...] = ()
     crossed: tuple[int, ...] = ()
     exhausted: bool = False

@@ -120,7 +120,8 @@ def _administered(
         case StatusChanged():
             return replace(account, status=event.status)
         case SubscriptionChanged():
-            return replace(account, subscriptions=changed(account.subscriptions, event))
+            known, forgotten_until = changed(account.subscriptions, account.forgotten_until, event)
+            return replace(account, subscriptions=known, forgotten_until=forgotten_until)
         case CycleStarted():
             return _cycle_started(account, event)
         case CycleCorrected():

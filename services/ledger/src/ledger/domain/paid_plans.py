@@ -31,6 +31,11 @@ def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> D
         return draft.balance_answer()
     if command.period_starts_at.tzinfo is None or command.period_ends_at.tzinfo is None:
         raise InvalidError("a period's moments need an offset from UTC")
+    if known is None and (until := draft.account.forgotten_until) is not None and command.period_starts_at <= until:
+        raise InvalidError(
+            f"subscription {command.subscription_id} is as old as some that are known no more: its period may have "
+            "been given already"
+        )
     draft.emit(
         SubscriptionChanged(
             subscription_id=command.subscription_id,

@@ -30,10 +30,12 @@ def ruling(subscriptions: tuple[Subscription, ...]) -> Subscription | None:
     return max(live, key=_period, default=None)
 
 
-def changed(subscriptions: tuple[Subscription, ...], event: SubscriptionChanged) -> tuple[Subscription, ...]:
+def changed(
+    subscriptions: tuple[Subscription, ...], forgotten_until: datetime | None, event: SubscriptionChanged
+) -> tuple[tuple[Subscription, ...], datetime | None]:
     """What is known after the event, in the order in which each was first told of; the oldest of too many goes.
 
-    One that gives no plan goes before one that does.
+    One that gives no plan goes before one that does. Of those that went no period started after `forgotten_until`.
     """
     before = find_subscription(subscriptions, event.subscription_id)
     period = (event.period_starts_at, event.period_ends_at)
@@ -41,11 +43,13 @@ def changed(subscriptions: tuple[Subscription, ...], event: SubscriptionChanged)
         period = (before.period_starts_at, before.period_ends_at)
     after = Subscription(event.subscription_id, event.revision, event.plan, *period)
     if before is not None:
-        return tuple(after if known is before else known for known in subscriptions)
+        return tuple(after if known is before else known for known in subscriptions), forgotten_until
     if len(subscriptions) >= MAX_KNOWN:
         oldest = next((known for known in subscriptions if known.plan is None), subscriptions[0])
         subscriptions = tuple(known for known in subscriptions if known is not oldest)
-    return (*subscriptions, after)
+        starts = [moment for moment in (forgotten_until, oldest.period_starts_at) if moment is not None]
+        forgotten_until = max(starts, default=None)
+    return (*subscriptions, after), forgotten_until
 
 
 def _period(known: Subscription) -> datetime:
