@@ -1,7 +1,9 @@
-"""Where people pay: the origins to which a form of ours may lead."""
+"""Where people pay: the origins to which a form of ours may lead; how long Stripe may keep us."""
 
 import pytest
+from billing.application import subscription_sweep, sweeping, top_up_watch, webhooks
 from billing.settings import BillingSettings
+from billing.stripe_api.client import longest_call_seconds
 from chassis.settings import SettingsError
 
 RIGHT = {"SOLARIS_DATABASE_URL": "postgresql://a@b/c", "SOLARIS_NATS_URL": "nats://b"}
@@ -35,3 +37,11 @@ def test_people_pay_at_stripe_and_under_the_sellers_own_domain() -> None:
 def test_what_is_no_origin_can_not_get_into_the_policy(origins: str) -> None:
     with pytest.raises(SettingsError, match="SOLARIS_CHECKOUT_ORIGINS"):
         targets(CHECKOUT_ORIGINS=origins)
+
+
+def test_no_call_to_stripe_outlasts_the_lease_of_whoever_makes_it() -> None:
+    longest = BillingSettings.read(RIGHT | {"SOLARIS_STRIPE_SECONDS": "30"}).stripe_seconds
+    leases = (each.LEASE.total_seconds() for each in (webhooks, sweeping, subscription_sweep, top_up_watch))
+    assert longest_call_seconds(longest) < min(leases)
+    with pytest.raises(SettingsError, match="SOLARIS_STRIPE_SECONDS"):
+        BillingSettings.read(RIGHT | {"SOLARIS_STRIPE_SECONDS": "31"})

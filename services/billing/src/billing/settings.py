@@ -45,8 +45,8 @@ class BillingSettings(PresentationSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     stripe_api_base: WebUrl | None = None
     """Where Stripe is, if not where its SDK has it: a stand-in for tests and demonstrations."""
-    stripe_seconds: float = Field(default=10.0, gt=0, le=80)
-    """How long one request to Stripe may take; it is tried three times."""
+    stripe_seconds: float = Field(default=10.0, gt=0, le=30)
+    """How long one request to Stripe may take; it is tried three times, all of which is over before any lease is."""
     checkout_minutes: int = Field(default=60, ge=35, le=23 * 60)
     """How long a Checkout stays payable, from the order's first moment; Stripe takes from 30 minutes to a day."""
     sweep_seconds: float = Field(default=600.0, ge=1, le=3600)

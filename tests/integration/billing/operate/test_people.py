@@ -47,6 +47,29 @@ async def test_an_export_has_all_that_is_kept_and_forgetting_leaves_the_books(st
     assert again["events_erased"] == 0
 
 
+async def test_nothing_that_stripe_sends_keeps_a_person_from_what_is_kept_of_them(stage: BillingStage) -> None:
+    bought = await stage.buy("odd")
+    payloads = [
+        b'{"note": "a zero \\u0000",\n "n": 1}',
+        b'{"note": "half a pair \\ud800", "n": 2}',
+        b'{"note": 1e999999, "n": 3}',
+        b"no json \xff",
+    ]
+    for number, payload in enumerate(payloads):
+        await stage.rows(
+            "INSERT INTO billing.webhook_events (id, type, livemode, happened_at, payload, status, order_id)"
+            " VALUES ($1, 'charge.updated', false, now(), $2, 'handled', $3) RETURNING id",
+            *(f"evt_odd_{number}", payload, bought["order_id"]),
+        )
+    exported = await _run(stage, "export", account="odd")
+    assert (exported.code, exported.err) == (0, "")
+    told = {
+        line["stripe_event"]["id"]: line["stripe_event"]["payload"] for line in exported.lines if "stripe_event" in line
+    }
+    assert told["evt_odd_0"] == {"note": "a zero \0", "n": 1}
+    assert all("n" in told[f"evt_odd_{number}"] for number in range(4))
+
+
 async def test_what_a_guest_paid_is_erased_with_the_account_and_what_another_paid_for_it_is_not(
     stage: BillingStage,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from billing.operate.__main__ import VERBS
 
 from tests.support.billing import BillingStage, environment_of, staged_billing
-from tests.support.billing_plans import says, subscribe
+from tests.support.billing_plans import change_plan, says, subscribe, subscribed
 from tests.support.ledger_operate import Operate, Ran, operate_on
 
 
@@ -216,6 +216,35 @@ async def test_a_subscription_that_nobody_told_is_given_and_its_refund_ends_it(
     assert [(each["plan"], each["status"]) for each in record["invoices"]] == [("basic", "paid")]
     table = (await sync("orders", account="plan", format="csv")).out
     assert [row.split(",")[0] for row in table.splitlines()] == ["record", "order", "refund", "invoice"]
+
+
+async def test_what_is_given_back_of_a_later_payment_of_a_subscription_is_its_invoices_and_nobody_elses(
+    stage: BillingStage, sync: Operate
+) -> None:
+    """Given back in the Dashboard, which names no order, and as what was superfluous, which names the first one."""
+    subscription = await subscribed(stage, "renewed")
+    await change_plan(stage, subscription, "premium", proration_behavior="always_invoice")
+    await says(stage, "renewed", ["started basic", "upgraded premium"])
+    of_subscription = "FROM billing.subscription_invoices WHERE subscription_id = $1 ORDER BY paid_minor"
+    first, later = await stage.rows(f"SELECT id, payment_intent_id {of_subscription}", subscription)
+    (order,) = await stage.rows("SELECT id FROM billing.orders WHERE account_id = 'renewed'")
+    before = _done(await sync("billing-sync"))["foreign"]
+    await stage.stripe.deliveries("drop")
+    for more in ({}, {"metadata": {"order_id": order["id"]}}):
+        wanted: Any = {"payment_intent": later["payment_intent_id"], "amount": 100, **more}  # of two shapes
+        await stage.stripe.client.v1.refunds.create_async(wanted)
+    await stage.stripe.dispute(later["payment_intent_id"], amount=300)
+    own = await stage.stripe.client.v1.refunds.create_async({"payment_intent": first["payment_intent_id"], "amount": 5})
+    await stage.stripe.deliveries("normal")
+    synced = await sync("billing-sync")
+    assert (synced.code, _done(synced)["foreign"]) == (0, before)
+    found = await stage.rows(f"SELECT id, refunded_minor, disputed {of_subscription}", subscription)
+    assert [tuple(row.values()) for row in found] == [(first["id"], 5, False), (later["id"], 200, True)]
+    stored = (
+        "SELECT id FROM billing.refunds WHERE order_id = $1 UNION SELECT id FROM billing.disputes WHERE order_id = $1"
+    )
+    assert await stage.rows(stored, order["id"]) == [{"id": own.id}]
+    assert _done(await sync("billing-sync"))["changed"] == 0
 
 
 async def test_a_subscription_of_others_is_no_difference(stage: BillingStage, sync: Operate) -> None:

@@ -12,8 +12,9 @@ from billing.domain.clues import Clues
 from billing.domain.facts import DisputeFacts, OrderFacts, RefundFacts, SessionFacts
 from billing.domain.orders import Order
 from billing.domain.reconciliation import Difference, DifferenceKind, agrees, checkout_difference, part_difference
+from billing.store.asked_refunds import find_payment
 from billing.store.orders import find_order, load_order
-from billing.store.subscriptions import load_subscription
+from billing.store.subscriptions import find_of_payment, load_subscription
 from billing.store.syncing import load_disputes, load_doubtful
 from billing.store.taken_back import load_refunds, store_taken_back
 from billing.stripe_api.errors import StripeMissingError
@@ -64,25 +65,39 @@ class Comparing:
         order = await load_order(self.engine, order_id) if order_id is not None else None
         if order is None and payment_intent_id is not None:
             order = await find_order(self.engine, payment_intent_id=payment_intent_id)
-        if order is None:
+        if (order is None or not order.gives_credits) and payment_intent_id is not None:
+            subscription_id = await find_of_payment(self.engine, payment_intent_id)
+            if subscription_id is not None:
+                await self._part_of_subscription(part, subscription_id, payment_intent_id)
+                return
+        if order is None or not order.gives_credits:
             if order_id is None:
                 self.foreign.add(part.id)
                 return
-            told = f"{part.amount_minor} {part.currency}, {part.status}, of an order that is not known here"
+            told = (
+                f"{part.amount_minor} {part.currency}, {part.status}, of an order or a payment that is not known here"
+            )
             kind = _kind(part)
             self._tell(Difference(difference=kind, stripe_id=part.id, order_id=order_id, explanation=told))
-            return
-        if not order.gives_credits:
-            # What it does to the plan, a look at the subscription finds; here it is kept for the books.
-            async with self.engine.begin() as connection:
-                if await store_taken_back(connection, order, _facts_of(part)):
-                    self.changed.add(order.id)
             return
         if await self._difference(order, part) is None:
             return
         clues = Clues(order_id=order.id, payment_intent_id=payment_intent_id)
         if (order := await self._look(order, part.id, clues)) is not None:
             self._tell(await self._difference(order, part))
+
+    async def _part_of_subscription(
+        self, part: RefundFacts | DisputeFacts, subscription_id: str, payment_intent_id: str
+    ) -> None:
+        """A look at the subscription finds what it does to plan and invoice; of the first payment it is the order's."""
+        if subscription_id not in self.looked_at:
+            await self.subscription(PastSubscription(id=subscription_id, order_id=None))
+        stored = await load_subscription(self.engine, subscription_id)
+        order = await load_order(self.engine, stored.subscription.order_id) if stored is not None else None
+        if order is not None and await find_payment(self.engine, order) == payment_intent_id:
+            async with self.engine.begin() as connection:
+                if await store_taken_back(connection, order, _facts_of(part)):
+                    self.changed.add(order.id)
 
     async def subscription(self, subscription: PastSubscription) -> None:
         """Stripe has a subscription: it is looked at anew, whatever stands here of it."""

@@ -1,6 +1,7 @@
 """Handles what Stripe told: each stored event says what to look at anew, and is done once that is done."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from billing.stripe_api.errors import StripeUnavailableError
 LEASE: Final = timedelta(seconds=120)
 """Longer than handling one event takes, unless Stripe is slow in all of it: then another handles it too, which is
 harmless. A worker that died is taken over from after it."""
+RELEASE_SECONDS: Final = 1.0
 HANDLED_AT_ONCE: Final = 8
 POLL_SECONDS: Final = 1.0
 FIRST_PAUSE_SECONDS: Final = 2.0
@@ -92,13 +94,23 @@ class WebhookWorker:
                 log.warning("webhooks_not_claimed", error=type(error).__name__)
                 claimed = []
             if claimed:
-                await asyncio.gather(*(self._handle_guarded(event) for event in claimed))
+                await self._handle_all(claimed)
                 continue
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wakeup.wait()
             except TimeoutError:
                 continue
+
+    async def _handle_all(self, claimed: Sequence[ClaimedEvent]) -> None:
+        try:
+            await asyncio.gather(*(self._handle_guarded(event) for event in claimed))
+        except asyncio.CancelledError:
+            # Whoever comes next need not wait for the lease of one that is gone.
+            with contextlib.suppress(TimeoutError, *DATABASE_ERRORS):
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await webhook_events.release(self.engine, claimed[0].holder)
+            raise
 
     async def _handle_guarded(self, event: ClaimedEvent) -> None:
         try:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from chassis.postgres import statements
-from msgspec import Struct
+from contracts.codec import DECODE_ERRORS
+from msgspec import Struct, json
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -43,14 +44,12 @@ _KEPT: Final[dict[str, TextClause]] = {
         ("invoice", "to_jsonb(t)", "subscription_invoices", f"subscription_id IN ({_SUBSCRIPTIONS}) ORDER BY id"),
         ("top_up", "to_jsonb(t)", "top_ups", "account_id = :account OR payer_id = :account"),
         ("stripe_customer", "to_jsonb(t)", "customers", "payer_id = :account ORDER BY customer_id"),
-        (
-            "stripe_event",
-            "to_jsonb(t) || jsonb_build_object('payload', convert_from(payload, 'UTF8')::jsonb)",
-            "webhook_events",
-            f"{_IS_EVENT} ORDER BY received_at, id",
-        ),
     )
 }
+_EVENTS: Final = text(f"""
+    SELECT to_jsonb(t) - 'payload' AS row, payload FROM billing.webhook_events AS t
+    WHERE {_IS_EVENT} ORDER BY received_at, id
+""")  # noqa: S608  as above
 _FORGET_EVENTS: Final = text(f"""
     UPDATE billing.webhook_events SET payload = NULL
     WHERE payload IS NOT NULL AND status <> 'waiting' AND {_IS_EVENT}
@@ -86,6 +85,18 @@ async def load_person(engine: AsyncEngine, account_id: str) -> AsyncIterator[tup
         for name, query in _KEPT.items():
             for row in (await connection.execute(query, {"account": account_id})).scalars():
                 yield name, row
+        for event in await connection.execute(_EVENTS, {"account": account_id}):
+            yield "stripe_event", event.row | {"payload": _readable(event.payload)}
+
+
+def _readable(payload: bytes | None) -> Any:  # as Stripe has it
+    """What Stripe sent as JSON has it, which is more than Postgres takes for any; else as text."""
+    if payload is None:
+        return None
+    try:
+        return json.decode(payload)
+    except DECODE_ERRORS:
+        return payload.decode(errors="replace")
 
 
 async def erase_person(engine: AsyncEngine, account_id: str) -> Forgotten:

@@ -114,6 +114,13 @@ async def postpone(engine: AsyncEngine, event: ClaimedEvent, delay: timedelta, *
         await connection.execute(statement)
 
 
+async def release(engine: AsyncEngine, holder: UUID) -> None:
+    """Make due at once what was claimed together and is not handled."""
+    statement = update(webhook_events).where(webhook_events.c.holder == holder, webhook_events.c.status == WAITING)
+    async with statements(engine) as connection:
+        await connection.execute(statement.values(due_at=func.now(), holder=null()))
+
+
 async def give_up(engine: AsyncEngine, event: ClaimedEvent, reason: str) -> int | None:
     """End the event as one for a person to look at, with its dead letter; its number, None where it was handled."""
     ended = (

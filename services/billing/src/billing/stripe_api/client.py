@@ -22,6 +22,11 @@ MAX_LISTED: Final = 1_000
 log = structlog.get_logger()
 
 
+def longest_call_seconds(attempt_seconds: float) -> float:
+    """After so long a call has ended, with all its attempts of so long each."""
+    return attempt_seconds * (MAX_RETRIES + 1) + RETRY_PAUSES_SECONDS
+
+
 class StripeApi:
     """A connection to Stripe, used by the modules of this room; a part of the service, which closes it at its end.
 
@@ -31,7 +36,7 @@ class StripeApi:
     def __init__(self, api_key: str, *, base: str | None, seconds: float) -> None:
         stripe.enable_telemetry = False
         self._http = stripe.HTTPXClient(timeout=seconds)
-        self._call_seconds = seconds * (MAX_RETRIES + 1) + RETRY_PAUSES_SECONDS
+        self._call_seconds = longest_call_seconds(seconds)
         client = stripe.StripeClient(
             api_key,
             max_network_retries=MAX_RETRIES,
