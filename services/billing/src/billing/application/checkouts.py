@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.application.customers import Customers
 from billing.application.errors import PaymentRefusedError, PaymentServiceError
 from billing.application.looking import OrderLooks, RaceLostError
-from billing.domain.convergence import Converged
-from billing.domain.ending import end_unpaid
 from billing.domain.facts import OrderFacts, SessionFacts
 from billing.domain.offers import Offer
 from billing.domain.orders import Order, OrderState
@@ -96,7 +94,7 @@ class Checkouts:
     async def _create(self, order: Order, offer: Offer, payer: Payer) -> Order:
         expires_at = order.created_at + self.lifetime
         if datetime.now(UTC) + STRIPES_LEAST > expires_at or not _is_as_wanted(order, offer, payer):
-            return await self._end(order, OrderState.EXPIRED, "its Checkout was never shown")
+            return await self.looks.end(order, OrderState.EXPIRED, who=_WHO, why="its Checkout was never shown")
         locale = order.locale or "pt-BR"
         wanted = CheckoutRequest(
             order_id=order.id,
@@ -115,9 +113,9 @@ class Checkouts:
             session = await self._create_session(order, wanted, locale)
         except StripeConflictError as error:
             # Catalog or settings have changed since it was asked for first, and nobody was answered: another order.
-            return await self._end(order, OrderState.FAILED, str(error))
+            return await self.looks.end(order, OrderState.FAILED, who=_WHO, why=str(error))
         except StripeRefusedError as error:
-            await self._end(order, OrderState.FAILED, str(error))
+            await self.looks.end(order, OrderState.FAILED, who=_WHO, why=str(error))
             raise
         return await self._settled(order, session)
 
@@ -162,13 +160,6 @@ class Checkouts:
         except StripeRefusedError as error:  # it ended, or was paid, this very moment
             log.info("checkout_not_ended", order_id=order.id, error=str(error))
         return await self.looks.look_anew(order.id, who=_WHO)
-
-    async def _end(self, order: Order, state: OrderState, why: str) -> Order:
-        ended = end_unpaid(order, state, now=datetime.now(UTC), who=_WHO, why=why)
-        try:
-            return await self.looks.store(order, Converged(order=ended.order, changes=ended.changes), OrderFacts())
-        except RaceLostError:
-            return await self.looks.look_anew(order.id, who=_WHO)
 
 
 def _is_as_wanted(order: Order, offer: Offer, payer: Payer) -> bool:

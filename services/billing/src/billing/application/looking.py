@@ -15,6 +15,7 @@ from billing import metrics
 from billing.application.errors import ContendedOrderError, PurchasesOffError, UnknownOrderError
 from billing.domain.clues import Clues
 from billing.domain.convergence import Converged, converge
+from billing.domain.ending import end_unpaid
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts
 from billing.domain.history import Change
 from billing.domain.orders import ORDER_ID, PAID_OUTSIDE, SWEPT_STATES, Order, OrderKind, OrderState
@@ -92,6 +93,18 @@ class OrderLooks:
     async def settle(self, order: Order, facts: OrderFacts, *, who: str) -> Order:
         """Store what the facts make of the order that was read; raises as `store`."""
         return await self.store(order, converge(order, facts, now=datetime.now(UTC), who=who), facts)
+
+    async def end(self, order: Order, state: OrderState, *, who: str, why: str) -> Order:
+        """Have an order that was read be over unpaid, if it may be; what it is then, or has become meanwhile.
+
+        Raises:
+            StripeError, ContendedOrderError: as `look_anew`, where somebody else wrote it first.
+        """
+        try:
+            ended = end_unpaid(order, state, now=datetime.now(UTC), who=who, why=why)
+            return await self.store(order, ended, OrderFacts())
+        except RaceLostError:
+            return await self.look_anew(order.id, who=who)
 
     async def store(self, order: Order, converged: Converged, facts: OrderFacts) -> Order:
         """Write what was decided on the order that was read, in one transaction: state, life, and what is said.

@@ -26,7 +26,6 @@ from billing.store.asked_refunds import (
     name_refund,
     note,
     record_refund,
-    store_cancelled,
 )
 from billing.store.orders import load_order
 from billing.store.taken_back import load_refunds
@@ -90,11 +89,9 @@ class Refunding:
                 return await self._ask_stripe(order, payment_id, asked, by, reason)
 
     async def _cancel(self, order: Order, by: str, reason: str) -> Refunded:
-        cancelled = structs.replace(order, state=OrderState.CANCELLED, changed_at=datetime.now(UTC))
-        change = Change(what=OrderState.CANCELLED.value, who=by, why=reason)
-        if not await store_cancelled(self.engine, cancelled, change):
+        after = await self.looks.end(order, OrderState.CANCELLED, who=by, why=reason)
+        if after.state is not OrderState.CANCELLED:
             raise ConflictError(f"order {order.id} was changed by somebody else just now; see make orders")
-        after = structs.replace(cancelled, version=order.version + 1)
         return Refunded(refund_id=None, amount_minor=0, status="cancelled", order=after)
 
     async def _record(self, order: Order, plan: RefundPlan, number: int, by: str, reason: str) -> Refunded:

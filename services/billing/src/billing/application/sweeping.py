@@ -1,7 +1,6 @@
 """Looks anew at orders that may still be paid, though nothing was heard of them: a blocked webhook still credits."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,11 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.blame import is_outage
 from billing.application.errors import BillingError
-from billing.application.looking import OrderLooks, RaceLostError
-from billing.domain.ending import end_unpaid
-from billing.domain.facts import OrderFacts
+from billing.application.looking import OrderLooks
 from billing.domain.orders import Order, OrderState
-from billing.store.orders import due_to_be_looked_at
+from billing.store.orders import claim_due
 from billing.stripe_api.errors import StripeRefusedError, StripeUnavailableError
 
 PAGE: Final = 50
@@ -44,7 +41,7 @@ class Sweeper:
     async def run(self) -> None:
         while True:
             try:
-                due = await due_to_be_looked_at(self.engine, at_most=PAGE, lease=self.lease)
+                due = await claim_due(self.engine, limit=PAGE, lease=self.lease)
                 await self.sweep(due)
             except (StripeUnavailableError, *DATABASE_ERRORS) as error:
                 log.warning("sweep_interrupted", error=repr(error)[:500])
@@ -76,11 +73,7 @@ class Sweeper:
     async def _look(self, order_id: str) -> None:
         order = await self.looks.look_anew(order_id, who=_WHO)
         if _was_never_shown(order):
-            ended = end_unpaid(
-                order, OrderState.EXPIRED, now=datetime.now(UTC), who=_WHO, why="its Checkout was never shown"
-            )
-            with contextlib.suppress(RaceLostError):  # whoever wrote it has looked at it
-                await self.looks.store(order, ended, OrderFacts())
+            await self.looks.end(order, OrderState.EXPIRED, who=_WHO, why="its Checkout was never shown")
 
 
 def _was_never_shown(order: Order) -> bool:

@@ -82,14 +82,12 @@ class TopUpSettings:
             raise TopUpRefusedError(
                 f"The monthly cap does not pay for one package, which costs {package.amount_minor}."
             ) from None
-        async with self.engine.begin() as connection:
-            await set_top_up(connection, top_up, is_on=True, who=who)
+        await set_top_up(self.engine, top_up, who=who)
         return await self.show(account_id)
 
     async def turn_off(self, account_id: str, *, who: str) -> TopUpView:
         """Buy nothing any more; a purchase that was begun is finished by its sweep."""
-        async with self.engine.begin() as connection:
-            await turn_off(connection, account_id, who=who)
+        await turn_off(self.engine, account_id, who=who)
         return await self.show(account_id)
 
     async def show(self, account_id: str) -> TopUpView:

@@ -1,7 +1,6 @@
 """Auto top-up: looks at an account's balance, and buys its package with the saved card when it is low."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -13,11 +12,9 @@ from contracts.events.billing import TopUpPause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
-from billing.application.looking import OrderLooks, RaceLostError
+from billing.application.looking import OrderLooks
 from billing.domain.clues import Clues
-from billing.domain.convergence import Converged
-from billing.domain.ending import end_unpaid
-from billing.domain.facts import OrderFacts, PaymentStatus
+from billing.domain.facts import PaymentStatus
 from billing.domain.history import Change
 from billing.domain.offers import Offers
 from billing.domain.orders import Order, OrderKind, OrderState
@@ -198,9 +195,7 @@ class TopUps:
         return await self.orders.look_anew(order.id, who=WHO, clues=Clues(payment_intent_id=payment_intent_id))
 
     async def _fail(self, order: Order, why: str) -> None:
-        ended = end_unpaid(order, OrderState.FAILED, now=datetime.now(UTC), who=WHO, why=why)
-        with suppress(RaceLostError):  # somebody else has found out what became of it
-            await self.orders.store(order, Converged(order=ended.order, changes=ended.changes), OrderFacts())
+        await self.orders.end(order, OrderState.FAILED, who=WHO, why=why)
 
     async def _pause(self, stored: StoredTopUp, cause: TopUpPause) -> None:
         if await pause(self.engine, stored, cause):

@@ -4,17 +4,18 @@ from datetime import timedelta
 from typing import Final
 
 from chassis.postgres import statements
-from msgspec import Struct, structs
-from sqlalchemy import exists, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from msgspec import Struct
+from sqlalchemy import exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.domain.facts import RefundFacts
 from billing.domain.history import Change
 from billing.domain.orders import Order
-from billing.store.orders import update_order
+from billing.store.orders import append_change, make_due
 from billing.store.subscription_tables import subscription_invoices
-from billing.store.tables import order_changes, orders, refunds
+from billing.store.tables import order_changes, refunds
+from billing.store.taken_back import refund_row
 
 ASKED: Final = "refund_asked"
 MADE: Final = "refund_made"
@@ -77,59 +78,33 @@ async def count_refused(engine: AsyncEngine, order_id: str) -> int:
 
 async def note(engine: AsyncEngine, order_id: str, change: Change) -> None:
     """Add a line to the order's life."""
-    line = {"order_id": order_id, "at": func.now(), **structs.asdict(change)}
     async with statements(engine) as connection:
-        await connection.execute(insert(order_changes).values(line))
+        await append_change(connection, order_id, change)
 
 
 async def name_refund(engine: AsyncEngine, order: Order, refund: RefundFacts, made: Change) -> None:
     """Keep who asked for a refund that Stripe made, and why, whether it was heard of before or not."""
-    row = _row(order, refund) | {"requested_by": made.who, "reason": made.why}
-    statement = insert_or(refunds).values(row)
+    statement = insert(refunds).values(_row(order, refund, made))
     statement = statement.on_conflict_do_update(
         index_elements=[refunds.c.id], set_={"requested_by": made.who, "reason": made.why}
     )
     async with engine.begin() as connection:
         await connection.execute(statement)
-        await _append(connection, order.id, made)
-        await _have_looked_at(connection, order.id)
+        await append_change(connection, order.id, made)
+        await make_due(connection, order.id)
 
 
 async def record_refund(engine: AsyncEngine, order: Order, refund: RefundFacts, made: Change) -> bool:
     """Keep a refund that Stripe has no part in; False where somebody else recorded one of this id just now."""
-    row = _row(order, refund) | {"requested_by": made.who, "reason": made.why}
-    statement = insert_or(refunds).values(row).on_conflict_do_nothing().returning(refunds.c.id)
+    statement = insert(refunds).values(_row(order, refund, made)).on_conflict_do_nothing().returning(refunds.c.id)
     async with engine.begin() as connection:
         if (await connection.execute(statement)).one_or_none() is None:
             return False
-        await _append(connection, order.id, made)
-        await _have_looked_at(connection, order.id)
+        await append_change(connection, order.id, made)
+        await make_due(connection, order.id)
     return True
 
 
-async def store_cancelled(engine: AsyncEngine, order: Order, change: Change) -> bool:
-    """Write an order that is cancelled; False where it has moved on since it was read."""
-    async with engine.begin() as connection:
-        return await update_order(connection, order, [change])
-
-
-def _row(order: Order, refund: RefundFacts) -> dict[str, object]:
-    return {
-        "id": refund.id,
-        "order_id": order.id,
-        "amount_minor": refund.amount_minor,
-        "currency": refund.currency,
-        "status": refund.status,
-        "created_at": refund.created_at,
-        "changed_at": func.now(),
-    }
-
-
-async def _append(connection: AsyncConnection, order_id: str, change: Change) -> None:
-    line = {"order_id": order_id, "at": func.now(), **structs.asdict(change)}
-    await connection.execute(insert(order_changes).values(line))
-
-
-async def _have_looked_at(connection: AsyncConnection, order_id: str) -> None:
-    """Due at once: if this process dies now, the sweep goes on with it."""
-    await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=func.now()))
+def _row(order: Order, refund: RefundFacts, made: Change) -> dict[str, object]:
+    asked = {"requested_by": made.who, "reason": made.why, "changed_at": func.now()}
+    return refund_row(order.id, refund) | asked

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.domain.history import Change
 from billing.domain.orders import Order
 from billing.store.operator_tables import manual_orders
-from billing.store.orders import insert_order, update_order
+from billing.store.orders import insert_order, make_due, update_order
 from billing.store.tables import orders
 
 
@@ -71,6 +71,5 @@ async def store_approval(engine: AsyncEngine, order: Order, change: Change) -> b
         if not await update_order(connection, order, [change]) or ((await connection.execute(approving)).rowcount == 0):
             await transaction.rollback()
             return False
-        # As above.
-        await connection.execute(update(orders).where(orders.c.id == order.id).values(look_due_at=func.now()))
+        await make_due(connection, order.id)
     return True

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from chassis.postgres import statements
 from msgspec import convert, structs
-from sqlalchemy import Row, case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.domain.history import Change
 from billing.domain.orders import SWEPT_STATES, Order, OrderState
+from billing.store import due
 from billing.store.tables import order_changes, orders
 
 _HOLD_THEIR_SLOT: Final = (OrderState.CREATED, OrderState.OPEN)
@@ -40,8 +41,8 @@ async def insert_order(
     `request_hash` for what. The sweep looks at it `look_after` from now, if at all.
     """
     beside = {"slot": slot, "request_key": request_key, "request_hash": request_hash}
-    due = {"look_due_at": None if look_after is None else func.now() + look_after}
-    inserting = insert(orders).values(**_columns(order), **beside, **due).on_conflict_do_nothing()
+    look = {"look_due_at": None if look_after is None else func.now() + look_after}
+    inserting = insert(orders).values(**structs.asdict(order), **beside, **look).on_conflict_do_nothing()
     if (await connection.execute(inserting.returning(orders.c.id))).one_or_none() is None:
         return False
     await _append_changes(connection, order, changes)
@@ -50,7 +51,7 @@ async def insert_order(
 
 async def update_order(connection: AsyncConnection, order: Order, changes: Sequence[Change]) -> bool:
     """Write what became of the order that was read as version `order.version`; False where it has moved on since."""
-    values = _columns(structs.replace(order, version=order.version + 1))
+    values: dict[str, object] = structs.asdict(structs.replace(order, version=order.version + 1))
     if order.state not in _HOLD_THEIR_SLOT:
         values["slot"] = None
     statement = update(orders).where(orders.c.id == order.id, orders.c.version == order.version).values(values)
@@ -67,24 +68,25 @@ async def load_order(engine: AsyncEngine, order_id: str) -> Order | None:
 
 async def find_order(engine: AsyncEngine, **columns: object) -> Order | None:
     """The order in which these columns, one of which is unique, have these values."""
-    query = select(*_OWN_COLUMNS).where(*(orders.c[name] == value for name, value in columns.items()))
-    async with statements(engine) as connection:
-        row = (await connection.execute(query)).one_or_none()
-    return None if row is None else order_of(row)
+    return await find_order_where(engine, *(orders.c[name] == value for name, value in columns.items()))
 
 
-async def due_to_be_looked_at(engine: AsyncEngine, *, at_most: int, lease: timedelta) -> list[str]:
-    """Ids of orders that it is time to look at anew, oldest first; others leave them alone until the lease is over."""
-    due = (
-        select(orders.c.id)
-        .where(orders.c.look_due_at <= func.now())
-        .order_by(orders.c.look_due_at)
-        .limit(at_most)
-        .with_for_update(skip_locked=True)
-    )
-    statement = update(orders).where(orders.c.id.in_(due.scalar_subquery())).values(look_due_at=func.now() + lease)
+async def find_order_where(engine: AsyncEngine, *conditions: ColumnElement[bool]) -> Order | None:
+    """The order of which these are true; of several the oldest."""
+    query = select(*_OWN_COLUMNS).where(*conditions).order_by(orders.c.created_at).limit(1)
     async with statements(engine) as connection:
-        return list((await connection.execute(statement.returning(orders.c.id))).scalars())
+        row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else convert({field: row[field] for field in Order.__struct_fields__}, Order)
+
+
+async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> list[str]:
+    """Orders that it is time to look at anew; see `store.due`."""
+    return await due.claim(engine, orders.c.id, limit=limit, lease=lease)
+
+
+async def make_due(connection: AsyncConnection, order_id: str) -> None:
+    """Have the order looked at at once: if this process dies now, the sweep goes on with it."""
+    await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=func.now()))
 
 
 async def looked_at(connection: AsyncConnection, order: Order, *, again_after: timedelta) -> None:
@@ -106,7 +108,6 @@ async def may_look(engine: AsyncEngine, order_id: str, *, after: timedelta) -> b
 
 async def note_once(engine: AsyncEngine, order_id: str, change: Change, key: str) -> bool:
     """Add a line to the order's life unless one of the same `what` and `key` is there; whether it was added."""
-    line = {"order_id": order_id, **structs.asdict(change), "details": {**change.details, "key": key}}
     async with engine.begin() as connection:
         # Whoever notes the same waits for the row, and then finds the line.
         await connection.execute(select(orders.c.id).where(orders.c.id == order_id).with_for_update())
@@ -117,7 +118,7 @@ async def note_once(engine: AsyncEngine, order_id: str, change: Change, key: str
         )
         if (await connection.execute(known.limit(1))).one_or_none() is not None:
             return False
-        await connection.execute(insert(order_changes).values(at=func.now(), **line))
+        await append_change(connection, order_id, structs.replace(change, details={**change.details, "key": key}))
     return True
 
 
@@ -136,16 +137,12 @@ async def load_changes(engine: AsyncEngine, order_id: str) -> list[StoredChange]
         return [StoredChange(at=row.at, what=row.what, who=row.who, why=row.why, details=row.details) for row in rows]
 
 
-def order_of(row: Row[*tuple[Any, ...]]) -> Order:  # SQLAlchemy types a row by its columns, up to ten of them
-    """The order in a row that has its columns."""
-    return convert({field: getattr(row, field) for field in Order.__struct_fields__}, Order)
+async def append_change(connection: AsyncConnection, order_id: str, change: Change) -> None:
+    """Add a line to the order's life, the order being as it was."""
+    await connection.execute(insert(order_changes).values(order_id=order_id, at=func.now(), **structs.asdict(change)))
 
 
 async def _append_changes(connection: AsyncConnection, order: Order, changes: Sequence[Change]) -> None:
     if changes:
         rows = [{"order_id": order.id, "at": order.changed_at, **structs.asdict(change)} for change in changes]
         await connection.execute(insert(order_changes), rows)
-
-
-def _columns(order: Order) -> dict[str, object]:
-    return structs.asdict(order)

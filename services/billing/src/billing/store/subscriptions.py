@@ -15,7 +15,8 @@ from billing.domain.history import Change
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.domain.subscription_facts import Invoice, StripeStatus
 from billing.domain.subscriptions import Doubt, Given, Standing, Subscription
-from billing.store.orders import order_of
+from billing.store import due
+from billing.store.orders import find_order_where
 from billing.store.outbox import Saying, append
 from billing.store.subscription_tables import ONE_GIVING, subscription_changes, subscription_invoices, subscriptions
 from billing.store.tables import orders
@@ -74,16 +75,13 @@ async def find_giving(engine: AsyncEngine, account_id: str) -> Subscription | No
 
 async def find_awaited_order(engine: AsyncEngine, account_id: str) -> Order | None:
     """The account's order for a subscription of which a payment may be on its way."""
-    columns = [orders.c[field] for field in Order.__struct_fields__]
-    query = select(*columns).where(
+    return await find_order_where(
+        engine,
         orders.c.account_id == account_id,
         orders.c.kind == OrderKind.SUBSCRIPTION.value,
         orders.c.state == OrderState.PENDING.value,
         orders.c.created_at > func.now() - AWAITED_FOR,
     )
-    async with statements(engine) as connection:
-        row = (await connection.execute(query.order_by(orders.c.created_at).limit(1))).one_or_none()
-    return None if row is None else order_of(row)
 
 
 async def insert_subscription(engine: AsyncEngine, subscription: Subscription, *, who: str) -> None:
@@ -146,22 +144,8 @@ async def look_later(engine: AsyncEngine, subscription_id: str, wait: timedelta)
 
 
 async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> list[str]:
-    """Take subscriptions whose look is due; whoever took one and died leaves it to others after the `lease`."""
-    due = (
-        select(subscriptions.c.id)
-        .where(subscriptions.c.look_due_at <= func.now())
-        .order_by(subscriptions.c.look_due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claim = (
-        update(subscriptions)
-        .where(subscriptions.c.id.in_(due))
-        .values(look_due_at=func.now() + lease)
-        .returning(subscriptions.c.id)
-    )
-    async with statements(engine) as connection:
-        return list((await connection.execute(claim)).scalars())
+    """Subscriptions that it is time to look at anew; see `store.due`."""
+    return await due.claim(engine, subscriptions.c.id, limit=limit, lease=lease)
 
 
 async def find_unknown(engine: AsyncEngine, *, limit: int, but_not: Iterable[str] = ()) -> list[str]:

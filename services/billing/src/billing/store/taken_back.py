@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chassis.postgres import statements
+from msgspec import structs
 from sqlalchemy import Table, and_, func, not_, or_, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -15,17 +16,6 @@ from billing.store.tables import disputes, refunds
 
 async def store_taken_back(connection: AsyncConnection, order: Order, facts: OrderFacts) -> bool:
     """Write what was found of the order; whether any of it is new."""
-    found_refunds = [
-        {
-            "id": refund.id,
-            "order_id": order.id,
-            "amount_minor": refund.amount_minor,
-            "currency": refund.currency,
-            "status": refund.status,
-            "created_at": refund.created_at,
-        }
-        for refund in facts.refunds
-    ]
     found_disputes = [
         {
             "id": dispute.id,
@@ -49,8 +39,13 @@ async def store_taken_back(connection: AsyncConnection, order: Order, facts: Ord
         }
         for warning in facts.fraud_warnings
     ]
-    is_new = await _upsert(connection, refunds, found_refunds)
+    is_new = await _upsert(connection, refunds, [refund_row(order.id, refund) for refund in facts.refunds])
     return await _upsert(connection, disputes, found_disputes) or is_new
+
+
+def refund_row(order_id: str, refund: RefundFacts) -> dict[str, object]:
+    """What stands of a refund, whoever made it."""
+    return {"order_id": order_id, **structs.asdict(refund)}
 
 
 async def _upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, object]]) -> bool:

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing.domain.history import Change
 from billing.domain.orders import SWEPT_STATES, Order, OrderKind, OrderState
 from billing.domain.top_ups import TopUp
-from billing.store.orders import insert_order, order_of
+from billing.store import due
+from billing.store.orders import find_order_where, insert_order
 from billing.store.outbox import Saying, append
 from billing.store.subscription_tables import top_ups
 from billing.store.tables import orders
@@ -43,11 +44,11 @@ class OrdersSoFar(Struct, frozen=True, kw_only=True):
     last_tried_at: datetime | None
 
 
-async def set_top_up(connection: AsyncConnection, top_up: TopUp, *, is_on: bool, who: str) -> None:
-    """Set it anew, or turn it off; what paused it is forgotten, and it is looked at soon."""
+async def set_top_up(engine: AsyncEngine, top_up: TopUp, *, who: str) -> None:
+    """Set it anew and turn it on; what paused it is forgotten, and it is looked at soon."""
     values = {
         "account_id": top_up.account_id,
-        "is_on": is_on,
+        "is_on": True,
         "payer_id": top_up.payer_id,
         "package_id": top_up.package_id,
         "currency": top_up.currency,
@@ -58,25 +59,26 @@ async def set_top_up(connection: AsyncConnection, top_up: TopUp, *, is_on: bool,
         # By the clock that dates orders, with which it is compared.
         "set_at": datetime.now(UTC),
         "changed_at": datetime.now(UTC),
-        "look_due_at": func.now() if is_on else None,
+        "look_due_at": func.now(),
     }
     statement = upsert(top_ups).values(**values, version=1)
     changed = {name: value for name, value in values.items() if name != "account_id"}
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[top_ups.c.account_id], set_=changed | {"version": top_ups.c.version + 1}
-        )
+    setting = statement.on_conflict_do_update(
+        index_elements=[top_ups.c.account_id], set_=changed | {"version": top_ups.c.version + 1}
     )
+    async with statements(engine) as connection:
+        await connection.execute(setting)
 
 
-async def turn_off(connection: AsyncConnection, account_id: str, *, who: str) -> bool:
-    """Buy nothing any more; False where nothing was on. A last look finishes what was begun."""
+async def turn_off(engine: AsyncEngine, account_id: str, *, who: str) -> None:
+    """Buy nothing any more. A last look finishes what was begun."""
     statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.is_on)
     now = datetime.now(UTC)
     off = statement.values(
         is_on=False, look_due_at=func.now(), set_by=who, set_at=now, changed_at=now, version=top_ups.c.version + 1
     )
-    return (await connection.execute(off)).rowcount == 1
+    async with statements(engine) as connection:
+        await connection.execute(off)
 
 
 async def load_top_up(engine: AsyncEngine, account_id: str) -> StoredTopUp | None:
@@ -103,22 +105,8 @@ async def make_due(connection: AsyncConnection, account_id: str) -> None:
 
 
 async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> list[str]:
-    """Take accounts whose look is due; whoever took one and died leaves it to others after the `lease`."""
-    due = (
-        select(top_ups.c.account_id)
-        .where(top_ups.c.look_due_at <= func.now())
-        .order_by(top_ups.c.look_due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claim = (
-        update(top_ups)
-        .where(top_ups.c.account_id.in_(due.scalar_subquery()))
-        .values(look_due_at=func.now() + lease)
-        .returning(top_ups.c.account_id)
-    )
-    async with statements(engine) as connection:
-        return list((await connection.execute(claim)).scalars())
+    """Accounts that it is time to look at; see `store.due`."""
+    return await due.claim(engine, top_ups.c.account_id, limit=limit, lease=lease)
 
 
 async def look_again(engine: AsyncEngine, account_id: str, wait: timedelta) -> None:
@@ -169,11 +157,7 @@ async def load_orders_so_far(engine: AsyncEngine, stored: StoredTopUp, *, month_
 
 async def find_open_order(engine: AsyncEngine, account_id: str) -> Order | None:
     """The account's top-up that is neither paid nor over."""
-    columns = [orders.c[field] for field in Order.__struct_fields__]
-    query = select(*columns).where(_IS_TOP_UP, orders.c.account_id == account_id, orders.c.state.in_(_OPEN))
-    async with statements(engine) as connection:
-        row = (await connection.execute(query)).one_or_none()
-    return None if row is None else order_of(row)
+    return await find_order_where(engine, _IS_TOP_UP, orders.c.account_id == account_id, orders.c.state.in_(_OPEN))
 
 
 async def begin_purchase(engine: AsyncEngine, stored: StoredTopUp, order: Order, lines: Sequence[Change]) -> bool:
