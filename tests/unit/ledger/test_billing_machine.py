@@ -193,7 +193,7 @@ class BillingMachine(AccountMachine):
         return None if period is None else period + timedelta(days=31)
 
     def is_unpaid(self, paid_until: datetime | None) -> bool:
-        return paid_until is not None and self.model.starts_at >= paid_until - timedelta(days=1)
+        return paid_until is not None and self.model.ends_at > paid_until + timedelta(days=14)
 
     def give(self, plan: str, is_unpaid: bool) -> None:
         if plan != self.story.account.plan:

@@ -16,6 +16,7 @@ from ledger.domain.subscriptions import Subscription, find_subscription, ruling
 
 LONGEST_AHEAD: Final = timedelta(days=400)
 """How far ahead of our clock a first period may start: the cycle that it starts lasts until after that."""
+HALF_A_MONTH: Final = timedelta(days=14)
 
 
 def decide_subscribed(draft: Draft, command: SubscribePlan, policy: Policy) -> Decision:
@@ -85,10 +86,11 @@ def decide_ended(draft: Draft, command: EndSubscription, policy: Policy) -> Deci
 def _is_unpaid(cycle: Cycle, subscription: Subscription) -> bool:
     """Whether the cycle turned by itself for a period that was not paid since.
 
-    It turns at midnight, up to a day before the period that it belongs to begins.
+    Such a one lasts for most of a month beyond what is paid. That it begins before the period ends says little: it
+    turns at a midnight of the account's time zone, and where a month is shorter up to four days before its period.
     """
-    period_ends_at = subscription.period_ends_at
-    return period_ends_at is not None and cycle.starts_at >= period_ends_at - timedelta(days=1)
+    paid_until = subscription.period_ends_at
+    return paid_until is not None and cycle.ends_at > paid_until + HALF_A_MONTH
 
 
 def _is_news(known: Subscription | None, command: SubscribePlan | EndSubscription) -> bool:
