@@ -1,13 +1,15 @@
-"""Operators' commands as subprocesses."""
+"""Operators' commands as processes."""
 
 import asyncio
 import json
 import os
-import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.warm import start_warm
 
 NOWHERE = "nats://127.0.0.1:1"
 CATALOG = Path(__file__).parents[2] / "deploy" / "catalog.toml"
@@ -45,24 +47,19 @@ def operate_on(database_url: str, service: str = "ledger") -> Operate:
 
     async def run(verb: str, environment: dict[str, str] | None = None, **options: object) -> Ran:
         words = [f"--{name.rstrip('_')}={value}" for name, value in options.items()]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{service}.operate",
-            verb,
-            *words,
-            env={
-                "PATH": os.environ["PATH"],
-                "SOLARIS_DATABASE_URL": database_url,
-                "SOLARIS_CATALOG": str(CATALOG),
-                **({"SOLARIS_NATS_URL": NOWHERE} if service == "billing" else {}),
-                **(environment or {}),
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SOLARIS_DATABASE_URL": database_url,
+            "SOLARIS_CATALOG": str(CATALOG),
+            **({"SOLARIS_NATS_URL": NOWHERE} if service == "billing" else {}),
+            **(environment or {}),
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            process = await start_warm(
+                f"{service}.operate", verb, *words, environment=environment, stdout=out, stderr=err
+            )
+            code = await asyncio.wait_for(process.wait(), 60)
+            return Ran(code, out.read_text(), err.read_text())
 
     return run
