@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from contracts.events.accounts import CycleStarted
 from ledger.domain.commands import SubscribePlan
+from local_run.demo_stripe.objects.periods import period_end
 from msgspec.structs import replace
 
 from tests.unit.ledger.story import POLICY, Story, ended, opened, subscribed, used
@@ -18,13 +19,11 @@ def at(moment: str) -> datetime:
 
 
 def months(first: datetime, count: int) -> list[datetime]:
-    """Where a payment service's months begin: at the same time of the same day in UTC, or of a shorter month's last."""
-    found = []
-    for number in range(count):
-        year, month = divmod(first.year * 12 + first.month - 1 + number, 12)
-        after = datetime(year + (month == 11), (month + 1) % 12 + 1, 1, tzinfo=UTC)
-        found.append(first.replace(year=year, month=month + 1, day=min(first.day, (after - timedelta(days=1)).day)))
-    return found
+    """Where months that are billed begin, as the demo Stripe bills them."""
+    seconds = [int(first.timestamp())]
+    while len(seconds) < count:
+        seconds.append(period_end(seconds[-1], seconds[0], "month", 1))
+    return [datetime.fromtimestamp(each, UTC) for each in seconds]
 
 
 def paid(first: datetime, zone: str) -> Story:

@@ -16,6 +16,7 @@ WEBHOOKS_HANDLED: Final = Counter(
 )
 WEBHOOKS_WAITING: Final = Gauge("solaris_billing_webhooks_waiting", "Stored events that are not handled yet.")
 OLDEST_WEBHOOK: Final = Gauge("solaris_billing_oldest_webhook_seconds", "Age of the oldest event that waits.")
+CLOCK_SKEW: Final = Gauge("solaris_billing_clock_skew_seconds", "By how much our clock is ahead of Stripe's answers.")
 PLAN_EVENTS: Final = Counter(
     "solaris_billing_plan_events", "What was said of subscriptions, by the event's name.", ["event"]
 )

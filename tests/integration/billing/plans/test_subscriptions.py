@@ -1,10 +1,12 @@
 """A plan's life through a demo Stripe whose clock is moved: bought, renewed, changed, unpaid, ended."""
 
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import stripe
 from billing.domain.plan_prices import PlanPrices
+from billing.stripe_api import clock
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.subscriptions import fetch_subscription
 from msgspec import Struct
@@ -47,6 +49,16 @@ class _ClockMovingApi(StripeApi):
             self._is_moved = True
             await self._stripe.advance(MONTH + 2 * HOUR)
         return answer
+
+
+async def test_a_clock_of_ours_that_is_days_ahead_ends_nothing(
+    stage: BillingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = await subscribed(stage, "ugo")
+    monkeypatch.setattr(clock, "our_time", lambda: datetime.now(UTC) + timedelta(days=40))
+    async with StripeApi(API_KEY, base=stage.stripe.url, seconds=10) as api:
+        facts = await fetch_subscription(api, subscription, PlanPrices(by_price={}, by_product={}))
+    assert facts.as_of < facts.invoices[0].lines[0].ends_at
 
 
 async def test_an_upgrade_is_given_at_once_and_a_downgrade_at_the_period_s_end(stage: BillingStage) -> None:

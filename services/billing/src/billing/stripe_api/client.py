@@ -10,6 +10,7 @@ import stripe
 import structlog
 from msgspec import Struct, ValidationError, convert
 
+from billing.stripe_api.clock import StripeClock
 from billing.stripe_api.errors import StripeUnavailableError, StripeUnreadableError, translated
 
 MAX_RETRIES: Final = 2
@@ -44,6 +45,7 @@ class StripeApi:
             base_addresses={"api": base} if base is not None else None,
         )
         self.v1: Final = client.v1
+        self.clock: Final = StripeClock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,6 +63,7 @@ class StripeApi:
             StripeError: it does not answer, or not with this; see there.
         """
         answer = await self._bounded(request)
+        self.clock.hear(answer)
         return read(answer.to_dict(), wire)
 
     async def call_list[Wire: Struct, Listed: stripe.StripeObject](

@@ -1,7 +1,7 @@
 """Subscriptions as Stripe has them now, and the few things that are done to one."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from stripe.params.billing_portal import SessionCreateParams
@@ -32,11 +32,11 @@ async def fetch_subscription(api: StripeApi, subscription_id: str, prices: PlanP
     Raises:
         StripeError: see there.
     """
-    now = datetime.now(UTC)
     # Before its invoices: a renewal that is due by its clock, which a test clock moves by days, is then among them.
     subscription = await api.call(
         api.v1.subscriptions.retrieve_async(subscription_id, {"expand": ["test_clock"]}), SubscriptionWire
     )
+    now = api.clock.now()
     invoices = await api.call(
         api.v1.invoices.list_async({"subscription": subscription_id, "limit": INVOICES, "expand": ["data.payments"]}),
         InvoiceList,
