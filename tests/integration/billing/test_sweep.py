@@ -1,5 +1,7 @@
 """Orders of which nothing is heard are looked at anew by the sweep: alone, and after events were given up."""
 
+import json
+
 from tests.support.billing import empty_stage, running_billing
 from tests.support.eventually import eventually
 
@@ -62,3 +64,34 @@ async def test_orders_that_cannot_be_looked_at_keep_none_behind_them_waiting(mig
         for minutes, order_id in enumerate((swept["order_id"], damaged, refused), 1):
             await stage.rows(due, order_id, minutes)
         await stage.has_in_books("behind", granted=500_000)
+
+
+async def test_what_never_settles_ends_where_an_operator_sees_it_and_is_credited_should_it_come(
+    migrated_url: str, nats_url: str
+) -> None:
+    async with empty_stage(migrated_url, nats_url) as stage, running_billing(stage.settings):
+        bought, lost = await stage.buy("never"), await stage.buy("lost")
+        paid = await stage.stripe.pay(bought["checkout_url"], "boleto", "later")
+        await stage.reaches(bought["order_id"], "pending")
+        await stage.rows(
+            "UPDATE billing.orders SET session_id = 'cs_of_another' WHERE id = $1 RETURNING id", lost["order_id"]
+        )
+        await stage.all_handled()
+        await stage.rows(
+            "UPDATE billing.orders SET created_at = now() - interval '31 days', look_due_at = now()"
+            " WHERE state IN ('open', 'pending') RETURNING id"
+        )
+        ended = await stage.reaches(bought["order_id"], "expired")
+        assert ended["look_due_at"] is None, "it is not asked for any more"
+        lines = "SELECT what, why, details FROM billing.order_changes WHERE order_id = $1 ORDER BY id DESC LIMIT 1"
+        (line,) = await stage.rows(lines, bought["order_id"])
+        assert json.loads(line["details"]) == {"from": "pending", "reason": "never_settled"}
+
+        async def left_alone() -> bool:
+            (line,) = await stage.rows(lines, lost["order_id"])
+            return (line["what"], "StripeMissingError" in (line["why"] or "")) == ("left_alone", True)
+
+        await eventually(left_alone, 20.0)
+        assert (await stage.row(lost["order_id"]))["look_due_at"] is None
+        await stage.stripe.complete_payment(paid["payment_intent"])
+        await stage.has_in_books("never", granted=500_000)

@@ -1,5 +1,7 @@
 """An order's state, and what is said of it, follow from the facts alone."""
 
+from datetime import timedelta
+
 import pytest
 from billing.domain.facts import DisputeFacts, FraudWarningFacts, OrderFacts, PaymentStatus, RefundFacts, SessionStatus
 from billing.domain.orders import OrderKind, OrderState
@@ -13,6 +15,7 @@ from contracts.events.billing import (
 )
 
 from tests.unit.billing.story import (
+    NOW,
     PAID,
     dispute,
     fraud_warning,
@@ -43,6 +46,14 @@ OPEN = OrderFacts(session=session(SessionStatus.OPEN))
 BOLETO_ISSUED = OrderFacts(session=session(is_paid=False), payment=payment(PaymentStatus.AWAITED))
 BOLETO_RAN_OUT = OrderFacts(session=session(is_paid=False), payment=payment(PaymentStatus.OWED, has_failed=True))
 EXPIRED = OrderFacts(session=session(SessionStatus.EXPIRED))
+
+
+def test_what_is_awaited_for_longer_than_anything_settles_has_expired_and_counts_should_it_come() -> None:
+    awaited = order(state=OrderState.PENDING, created_at=NOW - timedelta(days=31))
+    expired = look(awaited, BOLETO_ISSUED)
+    assert (expired.order.state, expired.events) == (OrderState.EXPIRED, ())
+    assert look(expired.order, BOLETO_ISSUED).changes == ()
+    assert look(expired.order, PAID).order.state is OrderState.PAID
 
 
 def test_a_paid_order_gives_its_credits_once() -> None:

@@ -82,7 +82,7 @@ def _in(state: OrderState) -> Order:
         (OrderLife(order=_in(OrderState.CREATED)), "no Checkout was made"),
         (OrderLife(order=_in(OrderState.PENDING)), "a Pix or boleto was issued"),
         (OrderLife(order=_in(OrderState.FAILED)), "no money was taken"),
-        (OrderLife(order=_in(OrderState.EXPIRED)), "the Checkout ended"),
+        (OrderLife(order=_in(OrderState.EXPIRED)), "ended before anybody paid"),
         (OrderLife(order=_in(OrderState.CANCELLED)), "was cancelled"),
         (OrderLife(order=_in(OrderState.AWAITING_APPROVAL)), "make approve ORDER=o-1"),
         (

@@ -7,6 +7,7 @@ import pytest
 from billing.application.looking import OrderLooks
 from billing.application.sweeping import MAX_UNANSWERED, Sweeper
 from billing.domain.clues import Clues
+from billing.domain.look_pace import LONGEST_WAIT, wait_at
 from billing.domain.orders import Order
 from billing.stripe_api.errors import StripeUnavailableError
 from chassis.postgres import create_engine
@@ -48,3 +49,8 @@ async def test_a_stripe_that_is_away_is_not_asked_about_every_order() -> None:
     with pytest.raises(StripeUnavailableError):
         await sweeper.sweep(page)
     assert len(looks.asked) == MAX_UNANSWERED
+
+
+def test_an_order_is_looked_at_the_more_rarely_the_older_it_is_and_never_more_rarely_than_twice_a_day() -> None:
+    waits = [wait_at(timedelta(hours=hours), shortest=timedelta(minutes=10)) for hours in (0, 4, 24, 72, 24 * 365)]
+    assert waits == [timedelta(minutes=10), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=3), LONGEST_WAIT]

@@ -18,6 +18,7 @@ from billing.domain.convergence import Converged, converge
 from billing.domain.ending import end_unpaid
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts
 from billing.domain.history import Change
+from billing.domain.look_pace import wait_at
 from billing.domain.orders import ORDER_ID, PAID_OUTSIDE, SWEPT_STATES, Order, OrderKind, OrderState
 from billing.domain.outside import facts_outside
 from billing.store import outbox
@@ -45,7 +46,7 @@ class RaceLostError(Exception):
 class OrderLooks:
     """Looks at orders. `stripe` is None where purchases are off; `on_said` is told that there is something to publish.
 
-    `again_after` is when an order that may still be paid is due to be looked at the next time.
+    `again_after` is when an order that may still be paid is due to be looked at the next time; an old one, later.
     """
 
     engine: AsyncEngine
@@ -119,7 +120,8 @@ class OrderLooks:
                 if not await update_order(connection, after, converged.changes):
                     raise RaceLostError
                 after = structs.replace(after, version=after.version + 1)
-            await looked_at(connection, after, again_after=self.again_after)
+            wait = wait_at(datetime.now(UTC) - after.created_at, shortest=self.again_after)
+            await looked_at(connection, after, again_after=wait)
             sayings = [
                 Saying(account_id=after.account_id, subject_id=after.id, data=event) for event in converged.events
             ]

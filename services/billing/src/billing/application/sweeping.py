@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.application.blame import is_outage
 from billing.application.errors import BillingError
 from billing.application.looking import OrderLooks
+from billing.domain.history import Change
+from billing.domain.look_pace import is_past_settling, wait_at
 from billing.domain.orders import Order, OrderState
-from billing.store.orders import claim_due
+from billing.store.orders import claim_due, load_age, look_later, note_once
 from billing.stripe_api.errors import StripeRefusedError, StripeUnavailableError
 
 PAGE: Final = 50
@@ -24,6 +26,7 @@ MAX_UNANSWERED: Final = 3
 """Looks in a row that failed by an outage: it is one, and not only Stripe's being unable to tell of one order."""
 POLL_SECONDS: Final = 5.0
 
+LEFT_ALONE: Final = "left_alone"
 _WHO: Final = "sweep"
 _NEVER_SHOWN_AFTER: Final = timedelta(days=1)
 
@@ -60,6 +63,7 @@ class Sweeper:
                 await self._look(order_id)
             except (StripeRefusedError, BillingError) as error:
                 log.warning("order_not_looked_at", order_id=order_id, error=str(error))
+                await self._let_rest(order_id, error)
             except Exception as error:
                 if is_outage(error):
                     unanswered += 1
@@ -68,7 +72,20 @@ class Sweeper:
                     log.warning("order_not_looked_at", order_id=order_id, error=repr(error)[:500])
                     continue
                 log.error("order_not_looked_at", order_id=order_id, error=repr(error)[:500])  # noqa: TRY400  its words are all
+                await self._let_rest(order_id, error)
             unanswered = 0
+
+    async def _let_rest(self, order_id: str, error: Exception) -> None:
+        """One that can't be looked at is tried ever more rarely, and in the end left to a person."""
+        age = await load_age(self.engine, order_id)
+        passes = isinstance(error, BillingError)  # purchases are off, say
+        if passes or not is_past_settling(age):
+            await look_later(self.engine, order_id, wait_at(age, shortest=self.lease))
+            return
+        await look_later(self.engine, order_id, None)
+        change = Change(what=LEFT_ALONE, who=_WHO, why=repr(error)[:500])
+        if await note_once(self.engine, order_id, change, LEFT_ALONE):
+            log.error("order_left_alone", order_id=order_id)
 
     async def _look(self, order_id: str) -> None:
         order = await self.looks.look_anew(order_id, who=_WHO)

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts, SessionStatus
 from billing.domain.history import Change
+from billing.domain.look_pace import is_past_settling
 from billing.domain.orders import CREDITS_SOURCE, Order, OrderState
 from billing.domain.taking_back import TakenBack, cause_of, money_back, taken_back
 
@@ -25,16 +26,20 @@ def converge(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> Con
     """Decide from the stored order and the facts alone, whatever brought the look about and how often it comes.
 
     A paid order never goes back. An order whose amount or currency is not what was ordered is quarantined instead of
-    paid. What is granted and taken back are totals, so each event says the difference to what was said before.
+    paid. What is granted and taken back are totals, so each event says the difference to what was said before. What is
+    awaited for longer than anything settles has expired; should it come all the same, it counts.
     """
     known = _with_ids(order, facts)
     mismatch = None if order.state is OrderState.PAID else _mismatch(order, facts)
     state = OrderState.QUARANTINED if mismatch else _observed(order, facts)
+    reason = mismatch
+    if state is OrderState.PENDING and is_past_settling(now - order.created_at):
+        state, reason = OrderState.EXPIRED, "never_settled"
     events: list[OrderEvent] = []
     changes: list[Change] = []
     after = structs.replace(known, state=state, quarantine_reason=mismatch or known.quarantine_reason)
     if state is not order.state:
-        details = {"from": order.state.value} | ({"reason": mismatch} if mismatch else {})
+        details = {"from": order.state.value} | ({"reason": reason} if reason else {})
         changes.append(Change(what=state.value, who=who, details=details))
     if state is OrderState.PAID and order.state is not OrderState.PAID:
         after = _paid(after, facts, now)

@@ -83,7 +83,7 @@ def verdict(life: OrderLife) -> str:
         case OrderState.FAILED:
             return _missed(life) or "not paid: the payment failed, no money was taken"
         case OrderState.EXPIRED:
-            return _missed(life) or "not paid: the Checkout ended before anybody paid"
+            return _missed(life) or "not paid: the Checkout, or what it issued, ended before anybody paid"
         case OrderState.CANCELLED:
             return _missed(life) or "not paid: the order was cancelled"
         case _:

@@ -89,6 +89,21 @@ async def make_due(connection: AsyncConnection, order_id: str) -> None:
     await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=func.now()))
 
 
+async def load_age(engine: AsyncEngine, order_id: str) -> timedelta:
+    """How old the order is, whatever else its row holds."""
+    query = select(func.now() - orders.c.created_at).where(orders.c.id == order_id)
+    async with statements(engine) as connection:
+        age: timedelta = (await connection.execute(query)).scalar_one()
+    return age
+
+
+async def look_later(engine: AsyncEngine, order_id: str, wait: timedelta | None) -> None:
+    """Have it looked at after that; None: not any more, unless something is heard of it."""
+    due_at = None if wait is None else func.now() + wait
+    async with statements(engine) as connection:
+        await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=due_at))
+
+
 async def looked_at(connection: AsyncConnection, order: Order, *, again_after: timedelta) -> None:
     """Note that the order was looked at just now; the next time is due once `again_after` is over, if any is."""
     is_due = orders.c.state.in_(SWEPT_STATES)
