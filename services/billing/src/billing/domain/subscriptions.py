@@ -198,8 +198,7 @@ def _subscribe(
     given = Given(plan=period.plan, starts_at=period.starts_at, ends_at=period.ends_at)
     if stored.given == given:
         return stored, None
-    newest = max(given.starts_at, stored.told_starts_at or given.starts_at)
-    after = replace(stored, given=given, told_starts_at=newest, revision=stored.revision + 1)
+    after = replace(stored, given=given, told_starts_at=given.starts_at, revision=stored.revision + 1)
     event = PlanSubscribed(
         subscription_id=after.subscription_id,
         revision=after.revision,
