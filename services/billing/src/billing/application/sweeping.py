@@ -16,7 +16,7 @@ from billing.application.looking import OrderLooks
 from billing.domain.history import Change
 from billing.domain.look_pace import is_past_settling, wait_at
 from billing.domain.orders import Order, OrderState
-from billing.store.orders import claim_due, load_age, look_later, note_once
+from billing.store.orders import claim_due, load_created_at, look_later, note_once
 from billing.stripe_api.errors import StripeRefusedError, StripeUnavailableError
 
 PAGE: Final = 50
@@ -77,7 +77,7 @@ class Sweeper:
 
     async def _let_rest(self, order_id: str, error: Exception) -> None:
         """One that can't be looked at is tried ever more rarely, and in the end left to a person."""
-        age = await load_age(self.engine, order_id)
+        age = datetime.now(UTC) - await load_created_at(self.engine, order_id)
         passes = isinstance(error, BillingError)  # purchases are off, say
         if passes or not is_past_settling(age):
             await look_later(self.engine, order_id, wait_at(age, shortest=self.lease))

@@ -89,12 +89,12 @@ async def make_due(connection: AsyncConnection, order_id: str) -> None:
     await connection.execute(update(orders).where(orders.c.id == order_id).values(look_due_at=func.now()))
 
 
-async def load_age(engine: AsyncEngine, order_id: str) -> timedelta:
-    """How old the order is, whatever else its row holds."""
-    query = select(func.now() - orders.c.created_at).where(orders.c.id == order_id)
+async def load_created_at(engine: AsyncEngine, order_id: str) -> datetime:
+    """When the order was placed, whatever else its row holds."""
     async with statements(engine) as connection:
-        age: timedelta = (await connection.execute(query)).scalar_one()
-    return age
+        query = select(orders.c.created_at).where(orders.c.id == order_id)
+        created_at: datetime = (await connection.execute(query)).scalar_one()
+    return created_at
 
 
 async def look_later(engine: AsyncEngine, order_id: str, wait: timedelta | None) -> None:
