@@ -48,6 +48,7 @@ def checkout(customer_id: str, **more: Any) -> CheckoutRequest:
         "order_id": order_id,
         "account_id": "ana",
         "customer_id": customer_id,
+        "plan": None,
         "name": "500 mil tokens",
         "amount_minor": 7_490,
         "currency": "brl",

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from billing.domain.convergence import Converged, converge
+from billing.domain.convergence import ConvergedOrder, converge_order
 from billing.domain.facts import (
     DisputeFacts,
     FraudWarningFacts,
@@ -93,10 +93,10 @@ def fraud_warning(number: int) -> FraudWarningFacts:
 PAID = OrderFacts(session=session(), payment=payment())
 
 
-def look(at: Order, facts: OrderFacts) -> Converged:
+def look(at: Order, facts: OrderFacts) -> ConvergedOrder:
     """One look, whose effect is checked for what must hold of each."""
-    converged = converge(at, facts, now=NOW, who="test")
-    repeated = converge(converged.order, facts, now=NOW + timedelta(days=1), who="again")
+    converged = converge_order(at, facts, now=NOW, who="test")
+    repeated = converge_order(converged.order, facts, now=NOW + timedelta(days=1), who="again")
     assert repeated.order is converged.order, "a second look at the same facts changes nothing"
     assert not repeated.events
     assert not repeated.changes
@@ -111,7 +111,7 @@ class Books:
         self.revoked = 0
         self.revisions: list[int] = []
 
-    def hear(self, converged: Converged) -> None:
+    def hear(self, converged: ConvergedOrder) -> None:
         for event in converged.events:
             match event:
                 case CreditsPurchased():

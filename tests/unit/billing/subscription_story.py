@@ -12,7 +12,7 @@ from billing.domain.subscription_facts import (
     StripeStatus,
     SubscriptionFacts,
 )
-from billing.domain.subscriptions import Converged, Subscription, SubscriptionEvent, converge
+from billing.domain.subscriptions import ConvergedSubscription, Subscription, SubscriptionEvent, converge_subscription
 from contracts.events.billing import PlanSubscribed
 from msgspec.structs import replace
 
@@ -40,7 +40,6 @@ class StripeSubscription:
             subscription_id=self.name,
             customer_id="cus_1",
             status=self.status,
-            plan=self.plan,
             as_of=self.now,
             invoices=tuple(self.invoices),
             cancel_at=self.cancel_at,
@@ -138,7 +137,7 @@ class Told:
         self.stored: dict[str, Subscription] = {}
         self.events: list[SubscriptionEvent] = []
 
-    def look(self, stripe: StripeSubscription) -> Converged:
+    def look(self, stripe: StripeSubscription) -> ConvergedSubscription:
         """Converge one subscription on what Stripe says of it now, with the account's others beside it."""
         rivals = [
             each
@@ -146,7 +145,7 @@ class Told:
             if each.subscription_id != stripe.name and not each.status.is_final and each.standing == "sole"
         ]
         unseen = Subscription(subscription_id=stripe.name, account_id="ana", order_id="order-1", customer_id="cus_1")
-        converged = converge(self.stored.get(stripe.name, unseen), stripe.facts(), RULES, rivals)
+        converged = converge_subscription(self.stored.get(stripe.name, unseen), stripe.facts(), RULES, rivals)
         for each in (converged.subscription, *converged.replaced):
             self.stored[each.subscription_id] = each
         self.events += [event for _, event in converged.events]

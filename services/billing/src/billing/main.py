@@ -60,7 +60,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selling:
+class Purchases:
     """What billing has where purchases are on, and else has none of."""
 
     placing: Placing | None = None
@@ -91,23 +91,23 @@ def assemble(settings: BillingSettings) -> Service:
         livemode=settings.livemode,
         on_stored=worker.wake,
     )
-    selling = Selling() if stripe is None else _selling(settings, offers, looks, stripe, worker)
+    purchases = Purchases() if stripe is None else _purchases(settings, offers, looks, stripe, worker)
     by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
     callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
     redeeming = _redeeming(settings, offers, looks)
-    wishes = Wishes(selling.placing, callers, default_locale=settings.locale)
+    wishes = Wishes(purchases.placing, callers, default_locale=settings.locale)
     routers = [
         offer_routes(offers, sells=settings.sells),
         purchase_routes(wishes),
         subscribe_routes(wishes),
-        portal_routes(selling.portal, callers, default_locale=settings.locale),
-        top_up_routes(selling.top_ups, selling.cards, callers, default_locale=settings.locale),
+        portal_routes(purchases.portal, callers, default_locale=settings.locale),
+        top_up_routes(purchases.top_ups, purchases.cards, callers, default_locale=settings.locale),
         order_routes(looks, callers),
         redeem_routes(redeeming, callers),
         intake.routes(),
     ]
 
-    pages = _pages(settings, offers, looks, selling.placing, redeeming)
+    pages = _pages(settings, offers, looks, purchases.placing, redeeming)
 
     def edge(health: ASGIApp) -> Part:
         return serve(BillingApp(routers, pages, health), settings.host, settings.billing_port)
@@ -126,7 +126,7 @@ def assemble(settings: BillingSettings) -> Service:
                 partial(keep_measuring, engine),
                 partial(keep_pruning, engine, keep_payloads=payload_days),
             ),
-            *selling.parts,
+            *purchases.parts,
             Work(Sweeper(engine=engine, looks=looks).run),  # what operators and vouchers give needs no Stripe
             *by_time,
         ],
@@ -142,9 +142,9 @@ def _stripe(settings: BillingSettings) -> StripeApi | None:
     return stripe_of(settings)
 
 
-def _selling(
+def _purchases(
     settings: BillingSettings, offers: Offers, looks: OrderLooks, stripe: StripeApi, worker: WebhookWorker
-) -> Selling:
+) -> Purchases:
     engine: AsyncEngine = looks.engine
     home = settings.chat_url or settings.buy_url
     customers = Customers(engine=engine, stripe=stripe, livemode=settings.livemode)
@@ -158,7 +158,7 @@ def _selling(
         order_page=f"{settings.buy_url}/order",
     )
     placing = Placing(engine=engine, offers=offers, checkouts=checkouts, look_after=looks.again_after)
-    return Selling(
+    return Purchases(
         placing=placing,
         portal=Portal(engine=engine, stripe=stripe, livemode=settings.livemode, home=home),
         cards=SavingCards(stripe=stripe, customers=customers, home=home),

@@ -1,17 +1,14 @@
 """Whatever an operator mistypes, in whatever verb: one line that says so, an exit code, and nothing is changed."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Final
 
-import asyncpg
 import pytest
 from billing.operate import settings as operate_settings
 from billing.operate.__main__ import VERBS
-from typer.core import TyperGroup
-from typer.main import get_command
 
 from tests.support.ledger_operate import CATALOG, NOWHERE, Ran
+from tests.support.typing_errors import NO_KEYS, NO_NUMBERS, NO_REASONS, TypingErrors, everything, words_of
 
 NO_ORDER: Final = "ord_" + "0" * 32
 NEEDED: Final[dict[str, dict[str, str]]] = {
@@ -35,10 +32,6 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
 }
 """What each verb needs, typed right."""
 
-NO_NUMBERS: Final = (
-    *("-1", "-0", "1.5", "7.0", "1e6", "1_000", "1.000", "74,90", "R$ 74", "+7", "٣", " 7", "7k", "0x7", "NaN", "inf"),
-    *(str(2**53 + 1), "9" * 400),
-)
 NO_DAYS: Final = (
     *("yesterday", "26/11/2026", "11/26/2026", "26.11.2026", "2026-02-30", "2026-13-01", "2026", "1764115200"),
     *("2026-11-26T10:00", "0001-01-01", "9999-12-31", "2026-W48-4", " 2026-11-26"),
@@ -62,8 +55,8 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "package": ("smal", "SMALL", *NO_LINES),
     "paid_by": (*NO_LINES, "x" * 65),
     "reference": NO_LINES,
-    "reason": (" ", "\t\n", "x" * 501, "half a pair: \udcff", "a zero \x00"),
-    "key": (" ", "k" * 129, "half a pair: \udcff"),
+    "reason": NO_REASONS,
+    "key": NO_KEYS,
     "state": ("Paid", "refunded", "*"),
     "format": ("xml", "JSON", "tables"),
     "from": NO_DAYS,
@@ -91,33 +84,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def mistyped(verb: str) -> Iterator[list[str]]:
-    """Command lines of one verb, each wrong in one place."""
-    needed, optional = NEEDED[verb], OPTIONAL.get(verb, ())
-    for name in needed:
-        yield _words(verb, {other: value for other, value in needed.items() if other != name})
-    for name in (*needed, *optional):
-        yield _words(verb, needed | {name: ""})
-        for value in WRONG[name]:
-            yield _words(verb, needed | {name: value})
-    yield [*_words(verb, needed), "--tokns=7"]
-    yield [*_words(verb, needed), "surplus"]
-    yield _words(verb[:-1], needed)
-
-
-def _words(verb: str, options: dict[str, str]) -> list[str]:
-    return [verb, *(f"--{name}={value}" for name, value in options.items())]
-
-
-async def _everything(url: str) -> dict[str, str]:
-    """A digest of the rows of every table of billing."""
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'billing'")
-        rows = "SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '')"
-        return {name: await connection.fetchval(f'{rows} FROM billing."{name}" AS t') for (name,) in tables}
-    finally:
-        await connection.close()
+ERRORS: Final = TypingErrors(needed=NEEDED, optional=OPTIONAL, wrong=WRONG)
 
 
 @pytest.fixture
@@ -131,13 +98,7 @@ def settings(billing_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_verb_is_mistyped_here_with_each_of_its_options() -> None:
-    group = get_command(VERBS.commands([]))
-    assert isinstance(group, TyperGroup)
-    assert set(NEEDED) == set(group.commands)
-    for verb, command in group.commands.items():
-        options = {name.removeprefix("--") for each in command.params for name in each.opts} - {"help"}
-        typed = {*NEEDED[verb], *OPTIONAL.get(verb, ())}
-        assert options - typed <= ({"batch"} if verb == "vouchers" else set()), verb
+    assert ERRORS.left_out(VERBS) == {"vouchers batch"}
 
 
 @pytest.mark.usefixtures("settings")
@@ -145,12 +106,12 @@ def test_every_verb_is_mistyped_here_with_each_of_its_options() -> None:
 def test_a_typing_error_is_told_in_one_line_and_changes_nothing(
     billing_url: str, verb: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = asyncio.run(_everything(billing_url))
-    for words in mistyped(verb):
+    before = asyncio.run(everything(billing_url, "billing"))
+    for words in ERRORS.of(verb):
         ran = Ran(VERBS.run(words), *capfd.readouterr())
         is_absent = any(word.partition("=")[2] in ABSENT for word in words) and _is_readable(words)
         ran.assert_refused(1 if is_absent else 2)
-    assert asyncio.run(_everything(billing_url)) == before
+    assert asyncio.run(everything(billing_url, "billing")) == before
 
 
 def _is_readable(words: list[str]) -> bool:
@@ -169,8 +130,8 @@ def _is_readable(words: list[str]) -> bool:
     ("words", "told"),
     [
         (["refnd", "--order=o"], "Did you mean 'refund'?"),
-        (_words("order", NEEDED["order"] | {"amount": "74,90"}), "AMOUNT: a whole number from 0 to"),
-        (_words("order", NEEDED["order"] | {"package": "small"}), "PACKAGE=… or TOKENS=… is needed, and not both"),
+        (words_of("order", NEEDED["order"] | {"amount": "74,90"}), "AMOUNT: a whole number from 0 to"),
+        (words_of("order", NEEDED["order"] | {"package": "small"}), "PACKAGE=… or TOKENS=… is needed, and not both"),
         (["order", "--account=ana", "--package=smal", "--paid_by=x", "--reference=y", "--reason=z"], "catalog sells"),
         (["order", "--account=ana", "--tokens=7", "--reference=y", "--reason=z"], "PAID_BY=… is needed"),
         (["orders", "--state=refunded"], "STATE: one of awaiting_approval, created"),

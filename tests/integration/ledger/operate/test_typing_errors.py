@@ -1,17 +1,14 @@
 """Whatever an operator mistypes, in whatever verb: one line that says so, an exit code, and nothing is changed."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Final
 
-import asyncpg
 import pytest
 from ledger.operate import settings as operate_settings
 from ledger.operate.__main__ import VERBS
-from typer.core import TyperGroup
-from typer.main import get_command
 
 from tests.support.ledger_operate import CATALOG, Ran
+from tests.support.typing_errors import NO_KEYS, NO_NUMBERS, NO_REASONS, TypingErrors, everything
 
 KNOWN: Final = "account-00003"
 UNKNOWN: Final = "acount-00003"
@@ -42,32 +39,12 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
 }
 """What each verb needs, typed right."""
 
-TOO_LONG: Final = "x" * 501
-NO_NUMBERS: Final = (
-    "-1",
-    "-0",
-    "1.5",
-    "7.0",
-    "1e6",
-    "1_000",
-    "1.000",
-    "+7",
-    "٣",
-    " 7",
-    "7k",
-    "0x7",
-    "NaN",
-    "inf",
-    str(2**53 + 1),
-    "9" * 400,
-)
 NO_POSITIONS: Final = ("-1", "1.5", "1e3", "x", " 7", "9" * 19, "9" * 400)
-NO_REASONS: Final = (" ", "\t\n", TOO_LONG, "half a pair: \udcff", "a zero \x00")
 WRONG: Final[dict[str, tuple[str, ...]]] = {
     "account": (UNKNOWN, "a b", "á", "a\n", "ana@example.com", "a" * 129, "*", "' OR 1=1"),
     "tokens": NO_NUMBERS,
     "reason": NO_REASONS,
-    "key": (" ", "k" * 129, "half a pair: \udcff"),
+    "key": NO_KEYS,
     "new": ("yes", "0", "true", "-1"),
     "show": ("yes", "0"),
     "custom": ("yes", "0"),
@@ -125,35 +102,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def mistyped(verb: str) -> Iterator[list[str]]:
-    """Command lines of one verb, each wrong in one place."""
-    needed, optional = NEEDED[verb], OPTIONAL.get(verb, ())
-    for name in needed:
-        yield _words(verb, {other: value for other, value in needed.items() if other != name})
-    for name in (*needed, *optional):
-        yield _words(verb, needed | {name: ""})
-        for value in WRONG[name]:
-            yield _words(verb, needed | {name: value})
-            if "new" in optional and name not in {"account", "new"}:  # nor is an account opened for it
-                yield _words(verb, needed | {name: value, "account": UNKNOWN, "new": "1"})
-    yield [*_words(verb, needed), "--tokns=7"]
-    yield [*_words(verb, needed), "surplus"]
-    yield _words(verb[:-1], needed)
-
-
-def _words(verb: str, options: dict[str, str]) -> list[str]:
-    return [verb, *(f"--{name}={value}" for name, value in options.items())]
-
-
-async def _everything(url: str) -> dict[str, str]:
-    """A digest of the rows of every table of the ledger."""
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'")
-        rows = "SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '')"
-        return {name: await connection.fetchval(f'{rows} FROM ledger."{name}" AS t') for (name,) in tables}
-    finally:
-        await connection.close()
+ERRORS: Final = TypingErrors(needed=NEEDED, optional=OPTIONAL, wrong=WRONG, harmless={"account": UNKNOWN, "new": "1"})
 
 
 @pytest.fixture
@@ -165,10 +114,8 @@ def settings(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operate_settings, "configure_logging", lambda *_: None)
 
 
-def test_every_verb_is_mistyped_here() -> None:
-    group = get_command(VERBS.commands([]))
-    assert isinstance(group, TyperGroup)
-    assert set(NEEDED) == set(group.commands)
+def test_every_verb_is_mistyped_here_with_each_of_its_options() -> None:
+    assert ERRORS.left_out(VERBS) == set()
 
 
 @pytest.mark.usefixtures("settings")
@@ -176,12 +123,12 @@ def test_every_verb_is_mistyped_here() -> None:
 def test_a_typing_error_is_told_in_one_line_and_changes_nothing(
     ledger_url: str, verb: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = asyncio.run(_everything(ledger_url))
-    for words in mistyped(verb):
+    before = asyncio.run(everything(ledger_url, "ledger"))
+    for words in ERRORS.of(verb):
         ran = Ran(VERBS.run(words), *capfd.readouterr())
         is_absent = "--new=1" not in words and any(word.partition("=")[2] in ABSENT for word in words)
         ran.assert_refused(1 if is_absent else 2)
-    assert asyncio.run(_everything(ledger_url)) == before
+    assert asyncio.run(everything(ledger_url, "ledger")) == before
     assert VERBS.run(["verify"]) == 0
 
 

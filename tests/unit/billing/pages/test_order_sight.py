@@ -6,9 +6,9 @@ from string import Formatter
 import pytest
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.http.pages.english import ENGLISH
-from billing.http.pages.order_sight import sight_of, standing_of
+from billing.http.pages.order_sight import sight_of, stage_of
 from billing.http.pages.portuguese import PORTUGUESE
-from billing.http.pages.words import Standing
+from billing.http.pages.words import OrderStage
 from msgspec.structs import replace
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -42,26 +42,26 @@ def test_what_may_still_change_is_looked_at_and_what_came_to_nothing_may_be_trie
 
 
 def test_it_is_never_said_that_the_chat_works_but_of_what_is_paid_and_kept() -> None:
-    working = {Standing.CREDITED, Standing.SUBSCRIBED}
-    assert {state for state in OrderState if standing_of(replace(ORDER, state=state, paid_at=NOW), NOW) in working} == {
+    working = {OrderStage.CREDITED, OrderStage.SUBSCRIBED}
+    assert {state for state in OrderState if stage_of(replace(ORDER, state=state, paid_at=NOW), NOW) in working} == {
         OrderState.PAID
     }
-    assert standing_of(replace(PAID, revoked_tokens=500_000), NOW) is Standing.TAKEN_BACK
+    assert stage_of(replace(PAID, revoked_tokens=500_000), NOW) is OrderStage.TAKEN_BACK
 
 
 def test_an_hour_after_it_was_paid_nobody_knows_whether_the_chat_works() -> None:
-    assert standing_of(PAID, NOW + timedelta(hours=1)) is Standing.CREDITED
-    assert standing_of(PAID, NOW + timedelta(hours=1, seconds=1)) is Standing.SETTLED
+    assert stage_of(PAID, NOW + timedelta(hours=1)) is OrderStage.CREDITED
+    assert stage_of(PAID, NOW + timedelta(hours=1, seconds=1)) is OrderStage.SETTLED
 
 
 def test_of_what_is_taken_back_in_part_the_page_says_how_much() -> None:
     sight = sight_of(replace(PAID, revoked_tokens=200_000), NOW)
-    assert (sight.standing, sight.taken_back) == (Standing.SETTLED, 200_000)
+    assert (sight.stage, sight.taken_back) == (OrderStage.SETTLED, 200_000)
 
 
 def test_a_paid_plan_is_told_as_a_plan() -> None:
     plan = replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", package_id=None)
-    assert standing_of(plan, NOW) is Standing.SUBSCRIBED
+    assert stage_of(plan, NOW) is OrderStage.SUBSCRIBED
 
 
 def test_the_price_is_what_was_collected_where_that_is_known() -> None:
@@ -74,14 +74,14 @@ def test_the_price_is_what_was_collected_where_that_is_known() -> None:
 def test_every_standing_has_words_with_places_for_what_is_known(words: object) -> None:
     assert words in (PORTUGUESE, ENGLISH)
     situations = (PORTUGUESE if words is PORTUGUESE else ENGLISH).order.situations
-    assert situations.keys() == set(Standing)
+    assert situations.keys() == set(OrderStage)
     for situation in situations.values():
         places = {name for _, name, _, _ in Formatter().parse(situation.title + situation.text) if name}
         assert places <= {"item", "price"}
 
 
 def test_nobody_is_told_that_nothing_was_charged_where_it_was_or_may_have_been() -> None:
-    unpaid = {Standing.DECLINED, Standing.EXPIRED, Standing.CANCELLED}
+    unpaid = {OrderStage.DECLINED, OrderStage.EXPIRED, OrderStage.CANCELLED}
     for words, promise in ((PORTUGUESE, "Nada foi cobrado"), (ENGLISH, "Nothing was charged")):
-        told = {standing for standing, situation in words.order.situations.items() if promise in situation.text}
+        told = {stage for stage, situation in words.order.situations.items() if promise in situation.text}
         assert told == unpaid

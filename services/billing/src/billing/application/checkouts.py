@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.customers import Customers
-from billing.application.errors import PaymentRefusedError, PaymentServiceError
+from billing.application.errors import PaymentRefusedError
 from billing.application.looking import OrderLooks, RaceLostError
+from billing.application.payment_service import told_to_people
 from billing.domain.facts import OrderFacts, SessionFacts
 from billing.domain.offers import Offer
 from billing.domain.orders import Order, OrderState
@@ -18,12 +19,9 @@ from billing.stripe_api.checkout import CheckoutRequest, create_checkout, expire
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import (
     StripeConflictError,
-    StripeError,
     StripeMissingError,
     StripeRefusedError,
-    StripeUnavailableError,
 )
-from billing.stripe_api.plan_checkout import create_plan_checkout
 
 LEAST_LEFT: Final = timedelta(minutes=5)
 """A Checkout that ends sooner is ended, and another one shown: who types a card needs the time."""
@@ -66,17 +64,11 @@ class Checkouts:
             PaymentServiceError: Stripe does not answer; to be called again with the same order.
             PaymentRefusedError: Stripe refuses it, or shows something else than was ordered.
         """
-        try:
+        with told_to_people("The payment service refuses this purchase.", order_id=order.id):
             if order.session_id is None and order.state is OrderState.CREATED:
                 order = await self._create(order, offer, payer)
             elif order.state is OrderState.OPEN:
                 order = await self._refreshed(order, offer, payer)
-        except StripeUnavailableError as error:
-            log.warning("checkout_not_shown", order_id=order.id, error=str(error))
-            raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
-        except StripeError as error:
-            log.error("checkout_refused", order_id=order.id, error=str(error))  # noqa: TRY400  Stripe's words are all
-            raise PaymentRefusedError("The payment service refuses this purchase.") from error
         match order.state:
             case OrderState.OPEN:
                 return order.session_url
@@ -100,6 +92,7 @@ class Checkouts:
             order_id=order.id,
             account_id=order.account_id,
             customer_id=await self._customer_of(order, locale),
+            plan=order.plan,
             name=offer.name(locale),
             amount_minor=order.amount_minor,
             currency=order.currency,
@@ -110,7 +103,7 @@ class Checkouts:
             idempotency_key=f"checkout:{order.id}",
         )
         try:
-            session = await self._create_session(order, wanted, locale)
+            session = await self._create_session(order, wanted)
         except StripeConflictError as error:
             # Catalog or settings have changed since it was asked for first, and nobody was answered: another order.
             return await self.looks.end(order, OrderState.FAILED, who=_WHO, why=str(error))
@@ -124,20 +117,16 @@ class Checkouts:
             return await self.customers.guest_of(order.id, order.account_id, locale=locale)
         return await self.customers.customer_of(order.pays, locale=locale)
 
-    async def _create_session(self, order: Order, wanted: CheckoutRequest, locale: str) -> SessionFacts:
+    async def _create_session(self, order: Order, wanted: CheckoutRequest) -> SessionFacts:
         try:
-            return await self._show_new(order, wanted)
+            return await create_checkout(self.stripe, wanted)
         except StripeMissingError as error:
             if error.parameter != "customer" or order.is_guests:
                 raise
-        customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=locale)
+        customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=wanted.locale)
         key = f"checkout:{order.id}:{customer_id}"
-        return await self._show_new(order, structs.replace(wanted, customer_id=customer_id, idempotency_key=key))
-
-    async def _show_new(self, order: Order, wanted: CheckoutRequest) -> SessionFacts:
-        if order.plan is None:
-            return await create_checkout(self.stripe, wanted)
-        return await create_plan_checkout(self.stripe, wanted, order.plan)
+        anew = structs.replace(wanted, customer_id=customer_id, idempotency_key=key)
+        return await create_checkout(self.stripe, anew)
 
     async def _settled(self, order: Order, session: SessionFacts) -> Order:
         try:

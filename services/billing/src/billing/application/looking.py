@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import metrics
 from billing.application.errors import ContendedOrderError, PurchasesOffError, UnknownOrderError
 from billing.domain.clues import Clues
-from billing.domain.convergence import Converged, converge
+from billing.domain.convergence import ConvergedOrder, converge_order
 from billing.domain.ending import end_unpaid
 from billing.domain.facts import OrderFacts, PaymentFacts, PaymentStatus, SessionFacts
 from billing.domain.history import Change
@@ -93,7 +93,7 @@ class OrderLooks:
 
     async def settle(self, order: Order, facts: OrderFacts, *, who: str) -> Order:
         """Store what the facts make of the order that was read; raises as `store`."""
-        return await self.store(order, converge(order, facts, now=datetime.now(UTC), who=who), facts)
+        return await self.store(order, converge_order(order, facts, now=datetime.now(UTC), who=who), facts)
 
     async def end(self, order: Order, state: OrderState, *, who: str, why: str) -> Order:
         """Have an order that was read be over unpaid, if it may be; what it is then, or has become meanwhile.
@@ -107,7 +107,7 @@ class OrderLooks:
         except RaceLostError:
             return await self.look_anew(order.id, who=who)
 
-    async def store(self, order: Order, converged: Converged, facts: OrderFacts) -> Order:
+    async def store(self, order: Order, converged: ConvergedOrder, facts: OrderFacts) -> Order:
         """Write what was decided on the order that was read, in one transaction: state, life, and what is said.
 
         Raises:

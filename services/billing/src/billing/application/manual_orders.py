@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from secrets import token_hex
 
 from contracts.errors import ConflictError, InvalidError, NotFoundError
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.looking import OrderLooks
+from billing.application.order_ids import new_order_id
 from billing.domain.approvals import check_approver, needs_approval
 from billing.domain.history import Change
 from billing.domain.manual_orders import Entry, price
@@ -38,7 +38,7 @@ class ManualOrders:
         waits = needs_approval(priced.tokens, self.approval_tokens)
         now = datetime.now(UTC)
         order = Order(
-            id=f"ord_{token_hex(16)}",
+            id=new_order_id(),
             kind=OrderKind.MANUAL,
             state=OrderState.AWAITING_APPROVAL if waits else OrderState.CREATED,
             account_id=entry.account_id,

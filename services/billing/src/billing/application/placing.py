@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from secrets import token_hex
 from typing import Final
 
 import structlog
@@ -21,6 +20,7 @@ from billing.application.errors import (
     TooManyPurchasesError,
     UnknownPackageError,
 )
+from billing.application.order_ids import new_order_id
 from billing.application.subscribing import find_awaited
 from billing.domain.history import Change
 from billing.domain.offers import Offer, Offers
@@ -165,7 +165,7 @@ class Placing:
     def _new_order(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> Order:
         now = datetime.now(UTC)
         return Order(
-            id=f"ord_{token_hex(16)}",
+            id=new_order_id(),
             kind=OrderKind.PACKAGE if wanted.plan_id is None else OrderKind.SUBSCRIPTION,
             state=OrderState.CREATED,
             account_id=wanted.account_id,

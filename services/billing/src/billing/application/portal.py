@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.application.errors import PaymentRefusedError, PaymentServiceError, UnknownCustomerError
+from billing.application.errors import UnknownCustomerError
+from billing.application.payment_service import told_to_people
 from billing.store.customers import load_customer
 from billing.store.subscriptions import find_giving
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeError, StripeUnavailableError
 from billing.stripe_api.setup import find_portal
 from billing.stripe_api.subscriptions import create_portal
 
@@ -35,7 +35,7 @@ class Portal:
         customer_id = await self._customer_of(payer_id)
         if customer_id is None:
             raise UnknownCustomerError("The payment service keeps nothing of this account's.")
-        try:
+        with told_to_people("The payment service opens no portal.", payer_id=payer_id):
             configured = await find_portal(self.stripe)
             url = await create_portal(
                 self.stripe,
@@ -44,11 +44,6 @@ class Portal:
                 locale=locale,
                 configuration=None if configured is None else configured.portal_id,
             )
-        except StripeUnavailableError as error:
-            raise PaymentServiceError("The payment service does not answer; try again in a moment.") from error
-        except StripeError as error:
-            log.error("portal_refused", error=str(error))  # noqa: TRY400  Stripe's words are all
-            raise PaymentRefusedError("The payment service opens no portal.") from error
         log.info("portal_opened", payer_id=payer_id, by=who)
         return url
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import token_hex
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
 from billing.application.looking import OrderLooks
+from billing.application.order_ids import new_order_id
 from billing.domain.history import Change
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.domain.voucher_codes import MistypedCodeError, digest_of, read_code
@@ -124,7 +124,7 @@ class Redeeming:
     def _order(self, voucher: Voucher, redeemer: Redeemer) -> Order:
         now = datetime.now(UTC)
         return Order(
-            id=f"ord_{token_hex(16)}",
+            id=new_order_id(),
             kind=OrderKind.VOUCHER,
             account_id=redeemer.account_id,
             tokens=voucher.tokens,

@@ -17,7 +17,7 @@ from billing.domain.orders import OrderKind, OrderState
 from billing.domain.plan_prices import PlanPrices
 from billing.domain.subscription_facts import SubscriptionFacts
 from billing.domain.subscription_history import lines_of
-from billing.domain.subscriptions import Converged, Doubt, Duties, Subscription, converge
+from billing.domain.subscriptions import ConvergedSubscription, Doubt, Duties, Subscription, converge_subscription
 from billing.store.orders import load_order
 from billing.store.outbox import Saying
 from billing.store.subscriptions import (
@@ -75,14 +75,14 @@ class SubscriptionLooks:
                 await leave_to_people(self.engine, subscription_id, refused)
         return converged.subscription
 
-    async def _look(self, subscription_id: str, who: str, cause: str | None) -> Converged:
+    async def _look(self, subscription_id: str, who: str, cause: str | None) -> ConvergedSubscription:
         for _ in range(MAX_RACES):
             stored = await load_subscription(self.engine, subscription_id)
             facts = await fetch_subscription(self.stripe, subscription_id, self.prices)
             if stored is None:
                 stored = await self._make_known(facts, who)
             rivals = await load_rivals(self.engine, stored.subscription.account_id, but=subscription_id)
-            converged = converge(
+            converged = converge_subscription(
                 stored.subscription,
                 facts,
                 self.rules,
@@ -121,7 +121,9 @@ class SubscriptionLooks:
             raise ContendedOrderError(f"Subscription {facts.subscription_id} is being changed by others.")
         return stored
 
-    def _written(self, stored: Stored, rivals: Sequence[Stored], converged: Converged, who: str) -> Sequence[Written]:
+    def _written(
+        self, stored: Stored, rivals: Sequence[Stored], converged: ConvergedSubscription, who: str
+    ) -> Sequence[Written]:
         wait = converged.look_again
         own = Written(
             read=stored,
@@ -154,19 +156,19 @@ class SubscriptionLooks:
         return refused
 
 
-def _lines(stored: Stored, after: Subscription, converged: Converged, who: str) -> list[Change]:
+def _lines(stored: Stored, after: Subscription, converged: ConvergedSubscription, who: str) -> list[Change]:
     events = [event for told, event in converged.events if told.subscription_id == after.subscription_id]
     return list(lines_of(stored.subscription, after, events, who=who))
 
 
-def _sayings(converged: Converged) -> list[Saying]:
+def _sayings(converged: ConvergedSubscription) -> list[Saying]:
     return [
         Saying(account_id=told.account_id, subject_id=told.subscription_id, data=event)
         for told, event in converged.events
     ]
 
 
-def _report(before: Subscription, converged: Converged) -> None:
+def _report(before: Subscription, converged: ConvergedSubscription) -> None:
     after = converged.subscription
     for told, event in converged.events:
         metrics.PLAN_EVENTS.labels(type(event).__name__).inc()

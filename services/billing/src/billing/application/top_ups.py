@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import token_hex
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
 from billing.application.looking import OrderLooks
+from billing.application.order_ids import new_order_id
 from billing.domain.clues import Clues
 from billing.domain.facts import PaymentStatus
 from billing.domain.history import Change
@@ -70,19 +70,19 @@ class TopUps:
             await self._finish(stored, order, may_charge=buys)
         if not buys:
             return await find_open_order(self.engine, account_id) is not None
-        decision = await self._decide(stored)
+        package = self._package(stored.top_up)
+        if package is None:
+            log.warning("top_up_not_sold", account_id=account_id, package=stored.top_up.package_id)
+            return True
+        decision = await self._decide(stored, package)
         if isinstance(decision, Buy):
-            await self._buy(stored)
-            decision = await self._decide(stored)  # a second failure pauses it at once
+            await self._buy(stored, package)
+            decision = await self._decide(stored, package)  # a second failure pauses it at once
         if isinstance(decision, Pause):
             await self._pause(stored, decision.cause)
         return True
 
-    async def _decide(self, stored: StoredTopUp) -> Buy | Pause | Wait:
-        package = self._package(stored.top_up)
-        if package is None:
-            log.warning("top_up_not_sold", account_id=stored.top_up.account_id, package=stored.top_up.package_id)
-            return Wait.NOT_SOLD
+    async def _decide(self, stored: StoredTopUp, package: Package) -> Buy | Pause | Wait:
         now = datetime.now(UTC)
         month_began_at = now.astimezone(self.zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         so_far = await load_orders_so_far(self.engine, stored, month_began_at=month_began_at)
@@ -107,17 +107,16 @@ class TopUps:
             return None
         return Package(tokens=offer.tokens, amount_minor=offer.prices[top_up.currency])
 
-    async def _buy(self, stored: StoredTopUp) -> None:
+    async def _buy(self, stored: StoredTopUp, package: Package) -> None:
         top_up = stored.top_up
-        package = self._package(top_up)
         customer_id = await load_customer(self.engine, top_up.payer_id or top_up.account_id, livemode=self.livemode)
         card_id = None if customer_id is None else await newest_card(self.stripe, customer_id)
-        if card_id is None or package is None:
+        if card_id is None:
             await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
             return
         now = datetime.now(UTC)
         order = Order(
-            id=f"ord_{token_hex(16)}",
+            id=new_order_id(),
             kind=OrderKind.TOP_UP,
             account_id=top_up.account_id,
             payer_id=top_up.payer_id,

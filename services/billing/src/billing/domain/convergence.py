@@ -14,7 +14,7 @@ from billing.domain.taking_back import TakenBack, cause_of, money_back, taken_ba
 type OrderEvent = CreditsPurchased | PurchaseRevoked | PurchaseRestored | PaymentFailed
 
 
-class Converged(Struct, frozen=True, kw_only=True):
+class ConvergedOrder(Struct, frozen=True, kw_only=True):
     """The order as it is now, with what to publish and to note; the very one that was read where nothing is new."""
 
     order: Order
@@ -22,7 +22,7 @@ class Converged(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
 
 
-def converge(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> Converged:
+def converge_order(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> ConvergedOrder:
     """Decide from the stored order and the facts alone, whatever brought the look about and how often it comes.
 
     A paid order never goes back. An order whose amount or currency is not what was ordered is quarantined instead of
@@ -49,8 +49,8 @@ def converge(order: Order, facts: OrderFacts, *, now: datetime, who: str) -> Con
     if state is OrderState.PAID and _tells_what_is_back(after, facts):
         after = _take_back(after, facts, events, changes, who)
     if after == order:
-        return Converged(order=order)
-    return Converged(order=structs.replace(after, changed_at=now), events=tuple(events), changes=tuple(changes))
+        return ConvergedOrder(order=order)
+    return ConvergedOrder(order=structs.replace(after, changed_at=now), events=tuple(events), changes=tuple(changes))
 
 
 def _with_ids(order: Order, facts: OrderFacts) -> Order:

@@ -57,10 +57,8 @@ class PaymentFacts(Struct, frozen=True, kw_only=True):
     currency: str
     livemode: bool
     has_failed: bool = False
-    failure_code: str | None = None
     method: str | None = None
     receipt_url: str | None = None
-    created_at: datetime | None = None
 
 
 class RefundFacts(Struct, frozen=True, kw_only=True):

@@ -77,7 +77,7 @@ class Invoice(Struct, frozen=True, kw_only=True):
 class SubscriptionFacts(Struct, frozen=True, kw_only=True):
     """A subscription as Stripe tells it at `as_of`, which is the time of its test clock where it has one.
 
-    `plan` is that of its items' prices. `cancel_at`: when it will end by itself, at a period's end or before.
+    `cancel_at`: when it will end by itself, at a period's end or before.
     `ended_for_payment`: it was ended because nobody paid. `is_paused`: invoices are not collected. `invoices` are the
     latest ones, in any order.
     """
@@ -85,7 +85,6 @@ class SubscriptionFacts(Struct, frozen=True, kw_only=True):
     subscription_id: str
     customer_id: str
     status: StripeStatus
-    plan: str | None
     as_of: datetime
     invoices: Sequence[Invoice]
     cancel_at: datetime | None = None

@@ -95,7 +95,7 @@ class Doubt(StrEnum):
     MISSING_HISTORY = "missing_history"
 
 
-class Converged(Struct, frozen=True, kw_only=True):
+class ConvergedSubscription(Struct, frozen=True, kw_only=True):
     """A subscription after a look: what it is now, what is told (in this order), what it was paid, what is to be done.
 
     `look_again`: when to look anew, counted from this look; None: only if Stripe says so. `replaced` are the account's
@@ -111,14 +111,14 @@ class Converged(Struct, frozen=True, kw_only=True):
     doubt: Doubt | None = None
 
 
-def converge(
+def converge_subscription(
     stored: Subscription,
     facts: SubscriptionFacts,
     rules: PlanRules,
     rivals: Sequence[Subscription] = (),
     *,
     is_ordered: bool = True,
-) -> Converged:
+) -> ConvergedSubscription:
     """What becomes of the subscription; `rivals` are the account's other ones of sole standing that have not ended.
 
     `is_ordered`: it was paid at first as its order says.
@@ -131,11 +131,11 @@ def converge(
         due = entitlement(facts, rules)
         periods = paid_periods(facts.invoices, rules)
     except UnknownPriceError:
-        return Converged(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.UNKNOWN_PRICE)
+        return ConvergedSubscription(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.UNKNOWN_PRICE)
     if periods and not is_ordered:
-        return Converged(subscription=seen, look_again=LOOK_SOON, doubt=Doubt.NOT_ORDERED)
+        return ConvergedSubscription(subscription=seen, look_again=LOOK_SOON, doubt=Doubt.NOT_ORDERED)
     if seen.told_starts_at is not None and (not periods or periods[-1].starts_at < seen.told_starts_at):
-        return Converged(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.MISSING_HISTORY)
+        return ConvergedSubscription(subscription=seen, look_again=LOOK_HOURLY, doubt=Doubt.MISSING_HISTORY)
     replaced: list[Subscription] = []
     events: list[tuple[Subscription, SubscriptionEvent]] = []
     if isinstance(due, Entitled) and seen.standing is Standing.SOLE and seen.given is None:
@@ -149,7 +149,7 @@ def converge(
         due = NotEntitled(cause=PlanEnd.REPLACED)
     after, told = _tell(seen, due, facts, rules)
     duties = _duties(after, facts)
-    return Converged(
+    return ConvergedSubscription(
         subscription=after,
         events=[*events, *((after, event) for event in told)],
         periods=periods,

@@ -67,7 +67,6 @@ class Wait(StrEnum):
     COOLING_DOWN = "cooling_down"
     CAP_REACHED = "cap_reached"
     WOULD_NOT_HELP = "would_not_help"
-    NOT_SOLD = "not_sold"
 
 
 class Buy(Struct, frozen=True):

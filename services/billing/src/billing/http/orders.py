@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from billing.application.looking import OrderLooks
-from billing.domain.clues import MAX_ID_LENGTH
 from billing.domain.orders import Order
 from billing.http.callers import Callers
 from billing.http.fields import NOT_KEPT
@@ -18,7 +17,7 @@ def order_routes(looks: OrderLooks, callers: Callers) -> APIRouter:
     async def show_order(order_id: str, request: Request) -> JSONResponse:
         # Whoever has a shared link may know the id of an order that somebody else pays.
         tells_receipt = callers.is_service(request)
-        order = await looks.visit(order_id[:MAX_ID_LENGTH])
+        order = await looks.visit(order_id)
         receipt = {"receipt_url": order.receipt_url} if tells_receipt else {}
         return JSONResponse(order_view(order) | receipt, headers=NOT_KEPT)
 

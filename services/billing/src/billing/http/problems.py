@@ -1,5 +1,6 @@
-"""Every error of billing's API, as RFC 9457 has it: the one place that knows statuses."""
+"""Every error of billing's API, as RFC 9457 has it: what use cases refuse has its status here alone."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -24,6 +25,8 @@ from billing.application.errors import (
     UnknownOrderError,
     UnknownPackageError,
 )
+from billing.application.redeeming import VoucherRefusedError
+from billing.domain.vouchers import VoucherRefusal
 
 _TYPE = "application/problem+json"
 _ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
@@ -41,8 +44,16 @@ _ANSWERS: Final[dict[type[BillingError], tuple[int, str]]] = {
     ContendedOrderError: (503, "busy"),
 }
 """Status and code by the kind of error."""
-_RETRY_AFTER: Final = {429: "600", 503: "5"}
-"""Seconds."""
+_VOUCHERS: Final = {
+    VoucherRefusal.MISTYPED: (422, "voucher_mistyped", "This is no code: look for a letter that is mistyped."),
+    VoucherRefusal.UNKNOWN: (404, "voucher_unknown", "There is no such code."),
+    VoucherRefusal.EXPIRED: (410, "voucher_expired", "The last day of this code is over."),
+    VoucherRefusal.USED_UP: (410, "voucher_used_up", "This code was used as often as it can be."),
+    VoucherRefusal.TOO_MANY_ATTEMPTS: (429, "rate_limited", "Too many codes were tried here lately; try again later."),
+}
+"""Status, code and sentence; the last one is the same whatever the code is worth."""
+_RETRY_AFTER: Final = {429: {"retry-after": "360"}, 503: {"retry-after": "5"}}
+"""In seconds: at ten an hour, a place is free after six minutes."""
 
 log = structlog.get_logger()
 
@@ -50,15 +61,16 @@ log = structlog.get_logger()
 class ProblemError(Exception):
     """An answer that is an error: `code` is for programs, `detail` one sentence for people."""
 
-    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+    def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail, self.headers = status, code, detail, headers
+        self.status, self.code, self.detail = status, code, detail
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The answer."""
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer; of what passes by itself it says when to come again."""
     body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
-    return JSONResponse(body, status_code=status, headers=headers, media_type=_TYPE)
+    told = {**_RETRY_AFTER.get(status, {}), **(headers or {})}
+    return JSONResponse(body, status_code=status, headers=told, media_type=_TYPE)
 
 
 def answer_errors(api: FastAPI) -> None:
@@ -66,18 +78,20 @@ def answer_errors(api: FastAPI) -> None:
 
     @api.exception_handler(ProblemError)
     async def told(_: Request, error: ProblemError) -> JSONResponse:
-        headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
-        return problem(error.status, error.code, error.detail, headers)
+        return problem(error.status, error.code, error.detail)
 
     @api.exception_handler(BillingError)
     async def declined(_: Request, error: BillingError) -> JSONResponse:
         status, code = _ANSWERS[type(error)]
-        retry = {"retry-after": _RETRY_AFTER[status]} if status in _RETRY_AFTER else None
-        return problem(status, code, str(error), retry)
+        return problem(status, code, str(error))
+
+    @api.exception_handler(VoucherRefusedError)
+    async def not_redeemed(_: Request, error: VoucherRefusedError) -> JSONResponse:
+        return problem(*_VOUCHERS[error.refusal])
 
     async def no_database(_: Request, error: Exception) -> JSONResponse:
         log.warning("request_without_database", error=type(error).__name__)
-        return problem(503, "unavailable", "Try again in a moment.", {"retry-after": _RETRY_AFTER[503]})
+        return problem(503, "unavailable", "Try again in a moment.")
 
     for kind in DATABASE_ERRORS:
         api.add_exception_handler(kind, no_database)
@@ -94,4 +108,4 @@ def answer_errors(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, "http_error", str(error.detail), dict(error.headers or {}))
+        return problem(error.status_code, "http_error", str(error.detail), error.headers)

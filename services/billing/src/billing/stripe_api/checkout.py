@@ -1,4 +1,4 @@
-"""Checkout Sessions of one-time purchases: made once an order, looked at, ended before their time."""
+"""Checkout Sessions: shown once an order, of a package or of a plan every month; looked at, ended before their time."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -8,16 +8,21 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineI
 
 from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import PaymentFacts, SessionFacts
+from billing.domain.plan_prices import product_of
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.wire import Reference, Session
+from billing.stripe_api.errors import StripeRefusedError
+from billing.stripe_api.wire import Reference, Session, stripe_locale
 
-_METHODS: Final[dict[str, list[Literal["card", "pix", "boleto"]]]] = {"brl": ["card", "pix", "boleto"]}
-"""By currency; elsewhere by card. Pix and boleto are of Brazil, in its own currency."""
-_CARD: Final[list[Literal["card", "pix", "boleto"]]] = ["card"]
+_ONCE_IN_BRAZIL: Final[list[Literal["card", "pix", "boleto"]]] = ["card", "pix", "boleto"]
+"""Pix and boleto are of Brazil, in its own currency; all else is paid by card."""
+_MONTHLY_IN_BRAZIL: Final[list[Literal["card", "pix", "boleto"]]] = ["card", "boleto"]
+"""A Pix is paid once."""
+_ELSEWHERE: Final[list[Literal["card", "pix", "boleto"]]] = ["card"]
+_ALREADY_THERE: Final = "resource_already_exists"
 
 
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
-    """One thing that is bought once. The same request under the same key is the same Checkout.
+    """One thing that is bought: once, or each month where it is a `plan`. The same under the same key is one Checkout.
 
     `name` is what the person reads; `stripe_price` a price set up at Stripe, where there is one. `order_url` is where
     the person comes back to, however it ends.
@@ -26,6 +31,7 @@ class CheckoutRequest(Struct, frozen=True, kw_only=True):
     order_id: str
     account_id: str
     customer_id: str
+    plan: str | None
     name: str
     amount_minor: int
     currency: str
@@ -39,23 +45,30 @@ class CheckoutRequest(Struct, frozen=True, kw_only=True):
 async def create_checkout(api: StripeApi, wanted: CheckoutRequest) -> SessionFacts:
     """Have Stripe show a Checkout; raises StripeError."""
     metadata = {ORDER_KEY: wanted.order_id, "account_id": wanted.account_id}
+    is_brazilian = wanted.currency == "brl"
     params: SessionCreateParams = {
-        "mode": "payment",
         "customer": wanted.customer_id,
         "client_reference_id": wanted.order_id,
         "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
-        "line_items": [_line_item(wanted)],
-        "allowed_payment_method_types": [*_METHODS.get(wanted.currency, _CARD)],
-        "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
         "allow_promotion_codes": True,
         # The amount is compared with the order's: nobody converts it on the way.
         "adaptive_pricing": {"enabled": False},
-        "locale": "pt-BR" if wanted.locale.startswith("pt") else "en",
+        "locale": stripe_locale(wanted.locale),
         "success_url": wanted.order_url,
         "cancel_url": wanted.order_url,
         "expires_at": int(wanted.expires_at.timestamp()),
     }
+    if wanted.plan is None:
+        params["mode"] = "payment"
+        params["allowed_payment_method_types"] = [*(_ONCE_IN_BRAZIL if is_brazilian else _ELSEWHERE)]
+        params["line_items"] = [_package_item(wanted)]
+        params["payment_intent_data"] = {"metadata": metadata}
+        params["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
+    else:
+        params["mode"] = "subscription"
+        params["allowed_payment_method_types"] = [*(_MONTHLY_IN_BRAZIL if is_brazilian else _ELSEWHERE)]
+        params["line_items"] = [await _plan_item(api, wanted, wanted.plan)]
+        params["subscription_data"] = {"metadata": metadata}
     request = api.v1.checkout.sessions.create_async(params, {"idempotency_key": wanted.idempotency_key})
     return (await api.call(request, Session)).facts()
 
@@ -80,7 +93,7 @@ async def expire_checkout(api: StripeApi, session_id: str) -> None:
     await api.call(api.v1.checkout.sessions.expire_async(session_id), Session)
 
 
-def _line_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
+def _package_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
     if wanted.stripe_price is not None:
         return {"price": wanted.stripe_price, "quantity": 1}
     return {
@@ -91,3 +104,27 @@ def _line_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
             "product_data": {"name": wanted.name},
         },
     }
+
+
+async def _plan_item(api: StripeApi, wanted: CheckoutRequest, plan: str) -> SessionCreateParamsLineItem:
+    if wanted.stripe_price is not None:
+        return {"price": wanted.stripe_price, "quantity": 1}
+    await _make_product(api, plan, wanted.name)
+    return {
+        "quantity": 1,
+        "price_data": {
+            "currency": wanted.currency,
+            "unit_amount": wanted.amount_minor,
+            "recurring": {"interval": "month"},
+            # By its product a price is known as the plan's for as long as the subscription lives.
+            "product": product_of(plan),
+        },
+    }
+
+
+async def _make_product(api: StripeApi, plan: str, name: str) -> None:
+    try:
+        await api.call(api.v1.products.create_async({"id": product_of(plan), "name": name}), Reference)
+    except StripeRefusedError as error:
+        if error.code != _ALREADY_THERE:
+            raise

@@ -1,7 +1,7 @@
 """Stripe's customers, who pay."""
 
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.wire import Customer
+from billing.stripe_api.wire import Reference
 
 
 async def create_customer(api: StripeApi, payer_id: str, *, locale: str, idempotency_key: str) -> str:
@@ -9,4 +9,4 @@ async def create_customer(api: StripeApi, payer_id: str, *, locale: str, idempot
     request = api.v1.customers.create_async(
         {"metadata": {"account_id": payer_id}, "preferred_locales": [locale]}, {"idempotency_key": idempotency_key}
     )
-    return (await api.call(request, Customer)).id
+    return (await api.call(request, Reference)).id

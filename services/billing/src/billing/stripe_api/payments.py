@@ -1,7 +1,6 @@
 """Payments and what was taken back of them, as Stripe has them now."""
 
 import asyncio
-from collections.abc import Sequence
 
 import stripe
 from msgspec import Struct
@@ -48,7 +47,7 @@ async def fetch_taken_back(api: StripeApi, payment_intent_id: str) -> TakenBackF
         ),
     )
     return TakenBackFacts(
-        refunds=_each(refunds),
+        refunds=tuple(each.facts() for each in refunds),
         disputes=tuple(each.facts() for each in disputes),
         fraud_warnings=tuple(each.facts() for each in warnings),
     )
@@ -63,7 +62,3 @@ async def create_refund(
         {"idempotency_key": idempotency_key},
     )
     return (await api.call(request, Refund)).facts()
-
-
-def _each(refunds: Sequence[Refund]) -> tuple[RefundFacts, ...]:
-    return tuple(refund.facts() for refund in refunds)

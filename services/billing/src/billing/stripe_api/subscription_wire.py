@@ -17,14 +17,7 @@ from billing.domain.subscription_facts import (
 from billing.stripe_api.wire import Reference, id_of, moment
 
 
-class Price(Struct, frozen=True):
-    id: str
-    product: Reference | str | None = None
-
-
 class SubscriptionItem(Struct, frozen=True):
-    price: Price
-    current_period_start: int
     current_period_end: int
 
 
@@ -57,18 +50,19 @@ class SubscriptionWire(Struct, frozen=True):
     pause_collection: dict[str, object] | None = None
     test_clock: TestClock | str | None = None
 
-    def facts(self, invoices: tuple[Invoice, ...], prices: PlanPrices, now: datetime) -> SubscriptionFacts:
-        clock = self.test_clock
+    def as_of(self, now: datetime) -> datetime:
+        """The time that it has, where it is `now` by our clock."""
+        return moment(self.test_clock.frozen_time) if isinstance(self.test_clock, TestClock) else now
+
+    def facts(self, invoices: tuple[Invoice, ...], now: datetime) -> SubscriptionFacts:
         details = self.cancellation_details
-        plans = [prices.plan_of(item.price.id, id_of(item.price.product)) for item in self.items.data]
         return SubscriptionFacts(
             subscription_id=self.id,
             customer_id=id_of(self.customer) or "",
             order_id=self.metadata.get(ORDER_KEY),
             livemode=self.livemode,
             status=self.status,
-            plan=next((plan for plan in plans if plan is not None), None),
-            as_of=moment(clock.frozen_time) if isinstance(clock, TestClock) else now,
+            as_of=self.as_of(now),
             invoices=invoices,
             cancel_at=self._cancel_at(),
             ended_for_payment=details is not None and details.reason == "payment_failed",

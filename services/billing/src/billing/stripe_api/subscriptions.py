@@ -18,7 +18,7 @@ from billing.stripe_api.subscription_wire import (
     PortalSession,
     SubscriptionWire,
 )
-from billing.stripe_api.wire import Refund, moment
+from billing.stripe_api.wire import Refund, moment, stripe_locale
 
 INVOICES: Final = 12
 """A year of months: what was paid before gives nothing any more."""
@@ -41,9 +41,9 @@ async def fetch_subscription(api: StripeApi, subscription_id: str, prices: PlanP
         api.v1.invoices.list_async({"subscription": subscription_id, "limit": INVOICES, "expand": ["data.payments"]}),
         InvoiceList,
     )
-    as_of = subscription.facts((), prices, now).as_of
+    as_of = subscription.as_of(now)
     whole = await asyncio.gather(*(_with_taken_back(api, invoice, prices, as_of) for invoice in invoices.data))
-    return subscription.facts(tuple(whole), prices, now)
+    return subscription.facts(tuple(whole), now)
 
 
 async def _with_taken_back(api: StripeApi, wire: InvoiceWire, prices: PlanPrices, as_of: datetime) -> Invoice:
@@ -101,7 +101,7 @@ async def create_portal(
     params: SessionCreateParams = {
         "customer": customer_id,
         "return_url": return_url,
-        "locale": "pt-BR" if locale.startswith("pt") else "en",
+        "locale": stripe_locale(locale),
     }
     if configuration is not None:
         params["configuration"] = configuration

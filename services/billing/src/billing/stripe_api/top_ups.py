@@ -8,7 +8,7 @@ from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import PaymentFacts
 from billing.stripe_api.client import PAGE, StripeApi
 from billing.stripe_api.errors import StripeRefusedError
-from billing.stripe_api.wire import PaymentIntent
+from billing.stripe_api.wire import PaymentIntent, stripe_locale
 
 
 class SavedCard(Struct, frozen=True):
@@ -44,7 +44,7 @@ async def create_card_page(api: StripeApi, customer_id: str, *, return_url: str,
             "mode": "setup",
             "customer": customer_id,
             "allowed_payment_method_types": ["card"],
-            "locale": "pt-BR" if locale.startswith("pt") else "en",
+            "locale": stripe_locale(locale),
             "success_url": return_url,
             "cancel_url": return_url,
         }

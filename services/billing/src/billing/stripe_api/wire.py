@@ -1,7 +1,7 @@
 """Stripe's objects as far as billing reads them, and what they say in words of ours."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -41,11 +41,6 @@ class Charge(Struct, frozen=True):
     payment_method_details: dict[str, object] | None = None
 
 
-class LastPaymentError(Struct, frozen=True):
-    code: str | None = None
-    decline_code: str | None = None
-
-
 class NextAction(Struct, frozen=True):
     type: str
 
@@ -58,16 +53,14 @@ class PaymentIntent(Struct, frozen=True):
     amount: int
     currency: str
     livemode: bool
-    created: int
     amount_received: int = 0
     metadata: dict[str, str] = {}
-    last_payment_error: LastPaymentError | None = None
+    last_payment_error: dict[str, object] | None = None
     next_action: NextAction | None = None
     latest_charge: Charge | str | None = None
 
     def facts(self) -> PaymentFacts:
         charge = self.latest_charge if isinstance(self.latest_charge, Charge) else None
-        failure = self.last_payment_error
         details = charge.payment_method_details if charge is not None else None
         method = details.get("type") if details is not None else None
         return PaymentFacts(
@@ -78,11 +71,9 @@ class PaymentIntent(Struct, frozen=True):
             received_minor=self.amount_received,
             currency=self.currency,
             livemode=self.livemode,
-            has_failed=failure is not None,
-            failure_code=None if failure is None else failure.decline_code or failure.code,
+            has_failed=self.last_payment_error is not None,
             method=method if isinstance(method, str) else None,
             receipt_url=None if charge is None else charge.receipt_url,
-            created_at=moment(self.created),
         )
 
     def _status(self) -> PaymentStatus:
@@ -99,8 +90,8 @@ class PaymentIntent(Struct, frozen=True):
                 return PaymentStatus.OWED
 
 
-class Standing(Struct, frozen=True):
-    """A subscription or invoice in a Checkout, as far as it tells whether that may still be paid."""
+class Awaited(Struct, frozen=True):
+    """The subscription or invoice of a Checkout, as far as it tells whether that may still be paid."""
 
     id: str
     status: str | None = None
@@ -124,8 +115,8 @@ class Session(Struct, frozen=True):
     total_details: TotalDetails | None = None
     customer: Reference | str | None = None
     payment_intent: PaymentIntent | str | None = None
-    subscription: Standing | str | None = None
-    invoice: Standing | str | None = None
+    subscription: Awaited | str | None = None
+    invoice: Awaited | str | None = None
 
     def facts(self) -> SessionFacts:
         totals = self.total_details or TotalDetails()
@@ -135,7 +126,7 @@ class Session(Struct, frozen=True):
             status=self.status,
             is_paid=self.status is SessionStatus.COMPLETE and self.payment_status in ("paid", "no_payment_required"),
             is_lapsed=any(
-                isinstance(each, Standing) and each.status in _LAPSED for each in (self.subscription, self.invoice)
+                isinstance(each, Awaited) and each.status in _LAPSED for each in (self.subscription, self.invoice)
             ),
             subtotal_minor=self.amount_subtotal,
             total_minor=self.amount_total,
@@ -208,15 +199,9 @@ class FraudWarning(Struct, frozen=True):
     id: str
     actionable: bool
     created: int
-    payment_intent: Reference | str | None = None
 
     def facts(self) -> FraudWarningFacts:
         return FraudWarningFacts(id=self.id, is_actionable=self.actionable, created_at=moment(self.created))
-
-
-class Customer(Struct, frozen=True):
-    id: str
-    deleted: bool = False
 
 
 def moment(seconds: int) -> datetime:
@@ -224,6 +209,11 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def id_of(reference: Reference | Standing | PaymentIntent | str | None) -> str | None:
+def stripe_locale(locale: str) -> Literal["pt-BR", "en"]:
+    """The language that Stripe's pages are shown in."""
+    return "pt-BR" if locale.startswith("pt") else "en"
+
+
+def id_of(reference: Reference | Awaited | PaymentIntent | str | None) -> str | None:
     """The id of what is expanded, or is one."""
     return reference if isinstance(reference, str) or reference is None else reference.id

@@ -5,7 +5,7 @@ from typing import Final
 from pages.words import Fault
 
 from billing.domain.vouchers import VoucherRefusal
-from billing.http.pages.words import BuyWords, OrderWords, Situation, Standing, Words
+from billing.http.pages.words import BuyWords, OrderStage, OrderWords, Situation, Words
 
 _NOTHING_CHARGED: Final = "Nothing was charged. You can try again, also with another way to pay."
 _ASK_AGAIN: Final = "To get a new one, write to the assistant in the chat again."
@@ -50,32 +50,32 @@ _BUY: Final = BuyWords(
 _ORDER: Final = OrderWords(
     title="Order",
     situations={
-        Standing.UNPAID: Situation(
+        OrderStage.UNPAID: Situation(
             title="Only the payment is missing", text="Pay {price} and get {item}: your chat works again at once."
         ),
-        Standing.AWAITED: Situation(
+        OrderStage.AWAITED: Situation(
             title="Waiting for the payment to be confirmed",
             text=(
                 "A Pix is confirmed seconds after it is paid, a boleto within three business days. You may close this "
                 "page: as soon as the payment arrives, your chat works again."
             ),
         ),
-        Standing.CREDITED: Situation(
+        OrderStage.CREDITED: Situation(
             title="Done! Your chat works again",
             text="{item} are in the account. Go back to the chat and send your message again.",
         ),
-        Standing.SUBSCRIBED: Situation(
+        OrderStage.SUBSCRIBED: Situation(
             title="Done! Your chat works again",
             text="The {item} is active. Go back to the chat and send your message again.",
         ),
-        Standing.SETTLED: Situation(title="This order is paid", text="You got {item} for it."),
-        Standing.TAKEN_BACK: Situation(
+        OrderStage.SETTLED: Situation(title="This order is paid", text="You got {item} for it."),
+        OrderStage.TAKEN_BACK: Situation(
             title="This order was paid back", text="The payment went back, and the order's tokens were taken back."
         ),
-        Standing.DECLINED: Situation(title="The payment was not approved", text=_NOTHING_CHARGED),
-        Standing.EXPIRED: Situation(title="The payment did not come in time", text=_NOTHING_CHARGED),
-        Standing.CANCELLED: Situation(title="This order was cancelled", text=_NOTHING_CHARGED),
-        Standing.EXAMINED: Situation(
+        OrderStage.DECLINED: Situation(title="The payment was not approved", text=_NOTHING_CHARGED),
+        OrderStage.EXPIRED: Situation(title="The payment did not come in time", text=_NOTHING_CHARGED),
+        OrderStage.CANCELLED: Situation(title="This order was cancelled", text=_NOTHING_CHARGED),
+        OrderStage.EXAMINED: Situation(
             title="We are looking into this order",
             text="Somebody of our team has to see it. If it takes long, contact support and tell the number below.",
         ),

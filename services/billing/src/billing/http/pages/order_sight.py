@@ -5,32 +5,32 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from billing.domain.orders import Order, OrderState
-from billing.http.pages.words import Standing
+from billing.http.pages.words import OrderStage
 
 FRESH_FOR: Final = timedelta(hours=1)
 """After that it is no news that the chat works, nor known."""
-LIVE: Final = frozenset({Standing.UNPAID, Standing.AWAITED})
+LIVE: Final = frozenset({OrderStage.UNPAID, OrderStage.AWAITED})
 """What may change while somebody looks."""
 _SIGNS: Final = {
-    Standing.UNPAID: "wait",
-    Standing.AWAITED: "wait",
-    Standing.CREDITED: "good",
-    Standing.SUBSCRIBED: "good",
-    Standing.SETTLED: "good",
-    Standing.TAKEN_BACK: "muted",
-    Standing.DECLINED: "bad",
-    Standing.EXPIRED: "muted",
-    Standing.CANCELLED: "muted",
-    Standing.EXAMINED: "wait",
+    OrderStage.UNPAID: "wait",
+    OrderStage.AWAITED: "wait",
+    OrderStage.CREDITED: "good",
+    OrderStage.SUBSCRIBED: "good",
+    OrderStage.SETTLED: "good",
+    OrderStage.TAKEN_BACK: "muted",
+    OrderStage.DECLINED: "bad",
+    OrderStage.EXPIRED: "muted",
+    OrderStage.CANCELLED: "muted",
+    OrderStage.EXAMINED: "wait",
 }
-_RETRIED: Final = frozenset({Standing.DECLINED, Standing.EXPIRED, Standing.CANCELLED})
+_RETRIED: Final = frozenset({OrderStage.DECLINED, OrderStage.EXPIRED, OrderStage.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSight:
     """`price_minor` is what was collected where that is known, else what was ordered."""
 
-    standing: Standing
+    stage: OrderStage
     sign: str
     is_live: bool
     may_retry: bool
@@ -41,38 +41,38 @@ class OrderSight:
 
 def sight_of(order: Order, now: datetime) -> OrderSight:
     """Nothing about a person: whoever knows the order's id sees this."""
-    standing = standing_of(order, now)
+    stage = stage_of(order, now)
     return OrderSight(
-        standing=standing,
-        sign=_SIGNS[standing],
-        is_live=standing in LIVE,
-        may_retry=standing in _RETRIED,
+        stage=stage,
+        sign=_SIGNS[stage],
+        is_live=stage in LIVE,
+        may_retry=stage in _RETRIED,
         pay_url=order.session_url if order.state is OrderState.OPEN else None,
         price_minor=order.amount_minor if order.paid_minor is None else order.paid_minor,
-        taken_back=order.revoked_tokens if standing is Standing.SETTLED else 0,
+        taken_back=order.revoked_tokens if stage is OrderStage.SETTLED else 0,
     )
 
 
-def standing_of(order: Order, now: datetime) -> Standing:
+def stage_of(order: Order, now: datetime) -> OrderStage:
     """By its state, and by what became of it since it was paid."""
     match order.state:
         case OrderState.CREATED | OrderState.OPEN:
-            return Standing.UNPAID
+            return OrderStage.UNPAID
         case OrderState.PENDING:
-            return Standing.AWAITED
+            return OrderStage.AWAITED
         case OrderState.PAID if order.revoked_tokens and order.revoked_tokens == order.tokens:
-            return Standing.TAKEN_BACK
+            return OrderStage.TAKEN_BACK
         case OrderState.PAID if order.revoked_tokens or order.paid_at is None or now - order.paid_at > FRESH_FOR:
-            return Standing.SETTLED
+            return OrderStage.SETTLED
         case OrderState.PAID:
-            return Standing.CREDITED if order.gives_credits else Standing.SUBSCRIBED
+            return OrderStage.CREDITED if order.gives_credits else OrderStage.SUBSCRIBED
         case OrderState.FAILED:
-            return Standing.DECLINED
+            return OrderStage.DECLINED
         case OrderState.EXPIRED:
-            return Standing.EXPIRED
+            return OrderStage.EXPIRED
         case OrderState.CANCELLED:
-            return Standing.CANCELLED
+            return OrderStage.CANCELLED
         case OrderState.AWAITING_APPROVAL | OrderState.QUARANTINED:
-            return Standing.EXAMINED
+            return OrderStage.EXAMINED
         case _:
             assert_never(order.state)

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from billing.application.looking import OrderLooks
-from billing.domain.clues import MAX_ID_LENGTH
 from billing.domain.offers import Offers
 from billing.domain.orders import Order
 from billing.http.pages.order_sight import OrderSight, sight_of
@@ -32,14 +31,14 @@ class OrderPages:
 
     async def show(self, request: Request) -> Response:
         """Nothing about its person, balance or history."""
-        order = await self._looks.visit(request.path_params["order_id"][:MAX_ID_LENGTH])
+        order = await self._looks.visit(request.path_params["order_id"])
         language = self._pages.reader_of(request).language
         sight, words = sight_of(order, datetime.now(UTC)), words_for(language)
         content = {
             "order": order,
             "sight": sight,
             "words": words.order,
-            "situation": words.order.situations[sight.standing],
+            "situation": words.order.situations[sight.stage],
             "item": self._item(order, language),
             "price": format_unbroken_money(sight.price_minor, order.currency, language)
             if sight.price_minor

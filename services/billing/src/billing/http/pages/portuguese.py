@@ -5,7 +5,7 @@ from typing import Final
 from pages.words import Fault
 
 from billing.domain.vouchers import VoucherRefusal
-from billing.http.pages.words import BuyWords, OrderWords, Situation, Standing, Words
+from billing.http.pages.words import BuyWords, OrderStage, OrderWords, Situation, Words
 
 _NOTHING_CHARGED: Final = "Nada foi cobrado. Você pode tentar de novo, também com outra forma de pagamento."
 _ASK_AGAIN: Final = "Para receber um novo, escreva de novo ao assistente no chat."
@@ -50,32 +50,32 @@ _BUY: Final = BuyWords(
 _ORDER: Final = OrderWords(
     title="Pedido",
     situations={
-        Standing.UNPAID: Situation(
+        OrderStage.UNPAID: Situation(
             title="Falta só o pagamento", text="Pague {price} e receba {item}: seu chat volta a funcionar na hora."
         ),
-        Standing.AWAITED: Situation(
+        OrderStage.AWAITED: Situation(
             title="Aguardando a confirmação do pagamento",
             text=(
                 "Um Pix é confirmado segundos depois de pago; um boleto, em até três dias úteis. Você pode fechar esta "
                 "página: assim que o pagamento chegar, seu chat volta a funcionar."
             ),
         ),
-        Standing.CREDITED: Situation(
+        OrderStage.CREDITED: Situation(
             title="Pronto! Seu chat voltou a funcionar",
             text="{item} já estão na conta. Volte ao chat e envie sua mensagem de novo.",
         ),
-        Standing.SUBSCRIBED: Situation(
+        OrderStage.SUBSCRIBED: Situation(
             title="Pronto! Seu chat voltou a funcionar",
             text="O {item} está ativo. Volte ao chat e envie sua mensagem de novo.",
         ),
-        Standing.SETTLED: Situation(title="Este pedido está pago", text="Por ele você recebeu {item}."),
-        Standing.TAKEN_BACK: Situation(
+        OrderStage.SETTLED: Situation(title="Este pedido está pago", text="Por ele você recebeu {item}."),
+        OrderStage.TAKEN_BACK: Situation(
             title="Este pedido foi estornado", text="O pagamento voltou, e os tokens deste pedido foram retirados."
         ),
-        Standing.DECLINED: Situation(title="O pagamento não foi aprovado", text=_NOTHING_CHARGED),
-        Standing.EXPIRED: Situation(title="O pagamento não veio a tempo", text=_NOTHING_CHARGED),
-        Standing.CANCELLED: Situation(title="Este pedido foi cancelado", text=_NOTHING_CHARGED),
-        Standing.EXAMINED: Situation(
+        OrderStage.DECLINED: Situation(title="O pagamento não foi aprovado", text=_NOTHING_CHARGED),
+        OrderStage.EXPIRED: Situation(title="O pagamento não veio a tempo", text=_NOTHING_CHARGED),
+        OrderStage.CANCELLED: Situation(title="Este pedido foi cancelado", text=_NOTHING_CHARGED),
+        OrderStage.EXAMINED: Situation(
             title="Estamos conferindo este pedido",
             text="Uma pessoa da nossa equipe precisa olhar. Se demorar, fale com o suporte e informe o número abaixo.",
         ),

@@ -9,7 +9,7 @@ from pages.words import Fault
 from billing.domain.vouchers import VoucherRefusal
 
 
-class Standing(Enum):
+class OrderStage(Enum):
     """What an order's page tells: states that are the same to whoever waits are one."""
 
     UNPAID = auto()
@@ -67,7 +67,7 @@ class BuyWords:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderWords:
     title: str
-    situations: Mapping[Standing, Situation]
+    situations: Mapping[OrderStage, Situation]
     pay: str
     again: str
     to_chat: str
