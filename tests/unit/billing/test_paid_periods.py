@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from billing.domain.entitlement import paid_periods
 from billing.domain.subscription_facts import Invoice, InvoiceLine, InvoiceStatus
-from billing.domain.subscriptions import Converged, Doubt, Standing, Subscription, converge
+from billing.domain.subscriptions import ConvergedSubscription, Doubt, Standing, Subscription, converge_subscription
 
 from tests.unit.billing.subscription_story import DAY, MONTH, PRICES, RULES, START, StripeSubscription, Told
 
@@ -118,8 +118,8 @@ def test_whoever_gives_a_plan_leaves_one_alone_that_is_not_paid_yet() -> None:
 # --- doubts, and when to look again ---------------------------------------------------------------------------------
 
 
-def look(stripe: StripeSubscription, stored: Subscription, *, is_ordered: bool = True) -> Converged:
-    return converge(stored, stripe.facts(), RULES, is_ordered=is_ordered)
+def look(stripe: StripeSubscription, stored: Subscription, *, is_ordered: bool = True) -> ConvergedSubscription:
+    return converge_subscription(stored, stripe.facts(), RULES, is_ordered=is_ordered)
 
 
 def test_a_plan_whose_order_is_not_paid_as_ordered_is_not_given() -> None:
