@@ -20,12 +20,13 @@ _CUSTOMERS_OF: Final = """
     UNION SELECT customer_id FROM billing.orders
     WHERE coalesce(payer_id, account_id) = :account AND customer_id IS NOT NULL
 """
-_IS_EVENT: Final = f"""
-    (order_id IN ({_ORDERS}) OR subscription_id IN ({_SUBSCRIPTIONS}) OR EXISTS (
+_NAMES_THEM: Final = f"""
+    EXISTS (
         SELECT FROM ({_CUSTOMERS_OF}) AS customers
         WHERE position(convert_to('"' || customer_id || '"', 'UTF8') IN payload) > 0
-    ))
+    )
 """
+_IS_EVENT: Final = f"(order_id IN ({_ORDERS}) OR subscription_id IN ({_SUBSCRIPTIONS}) OR {_NAMES_THEM})"
 _KEPT: Final[dict[str, TextClause]] = {
     name: text(f"SELECT {row} FROM billing.{table} AS t WHERE {which}")  # noqa: S608  as above
     for name, row, table, which in (
@@ -53,6 +54,10 @@ _EVENTS: Final = text(f"""
 _FORGET_EVENTS: Final = text(f"""
     UPDATE billing.webhook_events SET payload = NULL
     WHERE payload IS NOT NULL AND status <> 'waiting' AND {_IS_EVENT}
+""")  # noqa: S608  as above
+_FORGET_LETTERS: Final = text(f"""
+    UPDATE billing.dead_letters SET payload = ''
+    WHERE {_NAMES_THEM} OR message_id IN (SELECT id FROM billing.webhook_events WHERE {_IS_EVENT})
 """)  # noqa: S608  as above
 _FORGET_ORDERS: Final = text(f"""
     UPDATE billing.orders SET locale = NULL, session_url = NULL, receipt_url = NULL, version = version + 1
@@ -102,6 +107,8 @@ def _readable(payload: bytes | None) -> Any:  # as Stripe has it
 async def erase_person(engine: AsyncEngine, account_id: str) -> Forgotten:
     """Erase what is personal, in one transaction; a look that is just being taken at an order finds it changed."""
     async with engine.begin() as connection:
+        # What was given up on is the same event once more; it is told by its event, as long as that says something.
+        await connection.execute(_FORGET_LETTERS, {"account": account_id})
         return Forgotten(
             events_erased=await _count(connection, _FORGET_EVENTS, account_id),
             orders_kept=await _count(connection, _FORGET_ORDERS, account_id),
