@@ -5,6 +5,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import subprocess
@@ -61,7 +62,7 @@ class Forks:
 
 @contextlib.contextmanager
 def warm(*modules: str) -> Iterator[Forks]:
-    """A process that has imported these, for the block; children that still run at its end are killed."""
+    """A process that has imported these and all that is in them, for the block; children that still run are killed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")}
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, *modules],
@@ -89,9 +90,9 @@ def _asked(process: subprocess.Popen[bytes], told: Mapping[str, Any]) -> str:
 def _fork_as_told() -> None:
     """The warm process: it answers each line, and turns into a child where one asks for it."""
     for name in sys.argv[1:]:
-        importlib.import_module(name)
+        _import(name)
     assert threading.active_count() == 1, "a thread would not be in the children"
-    gc.freeze()
+    gc.freeze()  # no child looks through all of it when it ends: that takes longer than what most of them do
     children: set[int] = set()
     for line in sys.stdin.buffer:
         told = json.loads(line)
@@ -107,6 +108,14 @@ def _fork_as_told() -> None:
             return
     for child in children:
         os.kill(child, signal.SIGKILL)
+
+
+def _import(name: str) -> None:
+    """A module, and all that is in it but programs: those are run."""
+    module = importlib.import_module(name)
+    for _, inner, _ in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{name}."):
+        if not inner.endswith(".__main__"):
+            _import(inner)
 
 
 def _answer(words: int | str) -> None:

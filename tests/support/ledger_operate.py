@@ -1,6 +1,8 @@
 """Operators' commands as processes."""
 
-import asyncio
+import atexit
+import contextlib
+import functools
 import json
 import os
 import tempfile
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.warm import start_warm
+from tests.support.forks import Forks, warm
 
 NOWHERE = "nats://127.0.0.1:1"
 CATALOG = Path(__file__).parents[2] / "deploy" / "catalog.toml"
@@ -56,10 +58,16 @@ def operate_on(database_url: str, service: str = "ledger") -> Operate:
         }
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder) / "out", Path(folder) / "err"
-            process = await start_warm(
-                f"{service}.operate", verb, *words, environment=environment, stdout=out, stderr=err
-            )
-            code = await asyncio.wait_for(process.wait(), 60)
+            process = _forks().start(f"{service}.operate", verb, *words, environment=environment, out=out, err=err)
+            code = await process.ended(60.0)
             return Ran(code, out.read_text(), err.read_text())
 
     return run
+
+
+@functools.cache
+def _forks() -> Forks:
+    """Of one process that has imported all verbs, until the tests end."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(warm("ledger.operate", "notifier.operate", "billing.operate"))
