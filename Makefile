@@ -64,7 +64,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -94,6 +94,7 @@ seed: ## Demo accounts with weeks of plausible usage
 order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy
 approve: ## ORDER=id: approves a large order that somebody else entered
 refund: ## ORDER=id REASON=text [AMOUNT=minor]: gives an order back, or a part of it
+unfreeze: ## ORDER=id REASON=text: gives back what a warning of fraud took, where the buyer is known
 orders: ## [ACCOUNT=id] [STATE=state] [FROM=day] [TO=day] [FORMAT=table|json|csv]: orders with their refunds; [ORDER=id]: the whole life of one
 statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=table|json|csv]: what the account bought or paid for, with its refunds
 billing-sync: ## [FROM=day]: fetches what was missed of Stripe's, and compares it with the orders; 30 days without it

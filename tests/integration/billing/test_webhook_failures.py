@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from billing.application.housekeeping import keep_measuring
+from billing.store import outbox
 from billing.store.webhook_events import delete_old, forget_payloads
 from chassis.postgres import create_engine, disposed
 from prometheus_client import REGISTRY
@@ -144,6 +145,28 @@ async def test_what_stripe_said_is_let_go_of_in_time(stage: BillingStage, migrat
         (kept,) = await stage.rows("SELECT payload, status FROM billing.webhook_events WHERE id = $1", event["id"])
         assert kept == {"payload": None, "status": "handled"}
         assert await delete_old(engine, keep=timedelta(days=90)) == 1
+
+
+async def test_what_was_said_long_ago_is_let_go_of_and_never_what_is_not_published(
+    stage: BillingStage, migrated_url: str
+) -> None:
+    for account in ("said", "said-last"):
+        bought = await stage.buy(account)
+        await stage.stripe.pay(bought["checkout_url"])
+        await stage.has_in_books(account, granted=500_000)
+    count = "SELECT count(*) AS n, max(position) AS newest FROM billing.outbox"
+    before = (await stage.rows(count))[0]
+    await stage.rows("UPDATE billing.outbox SET recorded_at = now() - interval '401 days' RETURNING position")
+    (relay,) = await stage.rows("SELECT position FROM billing.relay")
+    hide = "UPDATE billing.relay SET position = $1 RETURNING position"
+    engine = create_engine(migrated_url, service="billing")
+    async with disposed(engine):
+        await stage.rows(hide, 0)
+        assert await outbox.delete_old(engine) == 0
+        await stage.rows(hide, relay["position"])
+        assert await outbox.delete_old(engine) == before["n"] - 1
+        assert await outbox.delete_old(engine) == 0
+    assert (await stage.rows(count))[0] == {"n": 1, "newest": before["newest"]}
 
 
 async def test_a_list_that_lacks_a_known_refund_gives_nothing_back(stage: BillingStage) -> None:

@@ -13,6 +13,7 @@ from contracts.events.billing import (
     PurchaseRevoked,
     TakenBackFor,
 )
+from msgspec import structs
 
 from tests.unit.billing.story import (
     NOW,
@@ -46,6 +47,18 @@ OPEN = OrderFacts(session=session(SessionStatus.OPEN))
 BOLETO_ISSUED = OrderFacts(session=session(is_paid=False), payment=payment(PaymentStatus.AWAITED))
 BOLETO_RAN_OUT = OrderFacts(session=session(is_paid=False), payment=payment(PaymentStatus.OWED, has_failed=True))
 EXPIRED = OrderFacts(session=session(SessionStatus.EXPIRED))
+
+
+def test_a_warning_that_a_person_lifts_gives_back_and_takes_no_more_and_a_dispute_still_does() -> None:
+    warned = _with(refunds=(refund(1, 749),), warnings=(fraud_warning(1),))
+    frozen = look(look(order(), PAID).order, warned).order
+    trusted = look(structs.replace(frozen, is_trusted=True), warned)
+    (event,) = trusted.events
+    assert isinstance(event, PurchaseRestored)
+    assert (event.tokens, event.cause) == (450_000, TakenBackFor.FRAUD_WARNING)
+    assert (trusted.order.is_frozen, trusted.order.revoked_tokens) == (False, 50_000)
+    lost = _with(warnings=(fraud_warning(1),), disputes=(dispute(2, 7_490, "lost", is_withdrawn=True),))
+    assert look(trusted.order, lost).order.revoked_tokens == 500_000
 
 
 def test_what_is_awaited_for_longer_than_anything_settles_has_expired_and_counts_should_it_come() -> None:

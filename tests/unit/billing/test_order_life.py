@@ -70,6 +70,15 @@ def _in(state: OrderState) -> Order:
             "the ledger gave up on it: make dead-letters",
         ),
         (OrderLife(order=PAID), "never told to the ledger: run make billing-sync"),
+        (OrderLife(order=PAID, is_all_said_kept=False), "so long ago that what was told"),
+        (OrderLife(order=PAID, credited=[GRANTED], is_all_said_kept=False), "credited at 2026-11-26 12:00:00 UTC"),
+        (OrderLife(order=SUBSCRIBED, is_all_said_kept=False), "so long ago that what was told"),
+        (
+            OrderLife(
+                order=structs.replace(PAID, is_frozen=True, revoked_tokens=500_000), said=_said(), credited=[GRANTED]
+            ),
+            "frozen by a warning of fraud); if you know the buyer: make unfreeze ORDER=o-1 REASON=…",
+        ),
         (OrderLife(order=OPEN, at_stripe=PAID_THERE), "paid at Stripe, webhook not received: run make billing-sync"),
         (
             OrderLife(order=OPEN, at_stripe=PAID_THERE, received=_received("handled")),

@@ -122,6 +122,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             ),
             "approve": Verb(required=("ORDER",)),
             "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
+            "unfreeze": Verb(required=("ORDER", "REASON")),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
             "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "billing-sync": Verb(optional=("FROM",)),

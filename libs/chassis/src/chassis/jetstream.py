@@ -20,6 +20,8 @@ MIN_ATOMIC_BATCH: Final = 12
 """Below, single publishes cost the server less: a batch costs it about 1.2 ms, a message alone 0.1 ms."""
 SLICE: Final = 16
 """Messages handled in one go; then whoever waits for the event loop, a call for instance, has its turn."""
+MESSAGE_OVERHEAD_BYTES: Final = 400
+"""At most, of subject, headers and the server's own record around a message that is kept."""
 _MESSAGE_ID: Final = "Nats-Msg-Id"
 _decode_object: Final = json.Decoder(dict[str, Any]).decode
 
@@ -49,6 +51,16 @@ class Message(Struct, frozen=True):
 async def stream_info(client: CoreNats, stream: str) -> Json:
     """A stream's settings and state; raises as `ask_api`."""
     return await ask_api(client, f"STREAM.INFO.{stream}")
+
+
+async def room_in(client: CoreNats, stream: str) -> int:
+    """Bytes that a stream takes without pushing out what nobody may have read yet, a tenth of it at least.
+
+    Raises as `ask_api`.
+    """
+    info = await stream_info(client, stream)
+    most: int = info["config"]["max_bytes"]
+    return max(most - info["state"]["bytes"], most // 10) if most > 0 else 2**62
 
 
 async def consumer_info(client: CoreNats, stream: str, durable: str) -> Json:

@@ -146,54 +146,6 @@ async def test_another_amount_than_ordered_is_told_until_it_is_refunded(stage: B
     assert not [line for line in ran.lines if line.get("order_id") == bought["order_id"]]
 
 
-async def test_a_refund_goes_through_stripe_once_and_its_answer_may_be_lost(stage: BillingStage, sync: Operate) -> None:
-    bought = await _paid(stage, "given-back")
-    part = await sync("refund", order=bought["order_id"], amount=1_000, reason="a part")
-    assert (part.code, part.json["status"], part.json["refunded_minor"]) == (0, "succeeded", 1_000)
-    # Stripe does it, and its answers are lost, those to the SDK's own retries too.
-    await stage.stripe.faults("lost", times=3, only="POST")
-    lost = await sync("refund", order=bought["order_id"], amount=490, reason="a part")
-    assert lost.code == 1
-    assert "does not answer" in lost.err
-    await stage.stripe.faults("none")
-    again = await sync("refund", order=bought["order_id"], amount=490, reason="a part")
-    assert (again.code, again.json["refunded_minor"]) == (0, 1_490)
-    rest = await sync("refund", order=bought["order_id"], reason="the rest")
-    assert (rest.json["refund_minor"], rest.json["refunded_minor"]) == (6_000, 7_490)
-    await stage.has_in_books("given-back", granted=500_000, revoked=500_000)
-    (record,) = (await sync("orders", account="given-back")).lines
-    assert [each["reason"] for each in record["refunds"]] == ["a part", "a part", "the rest"]
-    assert len(record["refunds"]) == 3
-
-
-async def test_an_order_with_a_discount_of_all_of_it_is_taken_back_without_stripe(
-    stage: BillingStage, sync: Operate
-) -> None:
-    coupons = stage.stripe.client.v1
-    coupon = await coupons.coupons.create_async({"percent_off": 100, "duration": "once"})
-    await coupons.promotion_codes.create_async({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "FREE"})
-    bought = await stage.buy("free")
-    await stage.stripe.pay(bought["checkout_url"], promotion_code="FREE")
-    await stage.has_in_books("free", granted=500_000)
-    refunded = (await sync("refund", order=bought["order_id"], reason="by mistake")).json
-    assert (refunded["status"], refunded["revoked_tokens"]) == ("succeeded", 500_000)
-    await stage.has_in_books("free", granted=500_000, revoked=500_000)
-    (await sync("refund", order=bought["order_id"], reason="again")).assert_refused(2)
-    assert (await sync("billing-sync")).code == 0
-    assert (await stage.row(bought["order_id"]))["revoked_tokens"] == 500_000
-
-
-async def test_a_refund_that_stripe_refuses_stands_in_the_life_of_the_order(stage: BillingStage, sync: Operate) -> None:
-    bought = await stage.buy("boleto")
-    paid = await stage.stripe.pay(bought["checkout_url"], "boleto", "later")
-    await stage.stripe.complete_payment(paid["payment_intent"])
-    await stage.reaches(bought["order_id"], "paid")
-    (await sync("refund", order=bought["order_id"], reason="a boleto gives nothing back")).assert_refused(1)
-    life = (await sync("orders", order=bought["order_id"], format="json")).json
-    assert [change["what"] for change in life["changes"]][-2:] == ["refund_asked", "refund_refused"]
-    assert life["changes"][-1]["why"] == "a boleto gives nothing back"
-
-
 async def test_a_subscription_that_nobody_told_is_given_and_its_refund_ends_it(
     stage: BillingStage, sync: Operate
 ) -> None:
@@ -302,14 +254,6 @@ async def test_a_key_that_stripe_refuses_is_one_line_of_the_check(stage: Billing
 
 def test_every_verb_is_there() -> None:
     VERBS.commands([])
-
-
-async def _paid(stage: BillingStage, account: str) -> dict[str, Any]:
-    bought = await stage.buy(account)
-    bought |= await stage.stripe.pay(bought["checkout_url"])
-    await stage.reaches(bought["order_id"], "paid")
-    await stage.all_handled()
-    return bought
 
 
 async def _session(stage: BillingStage, more: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "order": {"account": "ana", "tokens": "7", "paid_by": "cash", "reference": "E-1", "reason": "r"},
     "approve": {"order": NO_ORDER},
     "refund": {"order": NO_ORDER, "reason": "r"},
+    "unfreeze": {"order": NO_ORDER, "reason": "r"},
     "orders": {},
     "statement": {"account": "ana"},
     "billing-sync": {},

@@ -11,7 +11,7 @@ from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
-from billing.store import paces, webhook_events
+from billing.store import outbox, paces, webhook_events
 from billing.store.backlog import measure_backlog
 
 MEASURE_SECONDS: Final = 5.0
@@ -45,11 +45,15 @@ async def keep_measuring(engine: AsyncEngine) -> None:
 
 
 async def keep_pruning(engine: AsyncEngine, *, keep_payloads: timedelta) -> None:
-    """Let go of what nobody needs any more, page by page."""
+    """Let go of what nobody needs any more, page by page; any number of processes may, each taking what others leave.
+
+    Orders with their lives, payments, refunds, disputes, invoices and uses of codes are books, and stay for good.
+    """
     steps: list[Callable[[], Awaitable[int]]] = [
         partial(webhook_events.forget_payloads, engine, keep=keep_payloads),
         partial(webhook_events.delete_old, engine, keep=KEEP_EVENTS),
         partial(webhook_events.delete_old_letters, engine, keep=KEEP_LETTERS),
+        partial(outbox.delete_old, engine),
         partial(paces.prune, engine),
     ]
     while True:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from contracts.errors import NotFoundError
@@ -18,10 +19,12 @@ from billing.store.order_life import (
     load_credited,
     load_letters,
     load_mails,
+    load_plan_changes,
     load_received,
     load_said,
 )
 from billing.store.orders import StoredChange, load_changes, load_order
+from billing.store.outbox import KEEP_SAID
 from billing.store.records import OrderRecord, Wanted, load_records
 from billing.stripe_api.checkout import fetch_checkout
 from billing.stripe_api.client import StripeApi
@@ -39,6 +42,7 @@ class LifeView(Struct, frozen=True, kw_only=True):
     order: OrderRecord
     at_stripe: AtStripe | None
     changes: Sequence[StoredChange]
+    plan_changes: Sequence[StoredChange]
     received: Sequence[Received]
     said: Sequence[Said]
     credited: Sequence[Credited] | None
@@ -64,6 +68,7 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
     credited, mails = await load_credited(engine, order), await load_mails(engine, order)
     messages = [*(each.event_id for each in received), *(each.event_id for each in said)]
     letters = await load_letters(engine, messages)
+    is_all_said_kept = order.created_at > datetime.now(UTC) - KEEP_SAID
     life = OrderLife(
         order=order,
         at_stripe=at_stripe,
@@ -71,12 +76,14 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
         said=said,
         credited=credited,
         waiting_letters=[letter.id for letter in letters],
+        is_all_said_kept=is_all_said_kept,
     )
     return LifeView(
         verdict=verdict(life),
         order=record,
         at_stripe=at_stripe,
         changes=await load_changes(engine, order_id),
+        plan_changes=await load_plan_changes(engine, order_id),
         received=received,
         said=said,
         credited=credited,

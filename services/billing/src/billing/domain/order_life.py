@@ -55,7 +55,7 @@ class AtStripe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLife:
     """All that a verdict on an order follows from; None: it could not be asked. `waiting_letters` are dead letters of
-    its events that wait."""
+    its events that wait. `is_all_said_kept`: the order is not so old that something of `said` was let go of."""
 
     order: Order
     at_stripe: AtStripe | None = None
@@ -63,6 +63,7 @@ class OrderLife:
     said: Sequence[Said] = ()
     credited: Sequence[Credited] | None = ()
     waiting_letters: Sequence[str] = ()
+    is_all_said_kept: bool = True
 
 
 def verdict(life: OrderLife) -> str:
@@ -96,11 +97,11 @@ def _of_paid(life: OrderLife) -> str:
     if not order.gives_credits:
         return f"{paid}, {_of_plan(life)}"
     purchase = next((each for each in life.said if each.name == "billing.credits_purchased"), None)
-    if purchase is None:
-        return f"{paid}, and never told to the ledger: run make billing-sync"
     granted = next((each for each in life.credited or () if each.type == "ledger.credits_granted"), None)
     if granted is not None:
         return f"{paid}, credited at {_told(granted.recorded_at)}: {order.tokens} tokens{_taken_back(order)}"
+    if purchase is None:
+        return f"{paid}, {_unsaid(life)}"
     if not purchase.is_published:
         return f"{paid}, not yet told to the ledger: billing or NATS is down; it is told when both are up"
     if life.credited is None:
@@ -114,7 +115,7 @@ def _of_plan(life: OrderLife) -> str:
     order = life.order
     told = [each for each in life.said if each.name in {"billing.plan_subscribed", "billing.plan_ended"}]
     if not told:
-        return f"and the plan {order.plan} never told to the ledger: run make billing-sync"
+        return f"and the plan {order.plan} {_unsaid(life)}"
     if not told[-1].is_published:
         return "and its plan not yet told to the ledger: billing or NATS is down; it is told when both are up"
     if life.waiting_letters:
@@ -125,6 +126,13 @@ def _of_plan(life: OrderLife) -> str:
     return f"its plan {last}"
 
 
+def _unsaid(life: OrderLife) -> str:
+    if life.is_all_said_kept:
+        return "never told to the ledger: run make billing-sync"
+    account = life.order.account_id
+    return f"so long ago that what was told to the ledger is not kept any more: see make lots ACCOUNT={account}"
+
+
 def _taken_back(order: Order) -> str:
     if not order.revoked_tokens:
         return ""
@@ -133,7 +141,8 @@ def _taken_back(order: Order) -> str:
         *([f"disputed {order.disputed_minor} {order.currency}"] if order.disputed_minor else []),
         *(["frozen by a warning of fraud"] if order.is_frozen else []),
     ]
-    return f"; {order.revoked_tokens} of them taken back ({', '.join(causes)})"
+    known = f"; if you know the buyer: make unfreeze ORDER={order.id} REASON=…" if order.is_frozen else ""
+    return f"; {order.revoked_tokens} of them taken back ({', '.join(causes)}){known}"
 
 
 def _missed(life: OrderLife) -> str | None:

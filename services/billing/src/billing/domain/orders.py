@@ -64,7 +64,8 @@ class Order(Struct, frozen=True, kw_only=True):
     stranger may have, so it is paid by a customer of Stripe's that was made for it alone. `amount_minor` is the price
     that was ordered, `paid_minor` what was really collected: less by a discount, more by tax; both in `currency`'s
     smallest unit. `refunded_minor`, `disputed_minor` and `is_frozen` are what the last look at Stripe found;
-    `revoked_tokens` follows from them, and `revision` counts the times that it changed. Every write raises `version`.
+    `is_trusted` says that a person knows the buyer, so that a warning of fraud freezes nothing. `revoked_tokens`
+    follows from them, and `revision` counts the times that it changed. Every write raises `version`.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Order(Struct, frozen=True, kw_only=True):
     refunded_minor: int = 0
     disputed_minor: int = 0
     is_frozen: bool = False
+    is_trusted: bool = False
     revoked_tokens: int = 0
     revision: int = 0
     receipt_url: str | None = None

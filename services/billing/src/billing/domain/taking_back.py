@@ -20,12 +20,13 @@ def taken_back(order: Order, facts: OrderFacts) -> TakenBack:
     """The totals for a paid order.
 
     They are `floor(tokens * money back / paid)`, so partial refunds, however odd, sum up to exactly what was bought
-    when all is back. A warning of fraud takes the whole, until a dispute about it is won. So does a refund of
-    nothing, of an order that cost nothing.
+    when all is back. A warning of fraud takes the whole, until a dispute about it is won or a person lifts it. So does
+    a refund of nothing, of an order that cost nothing.
     """
     refunded = sum(refund.amount_minor for refund in facts.refunds if refund.has_left)
     disputed = sum(dispute.amount_minor for dispute in facts.disputes if dispute.is_withdrawn)
-    is_frozen = bool(facts.fraud_warnings) and not any(dispute.is_won for dispute in facts.disputes)
+    is_believed = order.is_trusted or any(dispute.is_won for dispute in facts.disputes)
+    is_frozen = bool(facts.fraud_warnings) and not is_believed
     # A refund of nothing is one that an operator entered: Stripe makes none.
     is_gift_back = not order.paid_minor and any(each.has_left and not each.amount_minor for each in facts.refunds)
     tokens = order.tokens if is_frozen or is_gift_back else tokens_for(order, refunded + disputed)
@@ -51,6 +52,8 @@ def cause_of(before: TakenBack, after: TakenBack, facts: OrderFacts) -> tuple[Ta
     disputed = after.disputed_minor - before.disputed_minor
     if facts.disputes and (disputed > 0 if rises else disputed < 0 or before.is_frozen):
         return TakenBackFor.DISPUTE, max(facts.disputes, key=lambda each: each.created_at).id
+    if before.is_frozen and not after.is_frozen and facts.fraud_warnings:
+        return TakenBackFor.FRAUD_WARNING, max(facts.fraud_warnings, key=lambda each: each.created_at).id
     if facts.refunds:
         return TakenBackFor.REFUND, max(facts.refunds, key=lambda each: each.created_at).id
     # What took back is not there any more: a warning that was withdrawn, which Stripe does not speak of.

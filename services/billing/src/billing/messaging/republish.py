@@ -6,14 +6,15 @@ from typing import Final
 import asyncpg
 import nats.errors
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import publish_in_order
+from chassis.jetstream import publish_in_order, room_in
 from chassis.provisioning import provision
 from contracts.errors import UnavailableError
+from contracts.subjects import BILLING_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from msgspec import Struct
 
 from billing.messaging.outbox import OUTBOX
-from billing.store.outbox import position_before
+from billing.store.outbox import position_before_what_fits
 
 BATCH: Final = 500
 CONNECT_SECONDS: Final = 5.0
@@ -30,7 +31,7 @@ class Republished(Struct, frozen=True):
 
 
 async def republish(connection: asyncpg.Connection, nats_url: str) -> Republished:
-    """Make what is missing of the topology, then publish what the stream would have: what is as old as it keeps.
+    """Make what is missing of the topology, then publish what the stream would have and has room for.
 
     Whoever hears it knows what it is about, and has no second effect; the relay's own position stays where it is.
 
@@ -41,9 +42,11 @@ async def republish(connection: asyncpg.Connection, nats_url: str) -> Republishe
         if not await client.wait_connected(CONNECT_SECONDS):
             raise UnavailableError("NATS does not answer")
         last = await OUTBOX.load_newest(connection)
-        published, position = 0, await position_before(connection, datetime.now(UTC) - KEPT)
+        published = 0
         try:
             created = await provision(client, STREAMS, CONSUMERS)
+            room_bytes = await room_in(client, BILLING_STREAM)
+            position = await position_before_what_fits(connection, datetime.now(UTC) - KEPT, room_bytes)
             while page := [entry for entry in await OUTBOX.load_after(connection, position, BATCH) if entry[0] <= last]:
                 await publish_in_order(client, [message for _, message in page])
                 published += len(page)

@@ -8,7 +8,7 @@ from contracts.errors import InvalidError, SolarisError
 VERBS: Final = Verbs(
     {
         "billing.operate.orders": ("orders", "statement"),
-        "billing.operate.money": ("order", "approve", "refund"),
+        "billing.operate.money": ("order", "approve", "refund", "unfreeze"),
         "billing.operate.syncing": ("billing-sync",),
         "billing.operate.stream": ("billing-republish",),
         "billing.operate.stripe": ("stripe-setup", "stripe-check"),

@@ -56,10 +56,11 @@ def _money(amount_minor: int, currency: str) -> str:
 
 
 def _lines(life: LifeView) -> Iterator[Line]:
-    for change in life.changes:
-        why = f", why: {_one_line(change.why)}" if change.why else ""
-        details = f" {json.encode(change.details).decode()}" if change.details else ""
-        yield Line(change.at, "order", f"{change.what} by {change.who}{why}{details}")
+    for where, changes in (("order", life.changes), ("plan", life.plan_changes)):
+        for change in changes:
+            why = f", why: {_one_line(change.why)}" if change.why else ""
+            details = f" {json.encode(change.details).decode()}" if change.details else ""
+            yield Line(change.at, where, f"{change.what} by {change.who}{why}{details}")
     for event in life.received:
         outcome = event.outcome or event.last_error
         yield Line(event.received_at, "stripe", f"{event.type} {event.event_id}: {event.status}" + _after(outcome))

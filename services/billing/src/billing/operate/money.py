@@ -1,4 +1,4 @@
-"""The verbs that give and take: orders of operators, their approval, refunds."""
+"""The verbs that give and take: orders of operators, their approval, refunds, warnings that are lifted."""
 
 from chassis.operate.errors import BadInputError
 from chassis.operate.output import write_line
@@ -7,6 +7,7 @@ from chassis.operators import operator
 from billing.application.manual_orders import ManualOrders
 from billing.application.offers import load_offers
 from billing.application.refunding import Refunding
+from billing.application.trusting import Trusting
 from billing.domain.manual_orders import Entry
 from billing.domain.offers import Offer
 from billing.domain.orders import Order as StoredOrder
@@ -75,6 +76,13 @@ async def refund(*, order: Order, amount: AmountOrNone = None, reason: Reason) -
         refunded = await refunding.refund(order, amount, by=operator(), reason=reason)
     told = {"refund_id": refunded.refund_id, "refund_minor": refunded.amount_minor, "status": refunded.status}
     write_line(told | _view(refunded.order))
+
+
+async def unfreeze(*, order: Order, reason: Reason) -> None:
+    """Gives back what a warning of fraud took of an order whose buyer is known; refunds and disputes go on counting."""
+    async with open_selling() as selling:
+        trusted = await Trusting(engine=selling.engine, looks=selling.looks).trust(order, by=operator(), reason=reason)
+    write_line(_view(trusted))
 
 
 def _manual_orders(selling: Selling) -> ManualOrders:

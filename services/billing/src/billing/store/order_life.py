@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.domain.order_life import Credited, Received, Said
 from billing.domain.orders import Order
+from billing.store.orders import StoredChange, stored_change
+from billing.store.subscription_tables import subscription_changes, subscriptions
 from billing.store.tables import outbox, relay, webhook_events
 
 MOST: Final = 200
@@ -96,6 +98,20 @@ async def load_received(engine: AsyncEngine, order_id: str) -> list[Received]:
             )
             for row in await connection.execute(query)
         ]
+
+
+async def load_plan_changes(engine: AsyncEngine, order_id: str) -> list[StoredChange]:
+    """The life of the subscription that the order began, the latest of it where it is long."""
+    of_order = select(subscriptions.c.id).where(subscriptions.c.order_id == order_id)
+    query = (
+        select(subscription_changes)
+        .where(subscription_changes.c.subscription_id.in_(of_order))
+        .order_by(subscription_changes.c.id.desc())
+        .limit(MOST)
+    )
+    async with statements(engine) as connection:
+        rows = (await connection.execute(query)).all()
+    return [stored_change(row) for row in reversed(rows)]
 
 
 async def load_said(engine: AsyncEngine, order: Order) -> list[Said]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from chassis.postgres import statements
 from msgspec import convert, structs
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -148,8 +148,12 @@ async def load_changes(engine: AsyncEngine, order_id: str) -> list[StoredChange]
     """The order's life, first to last."""
     query = select(order_changes).where(order_changes.c.order_id == order_id).order_by(order_changes.c.id)
     async with statements(engine) as connection:
-        rows = await connection.execute(query)
-        return [StoredChange(at=row.at, what=row.what, who=row.who, why=row.why, details=row.details) for row in rows]
+        return [stored_change(row) for row in await connection.execute(query)]
+
+
+def stored_change(row: Row[Any]) -> StoredChange:  # SQLAlchemy types a row by its columns, up to ten of them
+    """A line of a life, as its table has it."""
+    return StoredChange(at=row.at, what=row.what, who=row.who, why=row.why, details=row.details)
 
 
 async def append_change(connection: AsyncConnection, order_id: str, change: Change) -> None:

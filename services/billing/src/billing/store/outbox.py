@@ -1,23 +1,28 @@
 """What billing says, written in the transaction of what it says it of, and read in the order of commits."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 from chassis import locks
 from chassis.ids import new_uuid7
+from chassis.jetstream import MESSAGE_OVERHEAD_BYTES
+from chassis.postgres import statements
 from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events.registry import BILLING_EVENT_NAMES, BillingEvent
 from msgspec import Struct
-from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.store.tables import outbox
+from billing.store.tables import outbox, relay
 
 SOURCE: Final = "billing"
+KEEP_SAID: Final = timedelta(days=400)
+"""Four times as long as a stream keeps it, and longer than anybody asks what was said of a payment."""
+PRUNED_AT_ONCE: Final = 500
 
 
 class Saying(Struct, frozen=True, kw_only=True):
@@ -71,12 +76,35 @@ async def load_after(connection: asyncpg.Connection, position: int, limit: int) 
     return list(await connection.fetch(query, position, limit))
 
 
-async def position_before(connection: asyncpg.Connection, moment: datetime) -> int:
-    """The last position that was recorded before then; 0 where there is none."""
-    query = "SELECT coalesce(max(position), 0) FROM billing.outbox WHERE recorded_at < $1"
-    return await connection.fetchval(query, moment) or 0
+async def position_before_what_fits(connection: asyncpg.Connection, moment: datetime, room_bytes: int) -> int:
+    """The last position that was recorded before then, or of which what follows takes more than that; else 0.
+
+    A message takes `MESSAGE_OVERHEAD_BYTES` beside its payload.
+    """
+    query = """
+        SELECT coalesce(max(position), 0) FROM (
+            SELECT position, recorded_at, sum(length(payload) + $3::bigint) OVER (ORDER BY position DESC) AS bytes
+            FROM billing.outbox
+        ) AS said WHERE recorded_at < $1 OR bytes > $2::bigint
+    """
+    return await connection.fetchval(query, moment, room_bytes, MESSAGE_OVERHEAD_BYTES) or 0
 
 
 async def newest_position(connection: asyncpg.Connection) -> int:
     """The last position there is; 0 in an empty outbox."""
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM billing.outbox") or 0
+
+
+async def delete_old(engine: AsyncEngine) -> int:
+    """Delete a page of what was said and published longer ago than `KEEP_SAID`; how many.
+
+    The newest stays: by it others know how far it goes. Two at once delete in the same order, each what is left.
+    """
+    published = select(relay.c.position).where(relay.c.name == SOURCE).scalar_subquery()
+    newest = select(func.max(outbox.c.position)).scalar_subquery()
+    oldest = select(outbox).order_by(outbox.c.position).limit(PRUNED_AT_ONCE).subquery()
+    old = select(oldest.c.position).where(
+        oldest.c.recorded_at < func.now() - KEEP_SAID, oldest.c.position <= published, oldest.c.position < newest
+    )
+    async with statements(engine) as connection:
+        return (await connection.execute(delete(outbox).where(outbox.c.position.in_(old)))).rowcount

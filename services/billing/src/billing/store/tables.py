@@ -61,6 +61,7 @@ orders = Table(
     Column("refunded_minor", BigInteger, nullable=False),
     Column("disputed_minor", BigInteger, nullable=False),
     Column("is_frozen", Boolean, nullable=False),
+    Column("is_trusted", Boolean, nullable=False, server_default="false"),
     Column("revoked_tokens", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("receipt_url", Text),

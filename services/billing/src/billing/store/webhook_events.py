@@ -160,7 +160,9 @@ async def forget_payloads(engine: AsyncEngine, *, keep: timedelta) -> int:
             webhook_events.c.status != WAITING,
             webhook_events.c.received_at < func.now() - keep,
         )
+        .order_by(webhook_events.c.received_at)
         .limit(FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
     )
     statement = update(webhook_events).where(webhook_events.c.id.in_(old.scalar_subquery())).values(payload=null())
     async with statements(engine) as connection:
@@ -180,7 +182,9 @@ async def delete_old(engine: AsyncEngine, *, keep: timedelta) -> int:
     old = (
         select(webhook_events.c.id)
         .where(webhook_events.c.status != WAITING, webhook_events.c.received_at < func.now() - keep)
+        .order_by(webhook_events.c.received_at)
         .limit(FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
     )
     async with statements(engine) as connection:
         return (

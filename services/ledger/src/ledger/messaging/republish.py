@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 import nats.errors
 from chassis.core_nats.client import CoreNats
-from chassis.jetstream import publish_in_order, stream_info
+from chassis.jetstream import MESSAGE_OVERHEAD_BYTES, publish_in_order, room_in
 from chassis.provisioning import provision
 from contracts.errors import UnavailableError
 from contracts.subjects import LEDGER_STREAM
@@ -17,8 +17,6 @@ from ledger.store.log import newest_position, rows_between, sizes_before
 
 BATCH: Final = 500
 CONNECT_SECONDS: Final = 5.0
-MESSAGE_OVERHEAD_BYTES: Final = 400
-"""At most, of subject, headers and the server's own record around a stored event."""
 
 
 class Republished(Struct, frozen=True):
@@ -50,18 +48,11 @@ async def republish(
         try:
             created = await provision(client, STREAMS, CONSUMERS, replicas=replicas)
             last = min(last, await newest_position(connection))
-            start = await _first_that_fits(connection, first, last, await _room(client))
+            start = await _first_that_fits(connection, first, last, await room_in(client, LEDGER_STREAM))
         except nats.errors.Error as error:
             raise UnavailableError(f"NATS: {str(error) or type(error).__name__}") from error
         published, position = await _publish(connection, client, start, last)
     return Republished(published, position, created, start if start > first else None)
-
-
-async def _room(client: CoreNats) -> int:
-    """Bytes that the stream of events takes without pushing out what nobody may have read yet; a tenth at least."""
-    info = await stream_info(client, LEDGER_STREAM)
-    most = info["config"]["max_bytes"]
-    return max(most - info["state"]["bytes"], most // 10) if most > 0 else 2**62
 
 
 async def _first_that_fits(connection: asyncpg.Connection, first: int, last: int, room: int) -> int:
