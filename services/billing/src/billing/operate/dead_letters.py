@@ -15,7 +15,9 @@ async def retry(connection: AsyncConnection, letter: StoredLetter) -> str | None
     """Have the worker handle the event again, with all its attempts before it; returns why it stays."""
     if letter.consumer != WEBHOOK_CONSUMER:
         return f"nothing here retries letters of {letter.consumer}"
-    requeued = await requeue(connection, letter.message_id)
+    if not letter.payload:
+        return "what it said was erased with its person"
+    requeued = await requeue(connection, letter.message_id, letter.payload)
     return None if requeued else "its event is not one that was given up"
 
 

@@ -141,12 +141,23 @@ async def give_up(engine: AsyncEngine, event: ClaimedEvent, reason: str) -> int 
         return (await connection.execute(LETTERS.keeping(letter, exists(ended.select())))).scalar_one_or_none()
 
 
-async def requeue(connection: AsyncConnection, event_id: str) -> bool:
-    """Make an event that was given up wait again, with all its attempts before it; False when it is none."""
+async def requeue(connection: AsyncConnection, event_id: str, payload: bytes) -> bool:
+    """Make an event that was given up wait again, with all its attempts before it; False when it is none.
+
+    The payload is its letter's, which outlives its own.
+    """
     statement = (
         update(webhook_events)
         .where(webhook_events.c.id == event_id, webhook_events.c.status == GIVEN_UP)
-        .values(status=WAITING, attempts=0, due_at=func.now(), holder=None, last_error=None, handled_at=None)
+        .values(
+            status=WAITING,
+            attempts=0,
+            due_at=func.now(),
+            payload=payload,
+            holder=None,
+            last_error=None,
+            handled_at=None,
+        )
     )
     return (await connection.execute(statement)).rowcount > 0
 
