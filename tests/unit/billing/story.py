@@ -117,6 +117,7 @@ class Books:
                 case CreditsPurchased():
                     self.granted += event.tokens
                 case PurchaseRevoked():
+                    assert self.granted, "what is taken back was told to be bought before"
                     self.revoked += event.tokens
                     self.revisions.append(event.revision)
                 case PurchaseRestored():

@@ -7,7 +7,7 @@ import pytest
 from billing.domain.entitlement import paid_periods
 from billing.domain.subscription_facts import Invoice, InvoiceStatus
 from billing.domain.subscriptions import Given, Standing
-from contracts.events.billing import PlanSubscribed
+from contracts.events.billing import PlanEnded, PlanSubscribed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from msgspec.structs import replace
@@ -99,7 +99,17 @@ class SubscriptionMachine(RuleBasedStateMachine):
             if invoice in duties.refund:
                 stripe.invoices[number] = replace(invoice, refunded_minor=invoice.paid_minor)
 
+    def assert_one_at_most_gives_a_plan(self) -> None:
+        giving: set[str] = set()
+        for event in self.told.events:
+            if isinstance(event, PlanSubscribed):
+                giving |= {event.subscription_id}
+            elif isinstance(event, PlanEnded):
+                giving -= {event.subscription_id}
+            assert len(giving) <= 1, "the end of another is said before"
+
     def assert_nobody_is_given_more_than_was_paid(self) -> None:
+        self.assert_one_at_most_gives_a_plan()
         for stripe in self.both:
             said = [event for event in self.told.events if event.subscription_id == stripe.name]
             assert [event.revision for event in said if hasattr(event, "revision")] == list(

@@ -1,4 +1,17 @@
-"""What billing says: orders paid and taken back, subscriptions, and payments that did not come."""
+"""What billing says: orders paid and taken back, subscriptions, and payments that did not come.
+
+Whoever hears it may rely on this, however late, often, out of order or under other ids it comes:
+
+- Of an order, `CreditsPurchased` is said once, and before all that takes back or gives back. Of that the revisions are
+  1, 2, 3 and so on; after each, what is revoked less what is restored is from nothing to all of the order's tokens.
+- Of a subscription, `PlanSubscribed` and `PlanEnded` have the revisions 1, 2, 3 and so on. A period is named by its
+  start, was paid, and overlaps no other. At most one subscription of an account gives a plan at a time: the end of
+  another is said before.
+- What has an order and a revision, or a subscription and a revision, says the same for good.
+
+That it is so, `tests/unit/billing/test_convergence_properties.py` and `test_subscription_histories.py` hold; what is
+made of it, `tests/unit/ledger/test_billing_machine.py` and `tests/unit/notifier/test_receipts.py`.
+"""
 
 from enum import StrEnum
 from typing import Annotated
