@@ -20,7 +20,9 @@ START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MONTH: Final = timedelta(days=30)
 DAY: Final = timedelta(days=1)
 PRICES: Final = {"basic": 2_500, "pro": 5_000, "premium": 10_000}
-RULES: Final = PlanRules(monthly_tokens={"basic": 1_000_000, "pro": 2_000_000, "premium": 4_000_000})
+RULES: Final = PlanRules(
+    monthly_tokens={"basic": 1_000_000, "pro": 2_000_000, "premium": 4_000_000}, grace=timedelta(days=3)
+)
 
 
 class StripeSubscription:

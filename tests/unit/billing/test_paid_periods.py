@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 from billing.domain.entitlement import paid_periods
 from billing.domain.subscription_facts import Invoice, InvoiceLine, InvoiceStatus
-from billing.domain.subscriptions import ConvergedSubscription, Doubt, Standing, Subscription, converge_subscription
+from billing.domain.subscriptions import (
+    SECOND_REMINDER,
+    ConvergedSubscription,
+    Doubt,
+    Standing,
+    Subscription,
+    converge_subscription,
+)
 
 from tests.unit.billing.subscription_story import DAY, MONTH, PRICES, RULES, START, StripeSubscription, Told
 
@@ -169,7 +176,7 @@ def test_the_second_mail_of_the_grace_is_due_in_its_second() -> None:
     stripe.pay_first()
     told.look(stripe)
     stripe.pass_time(MONTH, cards_work=False)
-    stripe.now = END + RULES.second_reminder - SECOND
+    stripe.now = END + SECOND_REMINDER - SECOND
     assert told.look(stripe).look_again == SECOND
     stripe.now += SECOND
     told.look(stripe)

@@ -39,12 +39,11 @@ class Sweeper:
 
     engine: AsyncEngine
     looks: OrderLooks
-    lease: timedelta = LEASE
 
     async def run(self) -> None:
         while True:
             try:
-                due = await claim_due(self.engine, limit=PAGE, lease=self.lease)
+                due = await claim_due(self.engine, limit=PAGE, lease=LEASE)
                 await self.sweep(due)
             except (StripeUnavailableError, *DATABASE_ERRORS) as error:
                 log.warning("sweep_interrupted", error=repr(error)[:500])
@@ -80,7 +79,7 @@ class Sweeper:
         age = datetime.now(UTC) - await load_created_at(self.engine, order_id)
         passes = isinstance(error, BillingError)  # purchases are off, say
         if passes or not is_past_settling(age):
-            await look_later(self.engine, order_id, wait_at(age, shortest=self.lease))
+            await look_later(self.engine, order_id, wait_at(age, shortest=LEASE))
             return
         await look_later(self.engine, order_id, None)
         change = Change(what=LEFT_ALONE, who=_WHO, why=repr(error)[:500])

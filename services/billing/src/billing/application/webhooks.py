@@ -71,7 +71,6 @@ class WebhookWorker:
 
     engine: AsyncEngine
     followers: Sequence[Follower]
-    lease: timedelta = LEASE
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -89,7 +88,7 @@ class WebhookWorker:
         while not self._stopping.is_set():
             self._wakeup.clear()
             try:
-                claimed = await webhook_events.claim(self.engine, at_most=HANDLED_AT_ONCE, lease=self.lease)
+                claimed = await webhook_events.claim(self.engine, at_most=HANDLED_AT_ONCE, lease=LEASE)
             except DATABASE_ERRORS as error:
                 log.warning("webhooks_not_claimed", error=type(error).__name__)
                 claimed = []

@@ -14,8 +14,7 @@ class PlanRules(Struct, frozen=True, kw_only=True):
     """`monthly_tokens` of each plan, by which one is higher than another; `grace`: how long a renewal may be unpaid."""
 
     monthly_tokens: Mapping[str, int]
-    grace: timedelta = timedelta(days=3)
-    second_reminder: timedelta = timedelta(days=2)
+    grace: timedelta
 
     def higher(self, plan: str, other: str) -> bool:
         """Whether a plan gives more than another."""
@@ -52,7 +51,7 @@ class UnknownPriceError(Exception):
 
 
 def entitlement(facts: SubscriptionFacts, rules: PlanRules) -> Entitled | NotEntitled:
-    """What the subscription's payments give at `facts.as_of`.
+    """What the subscription's payments give at `facts.as_of` (decision 21).
 
     Paid is what counts: a higher price without a paid invoice gives nothing more, and a lower one takes nothing that
     was paid for. What is over waits for its renewal as long as the grace, unless none will come.

@@ -24,6 +24,8 @@ from billing.domain.subscription_facts import Invoice, InvoiceStatus, StripeStat
 LOOK_DAILY: Final = timedelta(days=1)
 LOOK_HOURLY: Final = timedelta(hours=1)
 LOOK_SOON: Final = timedelta(minutes=10)
+SECOND_REMINDER: Final = timedelta(days=2)
+"""So long after a period's end they are told once more that its renewal failed, if the grace lasts as long."""
 UNSEEN_FAILURE: Final = timedelta(days=1)
 """So long after a period's end a renewal that nobody has seen fail counts as failed; Stripe tries within hours."""
 
@@ -154,7 +156,7 @@ def converge_subscription(
         events=[*events, *((after, event) for event in told)],
         periods=periods,
         duties=duties,
-        look_again=_look_again(after, due, facts, rules, duties),
+        look_again=_look_again(after, due, facts, duties),
         replaced=replaced,
     )
 
@@ -178,7 +180,7 @@ def _tell(
         after, ended = _end(stored, due.cause)
         return after, (ended,)
     after, told = _subscribe(stored, due.period, rules)
-    reminded, reminder = _remind(after, due, facts, rules)
+    reminded, reminder = _remind(after, due, facts)
     return reminded, [event for event in (told, reminder) if event is not None]
 
 
@@ -223,9 +225,7 @@ def _change(stored: Subscription, given: Given, rules: PlanRules) -> PlanChange:
     return PlanChange.UPGRADED if rules.higher(given.plan, before.plan) else PlanChange.DOWNGRADED
 
 
-def _remind(
-    stored: Subscription, due: Entitled, facts: SubscriptionFacts, rules: PlanRules
-) -> tuple[Subscription, RenewalFailed | None]:
+def _remind(stored: Subscription, due: Entitled, facts: SubscriptionFacts) -> tuple[Subscription, RenewalFailed | None]:
     """Tell that a renewal failed, on the day it does and once more before the grace is over."""
     if due.grace_ends_at is None:
         return stored, None
@@ -235,7 +235,7 @@ def _remind(
     failed = facts.as_of >= ends_at + UNSEEN_FAILURE or (
         invoice is not None and (invoice.attempted or invoice.status is not InvoiceStatus.OPEN)
     )
-    wanted = 2 if failed and facts.as_of >= ends_at + rules.second_reminder else int(failed)
+    wanted = 2 if failed and facts.as_of >= ends_at + SECOND_REMINDER else int(failed)
     if wanted <= sent:
         return stored, None
     after = replace(stored, reminders=wanted, reminded_ends_at=ends_at)
@@ -273,14 +273,14 @@ def _was_paid_in_vain(stored: Subscription, invoice: Invoice) -> bool:
 
 
 def _look_again(
-    stored: Subscription, due: Entitled | NotEntitled, facts: SubscriptionFacts, rules: PlanRules, duties: Duties
+    stored: Subscription, due: Entitled | NotEntitled, facts: SubscriptionFacts, duties: Duties
 ) -> timedelta | None:
     if duties:
         return LOOK_SOON
     if isinstance(due, NotEntitled):
         return None if facts.status.is_final else LOOK_DAILY
     if due.grace_ends_at is not None:
-        moments = [due.period.ends_at + rules.second_reminder, due.grace_ends_at]
+        moments = [due.period.ends_at + SECOND_REMINDER, due.grace_ends_at]
         return min([LOOK_SOON, *(moment - facts.as_of for moment in moments if moment > facts.as_of)])
     moments = [due.period.ends_at] if stored.cancel_at is None else [due.period.ends_at, stored.cancel_at]
     return min([LOOK_DAILY, *(moment - facts.as_of for moment in moments if moment > facts.as_of)])

@@ -17,7 +17,7 @@ class TakenBack(Struct, frozen=True, kw_only=True):
 
 
 def taken_back(order: Order, facts: OrderFacts) -> TakenBack:
-    """The totals for a paid order.
+    """The totals for a paid order (decision 20).
 
     They are `floor(tokens * money back / paid)`, so partial refunds, however odd, sum up to exactly what was bought
     when all is back. A warning of fraud takes the whole, until a dispute about it is won or a person lifts it. So does
