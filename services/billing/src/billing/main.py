@@ -15,6 +15,7 @@ from chassis.postgres import create_engine, disposed
 from chassis.server import serve
 from chassis.service import Part, Service, Work, run
 from contracts.subjects import BILLING_LEDGER_CONSUMER, LEDGER_STREAM, dead_letter
+from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
@@ -93,20 +94,8 @@ def assemble(settings: BillingSettings) -> Service:
     )
     purchases = Purchases() if stripe is None else _purchases(settings, offers, looks, stripe, worker)
     by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
-    callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
     redeeming = _redeeming(settings, offers, looks)
-    wishes = Wishes(purchases.placing, callers, default_locale=settings.locale)
-    routers = [
-        offer_routes(offers, sells=settings.sells),
-        purchase_routes(wishes),
-        subscribe_routes(wishes),
-        portal_routes(purchases.portal, callers, default_locale=settings.locale),
-        top_up_routes(purchases.top_ups, purchases.cards, callers, default_locale=settings.locale),
-        order_routes(looks, callers),
-        redeem_routes(redeeming, callers),
-        intake.routes(),
-    ]
-
+    routers = [*_api(settings, offers, looks, purchases, redeeming), intake.routes()]
     pages = _pages(settings, offers, looks, purchases.placing, redeeming)
 
     def edge(health: ASGIApp) -> Part:
@@ -165,6 +154,22 @@ def _purchases(
         top_ups=TopUpSettings(engine=engine, offers=offers),
         parts=[stripe, Work(worker.run, stop=worker.stop)],
     )
+
+
+def _api(
+    settings: BillingSettings, offers: Offers, looks: OrderLooks, purchases: Purchases, redeeming: Redeeming
+) -> list[APIRouter]:
+    callers = Callers(service_keys=settings.service_keys, link_keys=settings.link_key_bytes)
+    wishes = Wishes(purchases.placing, callers, default_locale=settings.locale)
+    return [
+        offer_routes(offers, sells=settings.sells),
+        purchase_routes(wishes),
+        subscribe_routes(wishes),
+        portal_routes(purchases.portal, callers, default_locale=settings.locale),
+        top_up_routes(purchases.top_ups, purchases.cards, callers, default_locale=settings.locale),
+        order_routes(looks, callers),
+        redeem_routes(redeeming, callers),
+    ]
 
 
 def _pages(
