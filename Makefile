@@ -22,6 +22,8 @@ $(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
 export SOLARIS_OPERATE_GIVEN := $(sort $(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
 
 OPERATE := $(PYTHON) -m local_run.commands.operate
+# Each has a Postgres, a NATS and a stack of its own. Files start in the order of their names: the longest are the first.
+TEST_PROCESSES := 2
 
 .PHONY: help
 help: ## Lists these targets
@@ -41,7 +43,7 @@ env: $(STAMP) ## The running stack's addresses with operator rights, ports and s
 ##@ Build
 .PHONY: test check format chromium bench schemas
 test: $(STAMP) ## All tests that need no Docker: unit, integration, e2e, and in a browser where Chromium is
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Format, lint, types, import rules, generated files
 	@$(PYTHON) -m ruff format --check .

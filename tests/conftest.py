@@ -1,7 +1,7 @@
 """Session-wide infrastructure, started when the first test asks for it, and fresh state per test module."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -9,6 +9,7 @@ import pytest_asyncio
 from chassis.core_nats.client import CoreNats
 
 from tests.support.infrastructure import Postgres, core_nats, start_nats, start_postgres, wipe_streams
+from tests.support.stack import CHAT_URL, Stack
 
 
 @pytest_asyncio.fixture
@@ -54,3 +55,14 @@ async def core(nats_url: str) -> AsyncIterator[CoreNats]:
     """A connection to it by the client that the services use."""
     async with core_nats(nats_url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack; tests keep apart by using accounts of their own (`account`), and leave it running well."""
+    environment = {"SOLARIS_ALERT_WINDOW_SECONDS": "0.5", "SOLARIS_CHAT_URL": CHAT_URL}
+    running = Stack(tmp_path_factory.mktemp("stack") / "data", environment)
+    try:
+        yield running.start()
+    finally:
+        running.stop()

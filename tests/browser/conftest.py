@@ -4,18 +4,17 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.shopper import Look, Shopper
-from tests.support.stack import Stack
+from tests.support.stack import CHAT_URL, Stack
 
 PATIENCE_MS = 30_000
 """However crowded the machine is."""
-CHAT_URL = "http://librechat.test/c/new"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -38,17 +37,6 @@ async def browser() -> AsyncIterator[Browser]:
         launched = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
         await launched.close()
-
-
-@pytest.fixture(scope="session")
-def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack whose people come from a LibreChat; asked for after the browser, which it is for."""
-    environment = {"SOLARIS_ALERT_WINDOW_SECONDS": "0.5", "SOLARIS_CHAT_URL": CHAT_URL}
-    running = Stack(tmp_path_factory.mktemp("shop") / "data", environment)
-    try:
-        yield running.start()
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.backstage import demo_stripe_code, orders_of, webhook_time
-from tests.browser.conftest import CHAT_URL, NewShopper, Tell
+from tests.browser.conftest import NewShopper, Tell
 from tests.browser.shopper import Look, Shopper
 from tests.support.eventually import eventually
-from tests.support.stack import Stack
+from tests.support.stack import CHAT_URL, Stack
 
 LOOKS = [
     Look(language="pt-BR", width=390, scheme="light"),

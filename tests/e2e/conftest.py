@@ -1,4 +1,4 @@
-"""One real stack for all end-to-end tests that do not need one of their own."""
+"""Stacks for end-to-end tests that need one of their own."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -7,16 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import Stack
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack; tests keep apart by using accounts of their own (`account`), and leave it running well."""
-    running = Stack(tmp_path_factory.mktemp("stack") / "data", {"SOLARIS_ALERT_WINDOW_SECONDS": "0.5"})
-    try:
-        yield running.start()
-    finally:
-        running.stop()
 
 
 @pytest.fixture

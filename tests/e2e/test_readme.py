@@ -47,6 +47,7 @@ def test_every_line_can_be_pasted_in_order(stack: Stack, readme: str, account: s
         assert completed.returncode == 0, f"{line}\n{completed.stderr}"
         answer = json.loads(completed.stdout)
         assert "choices" in answer or "available" in answer, f"{line}\n{completed.stdout}"
+    stack.wait_settled(account)
     refused = stack.shell(command).stdout  # "call twice"
     assert refused.find("insufficient_tokens") > 0
     expected = {"threshold-80", "threshold-90", "threshold-95", "tokens-exhausted"}

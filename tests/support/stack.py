@@ -20,6 +20,8 @@ from tests.support.eventually import eventually_blocking
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "sk-solaris-dev"
+CHAT_URL = "http://librechat.test/c/new"
+"""Where the people of a stack that has it come from."""
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 60.0
 """A stop that takes longer hangs, however crowded the machine is."""

@@ -140,6 +140,7 @@ async def test_another_site_orders_nothing_in_the_name_of_whoever_visits_it(
         (f"?t={link_token('a', key='a key of somebody else')}", "Este link não vale", "This link is not valid"),
         (f"?t={link_token('a', lasts=timedelta(seconds=-1))}", "Este link expirou", "This link has expired"),
     ],
+    ids=["without a token", "an empty one", "not one of ours", "of another key", "expired"],
 )
 async def test_a_link_that_opens_nothing_says_why_in_both_languages(
     stage: BillingStage, query: str, portuguese: str, english: str

@@ -1,5 +1,6 @@
 """Chooses TCP ports once, keeps them for later runs, and holds them while the stack runs."""
 
+import secrets
 import socket
 import sys
 from collections.abc import Collection, Mapping
@@ -13,6 +14,8 @@ WANTED_PORTS: Final = {name: port for part in PARTS for name, port in part.ports
 """What each listens on unless `SOLARIS_<NAME>_PORT` says otherwise or the port is taken."""
 
 _FREE_PORT_ATTEMPTS: Final = 1_000
+_UNASKED_PORTS: Final = range(20_000, 32_768)
+"""Below Linux' own choice for connections, above what programs are known for."""
 
 
 class PortError(Exception):
@@ -137,11 +140,16 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def any_free() -> int:
-    """A port that the kernel finds free; another process may take it before its use."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port below those that the kernel gives to whoever connects; another program may take it before its use.
+
+    Raises:
+        PortError: there is none.
+    """
+    for _ in range(_FREE_PORT_ATTEMPTS):
+        port = secrets.choice(_UNASKED_PORTS)
+        if is_free(port):
+            return port
+    raise PortError("no free port was found on this machine")
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -39,7 +39,7 @@ async def deliver(stage: BillingStage, event_ids: Sequence[str]) -> None:
         await stage.all_handled()
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 async def test_events_in_every_order_are_one_start_and_one_renewal(stage: BillingStage, order: tuple[int, ...]) -> None:
     account = f"ana-{''.join(map(str, order))}"
     begun = await subscribe(stage, account)
