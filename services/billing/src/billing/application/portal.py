@@ -1,6 +1,7 @@
 """Opens Stripe's pages on which whoever pays finds invoices and receipts, and changes card, plan or subscription."""
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,10 +11,18 @@ from billing.application.payment_service import told_to_people
 from billing.store.customers import load_customer
 from billing.store.subscriptions import find_giving
 from billing.stripe_api.client import StripeApi
+from billing.stripe_api.errors import StripeRefusedError
 from billing.stripe_api.setup import find_portal
 from billing.stripe_api.subscriptions import create_portal
 
 log = structlog.get_logger()
+
+
+@dataclass
+class _Configured:
+    """The portal's settings at Stripe; as long as none are known, they are looked for."""
+
+    portal_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +33,7 @@ class Portal:
     stripe: StripeApi
     livemode: bool
     home: str
+    _configured: _Configured = field(default_factory=_Configured, init=False)
 
     async def open(self, payer_id: str, *, return_url: str | None, locale: str, who: str) -> str:
         """The address of the pages; it works for some minutes, for whoever has it.
@@ -36,16 +46,20 @@ class Portal:
         if customer_id is None:
             raise UnknownCustomerError("The payment service keeps nothing of this account's.")
         with told_to_people("The payment service opens no portal.", payer_id=payer_id):
-            configured = await find_portal(self.stripe)
-            url = await create_portal(
-                self.stripe,
-                customer_id,
-                return_url=return_url or self.home,
-                locale=locale,
-                configuration=None if configured is None else configured.portal_id,
-            )
+            url = await self.open_of_customer(customer_id, return_url or self.home, locale)
         log.info("portal_opened", payer_id=payer_id, by=who)
         return url
+
+    async def open_of_customer(self, customer_id: str, return_url: str, locale: str) -> str:
+        """With the settings that were found last; where these are refused, others are looked for. Raises StripeError."""
+        if (known := self._configured.portal_id) is not None:
+            with contextlib.suppress(StripeRefusedError):
+                return await create_portal(
+                    self.stripe, customer_id, return_url=return_url, locale=locale, configuration=known
+                )
+        configured = await find_portal(self.stripe)
+        found = self._configured.portal_id = None if configured is None else configured.portal_id
+        return await create_portal(self.stripe, customer_id, return_url=return_url, locale=locale, configuration=found)
 
     async def _customer_of(self, payer_id: str) -> str | None:
         """Who pays the plan, as that is what can be changed there; else who pays what services have begun."""

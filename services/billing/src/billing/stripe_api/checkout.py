@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
 
 from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import PaymentFacts, SessionFacts
 from billing.domain.plan_prices import product_of
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeRefusedError
+from billing.stripe_api.errors import StripeMissingError, StripeRefusedError
 from billing.stripe_api.wire import Reference, Session, stripe_locale
 
 _ONCE_IN_BRAZIL: Final[list[Literal["card", "pix", "boleto"]]] = ["card", "pix", "boleto"]
@@ -44,6 +44,17 @@ class CheckoutRequest(Struct, frozen=True, kw_only=True):
 
 async def create_checkout(api: StripeApi, wanted: CheckoutRequest) -> SessionFacts:
     """Have Stripe show a Checkout; raises StripeError."""
+    try:
+        return await _create(api, wanted)
+    except StripeMissingError as error:
+        if wanted.plan is None or not (error.parameter or "").endswith("[product]"):
+            raise
+    # Nobody has bought the plan before. What Stripe refused it may refuse again under the same key.
+    await _make_product(api, wanted.plan, wanted.name)
+    return await _create(api, structs.replace(wanted, idempotency_key=f"{wanted.idempotency_key}:product"))
+
+
+async def _create(api: StripeApi, wanted: CheckoutRequest) -> SessionFacts:
     metadata = {ORDER_KEY: wanted.order_id, "account_id": wanted.account_id}
     is_brazilian = wanted.currency == "brl"
     params: SessionCreateParams = {
@@ -67,7 +78,7 @@ async def create_checkout(api: StripeApi, wanted: CheckoutRequest) -> SessionFac
     else:
         params["mode"] = "subscription"
         params["allowed_payment_method_types"] = [*(_MONTHLY_IN_BRAZIL if is_brazilian else _ELSEWHERE)]
-        params["line_items"] = [await _plan_item(api, wanted, wanted.plan)]
+        params["line_items"] = [_plan_item(wanted, wanted.plan)]
         params["subscription_data"] = {"metadata": metadata}
     request = api.v1.checkout.sessions.create_async(params, {"idempotency_key": wanted.idempotency_key})
     return (await api.call(request, Session)).facts()
@@ -106,10 +117,9 @@ def _package_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
     }
 
 
-async def _plan_item(api: StripeApi, wanted: CheckoutRequest, plan: str) -> SessionCreateParamsLineItem:
+def _plan_item(wanted: CheckoutRequest, plan: str) -> SessionCreateParamsLineItem:
     if wanted.stripe_price is not None:
         return {"price": wanted.stripe_price, "quantity": 1}
-    await _make_product(api, plan, wanted.name)
     return {
         "quantity": 1,
         "price_data": {

@@ -88,7 +88,7 @@ def new_price(world: World, parameters: dict[str, Any], *, path: str = "", **val
     currency = checked_currency(parameters["currency"])
     check_step(amount, currency, f"{path}[unit_amount]" if path else "unit_amount")
     if "product" in parameters:
-        product = world.find("product", parameters["product"], "product")
+        product = world.find("product", parameters["product"], f"{path}[product]" if path else "product")
     else:
         inline = {"active": False} if values.get("active") is False else {}
         product = new_product(world, {**parameters["product_data"], **inline})
