@@ -51,7 +51,7 @@ class Portal:
         return url
 
     async def open_of_customer(self, customer_id: str, return_url: str, locale: str) -> str:
-        """With the settings that were found last; where these are refused, others are looked for. Raises StripeError."""
+        """With the settings that were found last; where it is refused, others are sought. Raises StripeError."""
         if (known := self._configured.portal_id) is not None:
             with contextlib.suppress(StripeRefusedError):
                 return await create_portal(
