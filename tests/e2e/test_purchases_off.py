@@ -1,10 +1,13 @@
 """Without keys of Stripe's and without its demo nothing is sold, and nothing pretends that it is."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from contracts.purchase_links import sign_purchase_link
 
 from tests.support.eventually import eventually_blocking
 from tests.support.stack import NewStack
@@ -35,3 +38,16 @@ def test_where_nothing_is_sold_no_notice_or_mail_speaks_of_it_and_the_page_says_
     sent = httpx.post(f"{billing}/buy", data={"t": "x", "choice": "package:small"})
     assert sent.status_code == 503
     assert httpx.get(f"{billing}/billing/packages").status_code == 503
+    # A code costs nothing, so it is worth its tokens all the same: where the link of an earlier mail leads.
+    key = json.loads((stack.directory / "secrets.json").read_bytes())["link_keys"]
+    token = sign_purchase_link("ana", datetime.now(UTC) + timedelta(hours=1), key.encode())
+    made = stack.operate("vouchers", TOKENS=50_000, COUNT=1, EXPIRES_DAYS=90, REASON="a test")
+    code = json.loads(made.stdout.splitlines()[0])["code"]
+    counter = httpx.get(f"{billing}/buy", params={"t": token}, headers={"accept-language": "en"})
+    assert (counter.status_code, "Purchases are off" in counter.text) == (503, True)
+    assert 'action="./buy/voucher' in counter.text
+    assert 'name="choice"' not in counter.text
+    assert httpx.post(f"{billing}/buy/voucher", data={"t": token, "code": code[:-1]}).status_code == 422
+    redeemed = httpx.post(f"{billing}/buy/voucher", data={"t": token, "code": code}, follow_redirects=True)
+    assert (redeemed.status_code, "Pronto!" in redeemed.text) == (200, True)
+    eventually_blocking(lambda: stack.balance("ana")["credits"] > 40_000, 20, message="the code's tokens")

@@ -1,5 +1,6 @@
 """The pages below `/buy` on a real billing: what a browser, a scanner and a hostile client get."""
 
+import asyncio
 import html
 import re
 from collections.abc import Mapping
@@ -134,8 +135,8 @@ async def test_another_site_orders_nothing_in_the_name_of_whoever_visits_it(
 @pytest.mark.parametrize(
     ("query", "portuguese", "english"),
     [
-        ("", "Abra esta página pelo seu link", "Open this page by your link"),
-        ("?t=", "Abra esta página pelo seu link", "Open this page by your link"),
+        ("", "Abra esta página pelo seu link", "Open this page with your link"),
+        ("?t=", "Abra esta página pelo seu link", "Open this page with your link"),
         ("?t=ana.x.y", "Este link não vale", "This link is not valid"),
         (f"?t={link_token('a', key='a key of somebody else')}", "Este link não vale", "This link is not valid"),
         (f"?t={link_token('a', lasts=timedelta(seconds=-1))}", "Este link expirou", "This link has expired"),
@@ -228,6 +229,23 @@ async def test_what_is_no_page_is_told_as_one(stage: BillingStage, method: str, 
     assert page.status_code == status
     assert page.headers["content-type"].startswith("text/html")
     assert heading(page)
+
+
+@pytest.mark.parametrize("path", ["/buy", "/buy/voucher"])
+async def test_a_form_that_is_too_large_or_too_slow_is_told_as_a_page_and_read_no_further(
+    stage: BillingStage, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("pages.forms.FORM_SECONDS", 0.2)
+    for length, sent, status in ((9_000, b"t=" + b"x" * 8_998, 413), (100, b"t=", 408)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.settings.billing_port)
+        kind = "content-type: application/x-www-form-urlencoded"
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\n{kind}\r\ncontent-length: {length}\r\n\r\n"
+        writer.write(head.encode() + sent)
+        async with asyncio.timeout(10):
+            answer = (await reader.read()).decode()  # to the end of the connection
+        assert answer.startswith(f"HTTP/1.1 {status}")
+        assert "<h1>Não entendemos este pedido</h1>" in answer
+        writer.close()
 
 
 async def test_codes_that_are_guessed_are_told_beside_the_field_and_slowed_down(stage: BillingStage) -> None:

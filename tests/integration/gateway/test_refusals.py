@@ -279,7 +279,7 @@ async def test_a_missing_or_unsafe_setting_stops_the_start_and_is_named(tmp_path
         ("gateway_keys", "short"),
         ("host", "0.0.0.0"),  # with the development key
         ("public_url", "ftp://x"),
-        ("purchase_url", "https://" + "x" * 113),
+        ("purchase_url", "https://" + "x" * 113 + "/buy"),
         ("request_seconds", "0"),
     ):
         with pytest.raises(RuntimeError, match="ended with 1"):

@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 import pytest_asyncio
@@ -20,6 +21,7 @@ from local_run.supervision import process
 from local_run.supervision.probe import fetch
 from local_run.supervision.process import Program
 
+from tests.support.demo_stripe import start_demo_stripe
 from tests.support.eventually import eventually
 
 
@@ -65,6 +67,24 @@ async def test_the_official_client_reads_answers_streams_and_models(sdk: openai.
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 5
     assert "demo" in {model.id async for model in sdk.models.list()}
+
+
+async def status_under(name: str, url: str) -> int:
+    """What a browser is answered that was led to this machine by another name, or by one of its own."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as browser:
+        return (await browser.get(url, headers={"host": name})).status_code
+
+
+async def test_no_helper_answers_under_a_name_that_others_have_led_here(upstream: str, tmp_path: Path) -> None:
+    web_port = any_free()
+    arguments = ("--directory", str(tmp_path), "--smtp-port", str(any_free()), "--web-port", str(web_port))
+    async with _running("local_run.mailbox", *arguments, port=web_port), start_demo_stripe() as stripe:
+        for url in (f"{upstream}/demo/requests", f"http://127.0.0.1:{web_port}/api/messages", f"{stripe.url}/demo"):
+            port = url.rpartition(":")[2].partition("/")[0]
+            for name in (f"127.0.0.1:{port}", f"localhost:{port}", "localhost"):
+                assert await status_under(name, url) == 200, name
+            for name in (f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "x@localhost"):
+                assert await status_under(name, url) == 400, name
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])

@@ -47,7 +47,10 @@ WRONG_TEXTS = {
     "locale": ["klingon", "fr", "pt-BRA"],
     "brand": ["   ", "x" * 61, "IA\r\nBcc: ana"],
     "public_url": ["solaris.example", "javascript:alert(1)", "http://", "http://a:99999", "https://a b"],
-    "purchase_url": ["solaris.example/buy", "javascript:alert(1)", "http://"],
+    "purchase_url": [
+        *("solaris.example/buy", "javascript:alert(1)", "http://"),
+        *("https://solaris.example", "https://solaris.example/buy?t=", "https://solaris.example/buy/now"),
+    ],
     "upstream_url": ["127.0.0.1:4000", "ftp://litellm", "http://litellm:port", "http://" + "x" * 130],
     "database_url": ["127.0.0.1", "mysql://u:hidden@db/x", "postgresql://db", "postgresql://u:hidden@db:99999/x"],
     "nats_url": ["127.0.0.1:4222", "http://u:hidden@nats", "nats://u:hidden@nats:99999", "nats://a,b"],

@@ -26,7 +26,7 @@ TEMPLATE = """{% extends "layout.html.j2" %}{% block title %}A page{% endblock %
 <p>{{ 123456 | number(language) }} {{ 7490 | money("brl", language) }}</p>{% endblock %}"""
 
 
-def app(folder: Path) -> Starlette:
+def app(folder: Path, chat_url: str | None = None) -> Starlette:
     (folder / "own.css").write_text("p { margin: 0 }")
     presentation = Presentation(
         brand="IA <SOLARIS>",
@@ -40,6 +40,7 @@ def app(folder: Path) -> Starlette:
         Assets("/buy/assets", folder),
         DictLoader({"page.html.j2": TEMPLATE}),
         form_targets=("https://checkout.example",),
+        chat_url=chat_url,
     )
 
     async def page(request: Request) -> Response:
@@ -227,6 +228,15 @@ async def test_what_is_no_form_of_ours_is_refused_with_a_page(
     answer = await client.post("/form", content=content, headers=headers)
     assert answer.status_code == status
     assert words_of(Language.PORTUGUESE).fault(status).title in answer.text
+
+
+@pytest.mark.parametrize("chat_url", [None, "https://chat.example/c/new"])
+async def test_a_page_that_says_why_there_is_none_leads_back_to_the_chat(tmp_path: Path, chat_url: str | None) -> None:
+    transport = httpx.ASGITransport(app(tmp_path, chat_url))
+    async with httpx.AsyncClient(transport=transport, base_url="https://solaris.example") as client:
+        page = await client.post("/form", content=b"")
+    assert ("Voltar ao chat" in page.text) is (chat_url is not None)
+    assert (f'href="{chat_url}"' in page.text) is (chat_url is not None)
 
 
 def test_every_fault_has_words_in_both_languages() -> None:

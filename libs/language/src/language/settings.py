@@ -29,6 +29,12 @@ def _locale(tag: str) -> str:
     return tag
 
 
+def _buy_page(url: str) -> str:
+    if not url.endswith("/buy"):
+        raise ValueError("must end in /buy, as billing's page does: https://solaris.example.com/buy")
+    return url
+
+
 def _brand(brand: str) -> str:
     if not brand.strip() or len(brand) > 60 or not brand.isprintable():
         raise ValueError("must be 1 to 60 printable characters")
@@ -49,8 +55,8 @@ class PresentationSettings(ZoneSettings):
     locale: Annotated[str, AfterValidator(_locale)] = "pt-BR"
     brand: Annotated[str, AfterValidator(_brand)] = "IA SOLARIS"
     public_url: WebUrl = "http://127.0.0.1:8080"
-    purchase_url: WebUrl | None = None
-    """Where credits are bought; without it no text speaks of buying."""
+    purchase_url: Annotated[WebUrl, AfterValidator(_buy_page)] | None = None
+    """Billing's page where credits are bought, as browsers reach it; without it no text speaks of buying."""
     link_keys: StrongSecrets | None = None
     """Links to it are signed with the first, and believed with any; without one nothing links there."""
 

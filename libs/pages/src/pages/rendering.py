@@ -17,7 +17,10 @@ from pages.words import Fault, words_of
 
 
 class Pages:
-    """The pages of one service: `templates` are its own, which extend `layout.html.j2`."""
+    """The pages of one service: `templates` are its own, which extend `layout.html.j2`.
+
+    `chat_url` is where people came from, and can go back to from every page; None where nobody has said.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Pages:
         templates: BaseLoader,
         *,
         form_targets: Sequence[str] = (),
+        chat_url: str | None = None,
     ) -> None:
         self.presentation = presentation
         self.assets = assets
@@ -43,7 +47,12 @@ class Pages:
             "money": format_unbroken_money,
             "sign": currency_sign,
         }
-        self._environment.globals |= {"brand": presentation.brand, "asset": assets.path_of, "themes": Theme}
+        self._environment.globals |= {
+            "brand": presentation.brand,
+            "asset": assets.path_of,
+            "themes": Theme,
+            "chat_url": chat_url,
+        }
 
     def reader_of(self, request: Request) -> Reader:
         """Whom the answer to this request is for."""

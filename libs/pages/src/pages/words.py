@@ -23,6 +23,7 @@ class Words:
     other_language: str
     dark: str
     light: str
+    to_chat: str
     faults: dict[int, Fault]
 
     def fault(self, status: int) -> Fault:
@@ -35,12 +36,15 @@ _PORTUGUESE: Final = Words(
     other_language="English",
     dark="Usar cores escuras",
     light="Usar cores claras",
+    to_chat="Voltar ao chat",
     faults={
         400: Fault(title="Não entendemos este pedido", text="Volte à página anterior e tente de novo."),
         403: Fault(
             title="Este pedido veio de outro site", text="Abra a página de novo pelo seu link e continue por lá."
         ),
-        404: Fault(title="Página não encontrada", text="O endereço mudou ou foi copiado pela metade. Confira o link."),
+        404: Fault(
+            title="Página não encontrada", text="O endereço mudou, ou só metade dele foi copiada. Confira o link."
+        ),
         429: Fault(title="Muitas tentativas", text="Aguarde um minuto e tente de novo."),
         500: Fault(title="Algo deu errado do nosso lado", text="Tente de novo em instantes."),
     },
@@ -51,12 +55,15 @@ _ENGLISH: Final = Words(
     other_language="Português",
     dark="Use dark colours",
     light="Use light colours",
+    to_chat="Back to the chat",
     faults={
-        400: Fault(title="We did not understand this request", text="Go back to the page before and try again."),
+        400: Fault(title="We did not understand this request", text="Go back to the previous page and try again."),
         403: Fault(
-            title="This request came from another site", text="Open the page again by your link and go on there."
+            title="This request came from another site", text="Open the page again with your link and continue there."
         ),
-        404: Fault(title="Page not found", text="The address has changed or was copied by half. Check the link."),
+        404: Fault(
+            title="Page not found", text="The address has changed, or only half of it was copied. Check the link."
+        ),
         429: Fault(title="Too many attempts", text="Wait a minute and try again."),
         500: Fault(title="Something went wrong on our side", text="Try again in a moment."),
     },

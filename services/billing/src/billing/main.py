@@ -175,12 +175,12 @@ def _api(
 def _pages(
     settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None, redeeming: Redeeming
 ) -> ASGIApp:
-    pages = make_pages(settings.presentation, settings.checkout_targets)
+    pages = make_pages(settings.presentation, settings.checkout_targets, settings.chat_url)
     keys = settings.link_key_bytes
     return pages_app(
         pages,
         BuyPages(pages, offers, keys, placing=placing, redeeming=redeeming),
-        OrderPages(pages, offers, keys, looks, chat_url=settings.chat_url),
+        OrderPages(pages, offers, keys, looks),
     )
 
 

@@ -33,7 +33,7 @@ class BillingSettings(PresentationSettings):
     """Billing's settings. Without `stripe_api_key`, purchases are off, and everything says so.
 
     Comma-separated: `gateway_keys` are of the services that may order for an account, `stripe_webhook_secrets` those
-    that Stripe signs its deliveries with. `purchase_url` is the page that sells, where it is not billing's own.
+    that Stripe signs its deliveries with.
     """
 
     billing_port: Port = 8002

@@ -39,7 +39,7 @@ def app_with(error: Callable[[], Exception]) -> httpx.ASGITransport:
     offers = Offers(packages=[], plans=[])
     looks = cast("OrderLooks", BrokenLooks(error))
     buying = BuyPages(pages, offers, [], placing=None, redeeming=cast("Redeeming", None))  # nothing is sold here
-    app = pages_app(pages, buying, OrderPages(pages, offers, [], looks, chat_url=None))
+    app = pages_app(pages, buying, OrderPages(pages, offers, [], looks))
     return httpx.ASGITransport(app, raise_app_exceptions=False)
 
 

@@ -31,6 +31,7 @@ from local_run.demo_stripe.web.steering import Steering
 from local_run.demo_stripe.world.keeping import Keeping
 from local_run.demo_stripe.world.timers import run_due
 from local_run.demo_stripe.world.world import World
+from local_run.own_names import under_own_names
 from local_run.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ async def run_demo_stripe(
         world = World(keeping, url, wall_clock)
         _settle_endpoint(world, webhook_url, webhook_secret)
         deliverer = Deliverer(world)
-        app = create_app(world, deliverer, api_key, instance)
+        app = under_own_names(create_app(world, deliverer, api_key, instance))
         async with serve(app, LOOPBACK, port, server_header=False, timeout_graceful_shutdown=1, backlog=4096):
             working = [asyncio.create_task(deliverer.run()), asyncio.create_task(_keep_time(world))]
             try:

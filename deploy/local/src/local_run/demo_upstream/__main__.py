@@ -6,6 +6,7 @@ import os
 import uvicorn
 
 from local_run.demo_upstream.app import DemoUpstream
+from local_run.own_names import under_own_names
 from local_run.ports import LOOPBACK
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port: int = parser.parse_args().port
     uvicorn.run(
-        DemoUpstream(os.environ.get("SOLARIS_INSTANCE", "")),
+        under_own_names(DemoUpstream(os.environ.get("SOLARIS_INSTANCE", ""))),
         host=LOOPBACK,
         port=port,
         log_level="critical",

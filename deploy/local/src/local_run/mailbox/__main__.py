@@ -12,6 +12,7 @@ from chassis.service import stop_signal
 from local_run.mailbox.smtp import smtp_protocol
 from local_run.mailbox.store import MailStore
 from local_run.mailbox.web import create_app
+from local_run.own_names import under_own_names
 from local_run.ports import LOOPBACK
 
 
@@ -22,7 +23,8 @@ async def serve_mailbox(directory: Path, smtp_port: int, web_port: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         smtp = await asyncio.get_running_loop().create_server(lambda: smtp_protocol(store), LOOPBACK, smtp_port)
         stack.callback(smtp.close)
-        await stack.enter_async_context(serve(create_app(store, instance), LOOPBACK, web_port))
+        app = under_own_names(create_app(store, instance))
+        await stack.enter_async_context(serve(app, LOOPBACK, web_port))
         await stop.wait()
 
 

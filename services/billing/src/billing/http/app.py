@@ -21,23 +21,19 @@ class BillingApp:
         self._operations = operations
         self._pages = pages
         # What is served is told by the documents of the repository, not by pages that load scripts from elsewhere.
-        self._api = FastAPI(
+        api = FastAPI(
             title="Solaris billing", version=version("solaris-billing"), docs_url=None, redoc_url=None, openapi_url=None
         )
-        answer_errors(self._api)
+        answer_errors(api)
         for router in routers:
-            self._api.include_router(router)
-
-        self._bounded = BoundedBodies(self._answer, but_not=WEBHOOK_PATH)
+            api.include_router(router)
+        self._bounded_api = BoundedBodies(api, but_not=WEBHOOK_PATH)  # pages bound their forms themselves
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._bounded(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answering(scope)(scope, receive, send)
 
     def _answering(self, scope: Scope) -> ASGIApp:
         path = scope["path"] if scope["type"] == "http" else ""
         if path.startswith(_OPERATIONS):
             return self._operations
-        return self._pages if path == _PAGES or path.startswith(f"{_PAGES}/") else self._api
+        return self._pages if path == _PAGES or path.startswith(f"{_PAGES}/") else self._bounded_api

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from billing.http.problems import problem
 
 MAX_BYTES: Final = 64 * 1024
-"""Of a form or a purchase, which have some hundred bytes; the webhook reads its own."""
+"""Of a purchase, which has some hundred bytes; the webhook reads its own."""
 BODY_SECONDS: Final = 10.0
 
 

@@ -26,10 +26,12 @@ log = structlog.get_logger()
 _ASSETS: Final = "/buy/assets"
 
 
-def make_pages(presentation: Presentation, form_targets: tuple[str, ...]) -> Pages:
+def make_pages(presentation: Presentation, form_targets: tuple[str, ...], chat_url: str | None = None) -> Pages:
     """The layout with billing's templates and files; a form's answer may lead to `form_targets`, where people pay."""
     assets = Assets(_ASSETS, Path(__file__).with_name("static"))
-    return Pages(presentation, assets, PackageLoader("billing.http.pages"), form_targets=form_targets)
+    return Pages(
+        presentation, assets, PackageLoader("billing.http.pages"), form_targets=form_targets, chat_url=chat_url
+    )
 
 
 def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
@@ -43,7 +45,10 @@ def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
     async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return pages.fault(request, error.status_code, headers=error.headers)
-        return pages.fault(request, error.status if isinstance(error, FormError) else 500)
+        if isinstance(error, FormError):
+            # What was sent is not read to its end, so nothing can follow it on this connection.
+            return pages.fault(request, error.status, headers={"connection": "close"})
+        return pages.fault(request, 500)
 
     async def away(request: Request, error: Exception) -> Response:
         log.warning("page_without_database", error=type(error).__name__)

@@ -22,10 +22,11 @@ from billing.http.pages.counter import TOKENS_A_CHAT, counter_of
 from billing.http.pages.troubles import Trouble, TroubleError, words_for
 
 _MAX_KEY_LENGTH: Final = 64
+_NOTHING: Final = Offers(packages=[], plans=[])
 
 
 class BuyPages:
-    """`keys` verify links; without `placing`, purchases are off."""
+    """`keys` verify links; without `placing`, purchases are off, and codes are redeemed all the same."""
 
     def __init__(
         self, pages: Pages, offers: Offers, keys: Sequence[bytes], *, placing: Placing | None, redeeming: Redeeming
@@ -92,26 +93,29 @@ class BuyPages:
     ) -> Response:
         language = self._pages.reader_of(request).language
         words = words_for(language).buy
+        counter = counter_of(self._offers if self._placing else _NOTHING, currency, language)
         content = {
             "words": words,
-            "counter": counter_of(self._offers, currency, language),
+            "counter": counter,
+            "closed": None if counter.is_laid else words_for(language).purchases_off,
             "tokens_a_chat": TOKENS_A_CHAT,
             "token": token,
             "key": token_urlsafe(16),
             "voucher_fault": words.voucher_faults[refusal] if refusal else None,
             "code": typed,
         }
-        status = 200 if refusal is None else 429 if refusal is VoucherRefusal.TOO_MANY_ATTEMPTS else 422
+        if refusal is None:
+            status = 200 if counter.is_laid else 503
+        else:
+            status = 429 if refusal is VoucherRefusal.TOO_MANY_ATTEMPTS else 422
         return self._pages.answer(request, "buy.html.j2", content, status=status)
 
     def _account_of(self, token: str) -> str:
-        if self._placing is None:
-            raise PurchasesOffError
-        if not token:
-            raise TroubleError(Trouble.NO_LINK)
+        """Where purchases are off, nobody is sent for another link."""
         try:
             return read_purchase_link(token, self._keys, datetime.now(UTC))
         except ExpiredLinkError:
-            raise TroubleError(Trouble.EXPIRED_LINK) from None
+            trouble = Trouble.EXPIRED_LINK
         except ForeignLinkError:
-            raise TroubleError(Trouble.FOREIGN_LINK) from None
+            trouble = Trouble.FOREIGN_LINK if token else Trouble.NO_LINK
+        raise PurchasesOffError if self._placing is None else TroubleError(trouble)

@@ -46,6 +46,11 @@ class Counter:
     packages: tuple[Card, ...]
     plans: tuple[Card, ...]
 
+    @property
+    def is_laid(self) -> bool:
+        """Something is sold."""
+        return bool(self.packages or self.plans)
+
 
 def counter_of(offers: Offers, wished: str | None, language: Language) -> Counter:
     """In the wished currency if something is sold in it, else in the first that there is: reais, then dollars."""

@@ -18,7 +18,10 @@ _BUY: Final = BuyWords(
     packages="Credits",
     packages_text="You pay once, and they never expire.",
     plans="Monthly plans",
-    plans_text="New tokens every month, by card. To cancel, just contact support.",
+    plans_text={
+        "brl": "New tokens every month, by card or boleto. To cancel, just contact support.",
+        "": "New tokens every month, by card. To cancel, just contact support.",
+    },
     tokens=("token", "tokens"),
     tokens_a_month="{tokens} a month",
     chats="about {chats} short chats",
@@ -36,22 +39,22 @@ _BUY: Final = BuyWords(
     voucher_faults={
         VoucherRefusal.MISTYPED: "This code is mistyped. Check every letter.",
         VoucherRefusal.UNKNOWN: "There is no such code. Check every letter.",
-        VoucherRefusal.EXPIRED: "The last day of this code is over.",
+        VoucherRefusal.EXPIRED: "This code has expired.",
         VoucherRefusal.USED_UP: "This code has been used.",
-        VoucherRefusal.TOO_MANY_ATTEMPTS: "Those were many attempts. Wait an hour and try again.",
+        VoucherRefusal.TOO_MANY_ATTEMPTS: "Too many attempts. Wait an hour and try again.",
     },
     redeem="Use the code",
     a_chat=(
         "A short chat has five questions, with answers of about 300 words. Since every message sends the whole "
         "conversation again, it takes about {tokens} tokens. Long chats take more, and some models count for more."
     ),
-    whose="What you buy here is for the account that got this link, in a chat or by mail.",
+    whose="What you buy here is for the account that got this link, in a chat or by e-mail.",
 )
 _ORDER: Final = OrderWords(
     title="Order",
     situations={
         OrderStage.UNPAID: Situation(
-            title="Only the payment is missing", text="Pay {price} and get {item}: your chat works again at once."
+            title="Only the payment is left", text="Pay {price} and get {item}: your chat works again at once."
         ),
         OrderStage.AWAITED: Situation(
             title="Waiting for the payment to be confirmed",
@@ -70,26 +73,25 @@ _ORDER: Final = OrderWords(
         ),
         OrderStage.SETTLED: Situation(title="This order is paid", text="You got {item} for it."),
         OrderStage.TAKEN_BACK: Situation(
-            title="This order was paid back", text="The payment went back, and the order's tokens were taken back."
+            title="This order was refunded", text="The payment was returned, and the order's tokens were taken back."
         ),
         OrderStage.DECLINED: Situation(title="The payment was not approved", text=_NOTHING_CHARGED),
         OrderStage.EXPIRED: Situation(title="The payment did not come in time", text=_NOTHING_CHARGED),
         OrderStage.CANCELLED: Situation(title="This order was cancelled", text=_NOTHING_CHARGED),
         OrderStage.EXAMINED: Situation(
             title="We are looking into this order",
-            text="Somebody of our team has to see it. If it takes long, contact support and tell the number below.",
+            text="Someone on our team has to review it. If it takes long, contact support with the number below.",
         ),
     },
     pay="Go to the payment",
     again="Try again",
-    to_chat="Back to the chat",
     number="Order",
     taken_back="{tokens} of this order were taken back after a refund.",
     price="Price",
     plan="{name} plan",
     free="free of charge",
     good_until="Good until",
-    waiting="This page renews itself.",
+    waiting="This page updates itself.",
 )
 
 ENGLISH: Final = Words(
@@ -100,27 +102,27 @@ ENGLISH: Final = Words(
     ),
     foreign_link=Fault(title="This link is not valid", text=f"Maybe only half of it was copied. {_ASK_AGAIN}"),
     no_link=Fault(
-        title="Open this page by your link",
-        text="The assistant sends it in the chat when you run out of tokens, and we send it by mail.",
+        title="Open this page with your link",
+        text="The assistant sends it in the chat when you run out of tokens, and we send it by e-mail.",
     ),
     purchases_off=Fault(title="Purchases are off", text="Credits are not sold here at the moment. Contact support."),
     payments_away=Fault(
-        title="Payments are out of order",
+        title="Payments are unavailable",
         text="We could not reach the payment service. Nothing was charged. Try again in a few minutes.",
     ),
-    unknown_order=Fault(title="Order not found", text="The order's address was copied by half. Check the link."),
+    unknown_order=Fault(title="Order not found", text="Maybe only half of its address was copied. Check the link."),
     not_sold=Fault(
-        title="This is not sold any more", text="Prices changed while you were choosing. Go back and choose again."
+        title="This offer has ended", text="Prices changed while you were choosing. Go back and choose again."
     ),
     too_many=Fault(
-        title="Many purchases were begun", text="For your safety, wait an hour. What has been paid is yours."
+        title="Too many purchases were started", text="For your safety, wait an hour. What has been paid is yours."
     ),
     payment_refused=Fault(
         title="The payment could not be opened",
-        text="The payment service did not take this order. Nothing was charged. Contact support.",
+        text="The payment service did not accept this order. Nothing was charged. Contact support.",
     ),
     already_subscribed=Fault(
-        title="This account has a plan already",
-        text="To go on now, go back and buy credits. To change the plan, contact support.",
+        title="This account already has a plan",
+        text="To continue now, go back and buy credits. To change the plan, contact support.",
     ),
 )

@@ -18,16 +18,13 @@ from billing.http.pages.troubles import words_for
 
 
 class OrderPages:
-    """`chat_url` is where people came from; the first of `keys` signs the link of who may try again."""
+    """The first of `keys` signs the link of who may try again."""
 
-    def __init__(
-        self, pages: Pages, offers: Offers, keys: Sequence[bytes], looks: OrderLooks, *, chat_url: str | None
-    ) -> None:
+    def __init__(self, pages: Pages, offers: Offers, keys: Sequence[bytes], looks: OrderLooks) -> None:
         self._pages = pages
         self._offers = offers
         self._keys = keys
         self._looks = looks
-        self._chat_url = chat_url
 
     async def show(self, request: Request) -> Response:
         """Nothing about its person, balance or history."""
@@ -45,8 +42,6 @@ class OrderPages:
             else words.order.free,
             "taken_back": format_count(sight.taken_back, *words.buy.tokens, language) if sight.taken_back else "",
             "good_until": self._last_day(order, language),
-            "chat_url": self._chat_url,
-            "shows_chat": self._chat_url is not None and sight.sign == "good",
             "retry_token": self._retry_token(order, sight),
         }
         return self._pages.answer(request, "order.html.j2", content)

@@ -18,7 +18,10 @@ _BUY: Final = BuyWords(
     packages="Créditos avulsos",
     packages_text="Você paga uma vez e eles não expiram.",
     plans="Planos mensais",
-    plans_text="Tokens novos todo mês, no cartão. Para cancelar, basta falar com o suporte.",
+    plans_text={
+        "brl": "Tokens novos todo mês, no cartão ou por boleto. Para cancelar, basta falar com o suporte.",
+        "": "Tokens novos todo mês, no cartão. Para cancelar, basta falar com o suporte.",
+    },
     tokens=("token", "tokens"),
     tokens_a_month="{tokens} por mês",
     chats="cerca de {chats} conversas curtas",
@@ -82,7 +85,6 @@ _ORDER: Final = OrderWords(
     },
     pay="Ir para o pagamento",
     again="Tentar de novo",
-    to_chat="Voltar ao chat",
     number="Pedido",
     taken_back="{tokens} deste pedido foram retirados depois de um estorno.",
     price="Valor",
@@ -98,7 +100,7 @@ PORTUGUESE: Final = Words(
     expired_link=Fault(
         title="Este link expirou", text=f"Links de compra valem por pouco tempo, para a sua segurança. {_ASK_AGAIN}"
     ),
-    foreign_link=Fault(title="Este link não vale", text=f"Talvez tenha sido copiado pela metade. {_ASK_AGAIN}"),
+    foreign_link=Fault(title="Este link não vale", text=f"Talvez só metade dele tenha sido copiada. {_ASK_AGAIN}"),
     no_link=Fault(
         title="Abra esta página pelo seu link",
         text="O assistente envia o link no chat quando seus tokens acabam, e nós o enviamos por e-mail.",
@@ -111,7 +113,7 @@ PORTUGUESE: Final = Words(
         text="Não conseguimos falar com o serviço de pagamento. Nada foi cobrado. Tente de novo em alguns minutos.",
     ),
     unknown_order=Fault(
-        title="Pedido não encontrado", text="O endereço do pedido foi copiado pela metade. Confira o link."
+        title="Pedido não encontrado", text="Talvez só metade do endereço tenha sido copiada. Confira o link."
     ),
     not_sold=Fault(
         title="Esta oferta não existe mais", text="Os preços mudaram enquanto você escolhia. Volte e escolha de novo."

@@ -34,7 +34,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuyWords:
-    """`methods` by currency, under "" for every other."""
+    """`methods` and `plans_text` by currency, under "" for every other."""
 
     title: str
     lead: str
@@ -43,7 +43,7 @@ class BuyWords:
     packages: str
     packages_text: str
     plans: str
-    plans_text: str
+    plans_text: Mapping[str, str]
     tokens: tuple[str, str]
     tokens_a_month: str
     chats: str
@@ -70,7 +70,6 @@ class OrderWords:
     situations: Mapping[OrderStage, Situation]
     pay: str
     again: str
-    to_chat: str
     number: str
     taken_back: str
     price: str
