@@ -84,7 +84,7 @@ async def test_a_refusal_links_to_where_credits_are_bought_where_the_operator_na
     ledger: ScriptedLedger, upstream: ScriptedUpstream, nats_url: str, tmp_path: Path
 ) -> None:
     ledger.decide = refuse(RefusalCode.INSUFFICIENT_TOKENS, figures=FIGURES)
-    page, keys = "https://solaris.example/buy?from=chat", f"{LINK_KEY},{OLD_LINK_KEY}"
+    page, keys = "https://solaris.example/buy", f"{LINK_KEY},{OLD_LINK_KEY}"
     async with running_gateway(tmp_path, nats_url, upstream.url, purchase_url=page, link_keys=keys) as gateway:
         before = datetime.now(UTC)
         error = (await ask(gateway.port, chat())).error
@@ -94,7 +94,7 @@ async def test_a_refusal_links_to_where_credits_are_bought_where_the_operator_na
     assert error["message"].endswith(f" {url}")
     (url_in_chat,) = re.findall(r"\[compre créditos\]\((\S+)\)\.", in_chat)
     for link in (url, url_in_chat):
-        start, _, token = link.partition("&t=")
+        start, _, token = link.partition("?t=")
         assert start == page
         assert read_purchase_link(token, [LINK_KEY.encode()], before + timedelta(hours=23.9)) == "ana"
         with pytest.raises(ExpiredLinkError):

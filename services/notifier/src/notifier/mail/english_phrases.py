@@ -11,7 +11,7 @@ from notifier.mail import english
 from notifier.mail.sentences import Situation
 
 BUY: Final = "Buy credits"
-TALK: Final = "talk to whoever runs {brand}"
+TALK: Final = "contact whoever runs {brand}"
 WHERE: Final = "in your account or with whoever runs {brand}"
 NEEDS_MORE: Final = "To have tokens now, buy credits: they are available as soon as the payment is confirmed."
 
@@ -54,7 +54,7 @@ def after_taking_back(situation: Situation) -> tuple[str, ...]:
         )
     if lacks(situation):
         return (f"{said}{_pause(figures.remaining)}",)
-    goes_on = ", and the chat goes on working" if situation.is_active else ""
+    goes_on = ", and the chat keeps working" if situation.is_active else ""
     return (f"{said}You still have {tokens_counted(figures.remaining)} to use{goes_on}.",)
 
 

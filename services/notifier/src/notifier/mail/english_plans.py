@@ -9,7 +9,7 @@ from notifier.mail.sentences import Situation, Target, Words
 
 def plan_subscribed(data: PlanSubscribed, situation: Situation) -> Words:
     plan, ends = say.plan_named(data.plan), say.moment(data.period_ends_at, situation)
-    terms = f"{say.allowance(situation)}The plan lasts until {ends}, when it renews by itself."
+    terms = f"{say.allowance(situation)}The plan lasts until {ends}, when it renews automatically."
     paid = f"{say.paid(data)}." if data.amount_minor else ""
     match data.change:
         case PlanChange.STARTED:
@@ -20,10 +20,10 @@ def plan_subscribed(data: PlanSubscribed, situation: Situation) -> Words:
             what = f"{paid or 'Nothing was charged.'} {terms}"
         case PlanChange.UPGRADED:
             subject = headline = f"You now have the {plan}"
-            what = f"{paid} The change counts from now on, and what you used this cycle stays counted. {terms}".strip()
+            what = f"{paid} The change applies from now on, and what you used this cycle stays counted. {terms}".strip()
         case PlanChange.DOWNGRADED:
             subject = headline = f"Your plan is now {data.plan}" if data.plan else "Your plan has changed"
-            what = f"{paid} The change that you asked for counts from now on. {terms}".strip()
+            what = f"{paid} The change you asked for applies from now on. {terms}".strip()
     return Words(
         subject=subject,
         headline=headline,
@@ -46,7 +46,7 @@ def plan_ended(data: PlanEnded, situation: Situation) -> Words:
             why = f"This subscription to the {plan} was ended because another took its place. It charges nothing more."
     return Words(
         subject=f"Your {plan} has ended" if data.cause != PlanEnd.REPLACED else f"Subscription to the {plan} ended",
-        headline=f"Your {plan} has ended" if data.cause != PlanEnd.REPLACED else "A subscription of yours was ended",
+        headline=f"Your {plan} has ended" if data.cause != PlanEnd.REPLACED else "One of your subscriptions was ended",
         paragraphs=(f"{why} {say.allowance(situation)}".strip(), *say.credits_stay(situation), *say.paused(situation)),
         offer=None if data.cause == PlanEnd.REPLACED else "Whenever you like, subscribe again or buy credits.",
         button=english.LABELS.see_usage if data.cause == PlanEnd.REPLACED else "See plans and credits",

@@ -22,6 +22,7 @@ LABELS: Final = ReceiptLabels(
     balance="Your balance now",
     bought="Purchase",
     package="Package",
+    package_named="{name} package",
     top_up="Auto top-up",
     voucher="Promotional code",
     manual="Manual order",
@@ -55,7 +56,7 @@ def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
             subject = f"Auto top-up done: {tokens}"
             price = f" for {say.money(data)}" if data.amount_minor else ""
             what = (
-                f"Your balance fell to the limit that you chose, and auto top-up bought {tokens}{price}. "
+                f"Your balance fell to the limit you chose, and auto top-up bought {tokens}{price}. "
                 f"You can change it or turn it off at any time, {say.WHERE.format(brand=brand)}."
             )
         case OrderSource.VOUCHER:
@@ -83,22 +84,22 @@ def credits_revoked(data: PurchaseRevoked, situation: Situation) -> Words:
     tokens, money, appeal = say.tokens_counted(data.tokens), say.money(data), ""
     match data.cause:
         case TakenBackFor.REFUND:
-            subject, headline = f"Refund of {money}", "An order of yours was refunded"
-            why = f"We refunded {money} of an order of yours."
+            subject, headline = f"Refund of {money}", "One of your orders was refunded"
+            why = f"We refunded {money} of one of your orders."
         case TakenBackFor.DISPUTE:
-            subject, headline = f"Payment disputed: {money}", "A payment of yours is disputed"
+            subject, headline = f"Payment disputed: {money}", "One of your payments is disputed"
             why = (
                 f"A payment of {money} was disputed at the bank or the card's issuer. Until that is settled, the "
                 "tokens it paid for are out of your account; if the purchase is confirmed, they come back."
             )
         case TakenBackFor.FRAUD_WARNING:
-            subject, headline = f"Payment under review: {money}", "A payment of yours is under review"
+            subject, headline = f"Payment under review: {money}", "One of your payments is under review"
             why = (
                 f"The card's issuer says that a payment of {money} may not have been authorised by the card's owner. "
                 "Until that is cleared up, the tokens of it that were left are out of your account."
             )
             appeal = f" If it was you who paid, {say.TALK.format(brand=situation.brand)}."
-    removed = f"We took {tokens} from your account." if data.tokens else "No token was taken from your account."
+    removed = f"We removed {tokens} from your account." if data.tokens else "No tokens were removed from your account."
     return Words(
         subject=subject,
         headline=headline,
@@ -114,9 +115,11 @@ def credits_restored(data: PurchaseRestored, situation: Situation) -> Words:
         case TakenBackFor.REFUND:
             why = "A refund that we had announced could not be made, so its tokens are yours again."
         case TakenBackFor.DISPUTE:
-            why = "The dispute about a payment of yours was settled in favour of the purchase, so its tokens are back."
+            why = (
+                "The dispute about one of your payments was settled in favour of the purchase, so its tokens are back."
+            )
         case TakenBackFor.FRAUD_WARNING:
-            why = "The review of a payment of yours ended well, so its tokens are back."
+            why = "The review of one of your payments ended well, so its tokens are back."
     return Words(
         subject=f"{say.tokens_counted(data.tokens)} given back to your account",
         headline="Your tokens are back, and so is the chat" if situation.works_again else "Your tokens are back",
@@ -134,20 +137,20 @@ def payment_failed(data: PaymentFailed, situation: Situation) -> Words:
     if data.source is OrderSource.TOP_UP:
         subject, headline = "Auto top-up was not paid", "Auto top-up was not paid"
         what = f"Auto top-up tried to buy {tokens} for {money}, and the payment was declined."
-        then = "Nothing was charged, and no token was added."
+        then = "Nothing was charged, and no tokens were added."
     else:
         subject, headline = f"Payment of {money} not received", "Your payment did not arrive"
         what = (
             f"The payment of {money} for {tokens} was not confirmed: the boleto or Pix expired unpaid, or the bank "
             "declined it."
         )
-        then = "So no token was added. If you have paid and the money left your bank account, "
+        then = "So no tokens were added. If you have paid and the money left your bank account, "
         then += f"{say.TALK.format(brand=situation.brand)}."
     return Words(
         subject=subject,
         headline=headline,
         paragraphs=(what, then, *say.paused(situation)),
-        offer="If you still want the tokens, buy them anew: it takes less than a minute.",
+        offer="If you still want the tokens, buy them again: it takes less than a minute.",
         button="Buy again",
     )
 
@@ -162,12 +165,16 @@ def top_up_paused(data: TopUpPaused, situation: Situation) -> Words:
             do = "Check the card's limit and expiry, or change it"
         case TopUpPause.TAKEN_BACK:
             why = "An order of auto top-up was refunded or disputed."
-            do = "If you still want it, see first what became of the payment"
+            do = "If you still want it, find out first what happened to the payment"
     then = f"{do}, then turn auto top-up on again {say.WHERE.format(brand=situation.brand)}."
     return Words(
         subject="Your auto top-up is paused",
         headline="Your auto top-up is paused",
-        paragraphs=(f"{why} Until you turn it on again, nothing is bought by itself.", then, *say.paused(situation)),
+        paragraphs=(
+            f"{why} Until you turn it on again, nothing is bought automatically.",
+            then,
+            *say.paused(situation),
+        ),
         offer="Meanwhile you can buy credits yourself.",
         button=say.BUY,
     )

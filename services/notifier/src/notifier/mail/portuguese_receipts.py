@@ -22,6 +22,7 @@ LABELS: Final = ReceiptLabels(
     balance="Seu saldo agora",
     bought="Compra",
     package="Pacote",
+    package_named="Pacote {name}",
     top_up="Recarga automática",
     voucher="Código promocional",
     manual="Lançamento manual",

@@ -220,7 +220,7 @@ class _Writer:
         labels = self.receipt_labels
         match source:
             case OrderSource.PACKAGE:
-                what = f"{labels.package} {name}" if name else labels.package
+                what = labels.package_named.format(name=name) if name else labels.package
             case OrderSource.TOP_UP:
                 what = f"{labels.top_up} ({name})" if name else labels.top_up
             case OrderSource.VOUCHER:

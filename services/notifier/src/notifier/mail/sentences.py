@@ -54,12 +54,13 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptLabels:
-    """The words around what a receipt is about; `package` and `top_up` stand alone or before a name."""
+    """The words around what a receipt is about; `top_up` stands alone or before a name."""
 
     details: str
     balance: str
     bought: str
     package: str
+    package_named: str
     top_up: str
     voucher: str
     manual: str
