@@ -5,47 +5,53 @@ from dataclasses import replace
 import pytest
 from billing.domain.approvals import check_approver, needs_approval
 from billing.domain.manual_orders import Entry, Priced, price
-from billing.domain.offers import Offer
+from billing.domain.offers import Offer, Offers
 from contracts.errors import InvalidError
 
 SMALL = Offer(id="small", tokens=500_000, prices={"brl": 7490, "usd": 1490}, stripe_prices={}, names={})
+OFFERS = Offers(packages=[SMALL], plans=[])
 PACKAGE = Entry(account_id="ana", package_id="small", paid_by="bank_transfer", reference="E-1", reason="paid by Pix")
 TOKENS = replace(PACKAGE, package_id=None, tokens=1_000)
 
 
 @pytest.mark.parametrize(
-    ("entry", "package", "priced"),
+    ("entry", "priced"),
     [
-        (PACKAGE, SMALL, Priced(tokens=500_000, amount_minor=7490, currency="brl")),
-        (replace(PACKAGE, currency="usd"), SMALL, Priced(tokens=500_000, amount_minor=1490, currency="usd")),
-        (replace(PACKAGE, amount_minor=7000), SMALL, Priced(tokens=500_000, amount_minor=7000, currency="brl")),
+        (PACKAGE, Priced(tokens=500_000, amount_minor=7490, currency="brl")),
+        (replace(PACKAGE, currency="usd"), Priced(tokens=500_000, amount_minor=1490, currency="usd")),
+        (replace(PACKAGE, amount_minor=7000), Priced(tokens=500_000, amount_minor=7000, currency="brl")),
         (
             replace(PACKAGE, amount_minor=900, currency="eur"),
-            SMALL,
             Priced(tokens=500_000, amount_minor=900, currency="eur"),
         ),
-        (replace(PACKAGE, paid_by="courtesy"), SMALL, Priced(tokens=500_000, amount_minor=0, currency="brl")),
-        (replace(PACKAGE, paid_by="correction"), SMALL, Priced(tokens=500_000, amount_minor=0, currency="brl")),
-        (TOKENS, None, Priced(tokens=1_000, amount_minor=0, currency="brl")),
-        (replace(TOKENS, amount_minor=5), None, Priced(tokens=1_000, amount_minor=5, currency="brl")),
+        (replace(PACKAGE, paid_by="courtesy"), Priced(tokens=500_000, amount_minor=0, currency="brl")),
+        (replace(PACKAGE, paid_by="correction"), Priced(tokens=500_000, amount_minor=0, currency="brl")),
+        (TOKENS, Priced(tokens=1_000, amount_minor=0, currency="brl")),
+        (replace(TOKENS, amount_minor=5), Priced(tokens=1_000, amount_minor=5, currency="brl")),
     ],
 )
-def test_what_it_comes_to(entry: Entry, package: Offer | None, priced: Priced) -> None:
-    assert price(entry, package) == priced
+def test_what_it_comes_to(entry: Entry, priced: Priced) -> None:
+    assert price(entry, OFFERS) == priced
+
+
+def test_tokens_are_entered_in_the_currency_in_which_the_catalog_sells() -> None:
+    dollars = Offers(packages=[], plans=[Offer(id="pro", tokens=7, prices={"usd": 5}, stripe_prices={}, names={})])
+    assert price(replace(TOKENS, amount_minor=5), dollars) == Priced(tokens=1_000, amount_minor=5, currency="usd")
 
 
 @pytest.mark.parametrize(
-    ("entry", "package"),
+    "entry",
     [
-        (replace(TOKENS, tokens=None), None),
-        (replace(PACKAGE, tokens=5), SMALL),
-        (replace(PACKAGE, currency="eur"), SMALL),
-        (replace(TOKENS, paid_by="courtesy", amount_minor=5), None),
+        replace(TOKENS, tokens=None),
+        replace(PACKAGE, tokens=5),
+        replace(PACKAGE, package_id="smal"),
+        replace(PACKAGE, currency="eur"),
+        replace(TOKENS, paid_by="courtesy", amount_minor=5),
     ],
 )
-def test_what_makes_no_order(entry: Entry, package: Offer | None) -> None:
+def test_what_makes_no_order(entry: Entry) -> None:
     with pytest.raises(InvalidError):
-        price(entry, package)
+        price(entry, OFFERS)
 
 
 def test_only_a_repetition_has_the_same_content() -> None:

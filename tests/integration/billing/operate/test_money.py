@@ -14,6 +14,7 @@ from billing.application.sweeping import Sweeper
 from billing.domain.facts import RefundFacts
 from billing.domain.history import Change
 from billing.domain.manual_orders import Entry
+from billing.domain.offers import Offers
 from billing.domain.orders import OrderState
 from billing.store.asked_refunds import record_refund
 from billing.store.orders import load_order
@@ -147,7 +148,7 @@ async def test_a_large_order_waits_and_whoever_entered_it_cannot_approve_it(
 
 
 async def test_two_who_approve_at_once_credit_once(database: asyncpg.Connection, engine: AsyncEngine) -> None:
-    order = await _manual(engine, above=0).enter(_entry("both"), None, by=ME, key=None)
+    order = await _manual(engine, above=0).enter(_entry("both"), NOTHING_SOLD, by=ME, key=None)
     results = await asyncio.gather(
         *(_manual(engine).approve(order.id, by=f"operator:{name}") for name in ("eva", "bob", "eva")),
         return_exceptions=True,
@@ -161,7 +162,7 @@ async def test_two_who_approve_at_once_credit_once(database: asyncpg.Connection,
 async def test_an_order_that_nobody_approves_is_cancelled_by_its_refund(
     operate: Operate, database: asyncpg.Connection, engine: AsyncEngine
 ) -> None:
-    order = await _manual(engine, above=0).enter(_entry("unwanted"), None, by=ME, key=None)
+    order = await _manual(engine, above=0).enter(_entry("unwanted"), NOTHING_SOLD, by=ME, key=None)
     ran = await operate("refund", order=order.id, reason="a typing error")
     assert (ran.json["state"], ran.json["refund_id"]) == ("cancelled", None)
     assert await said(database, "unwanted") == []
@@ -184,7 +185,7 @@ async def test_an_order_whose_process_died_is_paid_by_the_sweep(
     with monkeypatch.context() as killed:
         killed.setattr(OrderLooks, "look_anew", die)
         with pytest.raises(KeyboardInterrupt):
-            await _manual(engine).enter(_entry("died"), None, by=ME, key=None)
+            await _manual(engine).enter(_entry("died"), NOTHING_SOLD, by=ME, key=None)
     assert await said(database, "died") == []
     sweeping = asyncio.create_task(Sweeper(engine=engine, looks=_looks(engine)).run())
     try:
@@ -237,6 +238,9 @@ async def test_two_refunds_of_the_same_at_once_are_one(operate: Operate, databas
 async def test_no_such_order(operate: Operate) -> None:
     (await operate("refund", order="ord_" + "0" * 32, reason="r")).assert_refused(1)
     (await operate("approve", order="ord_" + "0" * 32)).assert_refused(1)
+
+
+NOTHING_SOLD = Offers(packages=[], plans=[])
 
 
 def _entry(account: str) -> Entry:

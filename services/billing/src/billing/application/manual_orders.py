@@ -12,7 +12,7 @@ from billing.application.order_ids import new_order_id
 from billing.domain.approvals import check_approver, needs_approval
 from billing.domain.history import Change
 from billing.domain.manual_orders import Entry, price
-from billing.domain.offers import Offer
+from billing.domain.offers import Offers
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.store.manual_orders import find_entered, insert_manual_order, load_approval, store_approval
 from billing.store.orders import load_order
@@ -27,14 +27,14 @@ class ManualOrders:
     approval_tokens: int
     livemode: bool
 
-    async def enter(self, entry: Entry, package: Offer | None, *, by: str, key: str | None) -> Order:
+    async def enter(self, entry: Entry, offers: Offers, *, by: str, key: str | None) -> Order:
         """The order that the entry becomes, paid at once unless it waits for approval. A repetition finds the same.
 
         Raises:
             InvalidError: what was typed makes no order.
             ConflictError: the key was used for something else.
         """
-        priced = price(entry, package)
+        priced = price(entry, offers)
         waits = needs_approval(priced.tokens, self.approval_tokens)
         now = datetime.now(UTC)
         order = Order(

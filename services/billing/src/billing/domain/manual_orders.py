@@ -7,7 +7,7 @@ from typing import Final
 from contracts.errors import InvalidError
 from msgspec import json
 
-from billing.domain.offers import Offer
+from billing.domain.offers import Offers
 
 FREE: Final = frozenset({"courtesy", "correction"})
 """Ways of paying in which nobody pays: without an amount such an order costs nothing."""
@@ -50,26 +50,37 @@ class Priced:
     currency: str
 
 
-def price(entry: Entry, package: Offer | None) -> Priced:
-    """What the entry comes to; `package` is the one that it names.
+def price(entry: Entry, offers: Offers) -> Priced:
+    """What the entry comes to.
 
     The price of a package is the catalog's unless an amount is typed. Tokens have no price of their own: what is not
-    typed was not paid.
+    typed was not paid, and an amount is in the catalog's first currency where no other is typed.
 
     Raises:
-        InvalidError: neither or both of package and tokens, or no price of the package in that currency.
+        InvalidError: neither or both of package and tokens, no such package, or no price of it in that currency.
     """
-    if (entry.tokens is None) == (package is None):
+    if (entry.tokens is None) == (entry.package_id is None):
         raise InvalidError("PACKAGE=… or TOKENS=… is needed, and not both")
-    currencies = [*package.prices] if package is not None else []
-    currency = entry.currency or next(iter(currencies), "brl")
+    if entry.package_id is not None:
+        priced = _priced_package(entry, entry.package_id, offers)
+    else:
+        assert entry.tokens is not None, "one of them is there"
+        currency = entry.currency or offers.first_currency
+        priced = Priced(tokens=entry.tokens, amount_minor=entry.amount_minor or 0, currency=currency)
+    if priced.amount_minor and entry.paid_by == "courtesy":
+        raise InvalidError("AMOUNT: nobody pays for a courtesy")
+    return priced
+
+
+def _priced_package(entry: Entry, package_id: str, offers: Offers) -> Priced:
+    package = offers.package(package_id)
+    if package is None:
+        known = ", ".join(sorted(each.id for each in offers.packages)) or "none"
+        raise InvalidError(f"PACKAGE: the catalog sells {known}")
+    currency = entry.currency or next(iter(package.prices))
     amount_minor = entry.amount_minor
     if amount_minor is None:
-        amount_minor = 0 if package is None or entry.paid_by in FREE else package.prices.get(currency)
+        amount_minor = 0 if entry.paid_by in FREE else package.prices.get(currency)
     if amount_minor is None:
-        raise InvalidError(f"CURRENCY: {entry.package_id} has no price in {currency}; type AMOUNT=… too")
-    if amount_minor and entry.paid_by == "courtesy":
-        raise InvalidError("AMOUNT: nobody pays for a courtesy")
-    tokens = package.tokens if package is not None else entry.tokens
-    assert tokens is not None, "one of them is there"
-    return Priced(tokens=tokens, amount_minor=amount_minor, currency=currency)
+        raise InvalidError(f"CURRENCY: {package_id} has no price in {currency}; type AMOUNT=… too")
+    return Priced(tokens=package.tokens, amount_minor=amount_minor, currency=currency)

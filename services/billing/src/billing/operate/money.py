@@ -1,6 +1,5 @@
 """The verbs that give and take: orders of operators, their approval, refunds, warnings that are lifted."""
 
-from chassis.operate.errors import BadInputError
 from chassis.operate.output import write_line
 from chassis.operators import operator
 
@@ -9,7 +8,6 @@ from billing.application.offers import load_offers
 from billing.application.refunding import Refunding
 from billing.application.trusting import Trusting
 from billing.domain.manual_orders import Entry
-from billing.domain.offers import Offer
 from billing.domain.orders import Order as StoredOrder
 from billing.operate.options import (
     Account,
@@ -58,7 +56,8 @@ async def order(
     )
     async with open_selling() as selling:
         is_known = await is_account_known(selling.engine, account)
-        entered = await _manual_orders(selling).enter(entry, _package(selling, package), by=operator(), key=key)
+        offers = load_offers(selling.settings.catalog)
+        entered = await _manual_orders(selling).enter(entry, offers, by=operator(), key=key)
     write_line(_view(entered) | ({"account_is_new": True} if is_known is False else {}))
 
 
@@ -92,16 +91,6 @@ def _manual_orders(selling: Selling) -> ManualOrders:
         approval_tokens=selling.settings.approval_tokens,
         livemode=selling.settings.livemode,
     )
-
-
-def _package(selling: Selling, name: str | None) -> Offer | None:
-    if name is None:
-        return None
-    offers = load_offers(selling.settings.catalog)
-    if (offer := offers.package(name)) is None:
-        known = ", ".join(sorted(each.id for each in offers.packages)) or "none"
-        raise BadInputError(f"PACKAGE: the catalog sells {known}")
-    return offer
 
 
 def _view(order: StoredOrder) -> dict[str, object]:
