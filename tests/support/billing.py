@@ -254,4 +254,5 @@ def environment_of(settings: BillingSettings) -> dict[str, str]:
         "SOLARIS_STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets.get_secret_value(),
         "SOLARIS_STRIPE_API_BASE": settings.stripe_api_base or "",
         "SOLARIS_SWEEP_SECONDS": str(settings.sweep_seconds),
+        "SOLARIS_TOP_UP_SWEEP_SECONDS": str(settings.top_up_sweep_seconds),
     }

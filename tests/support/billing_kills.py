@@ -96,11 +96,11 @@ async def events_of(stage: BillingStage, kind: str) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def doomed_beside_stage(
-    database_url: str, nats_url: str, forks: Forks, output: Path
+    database_url: str, nats_url: str, forks: Forks, output: Path, **more: Any
 ) -> AsyncIterator[tuple[BillingStage, Doomed]]:
     """A stage on which nobody hears of Stripe by itself, and a billing that is to be killed."""
-    async with empty_stage(database_url, nats_url) as stage, AsyncExitStack() as stack:
-        settings = settings_for(database_url, nats_url, stage.stripe.url)
+    async with empty_stage(database_url, nats_url, **more) as stage, AsyncExitStack() as stack:
+        settings = settings_for(database_url, nats_url, stage.stripe.url, **more)
         urls = {"postgres": settings.database_url, "nats": settings.nats_url, "stripe": settings.stripe_api_base or ""}
         points, through = {}, {}
         for name, url in urls.items():
@@ -123,3 +123,5 @@ async def doomed_beside_stage(
 async def let_all_be_due(stage: BillingStage) -> None:
     """What the dead had taken is free again, as after their leases."""
     await stage.rows("UPDATE billing.webhook_events SET due_at = now() WHERE status = 'waiting' RETURNING id")
+    for table in ("subscriptions", "top_ups"):
+        await stage.rows(f"UPDATE billing.{table} SET look_due_at = now() WHERE look_due_at IS NOT NULL")

@@ -59,6 +59,21 @@ async def change_plan(stage: BillingStage, subscription_id: str, plan_id: str, *
     await stage.stripe.client.v1.subscriptions.update_async(subscription_id, wanted)
 
 
+async def state_at_stripe(stage: BillingStage, subscription_id: str) -> tuple[str, list[str]]:
+    """How it stands there, and its invoices, the newest first: a refunded one as such."""
+    client = stage.stripe.client.v1
+    invoices = await client.invoices.list_async({"subscription": subscription_id, "expand": ["data.payments"]})
+    told = []
+    for invoice in invoices.data:
+        payments = invoice.payments.data if invoice.payments is not None else []
+        intents = [str(each.payment.payment_intent) for each in payments]
+        refunds = [
+            each for intent in intents for each in (await client.refunds.list_async({"payment_intent": intent})).data
+        ]
+        told.append("refunded" if refunds else str(invoice.status))
+    return (await client.subscriptions.retrieve_async(subscription_id)).status, told
+
+
 def _in_short(event: dict[str, Any]) -> str:
     data = event["data"]
     match str(event["type"]).split(".")[2]:

@@ -10,6 +10,9 @@ from tests.support.billing import BillingStage, staged_billing
 from tests.support.forks import Forks, warm
 from tests.support.infrastructure import Postgres
 
+IMPORTED_LATE = ("httpcore", "pydantic.v1")
+"""By what billing uses, once that is used."""
+
 
 @pytest_asyncio.fixture(scope="session")
 async def empty_billing(postgres_server: Postgres) -> AsyncIterator[str]:
@@ -43,5 +46,5 @@ async def stage(module_stage: BillingStage) -> BillingStage:
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
     """Whoever has a billing of a process of its own forks it."""
-    with warm("billing.main") as forks:
+    with warm("billing.main", *IMPORTED_LATE) as forks:
         yield forks

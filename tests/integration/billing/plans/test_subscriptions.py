@@ -12,7 +12,7 @@ from billing.stripe_api.subscriptions import fetch_subscription
 from msgspec import Struct
 
 from tests.support.billing import SERVICE_KEY, BillingStage, link_token
-from tests.support.billing_plans import DAY, HOUR, MONTH, change_plan, says, subscribe, subscribed
+from tests.support.billing_plans import DAY, HOUR, MONTH, change_plan, says, state_at_stripe, subscribe, subscribed
 from tests.support.demo_stripe import API_KEY
 from tests.support.eventually import eventually
 
@@ -169,21 +169,6 @@ async def with_a_failed_renewal(stage: BillingStage, account_id: str) -> str:
     await stage.stripe.advance(MONTH + 2 * HOUR)
     await says(stage, account_id, ["started basic", "reminder 1"])
     return subscription
-
-
-async def state_at_stripe(stage: BillingStage, subscription_id: str) -> tuple[str, list[str]]:
-    """How it stands there, and its invoices, the newest first: a refunded one as such."""
-    client = stage.stripe.client.v1
-    invoices = await client.invoices.list_async({"subscription": subscription_id, "expand": ["data.payments"]})
-    told = []
-    for invoice in invoices.data:
-        payments = invoice.payments.data if invoice.payments is not None else []
-        intents = [str(each.payment.payment_intent) for each in payments]
-        refunds = [
-            each for intent in intents for each in (await client.refunds.list_async({"payment_intent": intent})).data
-        ]
-        told.append("refunded" if refunds else str(invoice.status))
-    return (await client.subscriptions.retrieve_async(subscription_id)).status, told
 
 
 async def test_a_new_one_replaces_one_whose_renewal_failed(stage: BillingStage) -> None:
