@@ -10,7 +10,7 @@ from tests.support.billing import BillingStage, staged_billing
 from tests.support.forks import Forks, warm
 from tests.support.infrastructure import Postgres
 
-IMPORTED_LATE = ("httpcore", "pydantic.v1")
+IMPORTED_LATE = ("httpcore._api", "pydantic.v1.main")
 """By what billing uses, once that is used."""
 
 

@@ -34,6 +34,7 @@ LOW: Final = TopUpFacts(
     has_open_order=False,
     taken_back=False,
     failures=0,
+    needs_owner=False,
     last_tried_at=None,
     as_of=NOW,
 )
@@ -79,6 +80,11 @@ def test_two_failures_in_a_row_pause_it_however_much_is_left() -> None:
     assert decided(failures=1) == Buy()
     assert decided(failures=2) == Pause(TopUpPause.FAILED_TWICE)
     assert decided(failures=2, balance_tokens=10**6) == Pause(TopUpPause.FAILED_TWICE)
+
+
+def test_a_card_that_needs_its_owner_pauses_it_however_much_is_left() -> None:
+    assert decided(failures=1, needs_owner=True) == Pause(TopUpPause.AUTHENTICATION_REQUIRED)
+    assert decided(failures=1, needs_owner=True, balance_tokens=10**6) == Pause(TopUpPause.AUTHENTICATION_REQUIRED)
 
 
 def test_what_is_paused_buys_nothing_and_says_nothing_again() -> None:

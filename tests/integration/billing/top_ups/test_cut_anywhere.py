@@ -24,8 +24,8 @@ from tests.support.billing_top_ups import payments_of, put_top_up, saves_a_card
 from tests.support.demo_stripe import start_demo_stripe
 
 STEPS = (
-    *("load_top_up", "find_open_order", "load_orders_so_far", "load_customer", "newest_card", "begin_purchase"),
-    *("charge_card", "cancel_payment", "find_payment", "fetch_payment", "pause"),
+    *("load_top_up", "find_unfinished_order", "load_orders_so_far", "load_customer", "newest_card", "begin_purchase"),
+    *("charge_card", "cancel_payment", "find_payment", "fetch_payment", "note_once", "pause"),
 )
 AT_ONCE = 16
 """Accounts that are made ready together."""

@@ -29,13 +29,13 @@ log = structlog.get_logger()
 class TopUpWatch:
     """Looks at each account after its balance changed, and every `again_after` whatever was heard.
 
-    `accounts` is a second old at most; whoever turns it on is looked at without any event.
+    `accounts` is a second old at most, None at first; whoever turns it on is looked at without any event.
     """
 
     engine: AsyncEngine
     top_ups: TopUps
     again_after: timedelta
-    accounts: frozenset[str] = frozenset()
+    accounts: frozenset[str] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled; several processes may."""

@@ -20,7 +20,17 @@ from billing.domain.offers import Offers
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.domain.top_ups import Buy, Left, Package, Pause, TopUp, TopUpFacts, Wait, decide
 from billing.store.customers import load_customer
-from billing.store.top_ups import StoredTopUp, begin_purchase, find_open_order, load_orders_so_far, load_top_up, pause
+from billing.store.orders import note_once
+from billing.store.top_ups import (
+    DECLINED,
+    PAYMENT_ENDED,
+    StoredTopUp,
+    begin_purchase,
+    find_unfinished_order,
+    load_orders_so_far,
+    load_top_up,
+    pause,
+)
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import CardProblemError, StripeRefusedError
 from billing.stripe_api.payments import fetch_payment
@@ -66,10 +76,10 @@ class TopUps:
         if stored is None:
             return False
         buys = stored.is_on and stored.top_up.paused_for is None
-        if (order := await find_open_order(self.engine, account_id)) is not None:
-            await self._finish(stored, order, may_charge=buys)
+        if (order := await find_unfinished_order(self.engine, account_id)) is not None:
+            await self._finish(order, may_charge=buys)
         if not buys:
-            return await find_open_order(self.engine, account_id) is not None
+            return await find_unfinished_order(self.engine, account_id) is not None
         package = self._package(stored.top_up)
         if package is None:
             log.warning("top_up_not_sold", account_id=account_id, package=stored.top_up.package_id)
@@ -77,7 +87,7 @@ class TopUps:
         decision = await self._decide(stored, package)
         if isinstance(decision, Buy):
             await self._buy(stored, package)
-            decision = await self._decide(stored, package)  # a second failure pauses it at once
+            decision = await self._decide(stored, package)  # what the card came to may pause it at once
         if isinstance(decision, Pause):
             await self._pause(stored, decision.cause)
         return True
@@ -94,6 +104,7 @@ class TopUps:
             has_open_order=so_far.has_open_order,
             taken_back=so_far.taken_back,
             failures=so_far.failures,
+            needs_owner=so_far.needs_owner,
             last_tried_at=so_far.last_tried_at,
             as_of=now,
         )
@@ -131,9 +142,9 @@ class TopUps:
         )
         if await begin_purchase(self.engine, stored, order, [Change(what="placed", who=WHO)]):
             metrics.ORDERS_PLACED.labels(order.kind.value).inc()
-            await self._charge(stored, order)
+            await self._charge(order)
 
-    async def _finish(self, stored: StoredTopUp, order: Order, *, may_charge: bool) -> None:
+    async def _finish(self, order: Order, *, may_charge: bool) -> None:
         """Go on with a purchase that was begun, by whoever was stopped: never a second payment for it."""
         if order.payment_intent_id is None:
             customer_id = await load_customer(self.engine, order.pays, livemode=self.livemode)
@@ -141,19 +152,16 @@ class TopUps:
             if customer_id is not None:
                 found = await find_payment(self.stripe, customer_id, order.id, since=order.created_at - CLOCKS_DIFFER)
             if found is None and may_charge and datetime.now(UTC) - order.created_at < KEYS_LIVE:
-                await self._charge(stored, order)
+                await self._charge(order)
                 return
             if found is None:
                 await self._fail(order, "its payment was never made")
                 return
             order = await self._settle(order, found)
         if order.payment_intent_id is not None and order.state in (OrderState.CREATED, OrderState.FAILED):
-            payment = await fetch_payment(self.stripe, order.payment_intent_id)
-            if payment.status is PaymentStatus.OWED:
-                await cancel_payment(self.stripe, payment.id)
-            await self._settle(order, payment.id)
+            await self._end_payment(order, order.payment_intent_id)
 
-    async def _charge(self, stored: StoredTopUp, order: Order) -> None:
+    async def _charge(self, order: Order) -> None:
         customer_id = await load_customer(self.engine, order.pays, livemode=self.livemode)
         if customer_id is None or order.reference is None:
             await self._fail(order, "there is no card to charge")
@@ -171,24 +179,37 @@ class TopUps:
         try:
             payment = await charge_card(self.stripe, wanted)
         except CardProblemError as error:
-            await self._declined(stored, order, error)
+            await self._declined(order, error)
         except StripeRefusedError as error:
             # The card was removed, say: no payment was made, and none will be without its person.
+            await self._note_declined(order, error.code, needs_owner=True)
             await self._fail(order, str(error))
-            await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
         else:
             await self._settle(order, payment.id)
 
-    async def _declined(self, stored: StoredTopUp, order: Order, error: CardProblemError) -> None:
+    async def _declined(self, order: Order, error: CardProblemError) -> None:
         log.info("top_up_declined", order_id=order.id, code=error.code, decline_code=error.decline_code)
-        if error.payment_intent_id is None:
-            await self._fail(order, str(error))
-        else:
-            # Nobody shall pay later what the account has been told it does not get; if it was paid, it counts.
-            await cancel_payment(self.stripe, error.payment_intent_id)
-            order = await self._settle(order, error.payment_intent_id)
-        if order.state is not OrderState.PAID and NEEDS_OWNER & {error.code, error.decline_code}:
-            await self._pause(stored, TopUpPause.AUTHENTICATION_REQUIRED)
+        if error.payment_intent_id is not None:
+            await self._end_payment(order, error.payment_intent_id)
+            return
+        code = error.decline_code or error.code
+        await self._note_declined(order, code, needs_owner=code in NEEDS_OWNER)
+        await self._fail(order, str(error))
+
+    async def _end_payment(self, order: Order, payment_intent_id: str) -> None:
+        """Nobody shall pay later what the account has been told it does not get; if it was paid, it counts."""
+        payment = await fetch_payment(self.stripe, payment_intent_id)
+        if payment.status is PaymentStatus.OWED:
+            # First, as whoever is stopped after it finds a payment that tells no cause any more.
+            await self._note_declined(order, payment.failure_code, needs_owner=payment.failure_code in NEEDS_OWNER)
+            await cancel_payment(self.stripe, payment.id)
+        after = await self._settle(order, payment.id)
+        if after.state is OrderState.FAILED:
+            await note_once(self.engine, order.id, Change(what=PAYMENT_ENDED, who=WHO), payment.id)
+
+    async def _note_declined(self, order: Order, code: str | None, *, needs_owner: bool) -> None:
+        details = {"code": code, "needs_owner": needs_owner}
+        await note_once(self.engine, order.id, Change(what=DECLINED, who=WHO, details=details), order.id)
 
     async def _settle(self, order: Order, payment_intent_id: str) -> Order:
         return await self.orders.look_anew(order.id, who=WHO, clues=Clues(payment_intent_id=payment_intent_id))

@@ -47,7 +47,10 @@ class PaymentStatus(StrEnum):
 
 
 class PaymentFacts(Struct, frozen=True, kw_only=True):
-    """`amount_minor` was asked for, `received_minor` came. `has_failed`: the last attempt was declined or ran out."""
+    """`amount_minor` was asked for, `received_minor` came. `has_failed`: the last attempt was declined or ran out.
+
+    `failure_code` is the bank's word for that, else Stripe's.
+    """
 
     id: str
     order_id: str | None
@@ -57,6 +60,7 @@ class PaymentFacts(Struct, frozen=True, kw_only=True):
     currency: str
     livemode: bool
     has_failed: bool = False
+    failure_code: str | None = None
     method: str | None = None
     receipt_url: str | None = None
 

@@ -43,7 +43,8 @@ class TopUpFacts(Struct, frozen=True, kw_only=True):
     """The account's balance, calls in flight ignored, and what became of its orders by auto top-up.
 
     `is_active`: it may use what it has, so that more is of use to it.
-    `failures`: in a row, since it was set; `taken_back`: one was refunded or disputed since then. `last_tried_at` and
+    `failures`: in a row, since it was set, `needs_owner`: one of them asks for the card's owner; `taken_back`: one was
+    refunded or disputed since then. `last_tried_at` and
     `spent_minor` (of this month, open ones included) count all, however often it is set anew.
     """
 
@@ -53,6 +54,7 @@ class TopUpFacts(Struct, frozen=True, kw_only=True):
     has_open_order: bool
     taken_back: bool
     failures: int
+    needs_owner: bool
     last_tried_at: datetime | None
     as_of: datetime
 
@@ -111,6 +113,8 @@ def decide(top_up: TopUp, package: Package, facts: TopUpFacts, cool_down: timede
         return Wait.ORDER_OPEN
     if facts.taken_back:
         return Pause(TopUpPause.TAKEN_BACK)
+    if facts.needs_owner:
+        return Pause(TopUpPause.AUTHENTICATION_REQUIRED)
     if facts.failures >= MAX_FAILURES:
         return Pause(TopUpPause.FAILED_TWICE)
     if not facts.is_active:

@@ -12,10 +12,10 @@ from billing.store.top_ups import make_due
 
 
 class Watch(Protocol):
-    """Whoever knows which accounts have auto top-up."""
+    """Whoever knows which accounts have auto top-up; None: it has not looked yet."""
 
     @property
-    def accounts(self) -> Container[str]: ...
+    def accounts(self) -> Container[str] | None: ...
 
 
 async def hear(watch: Watch, connection: AsyncConnection, delivery: Delivery) -> None:
@@ -29,5 +29,5 @@ async def hear(watch: Watch, connection: AsyncConnection, delivery: Delivery) ->
     account_id = account_of_token(delivery.subject.rpartition(".")[2])
     if account_id is None:
         raise PoisonError("a subject that names no account")
-    if account_id in watch.accounts:
+    if watch.accounts is None or account_id in watch.accounts:
         await make_due(connection, account_id)

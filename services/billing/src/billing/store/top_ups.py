@@ -7,7 +7,7 @@ from typing import Any, Final
 from chassis.postgres import statements
 from contracts.events.billing import TopUpPause, TopUpPaused
 from msgspec import Struct
-from sqlalchemy import Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,8 +18,14 @@ from billing.store import due
 from billing.store.orders import find_order_where, insert_order
 from billing.store.outbox import Saying, append
 from billing.store.subscription_tables import top_ups
-from billing.store.tables import orders
+from billing.store.tables import order_changes, orders
 
+DECLINED: Final = "declined"
+"""The line in an order's life that says why its payment was not made, and whether the card's owner is needed."""
+PAYMENT_ENDED: Final = "payment_ended"
+"""The line that says that nobody can pay it any more."""
+UNFINISHED_FOR: Final = timedelta(days=3)
+"""A payment that could not be ended by then is at no account or mode of Stripe's that we have."""
 _OPEN: Final = tuple(state.value for state in SWEPT_STATES)
 _IS_TOP_UP: Final = orders.c.kind == OrderKind.TOP_UP.value
 
@@ -41,6 +47,7 @@ class OrdersSoFar(Struct, frozen=True, kw_only=True):
     has_open_order: bool
     taken_back: bool
     failures: int
+    needs_owner: bool
     last_tried_at: datetime | None
 
 
@@ -146,18 +153,31 @@ async def load_orders_so_far(engine: AsyncEngine, stored: StoredTopUp, *, month_
         func.coalesce(func.bool_or(orders.c.state.in_(_OPEN)), False),
         func.coalesce(func.bool_or(and_(since_set, is_taken_back)), False),
         func.count().filter(failed_since),
+        func.coalesce(func.bool_or(and_(failed_since, _has_line(DECLINED, needs_owner=True))), False),
         func.max(orders.c.created_at),
     ).where(_IS_TOP_UP, orders.c.account_id == stored.top_up.account_id)
     async with statements(engine) as connection:
-        spent, is_open, taken_back, failures, last = (await connection.execute(query)).one()
+        spent, is_open, taken_back, failures, needs_owner, last = (await connection.execute(query)).one()
     return OrdersSoFar(
-        spent_minor=int(spent), has_open_order=is_open, taken_back=taken_back, failures=failures, last_tried_at=last
+        spent_minor=int(spent),
+        has_open_order=is_open,
+        taken_back=taken_back,
+        failures=failures,
+        needs_owner=needs_owner,
+        last_tried_at=last,
     )
 
 
-async def find_open_order(engine: AsyncEngine, account_id: str) -> Order | None:
-    """The account's top-up that is neither paid nor over."""
-    return await find_order_where(engine, _IS_TOP_UP, orders.c.account_id == account_id, orders.c.state.in_(_OPEN))
+async def find_unfinished_order(engine: AsyncEngine, account_id: str) -> Order | None:
+    """The account's top-up that is neither paid nor over, or that failed with a payment which may not be ended yet."""
+    is_payable = and_(
+        orders.c.state == OrderState.FAILED.value,
+        orders.c.payment_intent_id.is_not(None),
+        orders.c.created_at > func.now() - UNFINISHED_FOR,
+        ~_has_line(PAYMENT_ENDED),
+    )
+    is_unfinished = or_(orders.c.state.in_(_OPEN), is_payable)
+    return await find_order_where(engine, _IS_TOP_UP, orders.c.account_id == account_id, is_unfinished)
 
 
 async def begin_purchase(engine: AsyncEngine, stored: StoredTopUp, order: Order, lines: Sequence[Change]) -> bool:
@@ -193,6 +213,11 @@ async def pause(engine: AsyncEngine, stored: StoredTopUp, cause: TopUpPause) -> 
             return False
         await append(connection, [saying])
     return True
+
+
+def _has_line(what: str, **details: bool) -> ColumnElement[bool]:
+    line = select(order_changes.c.id).where(order_changes.c.order_id == orders.c.id, order_changes.c.what == what)
+    return line.where(order_changes.c.details.contains(details)).exists()
 
 
 def _stored(row: Row[Any]) -> StoredTopUp:  # Any: SQLAlchemy types a row by its columns, up to ten of them

@@ -41,6 +41,11 @@ class Charge(Struct, frozen=True):
     payment_method_details: dict[str, object] | None = None
 
 
+class LastPaymentError(Struct, frozen=True):
+    code: str | None = None
+    decline_code: str | None = None
+
+
 class NextAction(Struct, frozen=True):
     type: str
 
@@ -55,12 +60,13 @@ class PaymentIntent(Struct, frozen=True):
     livemode: bool
     amount_received: int = 0
     metadata: dict[str, str] = {}
-    last_payment_error: dict[str, object] | None = None
+    last_payment_error: LastPaymentError | None = None
     next_action: NextAction | None = None
     latest_charge: Charge | str | None = None
 
     def facts(self) -> PaymentFacts:
         charge = self.latest_charge if isinstance(self.latest_charge, Charge) else None
+        failure = self.last_payment_error
         details = charge.payment_method_details if charge is not None else None
         method = details.get("type") if details is not None else None
         return PaymentFacts(
@@ -71,7 +77,8 @@ class PaymentIntent(Struct, frozen=True):
             received_minor=self.amount_received,
             currency=self.currency,
             livemode=self.livemode,
-            has_failed=self.last_payment_error is not None,
+            has_failed=failure is not None,
+            failure_code=None if failure is None else failure.decline_code or failure.code,
             method=method if isinstance(method, str) else None,
             receipt_url=None if charge is None else charge.receipt_url,
         )
