@@ -45,6 +45,7 @@ FAST = RetryPolicy(
     state_check_seconds=(0.1, 0.2, 0.3),
     longest_outage_delay_seconds=0.3,
 )
+HASTY = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2, state_check_seconds=(0.1, 0.2, 0.3))
 CYCLE = "2025-11"
 
 

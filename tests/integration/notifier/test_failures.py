@@ -1,10 +1,7 @@
 """What fails, and comes back: SMTP, the ledger, the process itself; and what is given up for good."""
 
-import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import Mapping
 
 import asyncpg
@@ -31,6 +28,7 @@ from tests.integration.notifier.stage import (
     settings_for,
     threshold,
 )
+from tests.integration.notifier.verbs import operate
 from tests.support.eventually import eventually
 
 
@@ -104,28 +102,12 @@ async def test_a_mail_refused_too_often_becomes_a_dead_letter_and_can_be_retried
         assert letter is not None
         assert letter["reason"] == "smtp data 451 4.3.0"
 
-        code, lines = await operate(migrated_url, "dead-letters-retry", "--id", f"notifier:{letter['id']}")
+        code, lines = await operate(migrated_url, "dead-letters-retry", id=f"notifier:{letter['id']}")
         assert (code, lines) == (0, [{"id": f"notifier:{letter['id']}", "retried": True, "reason": None}])
         await eventually(lambda: _has(database, "often", ["sent"]))
-        code, _ = await operate(migrated_url, "dead-letters-retry", "--id", f"notifier:{letter['id']}")
+        code, _ = await operate(migrated_url, "dead-letters-retry", id=f"notifier:{letter['id']}")
         assert code == 1
     assert mailbox.kinds == ["threshold-80"]
-
-
-async def operate(database_url: str, *arguments: str) -> tuple[int, list[dict[str, object]]]:
-    """Run the operators' command as they do."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "notifier.operate",
-        *arguments,
-        env={**os.environ, "SOLARIS_DATABASE_URL": database_url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(30):
-        output, _ = await child.communicate()
-    return child.returncode or 0, [json.loads(line) for line in output.decode().splitlines()]
 
 
 async def test_poison_becomes_one_dead_letter_and_stops_nothing(
@@ -185,8 +167,8 @@ async def test_a_dead_letter_that_can_never_succeed_is_put_away_and_waits_no_mor
     letter = f"notifier:{row['id']}"
     engine = create_engine(migrated_url, service="test")
     before = await LETTERS.count_waiting(engine)
-    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=  ") == (2, [])
-    done = await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=não dá")
+    assert await operate(migrated_url, "dead-letters-discard", id=letter, reason="  ") == (2, [])
+    done = await operate(migrated_url, "dead-letters-discard", id=letter, reason="não dá")
     assert done == (0, [{"id": letter, "discarded": True}])
     assert await LETTERS.count_waiting(engine) == before - 1
     await engine.dispose()
@@ -194,9 +176,9 @@ async def test_a_dead_letter_that_can_never_succeed_is_put_away_and_waits_no_mor
     discarded = {line["id"]: line for line in lines}[letter]["discarded"]
     assert isinstance(discarded, dict)
     assert (discarded["by"], discarded["reason"]) == (operator(), "não dá")
-    code, (stays,) = await operate(migrated_url, "dead-letters-retry", f"--id={letter}")
+    code, (stays,) = await operate(migrated_url, "dead-letters-retry", id=letter)
     assert (code, stays["retried"]) == (1, False)
-    assert await operate(migrated_url, "dead-letters-discard", f"--id={letter}", "--reason=again") == (1, [])
+    assert await operate(migrated_url, "dead-letters-discard", id=letter, reason="again") == (1, [])
 
 
 async def test_poison_that_a_new_release_can_read_is_redelivered_once(
@@ -230,7 +212,7 @@ async def _some_dead_letter(database: Database) -> bool:
 
 async def test_operating_without_a_database_or_with_a_wrong_id_is_one_line_and_exit_1(migrated_url: str) -> None:
     assert await operate("postgresql://nobody@127.0.0.1:1/none", "dead-letters") == (1, [])
-    assert await operate(migrated_url, "dead-letters-retry", "--id", "ledger:3") == (2, [])
+    assert await operate(migrated_url, "dead-letters-retry", id="ledger:3") == (2, [])
 
 
 async def test_a_ledger_that_does_not_answer_delays_the_mail(

@@ -7,6 +7,7 @@ from notifier.domain.retries import RetryPolicy
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
+    HASTY,
     Database,
     Ledger,
     access_restored,
@@ -17,10 +18,8 @@ from tests.integration.notifier.stage import (
     threshold,
     tokens_exhausted,
 )
-from tests.integration.notifier.test_together import text_of
 from tests.support.eventually import eventually
-
-HASTY = RetryPolicy(first_delay_seconds=0.05, longest_outage_delay_seconds=0.2, state_check_seconds=(0.1, 0.2, 0.3))
+from tests.support.mail_bodies import text_of
 
 
 async def test_who_was_credited_while_the_mail_server_was_away_is_told_neither_to_be_out_nor_to_be_back(

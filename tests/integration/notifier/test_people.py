@@ -4,7 +4,7 @@ from local_run.ports import any_free
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import Database, Ledger, event, running, settings_for, threshold
-from tests.integration.notifier.test_failures import operate
+from tests.integration.notifier.verbs import operate
 from tests.support.eventually import eventually
 
 
@@ -16,16 +16,16 @@ async def test_an_export_has_every_mail_that_is_kept_and_forgetting_leaves_and_s
         for account in ("person", "other"):
             await ledger.publish(event(account, threshold(80)))
             await eventually(lambda account=account: _postponed(database, account))  # type: ignore[misc]
-        code, lines = await operate(migrated_url, "export", "--account=person")
+        code, lines = await operate(migrated_url, "export", account="person")
         assert code == 0
         (kept,) = [line["mail"] for line in lines]
         assert isinstance(kept, dict)
         assert (kept["account_id"], kept["kind"], kept["status"]) == ("person", "threshold-80", "pending")
         assert kept["figures"]["monthly_used"] == 800_000
 
-        erased = await operate(migrated_url, "forget", "--account=person", "--reason=asked for")
+        erased = await operate(migrated_url, "forget", account="person", reason="asked for")
         assert erased == (0, [{"account_id": "person", "mails_erased": 1}])
-        assert await operate(migrated_url, "export", "--account=person") == (0, [])
+        assert await operate(migrated_url, "export", account="person") == (0, [])
         with serving(mailbox):
             await eventually(lambda: mailbox.recipients == ["other@example.com"])
     assert await database.statuses("other") == ["sent"]

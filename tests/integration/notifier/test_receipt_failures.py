@@ -12,13 +12,20 @@ from local_run.ports import any_free
 from local_run.servers.nats_server import running_nats
 
 from tests.integration.notifier.mailbox import Mailbox, serving
-from tests.integration.notifier.stage import Database, Ledger, event, playing_ledger, running, settings_for, threshold
-from tests.integration.notifier.test_failures import operate
-from tests.integration.notifier.test_old_news import HASTY
-from tests.integration.notifier.test_survival import CONSUMERS, fails, read
-from tests.integration.notifier.test_together import text_of
+from tests.integration.notifier.stage import (
+    HASTY,
+    Database,
+    Ledger,
+    event,
+    playing_ledger,
+    running,
+    settings_for,
+    threshold,
+)
+from tests.integration.notifier.verbs import CONSUMERS, fails, operate, read
 from tests.support import receipt_examples as say
 from tests.support.eventually import eventually
+from tests.support.mail_bodies import text_of
 
 
 async def _has(database: Database, account_id: str, statuses: list[str]) -> bool:
@@ -76,7 +83,7 @@ async def test_what_a_new_release_can_read_is_mailed_once_when_it_is_retried(
         await eventually(lambda: _has(database, "repaired", ["sent"]))
         await ledger.publish(good, times=2)
         await eventually(ledger.handled)
-        await operate(migrated_url, "dead-letters-retry", f"--id={retried['id']}")
+        await operate(migrated_url, "dead-letters-retry", id=retried["id"])
     assert mailbox.kinds == ["credits-purchased"]
 
 
@@ -95,7 +102,7 @@ async def test_a_receipt_given_up_is_a_dead_letter_that_says_what_it_told_and_ca
         assert (told["kind"], told["data"]["plan"]) == ("plan-changed", "premium")
         assert b"example.com" not in letter["payload"]
 
-        await operate(migrated_url, "dead-letters-retry", f"--id=notifier:{letter['id']}")
+        await operate(migrated_url, "dead-letters-retry", id=f"notifier:{letter['id']}")
         await eventually(lambda: _has(database, "refused", ["sent"]))
     assert mailbox.kinds == ["plan-changed"]
 
@@ -118,13 +125,13 @@ async def test_an_export_has_a_persons_receipts_without_who_paid_and_forgetting_
     async with running(settings_for(migrated_url, nats_url, mailbox.url), HASTY):
         await ledger.publish(event("person", say.purchased(payer_id="benefactor")), event("other", say.purchased()))
         await eventually(lambda: _has(database, "person", ["pending_alone"]))
-        code, (line,) = await operate(migrated_url, "export", "--account=person")
+        code, (line,) = await operate(migrated_url, "export", account="person")
         assert code == 0
         kept = line["mail"]
         assert isinstance(kept, dict)
         assert (kept["kind"], kept["details"]["amount_minor"]) == ("credits-purchased", 7_490)
         assert "benefactor" not in json.dumps(kept)
-        erased = await operate(migrated_url, "forget", "--account=person")
+        erased = await operate(migrated_url, "forget", account="person")
         assert erased == (0, [{"account_id": "person", "mails_erased": 1}])
         with serving(mailbox):
             await eventually(lambda: mailbox.recipients == ["other@example.com"])

@@ -15,6 +15,7 @@ from notifier.domain.retries import RetryPolicy
 
 from tests.integration.notifier.mailbox import Mailbox, serving
 from tests.integration.notifier.stage import (
+    HASTY,
     Database,
     Ledger,
     access_restored,
@@ -27,10 +28,9 @@ from tests.integration.notifier.stage import (
     threshold,
     tokens_exhausted,
 )
-from tests.integration.notifier.test_old_news import HASTY
-from tests.integration.notifier.test_together import text_of
 from tests.support import receipt_examples as say
 from tests.support.eventually import eventually
+from tests.support.mail_bodies import text_of
 
 WINDOW = 0.5
 OF_EVERY_KIND: list[tuple[str, ToldBillingEvent]] = [

@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import json
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -29,9 +26,8 @@ from tests.integration.notifier.stage import (
     settings_for,
     threshold,
 )
+from tests.integration.notifier.verbs import CONSUMERS, fails, read
 from tests.support.eventually import eventually
-
-CONSUMERS = {"consumer", "billing_consumer"}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -47,20 +43,6 @@ async def role_url(migrated_url: str) -> AsyncIterator[str]:
         await connection.execute("DROP ROLE notifier_login")
     finally:
         await connection.close()
-
-
-def read(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-async def failing_parts(port: int) -> set[str]:
-    status, body = await asyncio.to_thread(read, port, "/health/ready")
-    assert status in {200, 503}
-    return set(json.loads(body).get("failing", {}))
 
 
 async def test_with_the_rights_of_production_it_outlives_restarts_of_nats_and_an_empty_one(
@@ -133,13 +115,6 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
         "solaris_notifier_waiting_dead_letters ",
     ):
         assert series in text
-
-
-async def fails(port: int, parts: set[str]) -> bool:
-    try:
-        return await failing_parts(port) == parts
-    except OSError:
-        return False
 
 
 async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(

@@ -1,7 +1,6 @@
 """What becomes due for one account within the window is one mail; what is crossed apart is mailed apart, in order."""
 
 import asyncio
-from email.message import EmailMessage
 
 from local_run.ports import any_free
 from notifier.domain.retries import RetryPolicy
@@ -22,14 +21,9 @@ from tests.integration.notifier.stage import (
     tokens_exhausted,
 )
 from tests.support.eventually import eventually
+from tests.support.mail_bodies import text_of
 
 WINDOW = 0.5
-
-
-def text_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
 
 
 async def test_a_jump_over_everything_is_one_mail_that_names_the_rest(

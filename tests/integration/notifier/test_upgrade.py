@@ -14,7 +14,7 @@ from notifier.domain.notices import Figures, Notice
 
 from tests.integration.notifier.mailbox import Mailbox
 from tests.integration.notifier.stage import Database, Ledger, event, running, settings_for, standing, threshold
-from tests.integration.notifier.test_failures import operate
+from tests.integration.notifier.verbs import operate
 from tests.support.eventually import eventually
 from tests.support.infrastructure import Postgres
 from tests.support.receipt_examples import purchased

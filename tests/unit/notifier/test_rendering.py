@@ -16,6 +16,8 @@ from notifier.domain.notices import Figures, Notice
 from notifier.domain.receipts import Receipt
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 
+from tests.support.mail_bodies import html_of, text_of
+
 NOW = datetime(2025, 11, 20, 15, 4, tzinfo=UTC)
 KEY = b"the key of purchase links"
 STYLE = MailStyle(
@@ -76,18 +78,6 @@ def render(
     parsed = message_from_bytes(mail.as_bytes(), policy=policy.default)  # as it crosses the wire
     assert isinstance(parsed, EmailMessage)
     return parsed
-
-
-def text_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
-def html_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("html",))
-    assert body is not None
-    return str(body.get_content())
 
 
 class Page(HTMLParser):

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 
 from chassis.caller_keys import CallerKeyring, UnknownKeyError
-from contracts.accounts import is_account_id
 from contracts.purchase_links import ExpiredLinkError, PurchaseLinkError, read_purchase_link
 from starlette.requests import Request
 
@@ -39,7 +38,7 @@ class Callers:
         bearer = request.headers.get("authorization")
         if bearer is not None:
             name = self._service(bearer)
-            if account_id is None or not is_account_id(account_id):
+            if account_id is None:
                 raise ProblemError(422, "invalid_request", "account_id: name the account that gets the credits.")
             return Caller(name=name, account_id=account_id)
         if token is None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from billing.application.redeeming import Redeemer, Redeeming
 from billing.domain.voucher_codes import MAX_TYPED_LENGTH
 from billing.http.callers import Callers
-from billing.http.fields import NOT_KEPT
+from billing.http.fields import NOT_KEPT, AccountId, LinkToken
 
 
 class RedeemBody(BaseModel):
@@ -18,8 +18,8 @@ class RedeemBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     code: Annotated[str, Field(min_length=1, max_length=MAX_TYPED_LENGTH)]
-    account_id: Annotated[str | None, Field(max_length=128)] = None
-    t: Annotated[str | None, Field(max_length=256)] = None
+    account_id: AccountId | None = None
+    t: LinkToken = None
 
 
 def redeem_routes(redeeming: Redeeming, callers: Callers) -> APIRouter:

@@ -1,15 +1,13 @@
 """Subscribing to a plan, and the way to Stripe's own pages where a subscription is changed and invoices are found."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from billing.application.errors import PurchasesOffError
 from billing.application.portal import Portal
 from billing.http.callers import Callers
-from billing.http.fields import ACCOUNT_ID, NOT_KEPT, Locale, OfferName, ReturnUrl
+from billing.http.fields import NOT_KEPT, AccountId, Locale, OfferName, ReturnUrl
 from billing.http.wishes import IdempotencyKey, WishBody, Wishes
 
 
@@ -24,7 +22,7 @@ class PortalBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    account_id: Annotated[str, Field(pattern=ACCOUNT_ID)]
+    account_id: AccountId
     return_url: ReturnUrl = None
     locale: Locale = None
 

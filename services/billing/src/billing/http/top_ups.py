@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from contracts.limits import MAX_INTEGER
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,9 +12,7 @@ from billing.application.errors import PurchasesOffError
 from billing.application.saving_cards import SavingCards
 from billing.application.top_up_settings import TopUpSettings, TopUpView
 from billing.http.callers import Callers
-from billing.http.fields import ACCOUNT_ID, NOT_KEPT, Currency, Locale, OfferName, Payer, ReturnUrl
-
-type AccountId = Annotated[str, Path(pattern=ACCOUNT_ID)]
+from billing.http.fields import NOT_KEPT, AccountId, Currency, Locale, OfferName, ReturnUrl
 
 
 class TopUpBody(BaseModel):
@@ -26,7 +24,7 @@ class TopUpBody(BaseModel):
     below_tokens: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     monthly_cap_minor: Annotated[int | None, Field(ge=1, le=99_999_999_999)] = None
     currency: Currency = None
-    payer_id: Payer = None
+    payer_id: AccountId | None = None
 
 
 class CardBody(BaseModel):

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from billing.application.errors import PurchasesOffError
 from billing.application.placing import Placing, PurchaseRequest
 from billing.http.callers import Callers
-from billing.http.fields import NOT_KEPT, Currency, Locale, Payer
+from billing.http.fields import NOT_KEPT, AccountId, Currency, LinkToken, Locale
 from billing.http.problems import ProblemError
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
@@ -20,9 +20,9 @@ class WishBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    account_id: Annotated[str | None, Field(max_length=128)] = None
-    payer_id: Payer = None
-    t: Annotated[str | None, Field(max_length=256)] = None
+    account_id: AccountId | None = None
+    payer_id: AccountId | None = None
+    t: LinkToken = None
     currency: Currency = None
     locale: Locale = None
 
