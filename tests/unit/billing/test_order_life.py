@@ -1,5 +1,6 @@
 """One sentence says where the tokens are, and what to do where something is to be done."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -88,6 +89,30 @@ def _in(state: OrderState) -> Order:
         (OrderLife(order=OPEN, at_stripe=PAID_THERE, received=_received("given_up")), "make dead-letters-retry"),
         (OrderLife(order=_in(OrderState.EXPIRED), at_stripe=PAID_THERE), "run make billing-sync"),
         (OrderLife(order=OPEN), "not paid: the Checkout is open until 2026-11-26 12:00:00 UTC"),
+        (
+            OrderLife(order=OPEN, at_stripe=AtStripe(is_paid=False, status="x", failure="card_declined")),
+            "not paid: the last attempt was declined (card_declined); the Checkout is open until",
+        ),
+        (
+            OrderLife(order=OPEN, at_stripe=AtStripe(is_paid=None, status="Stripe does not answer just now")),
+            "Stripe does not answer just now; by what is known here: not paid",
+        ),
+        (
+            OrderLife(order=PAID, said=_said(), credited=[replace(GRANTED, debt_repaid=9)]),
+            "500000 tokens, 9 of which repaid a debt; what is left now: make balance ACCOUNT=ana",
+        ),
+        (
+            OrderLife(
+                order=structs.replace(PAID, disputed_minor=7490, revoked_tokens=500_000),
+                said=_said(),
+                credited=[GRANTED],
+            ),
+            "(disputed 7490 brl); answer the dispute in Stripe's Dashboard",
+        ),
+        (
+            OrderLife(order=SUBSCRIBED, said=[*_said("plan_subscribed"), *_said("renewal_failed")]),
+            "its renewal is not paid",
+        ),
         (OrderLife(order=_in(OrderState.CREATED)), "no Checkout was made"),
         (OrderLife(order=_in(OrderState.PENDING)), "a Pix or boleto was issued"),
         (OrderLife(order=_in(OrderState.FAILED)), "no money was taken"),

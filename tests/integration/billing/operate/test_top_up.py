@@ -22,4 +22,5 @@ async def test_what_makes_no_sense_is_refused_in_one_line(operate: Operate) -> N
     (await operate("top-up", account="bia", package="huge", below=1)).assert_refused(2)
     (await operate("top-up", account="bia", package="small")).assert_refused(2)
     (await operate("top-up", account="bia", package="small", below=1, off="1")).assert_refused(2)
+    (await operate("top-up", account="bia", monthly_cap=5)).assert_refused(2)
     assert (await operate("top-up", account="bia")).json["is_on"] is False

@@ -1,7 +1,6 @@
 """Gathers one order's whole life, from all who know of it, for whoever has to say where the tokens are."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -28,7 +27,7 @@ from billing.store.outbox import KEEP_SAID
 from billing.store.records import OrderRecord, Wanted, load_records
 from billing.stripe_api.checkout import fetch_checkout
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeError
+from billing.stripe_api.errors import StripeError, StripeMissingError, StripeRefusedError
 from billing.stripe_api.payments import fetch_payment
 
 ASK_SECONDS: Final = 5.0
@@ -93,18 +92,32 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
 
 
 async def ask_stripe(stripe: StripeApi | None, order: Order) -> AtStripe | None:
-    """What Stripe says of the order's payment just now; None where it has no part in it, or does not say so in time."""
-    if stripe is None or order.kind in PAID_OUTSIDE:
+    """What Stripe says of the order's payment just now, or why it does not; None where it has no part in it yet."""
+    if order.kind in PAID_OUTSIDE or (order.session_id is None and order.payment_intent_id is None):
         return None
-    with contextlib.suppress(StripeError, TimeoutError):
+    if stripe is None:
+        return AtStripe(is_paid=None, status="Stripe is not asked, since purchases are off here")
+    try:
         async with asyncio.timeout(ASK_SECONDS):
-            if order.session_id is not None:
-                session, payment = await fetch_checkout(stripe, order.session_id)
-                method = payment.method if payment is not None else None
-                paid = "paid" if session.is_paid else "not paid"
-                return AtStripe(is_paid=session.is_paid, status=f"Checkout {session.status}, {paid}", method=method)
-            if order.payment_intent_id is not None:
-                payment = await fetch_payment(stripe, order.payment_intent_id)
-                is_paid = payment.status is PaymentStatus.SUCCEEDED
-                return AtStripe(is_paid=is_paid, status=f"payment {payment.status}", method=payment.method)
-    return None
+            return await _ask(stripe, order)
+    except StripeMissingError:
+        return AtStripe(is_paid=None, status="Stripe knows no such payment: of another account or mode of Stripe's?")
+    except StripeRefusedError as error:
+        return AtStripe(is_paid=None, status=f"Stripe refuses to say ({error})")
+    except (StripeError, TimeoutError):
+        return AtStripe(is_paid=None, status="Stripe does not answer just now")
+
+
+async def _ask(stripe: StripeApi, order: Order) -> AtStripe:
+    if order.session_id is not None:
+        session, payment = await fetch_checkout(stripe, order.session_id)
+        is_paid = session.is_paid
+        status = f"Checkout {session.status}, {'paid' if is_paid else 'not paid'}"
+    else:
+        payment = await fetch_payment(stripe, order.payment_intent_id or "")
+        is_paid = payment.status is PaymentStatus.SUCCEEDED
+        status = f"payment {payment.status}"
+    if payment is None:
+        return AtStripe(is_paid=is_paid, status=status)
+    failure = payment.failure_code or "declined" if payment.has_failed else None
+    return AtStripe(is_paid=is_paid, status=status, method=payment.method, failure=failure)

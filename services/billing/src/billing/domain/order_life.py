@@ -41,15 +41,20 @@ class Credited:
     type: str
     recorded_at: datetime
     tokens: int
+    debt_repaid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtStripe:
-    """What Stripe says of the order's payment just now, in its own words."""
+    """What Stripe says of the order's payment just now, in its own words.
 
-    is_paid: bool
+    `is_paid` None: it does not say, for the reason in `status`. `failure`: why the last attempt was declined.
+    """
+
+    is_paid: bool | None
     status: str
     method: str | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +85,15 @@ def verdict(life: OrderLife) -> str:
         case OrderState.AWAITING_APPROVAL:
             return f"waits for a second person: make approve ORDER={order.id}"
         case OrderState.CREATED | OrderState.OPEN | OrderState.PENDING:
-            return _missed(life) or _of_unpaid(life)
+            return _missed(life) or _by_what_is_known(life, _of_unpaid(life))
         case OrderState.FAILED:
-            return _missed(life) or "not paid: the payment failed, no money was taken"
+            failed = f"not paid: the payment failed{_declined(life)}, no money was taken"
+            return _missed(life) or _by_what_is_known(life, failed)
         case OrderState.EXPIRED:
-            return _missed(life) or "not paid: the Checkout, or what it issued, ended before anybody paid"
+            ended = "not paid: the Checkout, or what it issued, ended before anybody paid"
+            return _missed(life) or _by_what_is_known(life, ended)
         case OrderState.CANCELLED:
-            return _missed(life) or "not paid: the order was cancelled"
+            return _missed(life) or _by_what_is_known(life, "not paid: the order was cancelled")
         case _:
             assert_never(order.state)
 
@@ -99,7 +106,9 @@ def _of_paid(life: OrderLife) -> str:
     purchase = next((each for each in life.said if each.name == "billing.credits_purchased"), None)
     granted = next((each for each in life.credited or () if each.type == "ledger.credits_granted"), None)
     if granted is not None:
-        return f"{paid}, credited at {_told(granted.recorded_at)}: {order.tokens} tokens{_taken_back(order)}"
+        repaid = f", {granted.debt_repaid} of which repaid a debt" if granted.debt_repaid else ""
+        credited = f"credited at {_told(granted.recorded_at)}: {order.tokens} tokens{repaid}"
+        return f"{paid}, {credited}{_taken_back(order)}; what is left now: make balance ACCOUNT={order.account_id}"
     if purchase is None:
         return f"{paid}, {_unsaid(life)}"
     if not purchase.is_published:
@@ -123,6 +132,8 @@ def _of_plan(life: OrderLife) -> str:
     last = f"told to the ledger at {_told(told[-1].recorded_at)}: see make balance ACCOUNT={order.account_id}"
     if told[-1].name == "billing.plan_ended":
         return f"and its plan has ended, {last}"
+    if life.said[-1].name == "billing.renewal_failed":
+        return f"its renewal is not paid, so that it ends with its grace; its plan {last}"
     return f"its plan {last}"
 
 
@@ -141,8 +152,12 @@ def _taken_back(order: Order) -> str:
         *([f"disputed {order.disputed_minor} {order.currency}"] if order.disputed_minor else []),
         *(["frozen by a warning of fraud"] if order.is_frozen else []),
     ]
-    known = f"; if you know the buyer: make unfreeze ORDER={order.id} REASON=…" if order.is_frozen else ""
-    return f"; {order.revoked_tokens} of them taken back ({', '.join(causes)}){known}"
+    todo = ""
+    if order.disputed_minor:
+        todo = "; answer the dispute in Stripe's Dashboard: what is won comes back"
+    elif order.is_frozen:
+        todo = f"; if you know the buyer: make unfreeze ORDER={order.id} REASON=…"
+    return f"; {order.revoked_tokens} of them taken back ({', '.join(causes)}){todo}"
 
 
 def _missed(life: OrderLife) -> str | None:
@@ -157,13 +172,26 @@ def _missed(life: OrderLife) -> str | None:
     return "paid at Stripe, webhook received and not handled yet: is billing up? If it lasts, make billing-sync"
 
 
+def _by_what_is_known(life: OrderLife, sentence: str) -> str:
+    """What stands here may be less than Stripe knows."""
+    if life.at_stripe is None or life.at_stripe.is_paid is not None:
+        return sentence
+    return f"{life.at_stripe.status}; by what is known here: {sentence}"
+
+
+def _declined(life: OrderLife) -> str:
+    failure = life.at_stripe.failure if life.at_stripe else None
+    return f" ({failure})" if failure else ""
+
+
 def _of_unpaid(life: OrderLife) -> str:
     order = life.order
     if order.state is OrderState.PENDING:
         method = life.at_stripe.method if life.at_stripe else None
         return f"not paid yet: a {method or 'Pix or boleto'} was issued, and nobody has paid it so far"
     if order.state is OrderState.OPEN:
-        return f"not paid: the Checkout is open until {_told(order.session_expires_at)}, and nobody has paid"
+        declined = f"the last attempt was declined{text}; " if (text := _declined(life)) else ""
+        return f"not paid: {declined}the Checkout is open until {_told(order.session_expires_at)}, and nobody has paid"
     return "not paid: the order was written, and no Checkout was made for it yet"
 
 

@@ -48,7 +48,11 @@ def _collected(order: OrderRecord) -> str:
 
 
 def _now(life: LifeView) -> str:
-    return f"; Stripe says just now: {life.at_stripe.status}" if life.at_stripe else ""
+    if life.at_stripe is None:
+        return ""
+    said = "" if life.at_stripe.is_paid is None else "Stripe says just now: "
+    declined = f", last attempt declined ({life.at_stripe.failure})" if life.at_stripe.failure else ""
+    return f"; {said}{_one_line(life.at_stripe.status)}{declined}"
 
 
 def _money(amount_minor: int, currency: str) -> str:

@@ -30,6 +30,8 @@ async def top_up(
         raise BadInputError("OFF: turns it off, and needs no PACKAGE or BELOW")
     if (package is None) != (below is None):
         raise BadInputError("PACKAGE: and BELOW belong together: what is bought when less is left")
+    if package is None and any(value is not None for value in (monthly_cap, currency, payer)):
+        raise BadInputError("MONTHLY_CAP: as CURRENCY and PAYER, is set together with PACKAGE and BELOW")
     async with open_selling() as selling:
         is_new = await is_account_known(selling.engine, account) is False
         settings = TopUpSettings(engine=selling.engine, offers=load_offers(selling.settings.catalog))

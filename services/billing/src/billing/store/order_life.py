@@ -62,6 +62,7 @@ class LetterLine(Struct, frozen=True):
 class _LotData(Struct):
     lot_id: str = ""
     tokens: int = 0
+    debt_repaid: int = 0
 
 
 class _LedgerEvent(Struct):
@@ -149,7 +150,9 @@ async def load_credited(engine: AsyncEngine, order: Order) -> list[Credited] | N
 
 def _credited(row: Row[Any], data: _LotData) -> Credited:
     name = row.type.removeprefix("solaris.").removesuffix(".v1")
-    return Credited(event_id=row.id, type=name, recorded_at=row.recorded_at, tokens=data.tokens)
+    return Credited(
+        event_id=row.id, type=name, recorded_at=row.recorded_at, tokens=data.tokens, debt_repaid=data.debt_repaid
+    )
 
 
 async def load_mails(engine: AsyncEngine, order: Order) -> list[MailLine] | None:
