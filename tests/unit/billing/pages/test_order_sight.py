@@ -49,6 +49,11 @@ def test_it_is_never_said_that_the_chat_works_but_of_what_is_paid_and_kept() -> 
     assert stage_of(replace(PAID, revoked_tokens=500_000), NOW) is OrderStage.TAKEN_BACK
 
 
+@pytest.mark.parametrize("questioned", [{"disputed_minor": 7_490}, {"is_frozen": True}])
+def test_a_payment_that_is_questioned_is_not_said_to_have_been_refunded(questioned: dict[str, int]) -> None:
+    assert stage_of(replace(PAID, revoked_tokens=500_000, **questioned), NOW) is OrderStage.QUESTIONED
+
+
 def test_an_hour_after_it_was_paid_nobody_knows_whether_the_chat_works() -> None:
     assert stage_of(PAID, NOW + timedelta(hours=1)) is OrderStage.CREDITED
     assert stage_of(PAID, NOW + timedelta(hours=1, seconds=1)) is OrderStage.SETTLED

@@ -73,7 +73,15 @@ _ORDER: Final = OrderWords(
         ),
         OrderStage.SETTLED: Situation(title="This order is paid", text="You got {item} for it."),
         OrderStage.TAKEN_BACK: Situation(
-            title="This order was refunded", text="The payment was returned, and the order's tokens were taken back."
+            title="This order was refunded",
+            text="The order's tokens were taken back, and what was paid for them was returned.",
+        ),
+        OrderStage.QUESTIONED: Situation(
+            title="This payment was questioned",
+            text=(
+                "The bank or the card's issuer questioned it, so the order's tokens were taken back. If that is a "
+                "mistake, contact support with the number below."
+            ),
         ),
         OrderStage.DECLINED: Situation(title="The payment was not approved", text=_NOTHING_CHARGED),
         OrderStage.EXPIRED: Situation(title="The payment did not come in time", text=_NOTHING_CHARGED),
@@ -86,7 +94,7 @@ _ORDER: Final = OrderWords(
     pay="Go to the payment",
     again="Try again",
     number="Order",
-    taken_back="{tokens} of this order were taken back after a refund.",
+    taken_back="{tokens} of this order were taken back after a refund or a dispute.",
     price="Price",
     plan="{name} plan",
     free="free of charge",

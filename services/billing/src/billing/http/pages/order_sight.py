@@ -18,6 +18,7 @@ _SIGNS: Final = {
     OrderStage.SUBSCRIBED: "good",
     OrderStage.SETTLED: "good",
     OrderStage.TAKEN_BACK: "muted",
+    OrderStage.QUESTIONED: "muted",
     OrderStage.DECLINED: "bad",
     OrderStage.EXPIRED: "muted",
     OrderStage.CANCELLED: "muted",
@@ -61,7 +62,8 @@ def stage_of(order: Order, now: datetime) -> OrderStage:
         case OrderState.PENDING:
             return OrderStage.AWAITED
         case OrderState.PAID if order.revoked_tokens and order.revoked_tokens == order.tokens:
-            return OrderStage.TAKEN_BACK
+            # A dispute or a warning of fraud is no refund: the money may be with nobody yet.
+            return OrderStage.QUESTIONED if order.disputed_minor or order.is_frozen else OrderStage.TAKEN_BACK
         case OrderState.PAID if order.revoked_tokens or order.paid_at is None or now - order.paid_at > FRESH_FOR:
             return OrderStage.SETTLED
         case OrderState.PAID:

@@ -73,7 +73,15 @@ _ORDER: Final = OrderWords(
         ),
         OrderStage.SETTLED: Situation(title="Este pedido está pago", text="Por ele você recebeu {item}."),
         OrderStage.TAKEN_BACK: Situation(
-            title="Este pedido foi estornado", text="O pagamento voltou, e os tokens deste pedido foram retirados."
+            title="Este pedido foi estornado",
+            text="Os tokens deste pedido foram retirados, e o que foi pago por eles voltou.",
+        ),
+        OrderStage.QUESTIONED: Situation(
+            title="Este pagamento foi questionado",
+            text=(
+                "O banco ou a operadora do cartão o questionou, e por isso os tokens deste pedido foram retirados. Se "
+                "for engano, fale com o suporte e informe o número abaixo."
+            ),
         ),
         OrderStage.DECLINED: Situation(title="O pagamento não foi aprovado", text=_NOTHING_CHARGED),
         OrderStage.EXPIRED: Situation(title="O pagamento não veio a tempo", text=_NOTHING_CHARGED),
@@ -86,7 +94,7 @@ _ORDER: Final = OrderWords(
     pay="Ir para o pagamento",
     again="Tentar de novo",
     number="Pedido",
-    taken_back="{tokens} deste pedido foram retirados depois de um estorno.",
+    taken_back="{tokens} deste pedido foram retirados depois de um estorno ou de uma contestação.",
     price="Valor",
     plan="Plano {name}",
     free="sem custo",

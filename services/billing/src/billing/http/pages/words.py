@@ -18,6 +18,7 @@ class OrderStage(Enum):
     SUBSCRIBED = auto()
     SETTLED = auto()
     TAKEN_BACK = auto()
+    QUESTIONED = auto()
     DECLINED = auto()
     EXPIRED = auto()
     CANCELLED = auto()
