@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 import httpx
 import nats
+import stripe
 from billing.main import assemble
 from billing.settings import BillingSettings
 from chassis.provisioning import provision
@@ -113,6 +115,15 @@ class BillingStage:
 
         await eventually(none_waits, timeout_seconds, message="all webhooks handled")
 
+    async def handled(self, event_ids: Sequence[str], timeout_seconds: float = 60.0) -> None:
+        """These events of Stripe's wait no more: they were handled, or are about nothing of ours."""
+        query = "SELECT 1 FROM billing.webhook_events WHERE id = ANY ($1) AND status IN ('handled', 'ignored')"
+
+        async def all_are() -> bool:
+            return len(await self.rows(query, list(event_ids))) == len(set(event_ids))
+
+        await eventually(all_are, timeout_seconds, message="events handled")
+
     async def books(self, account_id: str) -> Books:
         """What the stream says of the account by now."""
         told = await published(self.settings.nats_url, account_id)
@@ -163,6 +174,15 @@ async def published(nats_url: str, account_id: str) -> list[dict[str, Any]]:
         return found
     finally:
         await client.close()
+
+
+async def deliver(stage: BillingStage, event: Mapping[str, Any], url: str | None = None) -> None:
+    """An event as Stripe would deliver it, and as often as it is told."""
+    payload = json.dumps(event)
+    signature = stripe.WebhookSignature.generate_signature_header(payload, WEBHOOK_SECRET, int(time.time()))
+    address = f"{url or stage.url}/billing/webhook/stripe"
+    answer = await stage.http.post(address, content=payload, headers={"stripe-signature": signature})
+    assert answer.status_code == 200
 
 
 def link_token(account_id: str, *, lasts: timedelta = timedelta(hours=1), key: str = LINK_KEY) -> str:

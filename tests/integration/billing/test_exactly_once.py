@@ -3,16 +3,12 @@
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import pytest_asyncio
-import stripe
 
-from tests.support.billing import BillingStage, running_billing, settings_for
-from tests.support.demo_stripe import WEBHOOK_SECRET
-from tests.support.eventually import eventually
+from tests.support.billing import BillingStage, deliver, running_billing, settings_for
 
 TELLING: Final = {
     "checkout.session.completed",
@@ -48,25 +44,6 @@ async def _events_of(stage: BillingStage, bought: dict[str, Any], payment_intent
     return list(found.values())
 
 
-async def _deliver(stage: BillingStage, event: dict[str, Any], url: str | None = None) -> None:
-    payload = json.dumps(event)
-    signature = stripe.WebhookSignature.generate_signature_header(payload, WEBHOOK_SECRET, int(time.time()))
-    answer = await stage.http.post(
-        f"{url or stage.url}/billing/webhook/stripe", content=payload, headers={"stripe-signature": signature}
-    )
-    assert answer.status_code == 200
-
-
-async def _handled(stage: BillingStage, event_ids: Sequence[str]) -> None:
-    async def all_are() -> bool:
-        rows = await stage.rows(
-            "SELECT 1 FROM billing.webhook_events WHERE id = ANY ($1) AND status = 'handled'", list(event_ids)
-        )
-        return len(rows) == len(set(event_ids))
-
-    await eventually(all_are, 60.0, message="events handled")
-
-
 async def _purchase(stage: BillingStage, account: str) -> tuple[dict[str, Any], str]:
     bought = await stage.buy(account)
     paid = await stage.stripe.pay(bought["checkout_url"])
@@ -78,8 +55,8 @@ async def test_the_same_event_ten_times_at_once_is_one_credit(deaf: BillingStage
     event = next(
         each for each in await _events_of(deaf, bought, intent) if each["type"] == "checkout.session.completed"
     )
-    await asyncio.gather(*(_deliver(deaf, event) for _ in range(10)))
-    await _handled(deaf, [event["id"]])
+    await asyncio.gather(*(deliver(deaf, event) for _ in range(10)))
+    await deaf.handled([event["id"]])
     assert (await deaf.has_in_books("ten-times", granted=500_000)).purchases == 1
 
 
@@ -93,8 +70,8 @@ async def test_many_events_of_one_session_handled_at_once_by_two_processes_are_o
     other = settings_for(migrated_url, nats_url, deaf.stripe.url)
     async with running_billing(other):
         urls = itertools.cycle([deaf.url, f"http://127.0.0.1:{other.billing_port}"])
-        await asyncio.gather(*(_deliver(deaf, copy, url) for copy, url in zip(copies, urls, strict=False)))
-        await _handled(deaf, [copy["id"] for copy in copies])
+        await asyncio.gather(*(deliver(deaf, copy, url) for copy, url in zip(copies, urls, strict=False)))
+        await deaf.handled([copy["id"] for copy in copies])
     assert (await deaf.has_in_books("two-events", granted=500_000)).purchases == 1
     changes = await deaf.rows("SELECT what FROM billing.order_changes WHERE order_id = $1", bought["order_id"])
     assert sorted(each["what"] for each in changes) == ["open", "paid", "placed"]
@@ -115,8 +92,8 @@ async def test_every_order_of_a_purchases_and_its_refunds_events_ends_the_same(d
             assert len(kinds) == len(sequence)
             for place in sequence:
                 event = events[kinds[place]]
-                await _deliver(deaf, event)
-                await _handled(deaf, [event["id"]])
+                await deliver(deaf, event)
+                await deaf.handled([event["id"]])
             played.append(tuple(kinds[place] for place in sequence))
             books = await deaf.has_in_books(account, granted=500_000, revoked=500_000 * 2_497 // 7_490)
             assert books.kinds == ("credits_purchased", "credits_revoked")
@@ -139,8 +116,8 @@ async def test_events_that_come_while_stripe_goes_on_end_as_stripe_ends(deaf: Bi
         events = await _events_of(deaf, bought, intent)
         fresh = [each | {"id": f"{each['id']}x{len(seen)}"} for each in reversed(events)]
         seen.extend(fresh)
-        await asyncio.gather(*(_deliver(deaf, event) for event in fresh))
-        await _handled(deaf, [event["id"] for event in fresh])
+        await asyncio.gather(*(deliver(deaf, event) for event in fresh))
+        await deaf.handled([event["id"] for event in fresh])
 
     await deliver_all_again()
     await deaf.has_in_books("in-between", granted=500_000)
@@ -177,8 +154,8 @@ async def test_a_second_session_that_is_paid_for_one_order_is_reported_and_credi
     events += await _events_of(deaf, bought, paid["payment_intent"])
     once = {each["id"]: each for each in events}
     for event in once.values():
-        await _deliver(deaf, event)
-        await _handled(deaf, [event["id"]])
+        await deliver(deaf, event)
+        await deaf.handled([event["id"]])
     await deaf.has_in_books("paid-twice", granted=500_000)
     changes = await deaf.rows("SELECT what FROM billing.order_changes WHERE order_id = $1", bought["order_id"])
     assert [each["what"] for each in changes].count("paid_twice") == 1
