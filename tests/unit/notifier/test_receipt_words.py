@@ -65,6 +65,17 @@ def test_every_sort_is_a_whole_mail_whatever_the_account_is(
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
+def test_a_plan_that_another_has_replaced_meanwhile_is_not_said_to_give_what_that_one_gives(locale: str) -> None:
+    data = say.subscribed(PlanChange.STARTED)
+    for heard, is_told in ((data.revision, True), (None, True), (data.revision + 1, False)):
+        mail = render(say.receipt(data, replace(say.standing(limit=1_234_567), heard_revision=heard)), locale)
+        plan, _, balance = text_of(mail).partition("Seu saldo agora" if locale == "pt-BR" else "Your balance now")
+        figure = "1.234.567" if locale == "pt-BR" else "1,234,567"
+        assert (figure in plan) is is_told
+        assert figure in balance
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
 @pytest.mark.parametrize("data", EXAMPLES.values(), ids=EXAMPLES)
 def test_where_nothing_can_be_bought_no_receipt_offers_to(data: ToldBillingEvent, locale: str) -> None:
     for standing in STANDINGS.values():

@@ -49,7 +49,7 @@ def _list_item(item: Summary, *, opened: bool) -> str:
 def _tone(kind: str) -> str:
     if kind.endswith(("100", "exhausted")):
         return "alarm"
-    if kind.startswith("threshold"):
+    if kind.startswith("threshold") or kind.endswith(("failed", "revoked", "paused")):
         return "warning"
     return "calm"
 

@@ -82,8 +82,7 @@ def credits_stay(situation: Situation) -> tuple[str, ...]:
 
 def allowance(situation: Situation) -> str:
     """A sentence with a space behind it, or nothing where the ledger did not say."""
-    limit = situation.figures.monthly_limit if situation.figures else 0
-    return f"Your allowance is {tokens_counted(limit)} a month. " if limit else ""
+    return f"Your allowance is {tokens_counted(situation.plan_tokens)} a month. " if situation.plan_tokens else ""
 
 
 def plan_named(name: str) -> str:

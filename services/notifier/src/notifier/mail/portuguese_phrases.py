@@ -80,8 +80,7 @@ def credits_stay(situation: Situation) -> tuple[str, ...]:
 
 def allowance(situation: Situation) -> str:
     """A sentence with a space behind it, or nothing where the ledger did not say."""
-    limit = situation.figures.monthly_limit if situation.figures else 0
-    return f"Sua franquia é de {tokens_counted(limit)} por mês. " if limit else ""
+    return f"Sua franquia é de {tokens_counted(situation.plan_tokens)} por mês. " if situation.plan_tokens else ""
 
 
 def plan_named(name: str) -> str:

@@ -46,6 +46,7 @@ def receipt_content(receipt: Receipt, language: Language, presentation: Presenta
         brand=presentation.brand,
         time_zone=presentation.time_zone,
         figures=figures,
+        plan_tokens=_plan_tokens(receipt),
         is_out=_is_out(receipt),
         is_active=standing is None or standing.is_active,
         works_again=bool(receipt.others),
@@ -64,6 +65,15 @@ def receipt_content(receipt: Receipt, language: Language, presentation: Presenta
         tables=tables,
         as_of=writer.moment(standing.as_of) if standing else None,
     )
+
+
+def _plan_tokens(receipt: Receipt) -> int:
+    """The ledger says what the account's plan gives now: nothing of one that another has replaced meanwhile."""
+    data, standing = receipt.lead.data, receipt.standing
+    if standing is None or not isinstance(data, PlanSubscribed | PlanEnded):
+        return 0
+    is_replaced = standing.heard_revision is not None and standing.heard_revision > data.revision
+    return 0 if is_replaced else standing.figures.monthly_limit
 
 
 def _is_out(receipt: Receipt) -> bool:
@@ -130,8 +140,8 @@ class _Writer:
                 minus = "\N{MINUS SIGN}" if data.tokens else ""
                 figure = f"{minus}{format_number(data.tokens, self.language)}"
                 return Hero(figure=figure, caption=self._unit(data.tokens))
-            case PlanSubscribed() if situation.figures is not None and situation.figures.monthly_limit:
-                limit = format_number(situation.figures.monthly_limit, self.language)
+            case PlanSubscribed() if situation.plan_tokens:
+                limit = format_number(situation.plan_tokens, self.language)
                 return Hero(figure=limit, caption=labels.tokens_a_month)
             case PaymentFailed() if data.amount_minor:
                 return Hero(figure=self.money(data.amount_minor, data.currency), caption=labels.not_paid)

@@ -89,12 +89,13 @@ class Situation:
 
     `figures` None: the ledger did not say, and the mail is silent about the balance. `is_out`: the account can serve no
     call for want of tokens. `is_active`: nobody has suspended it, as far as is known. `works_again`: it could serve no
-    call, and can since just now.
+    call, and can since just now. `plan_tokens`: what the plan that the receipt tells of gives a month; 0: not known.
     """
 
     brand: str
     time_zone: ZoneInfo
     figures: Figures | None
+    plan_tokens: int
     is_out: bool
     is_active: bool
     works_again: bool
