@@ -26,6 +26,7 @@ PAID = structs.replace(OPEN, state=OrderState.PAID, paid_at=NOW, paid_minor=7490
 SUBSCRIBED = structs.replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", tokens=0)
 PAID_THERE = AtStripe(is_paid=True, status="complete, paid")
 GRANTED = Credited(event_id="e-9", type="ledger.credits_granted", recorded_at=NOW, tokens=500_000)
+TAKEN = replace(GRANTED, type="ledger.credits_revoked", tokens=7)
 
 
 def _said(name: str = "credits_purchased", *, is_published: bool = True) -> list[Said]:
@@ -99,7 +100,19 @@ def _in(state: OrderState) -> Order:
         ),
         (
             OrderLife(order=PAID, said=_said(), credited=[replace(GRANTED, debt_repaid=9)]),
-            "500000 tokens, 9 of which repaid a debt; what is left now: make balance ACCOUNT=ana",
+            "9 of which repaid a debt; what is left, and whether the account may use it: make balance ACCOUNT=ana",
+        ),
+        (
+            OrderLife(order=PAID, said=_said(), credited=[GRANTED, TAKEN]),
+            "; 7 of them revoked in the ledger (make lots); what is left",
+        ),
+        (
+            OrderLife(
+                order=structs.replace(PAID, refunded_minor=1, revoked_tokens=7),
+                said=_said(),
+                credited=[GRANTED, TAKEN],
+            ),
+            "; 7 of them taken back (refunded 1 brl); what is left",
         ),
         (
             OrderLife(
@@ -121,7 +134,7 @@ def _in(state: OrderState) -> Order:
         (OrderLife(order=_in(OrderState.AWAITING_APPROVAL)), "make approve ORDER=o-1"),
         (
             OrderLife(order=structs.replace(_in(OrderState.QUARANTINED), quarantine_reason="amount")),
-            "quarantined, not credited: amount",
+            "quarantined, not credited: Stripe asks for another amount than was ordered; look",
         ),
         (OrderLife(order=SUBSCRIBED), "the plan pro never told to the ledger: run make billing-sync"),
         (OrderLife(order=SUBSCRIBED, said=_said("plan_subscribed")), "its plan told to the ledger at"),

@@ -7,6 +7,15 @@ from typing import Final, assert_never
 
 from billing.domain.orders import Order, OrderState
 
+_GONE: Final = ("revoked", "restored", "expired")
+_NOT_AS_ORDERED: Final = {
+    "amount": "Stripe asks for another amount than was ordered",
+    "currency": "Stripe has another currency than was ordered",
+    "mode": "Stripe's payment is of the other mode, test or live",
+    "other_order": "its Checkout at Stripe names another order",
+    "received": "another amount came than was asked for",
+}
+"""What `convergence` calls a mismatch, in words for people."""
 UNHANDLED: Final = frozenset({"waiting", "given_up"})
 
 
@@ -79,7 +88,7 @@ def verdict(life: OrderLife) -> str:
             return _of_paid(life)
         case OrderState.QUARANTINED:
             return (
-                f"quarantined, not credited: {order.quarantine_reason or 'see the changes below'}; "
+                f"quarantined, not credited: {_mismatch(order)}; "
                 f"look at it at Stripe, then make refund ORDER={order.id} REASON=…"
             )
         case OrderState.AWAITING_APPROVAL:
@@ -98,6 +107,11 @@ def verdict(life: OrderLife) -> str:
             assert_never(order.state)
 
 
+def _mismatch(order: Order) -> str:
+    reason = order.quarantine_reason or "see the changes below"
+    return _NOT_AS_ORDERED.get(reason, reason)
+
+
 def _of_paid(life: OrderLife) -> str:
     order = life.order
     paid = f"paid at {_told(order.paid_at)}"
@@ -108,7 +122,8 @@ def _of_paid(life: OrderLife) -> str:
     if granted is not None:
         repaid = f", {granted.debt_repaid} of which repaid a debt" if granted.debt_repaid else ""
         credited = f"credited at {_told(granted.recorded_at)}: {order.tokens} tokens{repaid}"
-        return f"{paid}, {credited}{_taken_back(order)}; what is left now: make balance ACCOUNT={order.account_id}"
+        left = f"what is left, and whether the account may use it: make balance ACCOUNT={order.account_id}"
+        return f"{paid}, {credited}{_taken_back(order)}{_taken_by_hand(life)}; {left}"
     if purchase is None:
         return f"{paid}, {_unsaid(life)}"
     if not purchase.is_published:
@@ -117,7 +132,7 @@ def _of_paid(life: OrderLife) -> str:
         return f"{paid}, told to the ledger: what it made of it can't be read from here; see make lots"
     if life.waiting_letters:
         return f"{paid}, but the ledger gave up on it: make dead-letters, then make dead-letters-retry"
-    return f"{paid}, told to the ledger and not credited yet: is the ledger up? If it lasts, make billing-sync"
+    return f"{paid}, told to the ledger and not credited yet: is the ledger up? If it lasts, make billing-republish"
 
 
 def _of_plan(life: OrderLife) -> str:
@@ -170,6 +185,21 @@ def _missed(life: OrderLife) -> str | None:
     if any(each.status == "given_up" for each in unhandled):
         return "paid at Stripe, webhook received and given up: make dead-letters, then make dead-letters-retry"
     return "paid at Stripe, webhook received and not handled yet: is billing up? If it lasts, make billing-sync"
+
+
+def _taken_by_hand(life: OrderLife) -> str:
+    """What the ledger took of the lot though billing did not say so: by `make revoke`, or when its time was over."""
+    gone = dict.fromkeys(_GONE, 0)
+    for each in life.credited or ():
+        name = each.type.removeprefix("ledger.credits_")
+        if name in gone:
+            gone[name] += each.tokens
+    by_hand = gone["revoked"] - gone["restored"] - life.order.revoked_tokens
+    told = [
+        *([f"{by_hand} of them revoked in the ledger (make lots)"] if by_hand > 0 else []),
+        *([f"{gone['expired']} of them expired"] if gone["expired"] else []),
+    ]
+    return "".join(f"; {each}" for each in told)
 
 
 def _by_what_is_known(life: OrderLife, sentence: str) -> str:
