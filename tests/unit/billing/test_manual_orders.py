@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from billing.domain.approvals import check_approver, needs_approval
-from billing.domain.manual_orders import Entry, Priced, price
+from billing.domain.manual_orders import Entry, Priced, check_approver, needs_approval, price
 from billing.domain.offers import Offer, Offers
 from contracts.errors import InvalidError
 

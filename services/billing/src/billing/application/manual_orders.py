@@ -9,9 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.application.looking import OrderLooks
 from billing.application.order_ids import new_order_id
-from billing.domain.approvals import check_approver, needs_approval
 from billing.domain.history import Change
-from billing.domain.manual_orders import Entry, price
+from billing.domain.manual_orders import Entry, check_approver, needs_approval, price
 from billing.domain.offers import Offers
 from billing.domain.orders import Order, OrderKind, OrderState
 from billing.store.manual_orders import find_entered, insert_manual_order, load_approval, store_approval

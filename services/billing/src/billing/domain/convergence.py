@@ -47,7 +47,8 @@ def converge_order(order: Order, facts: OrderFacts, *, now: datetime, who: str) 
     if state is OrderState.FAILED and order.state is not OrderState.FAILED and order.gives_credits:
         events.append(_failed(after))
     if state is OrderState.PAID and _tells_what_is_back(after, facts):
-        after = _take_back(after, facts, events, changes, who)
+        back = _take_back(after, facts, who)
+        after, events, changes = back.order, [*events, *back.events], [*changes, *back.changes]
     if after == order:
         return ConvergedOrder(order=order)
     return ConvergedOrder(order=structs.replace(after, changed_at=now), events=tuple(events), changes=tuple(changes))
@@ -166,7 +167,7 @@ def _tells_what_is_back(order: Order, facts: OrderFacts) -> bool:
     return facts.payment.status is PaymentStatus.SUCCEEDED
 
 
-def _take_back(order: Order, facts: OrderFacts, events: list[OrderEvent], changes: list[Change], who: str) -> Order:
+def _take_back(order: Order, facts: OrderFacts, who: str) -> ConvergedOrder:
     before = TakenBack(
         refunded_minor=order.refunded_minor,
         disputed_minor=order.disputed_minor,
@@ -175,7 +176,7 @@ def _take_back(order: Order, facts: OrderFacts, events: list[OrderEvent], change
     )
     after = taken_back(order, facts)
     if after == before:
-        return order
+        return ConvergedOrder(order=order)
     difference = after.tokens - before.tokens if order.gives_credits else 0
     changed = structs.replace(
         order,
@@ -189,21 +190,20 @@ def _take_back(order: Order, facts: OrderFacts, events: list[OrderEvent], change
     amount_minor = abs(money_back(order, after) - money_back(order, before))
     what = "taken_back" if difference > 0 else "given_back" if difference < 0 else "money_moved"
     details = {"cause": cause.value, "reference": reference, "tokens": abs(difference), "amount_minor": amount_minor}
-    changes.append(Change(what=what, who=who, details=details))
-    if difference:
-        event_type = PurchaseRevoked if difference > 0 else PurchaseRestored
-        events.append(
-            event_type(
-                order_id=order.id,
-                revision=changed.revision,
-                tokens=abs(difference),
-                amount_minor=amount_minor,
-                currency=order.currency,
-                cause=cause,
-                reference=reference,
-            )
-        )
-    return changed
+    change = Change(what=what, who=who, details=details)
+    if not difference:
+        return ConvergedOrder(order=changed, changes=(change,))
+    event_type = PurchaseRevoked if difference > 0 else PurchaseRestored
+    event = event_type(
+        order_id=order.id,
+        revision=changed.revision,
+        tokens=abs(difference),
+        amount_minor=amount_minor,
+        currency=order.currency,
+        cause=cause,
+        reference=reference,
+    )
+    return ConvergedOrder(order=changed, events=(event,), changes=(change,))
 
 
 def _purchased(order: Order) -> CreditsPurchased:

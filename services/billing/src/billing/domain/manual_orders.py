@@ -1,4 +1,4 @@
-"""Orders that operators enter: what was paid outside of Stripe, what is a courtesy, what corrects an error."""
+"""Orders that operators enter: what was paid outside of Stripe, a courtesy, a correction; and who has to approve."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -84,3 +84,18 @@ def _priced_package(entry: Entry, package_id: str, offers: Offers) -> Priced:
     if amount_minor is None:
         raise InvalidError(f"CURRENCY: {package_id} has no price in {currency}; type AMOUNT=… too")
     return Priced(tokens=package.tokens, amount_minor=amount_minor, currency=currency)
+
+
+def needs_approval(tokens: int, above: int) -> bool:
+    """Whether an order is worth more than one person may give alone."""
+    return tokens > above
+
+
+def check_approver(asked_by: str, approver: str) -> None:
+    """Refuse whoever asked.
+
+    Raises:
+        InvalidError: whoever entered the order approves it.
+    """
+    if approver == asked_by:
+        raise InvalidError(f"{approver} entered this order: a second person must approve it")

@@ -4,7 +4,11 @@ from datetime import datetime
 from typing import Final, Literal
 
 from msgspec import Struct, structs
-from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+from stripe.params.checkout import (
+    SessionCreateParams,
+    SessionCreateParamsLineItem,
+    SessionCreateParamsLineItemPriceData,
+)
 
 from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import PaymentFacts, SessionFacts
@@ -61,6 +65,7 @@ async def _create(api: StripeApi, wanted: CheckoutRequest) -> SessionFacts:
         "customer": wanted.customer_id,
         "client_reference_id": wanted.order_id,
         "metadata": metadata,
+        "line_items": [_line_item(wanted)],
         "allow_promotion_codes": True,
         # The amount is compared with the order's: nobody converts it on the way.
         "adaptive_pricing": {"enabled": False},
@@ -72,13 +77,11 @@ async def _create(api: StripeApi, wanted: CheckoutRequest) -> SessionFacts:
     if wanted.plan is None:
         params["mode"] = "payment"
         params["allowed_payment_method_types"] = [*(_ONCE_IN_BRAZIL if is_brazilian else _ELSEWHERE)]
-        params["line_items"] = [_package_item(wanted)]
         params["payment_intent_data"] = {"metadata": metadata}
         params["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
     else:
         params["mode"] = "subscription"
         params["allowed_payment_method_types"] = [*(_MONTHLY_IN_BRAZIL if is_brazilian else _ELSEWHERE)]
-        params["line_items"] = [_plan_item(wanted, wanted.plan)]
         params["subscription_data"] = {"metadata": metadata}
     request = api.v1.checkout.sessions.create_async(params, {"idempotency_key": wanted.idempotency_key})
     return (await api.call(request, Session)).facts()
@@ -104,32 +107,17 @@ async def expire_checkout(api: StripeApi, session_id: str) -> None:
     await api.call(api.v1.checkout.sessions.expire_async(session_id), Session)
 
 
-def _package_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
+def _line_item(wanted: CheckoutRequest) -> SessionCreateParamsLineItem:
     if wanted.stripe_price is not None:
         return {"price": wanted.stripe_price, "quantity": 1}
-    return {
-        "quantity": 1,
-        "price_data": {
-            "currency": wanted.currency,
-            "unit_amount": wanted.amount_minor,
-            "product_data": {"name": wanted.name},
-        },
-    }
-
-
-def _plan_item(wanted: CheckoutRequest, plan: str) -> SessionCreateParamsLineItem:
-    if wanted.stripe_price is not None:
-        return {"price": wanted.stripe_price, "quantity": 1}
-    return {
-        "quantity": 1,
-        "price_data": {
-            "currency": wanted.currency,
-            "unit_amount": wanted.amount_minor,
-            "recurring": {"interval": "month"},
-            # By its product a price is known as the plan's for as long as the subscription lives.
-            "product": product_of(plan),
-        },
-    }
+    price: SessionCreateParamsLineItemPriceData = {"currency": wanted.currency, "unit_amount": wanted.amount_minor}
+    if wanted.plan is None:
+        price["product_data"] = {"name": wanted.name}
+    else:
+        price["recurring"] = {"interval": "month"}
+        # By its product a price is known as the plan's for as long as the subscription lives.
+        price["product"] = product_of(wanted.plan)
+    return {"quantity": 1, "price_data": price}
 
 
 async def _make_product(api: StripeApi, plan: str, name: str) -> None:
