@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from contracts.errors import ConflictError, NotFoundError, SolarisError
 from msgspec import Struct, structs
@@ -27,11 +28,13 @@ from billing.store.asked_refunds import (
     note,
     record_refund,
 )
-from billing.store.orders import load_order
+from billing.store.orders import load_order, look_later
 from billing.store.taken_back import load_refunds
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeRefusedError
 from billing.stripe_api.payments import create_refund, fetch_payment
+
+ANSWERED_WITHIN: Final = timedelta(minutes=5)
 
 
 class Refunded(Struct, frozen=True, kw_only=True):
@@ -121,6 +124,8 @@ class Refunding:
         return Asked(key=key, typed=typed, amount_minor=amount_minor)
 
     async def _ask_stripe(self, order: Order, payment_id: str, asked: Asked, by: str, reason: str) -> Refunded:
+        # Whoever asks may die before it is answered, and what Stripe tells may not come.
+        await look_later(self.engine, order.id, ANSWERED_WITHIN)
         try:
             refund = await create_refund(
                 self._stripe,
