@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from billing.application.vouchers import make_vouchers
+from billing.store.vouchers import NewBatch
+from chassis.postgres import create_engine, disposed
 
-from tests.support.billing import BillingStage, running_billing
+from tests.support.billing import SERVICE_KEY, BillingStage, running_billing
 from tests.support.billing_kills import Doomed, Step, deliver, doomed_beside_stage, events_of, let_all_be_due
 from tests.support.eventually import eventually
 from tests.support.forks import Forks
@@ -37,6 +40,15 @@ PLACING: Final[list[Step]] = [
     ("stripe", (b"POST /v1/checkout/sessions",)),
     ("postgres", (b"UPDATE billing.orders SET id=",)),
     ("postgres", (b"UPDATE billing.orders SET id=", b"COMMIT")),
+]
+
+REDEEMING: Final[list[Step]] = [
+    ("nats", (b"PUB solaris.billing.credits_purchased",)),
+    ("postgres", (b"INSERT INTO billing.redemptions",)),
+    ("postgres", (b"UPDATE billing.vouchers",)),
+    ("postgres", (b"UPDATE billing.vouchers", b"COMMIT")),
+    ("postgres", (b"UPDATE billing.orders SET id=",)),
+    ("postgres", (b"INSERT INTO billing.outbox", b"COMMIT")),
 ]
 
 
@@ -93,6 +105,45 @@ async def test_a_purchase_that_is_killed_at_each_step_is_begun_once(
 async def _unanswered(asking: BillingStage, account_id: str) -> None:
     with pytest.raises(httpx.TransportError):
         await asking.buy(account_id)
+
+
+async def test_a_code_that_is_killed_at_each_step_of_a_use_credits_each_account_once(
+    migrated_url: str, nats_url: str, forks: Forks, tmp_path: Path
+) -> None:
+    async with doomed_beside_stage(migrated_url, nats_url, forks, tmp_path / "billing.log") as (stage, doomed):
+        engine = create_engine(migrated_url, service="billing")
+        async with disposed(engine):
+            batch = NewBatch(
+                tokens=TOKENS,
+                uses=len(REDEEMING),
+                per_account=1,
+                ends_at=None,
+                expires_days=None,
+                made_by="me",
+                reason="r",
+            )
+            _, (code,) = await make_vouchers(engine, batch, 1)
+        accounts = [f"redeems-{number}" for number in range(len(REDEEMING))]
+        for account, step in zip(accounts, REDEEMING, strict=True):
+            await doomed.killed_at(step, stage.http, partial(_redeem, stage, doomed.url, code, account))
+        async with running_billing(stage.settings):
+            for account in accounts:
+                assert await _redeem(stage, stage.url, code, account) == 200
+            for account in accounts:
+                assert (await stage.has_in_books(account, granted=TOKENS)).purchases == 1
+        assert await stage.rows("SELECT used FROM billing.vouchers") == [{"used": len(REDEEMING)}]
+
+
+async def _redeem(stage: BillingStage, url: str, code: str, account_id: str) -> int:
+    """The answer's status; 0 where there is none."""
+    key = {"authorization": f"Bearer {SERVICE_KEY}"}
+    try:
+        answer = await stage.http.post(
+            f"{url}/billing/redeem", json={"code": code, "account_id": account_id}, headers=key
+        )
+    except httpx.TransportError:
+        return 0
+    return answer.status_code
 
 
 async def _is_paid_when_visited(asking: BillingStage, order_id: str) -> bool:
