@@ -107,6 +107,27 @@ async def test_every_order_of_a_purchases_and_its_refunds_events_ends_the_same(d
     assert len(set(played)) == len(orders)
 
 
+async def test_each_event_of_money_that_goes_back_is_heard_also_alone(deaf: BillingStage) -> None:
+    """The others of the same refund or dispute are lost, and nothing is due by time."""
+
+    async def play(number: int, kind: str) -> None:
+        account = f"alone-{number}"
+        bought, intent = await _purchase(deaf, account)
+        (paid,) = [e for e in await _events_of(deaf, bought, intent) if e["type"] == "checkout.session.completed"]
+        await deliver(deaf, paid)
+        await deaf.has_in_books(account, granted=500_000)
+        if "dispute" in kind:
+            await deaf.stripe.dispute(intent)
+        else:
+            await deaf.stripe.client.v1.refunds.create_async({"payment_intent": intent})
+        (event,) = [each for each in await _events_of(deaf, bought, intent) if each["type"] == kind]
+        await deliver(deaf, event)
+        await deaf.has_in_books(account, granted=500_000, revoked=500_000)
+
+    kinds = ("charge.refunded", "refund.created", "charge.dispute.created", "charge.dispute.funds_withdrawn")
+    await asyncio.gather(*(play(number, kind) for number, kind in enumerate(kinds)))
+
+
 async def test_events_that_come_while_stripe_goes_on_end_as_stripe_ends(deaf: BillingStage) -> None:
     """Paid, partly refunded, disputed, won: at each point some events come at once, late ones with them."""
     bought, intent = await _purchase(deaf, "in-between")
