@@ -72,6 +72,7 @@ def _in(state: OrderState) -> Order:
             "the ledger gave up on it: make dead-letters",
         ),
         (OrderLife(order=PAID), "never told to the ledger: run make billing-sync"),
+        (OrderLife(order=PAID, said=_said(), credited=[GRANTED], noted=["paid", "paid_twice"]), "it was paid twice"),
         (OrderLife(order=PAID, is_all_said_kept=False), "so long ago that what was told"),
         (OrderLife(order=PAID, credited=[GRANTED], is_all_said_kept=False), "credited at 2026-11-26 12:00:00 UTC"),
         (OrderLife(order=SUBSCRIBED, is_all_said_kept=False), "so long ago that what was told"),

@@ -67,6 +67,7 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
     credited, mails = await load_credited(engine, order), await load_mails(engine, order)
     messages = [*(each.event_id for each in received), *(each.event_id for each in said)]
     letters = await load_letters(engine, messages)
+    changes = await load_changes(engine, order_id)
     is_all_said_kept = order.created_at > datetime.now(UTC) - KEEP_SAID
     life = OrderLife(
         order=order,
@@ -76,12 +77,13 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
         credited=credited,
         waiting_letters=[letter.id for letter in letters],
         is_all_said_kept=is_all_said_kept,
+        noted={change.what for change in changes},
     )
     return LifeView(
         verdict=verdict(life),
         order=record,
         at_stripe=at_stripe,
-        changes=await load_changes(engine, order_id),
+        changes=changes,
         plan_changes=await load_plan_changes(engine, order_id),
         received=received,
         said=said,

@@ -1,6 +1,6 @@
 """Where a person's money and tokens are: one sentence for whoever asks "I paid and have no tokens"."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -68,8 +68,11 @@ class AtStripe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLife:
-    """All that a verdict on an order follows from; None: it could not be asked. `waiting_letters` are dead letters of
-    its events that wait. `is_all_said_kept`: the order is not so old that something of `said` was let go of."""
+    """All that a verdict on an order follows from; None: it could not be asked.
+
+    `waiting_letters` are dead letters of its events that wait, `noted` the words of its life's lines.
+    `is_all_said_kept`: it is not so old that something of `said` was let go of.
+    """
 
     order: Order
     at_stripe: AtStripe | None = None
@@ -78,10 +81,16 @@ class OrderLife:
     credited: Sequence[Credited] | None = ()
     waiting_letters: Sequence[str] = ()
     is_all_said_kept: bool = True
+    noted: Collection[str] = ()
 
 
 def verdict(life: OrderLife) -> str:
     """What is so, and what to do where something is to be done."""
+    beside = "; it was paid twice: refund the other one in Stripe's Dashboard" if "paid_twice" in life.noted else ""
+    return _by_state(life) + beside
+
+
+def _by_state(life: OrderLife) -> str:
     order = life.order
     match order.state:
         case OrderState.PAID:
