@@ -96,6 +96,13 @@ def test_every_metric_is_known_as_ours(package: str) -> None:
     assert strange == []
 
 
+def test_what_tests_share_stands_beside_them() -> None:
+    """Whoever imports a test is read in two places, and may run the other one's cases too."""
+    importing = re.compile(r"^from tests\.[\w.]*\.test_\w+ import ", re.MULTILINE)
+    modules = (ROOT / "tests").rglob("*.py")
+    assert [str(each.relative_to(ROOT)) for each in modules if importing.search(each.read_text())] == []
+
+
 def test_no_module_is_dead() -> None:
     """Something of the product imports it, or names it to be run or loaded; what only tests use has no use."""
     sources = {module: module.read_text() for root in PACKAGES.values() for module in _modules(root)}

@@ -10,10 +10,10 @@ from hypothesis.stateful import precondition, rule
 from ledger.domain.commands import Command, Revision
 from ledger.domain.subscriptions import MAX_KNOWN
 
+from tests.unit.ledger.account_machine import AccountMachine, picks
 from tests.unit.ledger.billing_books import Heard, OrderBook, Saying, SubscriptionBook
 from tests.unit.ledger.messages import MADE_BY_TIME
 from tests.unit.ledger.story import CATALOG, ended, grant, restore, revoke, subscribed
-from tests.unit.ledger.test_account_machine import AccountMachine, picks
 
 PLANS = ("basic", "premium")
 DEFAULT = "basic"

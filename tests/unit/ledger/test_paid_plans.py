@@ -9,6 +9,7 @@ from contracts.events.notices import AccessRestored
 from ledger.domain.commands import CorrectCycle
 from msgspec.structs import replace
 
+from tests.unit.ledger.paid_story import PAID, paying, standing
 from tests.unit.ledger.story import (
     ACCOUNT_ID,
     CATALOG,
@@ -26,19 +27,6 @@ from tests.unit.ledger.story import (
     subscribed,
     used,
 )
-
-PAID = datetime(2026, 1, 20, 15, tzinfo=UTC)
-"""Ten days into the first cycle, which runs from the 10th."""
-
-
-def paying(*, used_before: int = 4_000) -> Story:
-    """An account of the default plan at the moment of its first payment."""
-    return Story().given(opened(), *used("before", used_before)).at(PAID)
-
-
-def standing(story: Story) -> tuple[str, int, int]:
-    return story.balance.plan, story.balance.monthly_limit, story.balance.monthly_used
-
 
 # --- the first paid period ------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import pytest
 from contracts.errors import InvalidError
 from ledger.domain.subscriptions import MAX_KNOWN, find_subscription
 
+from tests.unit.ledger.paid_story import PAID, paying, standing
 from tests.unit.ledger.story import ended, subscribed, used
-from tests.unit.ledger.test_paid_plans import PAID, paying, standing
 
 
 def test_a_later_subscription_rules_and_the_end_of_the_one_before_it_changes_nothing() -> None:

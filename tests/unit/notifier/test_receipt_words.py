@@ -15,8 +15,8 @@ from notifier.mail.rendering import Addressee, render_mail
 from tests.support import receipt_examples as say
 from tests.support.mail_bodies import html_of, text_of
 from tests.support.receipt_examples import EXAMPLES, NOW, ORDER
-from tests.unit.notifier.test_rendering import STYLE, UNSOLD, Page
-from tests.unit.notifier.test_rendering import render as render_alert
+from tests.unit.notifier.rendered import STYLE, UNSOLD, Page
+from tests.unit.notifier.rendered import render as render_alert
 
 LANGUAGES = ("pt-BR", "en")
 OFFERS = (
