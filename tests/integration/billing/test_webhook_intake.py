@@ -4,11 +4,13 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 import stripe
+from billing.http.webhook import AT_ONCE, MAX_BYTES, SMALL_BYTES
 
 from tests.support.billing import BillingStage, running_billing, settings_for
 from tests.support.demo_stripe import WEBHOOK_SECRET
@@ -115,6 +117,36 @@ async def test_a_signed_event_of_another_mode_or_shape_is_refused(stage: Billing
 async def test_an_oversized_body_is_refused_before_it_is_read(stage: BillingStage) -> None:
     payload = json.dumps(_event(more="x" * 2_000_000))
     assert (await _deliver(stage, payload, _signed(payload))).status_code == 400
+
+
+async def _held_open(stage: BillingStage, held: AsyncExitStack, sent: bytes, announced: int) -> asyncio.StreamReader:
+    """A delivery that nobody signed, and of which no more comes than `sent`."""
+    port = httpx.URL(stage.url).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    held.callback(writer.close)
+    head = f"POST /billing/webhook/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Length: {announced}\r\n\r\n"
+    writer.write(head.encode() + sent)
+    await writer.drain()
+    return reader
+
+
+@pytest.mark.parametrize("sent", [1, SMALL_BYTES + 1])
+async def test_whoever_sends_slowly_takes_no_place_from_stripe(stage: BillingStage, sent: int) -> None:
+    payload = json.dumps(_event())
+    async with AsyncExitStack() as held:
+        for _ in range(2 * AT_ONCE):
+            await _held_open(stage, held, b" " * sent, SMALL_BYTES * 2)
+        answer = await _deliver(stage, payload, _signed(payload))
+    assert answer.status_code == 200
+
+
+async def test_large_bodies_in_memory_are_bounded(stage: BillingStage) -> None:
+    async with AsyncExitStack() as held:
+        readers = [await _held_open(stage, held, b" " * (SMALL_BYTES + 1), MAX_BYTES) for _ in range(AT_ONCE + 1)]
+        first, _ = await asyncio.wait(
+            [asyncio.create_task(reader.readline()) for reader in readers], return_when=asyncio.FIRST_COMPLETED
+        )
+        assert {task.result().split()[1] for task in first} == {b"503"}
 
 
 async def test_the_same_event_many_times_at_once_is_stored_once(stage: BillingStage) -> None:

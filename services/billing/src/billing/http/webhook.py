@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -24,8 +25,10 @@ WEBHOOK_PATH: Final = "/billing/webhook/stripe"
 MAX_BYTES: Final = 1024 * 1024
 """Stripe's largest objects have some tens of kilobytes."""
 BODY_SECONDS: Final = 10.0
+SMALL_BYTES: Final = 64 * 1024
+"""Of nearly all that Stripe sends. Reading that much takes nobody's place: whoever sends slowly need not be Stripe."""
 AT_ONCE: Final = 64
-"""Deliveries whose bodies are in memory; Stripe delivers again what is answered 503."""
+"""Larger bodies in memory, and verified events being stored; Stripe delivers again what is answered 503."""
 
 log = structlog.get_logger()
 
@@ -57,29 +60,37 @@ class WebhookIntake:
     def routes(self) -> APIRouter:
         """`POST /billing/webhook/stripe`: 200 once it is stored, 400 for what is not to be believed, else 503."""
         router = APIRouter()
-        places = asyncio.Semaphore(AT_ONCE)
+        for_large, for_stored = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
         @router.post(WEBHOOK_PATH)
         async def receive(request: Request) -> JSONResponse:
             if not self.secrets:
                 raise self._refused(503, "no_secret")
-            if places.locked():
-                raise self._refused(503, "busy")
-            async with places:
-                payload = await self._read(request)
+            async with AsyncExitStack() as taken:
+                payload = await self._read(request, for_large, taken)
                 event = self._verified(payload, request.headers.get("stripe-signature"))
+                await self._take_place(for_stored, taken)
                 return await self._store(event, payload)
 
         return router
 
-    async def _read(self, request: Request) -> bytes:
+    async def _take_place(self, places: asyncio.Semaphore, taken: AsyncExitStack) -> None:
+        if places.locked():
+            raise self._refused(503, "busy")
+        await taken.enter_async_context(places)
+
+    async def _read(self, request: Request, for_large: asyncio.Semaphore, taken: AsyncExitStack) -> bytes:
         body = bytearray()
+        is_large = False
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > MAX_BYTES:
                         raise self._refused(400, "oversized")
+                    if len(body) > SMALL_BYTES and not is_large:
+                        await self._take_place(for_large, taken)
+                        is_large = True
         except TimeoutError:
             raise self._refused(400, "slow") from None
         except ClientDisconnect:
