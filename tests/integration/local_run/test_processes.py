@@ -131,6 +131,29 @@ async def test_postgres_that_was_killed_recovers_with_all_that_was_committed(tmp
         await supervised.stop(5)
 
 
+async def test_a_start_waits_for_what_a_killed_postgres_left(tmp_path: Path) -> None:
+    server = PostgresServer(directory=tmp_path / "postgres", port=any_free(), password="x")
+    await server.initialise()
+    child = await process.start(server.program(), output=asyncio.subprocess.DEVNULL)
+    await server.wait_until_ready(child)
+    connection = await asyncpg.connect(server.url("postgres"))
+    backend = await connection.fetchval("SELECT pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    child.kill()
+    await child.wait()
+    server.remove_stale_lock()
+    starting = asyncio.create_task(server.initialise())
+    try:
+        done, _ = await asyncio.wait([starting], timeout=0.3)
+        assert not done
+    finally:
+        os.kill(backend, signal.SIGCONT)
+        connection.terminate()
+    await starting
+    async with running_postgres(tmp_path / "postgres", port=server.port, password="x"):
+        pass
+
+
 async def _answers(server: PostgresServer) -> bool:
     try:
         connection = await asyncpg.connect(server.url("postgres"), timeout=2)

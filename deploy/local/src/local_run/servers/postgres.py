@@ -1,5 +1,6 @@
 """Embedded Postgres 18: its data folder, its command line, and when it answers."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -25,6 +26,8 @@ OWNER: Final = "solaris"
 """Superuser of the embedded server and owner of its databases."""
 
 INITDB_TIMEOUT_SECONDS: Final = 60.0
+ORPHANS_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.05
 _MAX_SOCKET_PATH_BYTES: Final = 107
 _UNPRIVILEGED_USER: Final = "nobody"
 
@@ -94,12 +97,15 @@ class PostgresServer(OwnServer):
     async def initialise(self) -> None:
         """Create the data folder unless it is there; interrupted attempts leave nothing that counts.
 
+        Children of a server that was killed end by themselves: they are waited for, as they keep the next one away.
+
         Raises:
-            ProgramError: it can't be created here.
+            ProgramError: it can't be created here, or somebody still works in it.
         """
         _own_directory(self.directory)
         _own_directory(self.socket_directory())
         if (self.data_directory / "PG_VERSION").exists():
+            await self._wait_for_orphans()
             return
         unfinished = self.directory / "data.unfinished"
         if unfinished.exists():
@@ -112,6 +118,26 @@ class PostgresServer(OwnServer):
         finally:
             password_file.unlink()
         unfinished.rename(self.data_directory)
+
+    async def _wait_for_orphans(self) -> None:
+        if self.leftover_pid() is not None:
+            return
+        try:
+            async with asyncio.timeout(ORPHANS_SECONDS):
+                while pids := self._working_pids():  # noqa: ASYNC110  nobody tells of the end of what is not ours
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise ProgramError(f"{self.data_directory} is still used by {pids}, left by a killed postgres") from None
+
+    def _working_pids(self) -> list[int]:
+        """All processes that work in the data folder (Linux)."""
+        data_directory = str(self.data_directory.resolve())
+        found = []
+        for process_directory in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(process_directory / "cwd") == data_directory:  # noqa: PTH115  many, and only compared
+                    found.append(int(process_directory.name))
+        return found
 
     async def _initdb(self, target: Path, password_file: Path) -> None:
         options = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")

@@ -9,8 +9,10 @@ from asyncio.subprocess import Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
+_DEATH_SECONDS: Final = 6.0
+"""Postgres kills what has not ended after five."""
 _CHILD = Path(__file__).with_name("child.py")
 _SYSTEM_VARIABLES = frozenset(
     {
@@ -95,7 +97,7 @@ async def run_to_end(program: Program, timeout_seconds: float) -> tuple[int, str
 
 
 async def stop(process: Process, program: Program, timeout_seconds: float) -> None:
-    """Ask the program to end; kill it when it has not within the time."""
+    """Ask the program to end; end it as at our own death when it has not within the time."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
@@ -104,6 +106,12 @@ async def stop(process: Process, program: Program, timeout_seconds: float) -> No
         async with asyncio.timeout(timeout_seconds):
             await process.wait()
     except TimeoutError:
+        # Postgres then ends its children too, which would keep the next one from its data.
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(program.death_signal)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DEATH_SECONDS):
+                await process.wait()
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
