@@ -65,13 +65,13 @@ def revoked(
 
 
 def restored(
-    cause: TakenBackFor = TakenBackFor.DISPUTE, *, tokens: int = 500_000, revision: int = 2
+    cause: TakenBackFor = TakenBackFor.DISPUTE, *, tokens: int = 500_000, amount_minor: int = 7_490, revision: int = 2
 ) -> PurchaseRestored:
     return PurchaseRestored(
         order_id=ORDER,
         revision=revision,
         tokens=tokens,
-        amount_minor=7_490,
+        amount_minor=amount_minor,
         currency="brl",
         cause=cause,
         reference="dp_1",

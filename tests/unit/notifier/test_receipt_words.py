@@ -179,6 +179,25 @@ def test_what_is_taken_back_says_why_and_what_it_means(cause: TakenBackFor, said
     assert "\N{MINUS SIGN}0" not in html_of(render(say.receipt(say.revoked(cause, tokens=0), None)))
 
 
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+@pytest.mark.parametrize("cause", [TakenBackFor.FRAUD_WARNING, TakenBackFor.REFUND])
+def test_where_no_money_moved_none_is_named(cause: TakenBackFor, language: str) -> None:
+    mails = [
+        render(say.receipt(say.revoked(cause, amount_minor=0), say.standing()), language),
+        render(say.receipt(say.restored(cause, amount_minor=0), say.standing()), language),
+    ]
+    for mail in mails:
+        whole = f"{mail['Subject']} {text_of(mail)} {html_of(mail)}"
+        for amount in ("R$", "Sem custo", "Free", "Valor", "Amount"):
+            assert amount not in whole
+
+
+def test_a_warning_of_fraud_names_no_amount_beside_what_was_refunded_before() -> None:
+    mail = render(say.receipt(say.revoked(TakenBackFor.FRAUD_WARNING, amount_minor=1_001), say.standing()))
+    assert "R$" not in mail["Subject"]
+    assert "um pagamento seu pode não ter sido autorizado" in text_of(mail)
+
+
 def test_a_failed_renewal_says_until_when_the_plan_lasts_and_the_second_time_that_it_is_the_last() -> None:
     first, second = (render(say.receipt(say.renewal_failed(reminder), say.standing())) for reminder in (1, 2))
     for mail in (first, second):

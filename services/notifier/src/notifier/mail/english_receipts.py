@@ -83,6 +83,9 @@ def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
 def credits_revoked(data: PurchaseRevoked, situation: Situation) -> Words:
     tokens, money, appeal = say.tokens_counted(data.tokens), say.money(data), ""
     match data.cause:
+        case TakenBackFor.REFUND if not data.amount_minor:
+            subject, headline = f"Credits removed: {tokens}", "One of your orders was undone"
+            why = "We undid one of your orders that had cost nothing."
         case TakenBackFor.REFUND:
             subject, headline = f"Refund of {money}", "One of your orders was refunded"
             why = f"We refunded {money} of one of your orders."
@@ -93,9 +96,10 @@ def credits_revoked(data: PurchaseRevoked, situation: Situation) -> Words:
                 "tokens it paid for are out of your account; if the purchase is confirmed, they come back."
             )
         case TakenBackFor.FRAUD_WARNING:
-            subject, headline = f"Payment under review: {money}", "One of your payments is under review"
+            # A warning says nothing of money: none has moved.
+            subject, headline = "One of your payments is under review", "One of your payments is under review"
             why = (
-                f"The card's issuer says that a payment of {money} may not have been authorised by the card's owner. "
+                "The card's issuer says that one of your payments may not have been authorised by the card's owner. "
                 "Until that is cleared up, the tokens of it that were left are out of your account."
             )
             appeal = f" If it was you who paid, {say.TALK.format(brand=situation.brand)}."

@@ -83,6 +83,9 @@ def credits_purchased(data: CreditsPurchased, situation: Situation) -> Words:
 def credits_revoked(data: PurchaseRevoked, situation: Situation) -> Words:
     tokens, money, appeal = say.tokens_counted(data.tokens), say.money(data), ""
     match data.cause:
+        case TakenBackFor.REFUND if not data.amount_minor:
+            subject, headline = f"Créditos retirados: {tokens}", "Um pedido seu foi desfeito"
+            why = "Desfizemos um pedido seu que não teve custo."
         case TakenBackFor.REFUND:
             subject, headline = f"Reembolso de {money}", "Um pedido seu foi reembolsado"
             why = f"Reembolsamos {money} de um pedido seu."
@@ -93,10 +96,11 @@ def credits_revoked(data: PurchaseRevoked, situation: Situation) -> Words:
                 "resolve, os tokens correspondentes ficam fora da sua conta; se a compra for confirmada, eles voltam."
             )
         case TakenBackFor.FRAUD_WARNING:
-            subject, headline = f"Pagamento em análise: {money}", "Um pagamento seu está em análise"
+            # A warning says nothing of money: none has moved.
+            subject, headline = "Um pagamento seu está em análise", "Um pagamento seu está em análise"
             why = (
-                f"A operadora do cartão avisou que um pagamento de {money} pode não ter sido autorizado pelo titular. "
-                "Até que isso se esclareça, os tokens dele que restavam ficam fora da sua conta."
+                "A operadora do cartão avisou que um pagamento seu pode não ter sido autorizado pelo titular. Até que "
+                "isso se esclareça, os tokens dele que restavam ficam fora da sua conta."
             )
             appeal = f" Se foi você quem pagou, {say.TALK.format(brand=situation.brand)}."
     removed = f"Retiramos {tokens} da sua conta." if data.tokens else "Nenhum token foi retirado da sua conta."

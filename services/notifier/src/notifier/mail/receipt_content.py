@@ -198,11 +198,9 @@ class _Writer:
                 what = labels.tokens_given_back
             case PaymentFailed():
                 what = labels.tokens
-        return [
-            (what, self.tokens(data.tokens)),
-            (labels.amount, self.money(data.amount_minor, data.currency)),
-            (labels.order, data.order_id),
-        ]
+        # Where no money moved, the order need not have been free.
+        amount = [(labels.amount, self.money(data.amount_minor, data.currency))] if data.amount_minor else []
+        return [(what, self.tokens(data.tokens)), *amount, (labels.order, data.order_id)]
 
     def _period(self, data: PlanSubscribed) -> list[Row]:
         labels, zone = self.receipt_labels, self.presentation.time_zone
