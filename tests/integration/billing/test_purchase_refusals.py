@@ -106,6 +106,26 @@ async def test_whoever_begins_too_many_purchases_is_slowed_down(stage: BillingSt
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
+async def test_where_from_is_believed_of_proxies_that_are_trusted_alone(
+    stage: BillingStage, migrated_url: str, nats_url: str
+) -> None:
+    body = {"package_id": "small", "t": link_token("far")}
+
+    async def begin(url: str, address: str) -> bool:
+        """Whether the purchase counts for the address that a proxy on this machine names."""
+        answer = await stage.http.post(
+            f"{url}/billing/purchase-credits", json=body, headers={"x-forwarded-for": address}
+        )
+        assert answer.status_code == 200
+        key = key_of("purchase", "address", address)
+        return bool(await stage.rows("SELECT 1 FROM billing.paces WHERE key = $1", key))
+
+    elsewhere = settings_for(migrated_url, nats_url, stage.stripe.url, trusted_proxies="192.0.2.0/24")
+    async with running_billing(elsewhere):
+        assert not await begin(f"http://127.0.0.1:{elsewhere.billing_port}", "198.51.100.7")
+    assert await begin(stage.url, "198.51.100.8")
+
+
 async def test_limits_hold_across_processes(stage: BillingStage, migrated_url: str, nats_url: str) -> None:
     other = settings_for(migrated_url, nats_url, stage.stripe.url)
     body = {"package_id": "small", "t": link_token("both")}

@@ -45,3 +45,20 @@ def test_no_call_to_stripe_outlasts_the_lease_of_whoever_makes_it() -> None:
     assert longest_call_seconds(longest) < min(leases)
     with pytest.raises(SettingsError, match="SOLARIS_STRIPE_SECONDS"):
         BillingSettings.read(RIGHT | {"SOLARIS_STRIPE_SECONDS": "31"})
+
+
+def _proxies(**more: str) -> str:
+    return BillingSettings.read(RIGHT | {f"SOLARIS_{name}": value for name, value in more.items()}).trusted_proxies
+
+
+def test_proxies_are_trusted_by_address_and_by_network() -> None:
+    assert _proxies() == "127.0.0.1"
+    assert (
+        _proxies(TRUSTED_PROXIES="10.0.0.7, 172.16.0.0/12,2001:db8::/32") == "10.0.0.7/32,172.16.0.0/12,2001:db8::/32"
+    )
+
+
+@pytest.mark.parametrize("proxies", ["*", "0.0.0.0/0", "10.0.0.7,::/0", "nginx", "10.0.0.7:8080", "10.0.0.7/8", ","])
+def test_what_is_no_proxy_and_what_is_everybody_is_refused(proxies: str) -> None:
+    with pytest.raises(SettingsError, match="SOLARIS_TRUSTED_PROXIES"):
+        _proxies(TRUSTED_PROXIES=proxies)

@@ -99,7 +99,8 @@ def assemble(settings: BillingSettings) -> Service:
     pages = _pages(settings, offers, looks, purchases.placing, redeeming)
 
     def edge(health: ASGIApp) -> Part:
-        return serve(BillingApp(routers, pages, health), settings.host, settings.billing_port)
+        app, proxies = BillingApp(routers, pages, health), settings.trusted_proxies
+        return serve(app, settings.host, settings.billing_port, forwarded_allow_ips=proxies)
 
     payload_days = timedelta(days=settings.webhook_payload_days)
     return Service(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from chassis.caller_keys import CallerKeyring, UnknownKeyError
 from contracts.purchase_links import ExpiredLinkError, PurchaseLinkError, read_purchase_link
@@ -76,4 +76,9 @@ def address_of(request: Request) -> str | None:
         address = ip_address(host or "")
     except ValueError:
         return host
-    return str(IPv6Address(int(address) >> 64 << 64)) if isinstance(address, IPv6Address) else str(address)
+    if isinstance(address, IPv4Address):
+        return str(address)
+    # Proxies that take both kinds write IPv4 so: all of it is one network of IPv6, but not one person.
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))

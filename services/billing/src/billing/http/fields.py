@@ -14,5 +14,5 @@ LinkToken = Annotated[str | None, Field(max_length=256)]
 Currency = Annotated[str | None, Field(pattern=r"^[a-z]{3}$")]
 Locale = Annotated[str | None, Field(pattern=r"^(pt|en)([-_][A-Za-z]{2})?$")]
 OfferName = Annotated[str, Field(min_length=1, max_length=64)]
-ReturnUrl = Annotated[str | None, Field(pattern=r"^https?://[^\s]{1,500}$")]
-"""Where a person comes back to."""
+ReturnUrl = Annotated[str | None, Field(pattern=r"^https?://[!-~]{1,500}$")]
+"""Where a person comes back to; as browsers send it, in ASCII."""
