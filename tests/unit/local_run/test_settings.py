@@ -63,6 +63,7 @@ WRONG_TEXTS = {
     "stripe_webhook_secrets": ["hidden", "whsec_hidden", "whsec_", "whsec_9d41ce27f05ba863,we_hidden"],
     "stripe_api_base": ["127.0.0.1:8012", "ftp://stripe", "http://"],
     "checkout_origins": ["pay.example.com", "http://pay.example.com", "https://pay.example.com/x"],
+    "trusted_proxies": ["*", "0.0.0.0/0", "nginx", "10.0.0.7:8080", "10.0.0.7/8"],
     "chat_url": ["chat.example.com", "javascript:alert(1)", "http://"],
     "gateway_secret": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
 }
