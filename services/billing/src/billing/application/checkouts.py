@@ -121,7 +121,7 @@ class Checkouts:
         try:
             return await create_checkout(self.stripe, wanted)
         except StripeMissingError as error:
-            if error.parameter != "customer" or order.is_guests:
+            if not error.lacks_customer or order.is_guests:
                 raise
         customer_id = await self.customers.replace(order.pays, wanted.customer_id, locale=wanted.locale)
         key = f"checkout:{order.id}:{customer_id}"

@@ -1,5 +1,6 @@
 """One of Stripe's customers for each payer, made when it first pays; one for each order that a guest pays."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.store.customers import forget_customer, keep_customer, load_customer
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.customers import create_customer
+from billing.stripe_api.errors import StripeMissingError
 
 log = structlog.get_logger()
 
@@ -34,6 +36,16 @@ class Customers:
         """A customer for this order alone: a Checkout shows whoever opens it its customer's address. StripeError."""
         key = f"customer:guest:{order_id}"
         return await create_customer(self.stripe, account_id, locale=locale, idempotency_key=key)
+
+    async def with_customer[Done](self, payer_id: str, do: Callable[[str], Awaitable[Done]], *, locale: str) -> Done:
+        """Do what needs the payer's customer, and where it was deleted at Stripe, with another one. StripeError."""
+        known = await self.customer_of(payer_id, locale=locale)
+        try:
+            return await do(known)
+        except StripeMissingError as error:
+            if not error.lacks_customer:
+                raise
+        return await do(await self.replace(payer_id, known, locale=locale))
 
     async def replace(self, payer_id: str, customer_id: str, *, locale: str) -> str:
         """Another customer instead of one that was deleted at Stripe. Raises StripeError."""

@@ -11,7 +11,7 @@ from billing.application.payment_service import told_to_people
 from billing.store.customers import load_customer
 from billing.store.subscriptions import find_giving
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.errors import StripeRefusedError
+from billing.stripe_api.errors import StripeMissingError, StripeRefusedError
 from billing.stripe_api.setup import find_portal
 from billing.stripe_api.subscriptions import create_portal
 
@@ -43,12 +43,22 @@ class Portal:
             PaymentServiceError, PaymentRefusedError: Stripe does not answer, or has no portal set up.
         """
         customer_id = await self._customer_of(payer_id)
-        if customer_id is None:
-            raise UnknownCustomerError("The payment service keeps nothing of this account's.")
+        url = None
         with told_to_people("The payment service opens no portal.", payer_id=payer_id):
-            url = await self.open_of_customer(customer_id, return_url or self.home, locale)
+            if customer_id is not None:
+                url = await self._open_if_there(customer_id, return_url or self.home, locale)
+        if url is None:
+            raise UnknownCustomerError("The payment service keeps nothing of this account's.")
         log.info("portal_opened", payer_id=payer_id, by=who)
         return url
+
+    async def _open_if_there(self, customer_id: str, return_url: str, locale: str) -> str | None:
+        try:
+            return await self.open_of_customer(customer_id, return_url, locale)
+        except StripeMissingError as error:
+            if error.lacks_customer:
+                return None
+            raise
 
     async def open_of_customer(self, customer_id: str, return_url: str, locale: str) -> str:
         """With the settings that were found last; where it is refused, others are sought. Raises StripeError."""

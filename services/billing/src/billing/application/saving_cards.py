@@ -1,6 +1,7 @@
 """Opens a page of Stripe's on which whoever pays saves a card, so that it can be charged while they are away."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from billing.application.customers import Customers
 from billing.application.payment_service import told_to_people
@@ -23,5 +24,5 @@ class SavingCards:
             PaymentServiceError, PaymentRefusedError: Stripe does not answer, or does not take it.
         """
         with told_to_people("The payment service opens no page.", payer_id=payer_id):
-            customer_id = await self.customers.customer_of(payer_id, locale=locale)
-            return await create_card_page(self.stripe, customer_id, return_url=return_url or self.home, locale=locale)
+            show = partial(create_card_page, self.stripe, return_url=return_url or self.home, locale=locale)
+            return await self.customers.with_customer(payer_id, show, locale=locale)

@@ -30,6 +30,11 @@ class StripeMissingError(StripeRefusedError):
         super().__init__(message, code)
         self.parameter = parameter
 
+    @property
+    def lacks_customer(self) -> bool:
+        """Somebody has deleted the customer in Stripe's dashboard, and with it its cards and subscriptions."""
+        return self.parameter == "customer"
+
 
 class StripeConflictError(StripeRefusedError):
     """The idempotency key was used for something else."""

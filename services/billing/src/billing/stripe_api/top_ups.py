@@ -7,7 +7,7 @@ from msgspec import Struct
 from billing.domain.clues import ORDER_KEY
 from billing.domain.facts import PaymentFacts
 from billing.stripe_api.client import PAGE, StripeApi
-from billing.stripe_api.errors import StripeRefusedError
+from billing.stripe_api.errors import StripeMissingError, StripeRefusedError
 from billing.stripe_api.wire import PaymentIntent, stripe_locale
 
 
@@ -53,9 +53,15 @@ async def create_card_page(api: StripeApi, customer_id: str, *, return_url: str,
 
 
 async def newest_card(api: StripeApi, customer_id: str) -> str | None:
-    """The card that the customer saved last; None where there is none. Raises StripeError."""
+    """The card that the customer saved last; None where there is none. Raises StripeError.
+
+    Whoever was deleted at Stripe has none any more.
+    """
     request = api.v1.customers.payment_methods.list_async(customer_id, {"type": "card", "limit": PAGE})
-    cards = (await api.call(request, CardList)).data
+    try:
+        cards = (await api.call(request, CardList)).data
+    except StripeMissingError:
+        return None
     return max(cards, key=lambda card: card.created).id if cards else None
 
 
