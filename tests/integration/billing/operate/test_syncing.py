@@ -89,6 +89,22 @@ async def test_refunds_and_disputes_that_nobody_told_are_followed(stage: Billing
     await stage.has_in_books("disputed", granted=500_000, revoked=500_000)
 
 
+async def test_a_warning_of_fraud_that_no_event_tells_of_any_more_is_followed(
+    stage: BillingStage, sync: Operate
+) -> None:
+    """Stripe keeps an event for 30 days, and the warning itself for good."""
+    warned = await _dropped_purchase(stage, "warned")
+    assert (await sync("billing-sync")).code == 0
+    await stage.stripe.deliveries("drop")
+    await stage.stripe.warn_of_fraud(warned["payment_intent"])
+    await stage.stripe.deliveries("normal")
+    await stage.stripe.advance(31 * 86_400)
+    ran = await sync("billing-sync")
+    assert (ran.code, _done(ran)["warnings"]) == (0, 1)
+    await stage.has_in_books("warned", granted=500_000, revoked=500_000)
+    assert _done(await sync("billing-sync"))["changed"] == 0
+
+
 async def test_a_sync_without_a_running_service_credits(stage: BillingStage, sync: Operate) -> None:
     """The events are not even left to be handled: the verb does it."""
     bought = await _dropped_purchase(stage, "alone")

@@ -16,9 +16,9 @@ from billing.store.asked_refunds import find_payment
 from billing.store.orders import find_order, load_order
 from billing.store.subscriptions import find_of_payment, load_subscription
 from billing.store.syncing import load_disputes, load_doubtful
-from billing.store.taken_back import load_refunds, store_taken_back
+from billing.store.taken_back import known_ids, load_refunds, store_taken_back
 from billing.stripe_api.errors import StripeMissingError
-from billing.stripe_api.past import PastCheckout, PastSubscription
+from billing.stripe_api.past import PastCheckout, PastSubscription, PastWarning
 from billing.stripe_api.payments import fetch_taken_back
 
 WHO = "billing-sync"
@@ -85,6 +85,15 @@ class Comparing:
         clues = Clues(order_id=order.id, payment_intent_id=payment_intent_id)
         if (order := await self._look(order, part.id, clues)) is not None:
             self._tell(await self._difference(order, part))
+
+    async def warning(self, warning: PastWarning) -> None:
+        """Stripe has a warning of fraud: is it known here what it takes? It takes no plan, and never changes."""
+        if warning.payment_intent_id is None:
+            return
+        order = await find_order(self.engine, payment_intent_id=warning.payment_intent_id)
+        if order is None or not order.gives_credits or warning.id in await known_ids(self.engine, order.id):
+            return
+        await self._look(order, warning.id, Clues(order_id=order.id, payment_intent_id=warning.payment_intent_id))
 
     async def _part_of_subscription(
         self, part: RefundFacts | DisputeFacts, subscription_id: str, payment_intent_id: str

@@ -24,6 +24,7 @@ from billing.stripe_api.past import (
     past_events,
     past_refunds,
     past_subscriptions,
+    past_warnings,
 )
 
 HANDLE_SECONDS: Final = 120.0
@@ -46,6 +47,7 @@ class Done(Struct, frozen=True, kw_only=True):
     subscriptions: int
     refunds: int
     disputes: int
+    warnings: int
     foreign: int
     looked_at: int
     changed: int
@@ -69,7 +71,7 @@ class Syncing:
         """
         seen, missed = await self._fetch_events(since)
         waiting = await self._handle(missed)
-        checkouts, subscriptions, refunds, disputes = 0, 0, 0, 0
+        checkouts, subscriptions, refunds, disputes, warnings = 0, 0, 0, 0, 0
         async for page in past_checkouts(self.stripe, since):
             checkouts += len(page)
             for checkout in page:
@@ -91,6 +93,10 @@ class Syncing:
             disputes += len(disputed)
             for dispute in disputed:
                 await self.comparing.part(dispute.facts, payment_intent_id=dispute.payment_intent_id)
+        async for warned in past_warnings(self.stripe, since):
+            warnings += len(warned)
+            for warning in warned:
+                await self.comparing.warning(warning)
         async for order_ids in orders_since(self.engine, since, livemode=self.livemode):
             for order_id in order_ids:
                 await self.comparing.order(order_id)
@@ -104,6 +110,7 @@ class Syncing:
             subscriptions=subscriptions,
             refunds=refunds,
             disputes=disputes,
+            warnings=warnings,
             foreign=len(self.comparing.foreign),
             looked_at=len(self.comparing.looked_at),
             changed=len(self.comparing.changed),

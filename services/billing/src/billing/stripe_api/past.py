@@ -1,4 +1,4 @@
-"""What there is at Stripe of a span of time, page by page: events, Checkouts, subscriptions, refunds, disputes."""
+"""What there is at Stripe of a span of time, page by page: events, Checkouts, subscriptions, what is taken back."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from billing.domain.facts import DisputeFacts, RefundFacts, SessionFacts
 from billing.domain.orders import ORDER_ID
 from billing.stripe_api.client import PAGE, StripeApi, read
 from billing.stripe_api.errors import StripeRefusedError
-from billing.stripe_api.wire import Dispute, Reference, Refund, Session, id_of, moment
+from billing.stripe_api.wire import Dispute, FraudWarning, Reference, Refund, Session, id_of, moment
 
 MAX_PAGES: Final = 1_000
 """A hundred thousand objects of one kind; who has more asks for less than 30 days at once."""
@@ -53,6 +53,13 @@ class PastSubscription(Struct, frozen=True, kw_only=True):
 
 class PastDispute(Struct, frozen=True, kw_only=True):
     facts: DisputeFacts
+    payment_intent_id: str | None
+
+
+class PastWarning(Struct, frozen=True, kw_only=True):
+    """An early warning of fraud, and of which payment."""
+
+    id: str
     payment_intent_id: str | None
 
 
@@ -104,7 +111,8 @@ async def past_events(api: StripeApi, since: datetime) -> AsyncIterator[list[Pas
 
 async def past_checkouts(api: StripeApi, since: datetime) -> AsyncIterator[list[PastCheckout]]:
     """The newest first, those of others too."""
-    async for page in _pages(api, api.v1.checkout.sessions.list_async, since):
+    # What a look at one is told as well: a paid invoice makes an unpaid Checkout paid.
+    async for page in _pages(api, api.v1.checkout.sessions.list_async, since, {"expand": ["data.invoice"]}):
         yield [_checkout(each) for each in page]
 
 
@@ -128,6 +136,13 @@ async def past_disputes(api: StripeApi, since: datetime) -> AsyncIterator[list[P
             PastDispute(facts=dispute.facts(), payment_intent_id=id_of(dispute.payment_intent))
             for dispute in (read(each, Dispute) for each in page)
         ]
+
+
+async def past_warnings(api: StripeApi, since: datetime) -> AsyncIterator[list[PastWarning]]:
+    """The newest first, those of others too."""
+    async for page in _pages(api, api.v1.radar.early_fraud_warnings.list_async, since):
+        warnings = [read(each, FraudWarning) for each in page]
+        yield [PastWarning(id=each.id, payment_intent_id=id_of(each.payment_intent)) for each in warnings]
 
 
 async def past_subscriptions(api: StripeApi, since: datetime) -> AsyncIterator[list[PastSubscription]]:

@@ -131,7 +131,7 @@ class Session(Struct, frozen=True):
             id=self.id,
             order_id=self.client_reference_id or (self.metadata or {}).get(ORDER_KEY),
             status=self.status,
-            is_paid=self.status is SessionStatus.COMPLETE and self.payment_status in ("paid", "no_payment_required"),
+            is_paid=self.status is SessionStatus.COMPLETE and self._is_settled(),
             is_lapsed=any(
                 isinstance(each, Awaited) and each.status in _LAPSED for each in (self.subscription, self.invoice)
             ),
@@ -148,6 +148,11 @@ class Session(Struct, frozen=True):
             subscription_id=id_of(self.subscription),
             invoice_id=id_of(self.invoice),
         )
+
+    def _is_settled(self) -> bool:
+        """A Checkout stays unpaid for good where its boleto lapsed and the invoice was paid on a page of its own."""
+        by_invoice = isinstance(self.invoice, Awaited) and self.invoice.status == "paid"
+        return by_invoice or self.payment_status in ("paid", "no_payment_required")
 
     def payment(self) -> PaymentFacts | None:
         return self.payment_intent.facts() if isinstance(self.payment_intent, PaymentIntent) else None
@@ -206,6 +211,7 @@ class FraudWarning(Struct, frozen=True):
     id: str
     actionable: bool
     created: int
+    payment_intent: Reference | str | None = None
 
     def facts(self) -> FraudWarningFacts:
         return FraudWarningFacts(id=self.id, is_actionable=self.actionable, created_at=moment(self.created))
