@@ -25,7 +25,18 @@ CHAT_URL = "http://librechat.test/c/new"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 60.0
 """A stop that takes longer hangs, however crowded the machine is."""
-EVERYTHING = {"postgres", "nats", "ledger", "gateway", "notifier", "billing", "upstream", "mailbox", "stripe"}
+EVERYTHING = {
+    "postgres",
+    "nats",
+    "ledger",
+    "projector",
+    "gateway",
+    "notifier",
+    "billing",
+    "upstream",
+    "mailbox",
+    "stripe",
+}
 """The processes of a stack."""
 
 

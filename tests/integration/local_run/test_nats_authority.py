@@ -27,7 +27,7 @@ from nats.js.api import DiscardPolicy
 from tests.support.eventually import eventually
 from tests.support.infrastructure import core_nats
 
-SERVICES = ("ledger", "gateway", "notifier", "billing")
+SERVICES = ("ledger", "projector", "gateway", "notifier", "billing")
 
 
 @pytest_asyncio.fixture(scope="module")

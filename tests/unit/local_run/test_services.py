@@ -21,7 +21,7 @@ from typer.main import get_command
 
 ECHO = Service(
     name="echo",
-    port=8004,
+    port=8006,
     migrates=True,
     publishes=("solaris.echo.>",),
     answers=("solaris.rpc.echo.>",),
@@ -34,6 +34,8 @@ ECHO = Service(
 WITH_ECHO = (*SERVICES, ECHO)
 PLAIN = Service(name="plain", port=8005)
 """A port, and nothing else."""
+BESIDE = Service(name="beside", program="echo.beside", port=8007, has_role=True)
+"""Another program of a package, at work on the tables of the first."""
 
 
 class EchoSettings(PresentationSettings):
@@ -107,11 +109,17 @@ def test_a_service_is_told_its_own_settings_and_nothing_else(told: dict[str, str
 
 
 def test_one_entry_makes_a_port_a_role_and_passwords() -> None:
-    assert ECHO.ports == {"echo": 8004}
+    assert ECHO.ports == {"echo": 8006}
     assert ECHO.role == "solaris_echo"
     assert set(secret_names(WITH_ECHO)) - set(secret_names(SERVICES)) == {"nats_echo", "postgres_echo"}
     assert PLAIN.role is None
     assert set(secret_names([PLAIN])) - set(secret_names([])) == {"nats_plain"}
+
+
+def test_a_second_program_of_a_package_has_a_role_and_no_schema_of_its_own() -> None:
+    assert (PLAIN.module, ECHO.module, BESIDE.module) == ("plain", "echo", "echo.beside")
+    assert (BESIDE.role, BESIDE.migrates) == ("solaris_beside", False)
+    assert set(secret_names([BESIDE])) - set(secret_names([])) == {"nats_beside", "postgres_beside"}
 
 
 def test_a_secret_that_services_share_is_made_up_once_and_the_same_for_all(told: dict[str, str]) -> None:
@@ -128,7 +136,7 @@ def test_a_secret_of_its_own_is_made_up_under_its_name() -> None:
 
 def test_one_entry_makes_a_user_who_may_what_follows_from_it() -> None:
     users = {user.name: user for user in nats_users(WITH_ECHO)}
-    assert set(users) == {OPERATOR, "gateway", "ledger", "notifier", "billing", "echo"}
+    assert set(users) == {OPERATOR, "gateway", "ledger", "projector", "notifier", "billing", "echo"}
     echo = users["echo"]
     assert echo.subscribe == ("_INBOX_echo.>", "solaris.rpc.echo.>")
     inboxes = {"_INBOX.>", *(f"_INBOX_{name}.>" for name in users)}
@@ -147,12 +155,13 @@ def test_a_service_starts_before_those_that_call_it_and_stops_after_them() -> No
     turns = [[part.name for part in together] for together in in_turns((*PARTS, ECHO))]
     assert turns == [
         ["gateway"],
-        ["ledger", "notifier", "billing", "echo"],
+        ["ledger", "projector", "notifier", "billing", "echo"],
         ["upstream", "mailbox", "stripe"],
         ["nats"],
         ["postgres"],
     ]
-    assert [service.name for service in start_order(WITH_ECHO)] == ["ledger", "notifier", "billing", "echo", "gateway"]
+    started = [service.name for service in start_order(WITH_ECHO)]
+    assert started == ["ledger", "projector", "notifier", "billing", "echo", "gateway"]
 
 
 def test_a_service_has_its_own_verbs_and_those_of_dead_letters_where_it_consumes() -> None:

@@ -21,7 +21,7 @@ def test_who_needs_another_to_end_stops_before_it() -> None:
     names = [{part.name for part in together} for together in TURNS]
     assert names == [
         {"gateway"},
-        {"ledger", "notifier", "billing"},
+        {"ledger", "projector", "notifier", "billing"},
         {"upstream", "mailbox", "stripe"},
         {"nats"},
         {"postgres"},

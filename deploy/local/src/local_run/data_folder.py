@@ -154,7 +154,7 @@ def secret_names(services: Iterable[Service]) -> list[str]:
     names = ["postgres_owner", f"postgres_{OPERATOR}", f"nats_{OPERATOR}", *DEMO_STRIPE_SECRETS]
     for service in services:
         names.append(f"nats_{service.name}")
-        names += [f"postgres_{service.name}"] if service.migrates else []
+        names += [f"postgres_{service.name}"] if service.role else []
         names += [service.name] if service.secret else []
         names += [name for each in service.shared_secrets if (name := shared_secret_name(each)) not in names]
     return names

@@ -21,7 +21,7 @@ INSTANCE_VARIABLE: Final = "SOLARIS_INSTANCE"
 
 def settings_of(service: Service) -> type[ServiceSettings]:
     """The class that lists all that the service reads from the environment."""
-    found: type[ServiceSettings] = resolve_name(f"{service.name}.settings:{service.name.title()}Settings")
+    found: type[ServiceSettings] = resolve_name(f"{service.module}.settings:{service.name.title()}Settings")
     return found
 
 

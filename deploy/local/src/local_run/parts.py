@@ -48,8 +48,9 @@ _DEAD_LETTER_VERBS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Part):
-    """One of our own programs: `python -m <name>`, with the settings `<name>.settings.<Name>Settings`.
+    """One of our own programs: `python -m <module>`, with the settings `<module>.settings.<Name>Settings`.
 
+    The module is the service's name, unless `program` says otherwise: several may stand in one package.
     On NATS it may say what `publishes` names, answer requests to `answers`, read the durable consumers of `consumes`
     (stream, name), and what follows from these. It sees the variables that its settings name, and those of `sees`:
     `tells` always, `defaults` where the caller has none, and in the variable `secret` one that is made up for it. In
@@ -59,11 +60,14 @@ class Service(Part):
 
     stop_turn: int = 2
     stop_seconds: float = 2.0
+    program: str | None = None
     path: str = ""
     note: str = "health, metrics"
     """With the address, what is shown when the run is ready."""
     migrates: bool = False
     """It has a schema, which `python -m chassis.migrate <name>` keeps, and a role."""
+    has_role: bool = False
+    """It has a role, which the migrations of another service give their rights."""
     publishes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     consumes: tuple[tuple[str, str], ...] = ()
@@ -85,7 +89,11 @@ class Service(Part):
     @property
     def role(self) -> str | None:
         """Its login role, which owns nothing and gets what its migrations grant."""
-        return f"solaris_{self.name}" if self.migrates else None
+        return f"solaris_{self.name}" if self.migrates or self.has_role else None
+
+    @property
+    def module(self) -> str:
+        return self.program or self.name
 
     @property
     def verbs(self) -> dict[str, Verb]:

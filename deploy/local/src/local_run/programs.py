@@ -10,7 +10,7 @@ from local_run.supervision.process import Program
 
 def service_program(service: Service, environments: Environments) -> Program:
     """One service with its own credentials and nobody else's."""
-    return _program(service.name, service.name, environment=environments.of_service(service))
+    return _program(service.name, service.module, environment=environments.of_service(service))
 
 
 def migration_program(service: Service, environments: Environments) -> Program:

@@ -83,9 +83,11 @@ SERVICES: Final[tuple[Service, ...]] = (
             "verify": Verb(optional=("CHECKPOINT",)),
             "republish": Verb(optional=("FROM", "TO")),
             "seed": Verb(),
+            "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
         },
         verbs_read_settings=True,
     ),
+    Service(name="projector", program="ledger.projector", port=8004, has_role=True),
     Service(
         name="notifier",
         port=8003,

@@ -12,3 +12,5 @@ BILLING_APPEND: Final = 7205759403792795
 """Of a transaction: whoever appends to billing's outbox."""
 BILLING_RELAY: Final = 7205759403792796
 """Of a session: the one process that publishes billing's outbox."""
+PROJECTION_TRACK: Final = 72057
+"""Of a session, and the first of two numbers: the one process that leads the track whose number is the second."""

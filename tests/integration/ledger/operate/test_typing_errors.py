@@ -36,6 +36,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "dead-letters-retry": {},
     "dead-letters-discard": {"id": "ledger:1", "reason": "r"},
     "seed": {},
+    "usage": {},
 }
 """What each verb needs, typed right."""
 
@@ -65,6 +66,9 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "from": NO_POSITIONS,
     "to": (*NO_POSITIONS, "0"),
     "projection": ("balances", "Accounts", "*"),
+    "model": (" ", "m" * 257, "half a pair: \udcff"),
+    "by": ("year", "Day", " "),
+    "format": ("xml", "JSON", " "),
     "checkpoint": ("x", "{}", "[]", "null", "7", '{"position": "1"}', '{"position": 1, "events": 1, "digest": 7}'),
     "id": (
         "1",
@@ -97,6 +101,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "forget": ("reason",),
     "verify": ("checkpoint",),
     "replay": ("projection",),
+    "usage": ("account", "model", "from", "to", "by", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),
 }

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from chassis.operate.database import open_engine
 from chassis.operate.errors import BadInputError, RefusedError
 from chassis.operate.output import write_line
+from chassis.operate.spreadsheet import write_rows, write_text
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,7 +30,6 @@ from billing.operate.options import (
 from billing.operate.records_table import write_table
 from billing.operate.selling import open_selling
 from billing.operate.settings import load_settings
-from billing.operate.spreadsheet import write_rows, write_text
 from billing.store.order_life import is_account_known
 from billing.store.records import (
     Dispute,

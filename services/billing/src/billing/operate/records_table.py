@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from billing.operate.spreadsheet import write_text
+from chassis.operate.spreadsheet import write_text
+
 from billing.store.records import OrderRecord
 
 _HEAD = (

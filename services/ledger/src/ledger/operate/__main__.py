@@ -15,6 +15,7 @@ VERBS: Final = Verbs(
         "ledger.operate.stream": ("republish",),
         "ledger.operate.dead_letters:VERBS": LETTER_VERBS,
         "ledger.operate.demo": ("seed",),
+        "ledger.operate.usage": ("usage",),
     },
     refused=(SolarisError,),
     bad_input=(InvalidError,),

@@ -3,17 +3,23 @@
 from typing import Annotated
 
 from chassis.operate.database import database_url
+from chassis.operate.errors import RefusedError
 from chassis.operate.options import option
 from chassis.operate.output import write_line
+from chassis.operate.progress import Progress
 from contracts.codec import DECODE_ERRORS
 from msgspec import json
+from msgspec.structs import asdict
 
 from ledger.audit.differences import Projection
 from ledger.audit.extent import Checkpoint
+from ledger.audit.replay import Replayed
 from ledger.audit.replay import replay as replay_log
 from ledger.audit.verify import Verified
 from ledger.audit.verify import verify as verify_log
 from ledger.operate.database import open_ledger
+from ledger.projections.catalog import BY_NAME
+from ledger.projections.replay import ReplayedProjection, replay_projection
 
 
 def _checkpoint(typed: str) -> Checkpoint:
@@ -23,10 +29,17 @@ def _checkpoint(typed: str) -> Checkpoint:
         raise ValueError("the checkpoint object that an earlier verify printed") from None
 
 
-def _projection(typed: str) -> Projection:
-    if typed not in list(Projection):
-        raise ValueError(f"one of {', '.join(Projection)}")
-    return Projection(typed)
+def _projection(typed: str) -> str:
+    known = [*Projection, *BY_NAME]
+    if typed not in known:
+        raise ValueError(f"one of {', '.join(known)}")
+    return typed
+
+
+class ReplayedAll(Replayed, frozen=True, kw_only=True):
+    """Accounts and holds, and all projections that are read; `difference_count` is of all of them."""
+
+    projections: list[ReplayedProjection]
 
 
 async def verify(
@@ -43,14 +56,35 @@ async def verify(
 
 async def replay(
     projection: Annotated[
-        Projection, option("--projection", parse=_projection, help="accounts, holds or all")
+        str, option("--projection", parse=_projection, help="accounts, holds, all, or the name of a projection")
     ] = Projection.ALL,
 ) -> int:
-    """Rebuilds accounts and holds from the events, compares, repairs; exit 1 on any difference."""
+    """Rebuilds from the events what is made of them, compares, puts right what differs; exit 1 on any difference."""
     await _look()
-    result = await replay_log(database_url(), projection)
+    result: ReplayedAll | Replayed | ReplayedProjection
+    if projection in BY_NAME:
+        replayed = await _replay_projection(projection)
+        if replayed is None:
+            raise RefusedError(f"{projection} was never built: start the projector (python -m ledger.projector)")
+        result = replayed
+    else:
+        result = await replay_log(database_url(), Projection(projection))
+        if projection == Projection.ALL:
+            result = await _with_projections(result)
     write_line(result)
     return 1 if result.difference_count else 0
+
+
+async def _with_projections(result: Replayed) -> ReplayedAll:
+    projections = [found for name in BY_NAME if (found := await _replay_projection(name)) is not None]
+    different = sum(found.difference_count for found in projections)
+    known = asdict(result) | {"difference_count": result.difference_count + different}
+    return ReplayedAll(**known, projections=projections)
+
+
+async def _replay_projection(name: str) -> ReplayedProjection | None:
+    with Progress(f"replay of {name}", "events") as progress:
+        return await replay_projection(database_url(), BY_NAME[name], progress.tell)
 
 
 async def _look() -> None:

@@ -1,7 +1,9 @@
 """The options of the ledger's verbs."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -38,6 +40,26 @@ Lot = Annotated[str, option("--lot", parse=text(MAX_TEXT_LENGTH), help="id of a 
 New = Annotated[str | None, option("--new", parse=switch, help="1 opens an account that does not exist yet")]
 Show = Annotated[str | None, option("--show", parse=switch, help="1 shows what would be done, and does nothing")]
 Custom = Annotated[str | None, option("--custom", parse=switch, help="1 changes limits of an account's own too")]
+
+
+def day(typed: str) -> date:
+    """A day of the calendar, of this millennium."""
+    try:
+        found = date.fromisoformat(typed) if _DATE.fullmatch(typed) else None
+    except ValueError:
+        found = None
+    if found is None or not 2000 <= found.year <= 2999:
+        raise ValueError("a day such as 2026-12-31")
+    return found
+
+
+def one_of[Word: StrEnum](words: type[Word]) -> Callable[[str], Word]:
+    def parse(typed: str) -> Word:
+        if typed not in list(words):
+            raise ValueError(f"one of {', '.join(words)}")
+        return words(typed)
+
+    return parse
 
 
 def check_range(first: int, last: int) -> None:

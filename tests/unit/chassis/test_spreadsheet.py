@@ -1,7 +1,7 @@
 """What people typed never becomes a formula of whoever opens the records."""
 
 import pytest
-from billing.operate.spreadsheet import cell_of
+from chassis.operate.spreadsheet import cell_of
 
 
 @pytest.mark.parametrize(

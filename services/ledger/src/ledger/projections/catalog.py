@@ -1,0 +1,9 @@
+"""All projections there are: one more is one more line."""
+
+from typing import Final
+
+from ledger.projections.projection import Projection
+from ledger.projections.usage import USAGE
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE,)
+BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}

@@ -1,0 +1,95 @@
+"""Begins tracks beside the one that is read, and lets one take its place."""
+
+from typing import Final
+
+import asyncpg
+
+from ledger.projections.advancing import Followed, advance
+from ledger.projections.projection import Projection
+from ledger.store.projected_tables import create_tables, drop_tables, show_tables
+from ledger.store.tracks import (
+    PAGE_EVENTS,
+    MovedError,
+    Track,
+    TrackState,
+    begin_track,
+    forget_track,
+    go_live,
+    let_go_of_track,
+    load_newest_position,
+    load_retired_tracks,
+    lock_tracks,
+    retire_track,
+    take_track,
+)
+
+BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""Readers of the tables, or another swap, were in the way: nothing was done, and it may be tried again."""
+REST_EVENTS: Final = 2 * PAGE_EVENTS
+"""So much at most is caught up while the live track waits."""
+
+
+async def begin(connection: asyncpg.Connection, projection: Projection, state: TrackState) -> Followed | None:
+    """A track of this version from the log's beginning, with its tables; None where there is one in that state."""
+    async with connection.transaction():
+        track = await begin_track(connection, projection.name, projection.version, state)
+        if track is None:
+            return None
+        await create_tables(connection, track, projection.shapes)
+    return Followed(projection, track)
+
+
+async def swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
+    """Let readers see this track from now on, no earlier position than before; False where it is not that far yet.
+
+    The live track, if there is one, waits meanwhile, and is retired.
+
+    Raises:
+        MovedError: the track was moved or put away by somebody else.
+        asyncpg.LockNotAvailableError: a reader takes longer than is waited for.
+    """
+    before = built.track
+    try:
+        async with connection.transaction():
+            return await _swap_in(connection, built)
+    except BaseException:
+        built.track = before
+        raise
+
+
+async def _swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
+    tracks = {track.state: track for track in await lock_tracks(connection, built.track.name)}
+    if tracks.get(built.track.state) != built.track:
+        raise MovedError(f"track {built.track.track_id} is not where it was left")
+    live = tracks.get(TrackState.LIVE)
+    goal = await load_newest_position(connection) if live is None else live.position
+    if goal - built.track.position > REST_EVENTS:
+        return False
+    while built.track.position < goal:
+        await advance(connection, [built], goal)
+    if live is not None:
+        await retire_track(connection, live.track_id)
+    await go_live(connection, built.track.track_id)
+    await show_tables(connection, built.track, built.projection.shapes)
+    return True
+
+
+async def drop_retired(connection: asyncpg.Connection) -> None:
+    """Drop the tables that nobody reads any more; where a reader still is, they stay until the next time."""
+    for track in await load_retired_tracks(connection):
+        try:
+            async with connection.transaction():
+                await drop_tables(connection, track)
+                await forget_track(connection, track.track_id)
+        except BUSY:
+            continue
+        await let_go_of_track(connection, track.track_id)
+
+
+async def retire_left_behind(connection: asyncpg.Connection, track: Track) -> bool:
+    """Put away an operator's track that is not live, unless the process that makes it still lives."""
+    if not await take_track(connection, track.track_id):
+        return False
+    await retire_track(connection, track.track_id)
+    await let_go_of_track(connection, track.track_id)
+    return True

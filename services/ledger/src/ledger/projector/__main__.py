@@ -1,0 +1,5 @@
+"""`python -m ledger.projector`."""
+
+from ledger.projector.main import main
+
+main()

@@ -1,0 +1,28 @@
+"""Puts the projector together."""
+
+from functools import partial
+
+from chassis.postgres import create_pool, opened
+from chassis.service import Service, Work, run
+
+from ledger.projections.catalog import PROJECTIONS
+from ledger.projector.lag import Lags
+from ledger.projector.leading import Projector
+from ledger.projector.settings import ProjectorSettings
+
+
+def assemble(settings: ProjectorSettings) -> Service:
+    """A projector that stops once the page that it writes is written."""
+    pool = create_pool(settings.database_url, max_size=2, service="projector-lag")
+    projector = Projector(settings.database_url, PROJECTIONS)
+    lags = Lags(pool, PROJECTIONS, settings.projector_lag_seconds)
+    return Service(
+        settings=settings,
+        port=settings.projector_port,
+        checks={"projections": lags.why_not_ready},
+        notes={"stuck": projector.why_stuck},
+        parts=[opened(pool), Work(projector.run, stop=projector.stop), Work(lags.run)],
+    )
+
+
+main = partial(run, "projector", ProjectorSettings, assemble)

@@ -1,0 +1,20 @@
+"""What operators watch of the projector."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+LAG_EVENTS: Final = Gauge(
+    "solaris_projector_lag_events", "Stored events that the projection that is read lacks", ["projection"]
+)
+LAG_SECONDS: Final = Gauge(
+    "solaris_projector_lag_seconds", "Age of the first event that the projection that is read lacks", ["projection"]
+)
+LEADS: Final = Gauge(
+    "solaris_projector_leader", "1 in the process that moves the projection that is read", ["projection"]
+)
+EVENTS: Final = Counter(
+    "solaris_projector_events_total", "Events that were passed, of all types", ["projection", "state"]
+)
+ERRORS: Final = Counter("solaris_projector_errors_total", "Interruptions of projecting")
+STUCK: Final = Gauge("solaris_projector_stuck_tracks", "Tracks that can't be moved past an event, and wait for help")

@@ -1,0 +1,31 @@
+"""What was used, as operators ask for it on the running stack; the projector is killed in between."""
+
+import json
+import os
+import signal
+
+from tests.support.eventually import eventually_blocking
+from tests.support.stack import Stack
+
+QUESTION = [{"role": "user", "content": "What is a ledger?"}]
+
+
+def test_a_call_is_in_the_usage_once_also_after_a_kill_and_a_replay(stack: Stack, account: str) -> None:
+    def calls() -> int:
+        ran = stack.operate("usage", ACCOUNT=account, BY="model")
+        assert ran.returncode == 0, ran.stderr
+        return sum(json.loads(line)["calls"] for line in ran.stdout.splitlines())
+
+    client = stack.client(account)
+    client.chat.completions.create(model="demo-usage:20:0:10", messages=QUESTION)  # type: ignore[arg-type]
+    stack.wait_settled(account)
+    eventually_blocking(lambda: calls() == 1, 20, message="the call is in the usage")
+    os.kill(stack.pid("projector"), signal.SIGKILL)
+    client.chat.completions.create(model="demo-usage:20:0:10", messages=QUESTION)  # type: ignore[arg-type]
+    balance = stack.wait_settled(account)
+    eventually_blocking(lambda: calls() == 2, 30, message="the second call is in the usage")
+    replayed = stack.operate("replay", PROJECTION="usage")
+    assert (replayed.returncode, json.loads(replayed.stdout)["difference_count"]) == (0, 0)
+    (person,) = map(json.loads, stack.operate("usage", ACCOUNT=account, BY="person").stdout.splitlines())
+    assert (person["person"], person["calls"], person["prompt_tokens"]) == (account, 2, 40)
+    assert person["billable_tokens"] == balance["monthly_used"]

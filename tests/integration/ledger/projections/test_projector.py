@@ -1,0 +1,195 @@
+"""The log becomes usage, each event once: whoever is killed, frozen or beside it, and whatever version it is."""
+
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import pytest
+from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import UsageSettled
+from ledger.projections.usage import USAGE, Usage
+from ledger.store.projected_tables import TableShape
+from ledger.store.tracks import PageEvent, Track
+
+from tests.support.eventually import eventually
+from tests.support.projecting import (
+    assert_usage_is_right,
+    calls,
+    caught_up,
+    live_track,
+    projecting,
+    projector_process,
+    tables_there,
+    traffic,
+)
+
+HELD = 424_242
+"""An advisory lock of the tests: who writes usage waits for it."""
+
+
+class NextUsage(Usage):
+    """The usage of a later release."""
+
+    version = 2  # type: ignore[misc]  # final in this release
+
+
+class Picky(Usage):
+    """A projection that can't take in what somebody called."""
+
+    name = "picky"  # type: ignore[misc]  # as above
+    shapes = (TableShape(columns={"calls": "bigint NOT NULL"}, key=("calls",)),)  # type: ignore[assignment,misc]
+
+    def __init__(self) -> None:
+        self.is_broken = True
+
+    async def apply(
+        self, connection: asyncpg.Connection, track: Track, events: Sequence[PageEvent[LedgerEvent]]
+    ) -> None:
+        if self.is_broken and any(isinstance(each.fact.data, UsageSettled) for each in events):
+            raise ValueError("this can't be")
+        await connection.execute(f"INSERT INTO {track.table} VALUES ($1) ON CONFLICT DO NOTHING", len(events))
+
+
+@contextlib.asynccontextmanager
+async def held_up(owner: asyncpg.Connection, timing: str) -> AsyncIterator[None]:
+    """Whoever writes usage waits `timing` (in the statement, or at the commit) until the block ends."""
+    track = await live_track(owner)
+    assert track is not None
+    table = f"projections.usage_v{track[1]}_{track[0]}"
+    await owner.execute(f"""
+        CREATE OR REPLACE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock_shared({HELD}); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE ON {table} {timing}
+        FOR EACH ROW EXECUTE FUNCTION public.wait()
+    """)
+    await owner.execute("SELECT pg_advisory_lock($1)", HELD)
+    try:
+        yield
+    finally:
+        await owner.execute("SELECT pg_advisory_unlock($1)", HELD)
+
+
+async def waiting_backend(owner: asyncpg.Connection) -> int | None:
+    pid: int | None = await owner.fetchval(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", HELD
+    )
+    return pid
+
+
+async def has_ended(owner: asyncpg.Connection, backend: int) -> bool:
+    return not await owner.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
+
+
+async def test_two_projectors_at_once_count_each_event_once(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    async with projecting(own_ledger), projecting(own_ledger), projector_process(own_ledger), traffic(own_ledger):
+        await eventually(lambda: _live_version(damaged, 1), 20, message="usage is read")
+        await eventually(lambda: _has_calls(damaged, 900), 30, message="calls are counted while they are made")
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+    await assert_usage_is_right(damaged)
+
+
+@pytest.mark.parametrize("timing", ["NOT DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"], ids=["write", "commit"])
+async def test_killed_with_its_page_written_and_not_committed_it_counts_it_once(
+    own_ledger: str, damaged: asyncpg.Connection, timing: str
+) -> None:
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+    async with calls(own_ledger) as made:
+        await made.make(20)
+    async with projector_process(own_ledger) as process:
+        async with held_up(damaged, timing):
+            backend = await eventually(lambda: waiting_backend(damaged), 20, message="it has written its page")
+            process.kill()
+            await process.wait()
+        await eventually(lambda: has_ended(damaged, backend), message="its connection is gone")
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+    await assert_usage_is_right(damaged)
+
+
+async def test_a_frozen_leader_is_followed_and_counts_nothing_twice_when_it_thaws(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+    async with calls(own_ledger) as made, projector_process(own_ledger) as frozen:
+        await made.make(20)
+        async with held_up(damaged, "NOT DEFERRABLE"):
+            backend = await eventually(lambda: waiting_backend(damaged), 20, message="it has written its page")
+            frozen.send_signal(signal.SIGSTOP)
+            await eventually(lambda: has_ended(damaged, backend), 20, message="it is not waited for")
+        async with projecting(own_ledger):
+            await caught_up(damaged)
+        await assert_usage_is_right(damaged)
+        frozen.send_signal(signal.SIGCONT)
+        await made.make(20)
+        await caught_up(damaged)
+    await assert_usage_is_right(damaged)
+
+
+async def test_a_new_version_takes_the_old_ones_place_while_calls_are_made(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    async with projecting(own_ledger, [USAGE]), traffic(own_ledger):
+        await eventually(lambda: _live_version(damaged, 1), 20, message="version 1 is read")
+        async with projecting(own_ledger, [NextUsage()]):
+            second = await eventually(lambda: _live_version(damaged, 2), 20, message="version 2 is read")
+            dropped = {f"usage_v2_{second}", f"usage_v2_{second}_estimates"}
+            await eventually(lambda: _are(damaged, dropped), 20, message="the old tables are gone")
+    async with projecting(own_ledger, [USAGE]):  # a process of the version before builds nothing
+        async with projecting(own_ledger, [NextUsage()]):
+            await caught_up(damaged)
+        assert await live_track(damaged) == (second, 2)
+    await assert_usage_is_right(damaged)
+
+
+async def test_what_one_projection_can_not_take_in_holds_up_no_other(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    picky = Picky()
+    async with projecting(own_ledger, [picky, USAGE]) as projector:
+        await caught_up(damaged)
+        await assert_usage_is_right(damaged)
+        reason = await projector.why_stuck()
+        assert reason is not None
+        assert "picky can't go on after position 0: ValueError: this can't be" in reason
+        picky.is_broken = False
+        await caught_up(damaged, "picky")
+        assert await projector.why_stuck() is None
+
+
+async def test_it_can_read_the_log_and_write_nothing_but_its_own(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+    await damaged.execute("SET ROLE solaris_projector")
+    assert await damaged.fetchval("SELECT count(*) FROM ledger.events")
+    for forbidden in (
+        "INSERT INTO ledger.events OVERRIDING SYSTEM VALUE SELECT * FROM ledger.events",
+        "UPDATE ledger.events SET data = ''",
+        "DELETE FROM ledger.events",
+        "SELECT email FROM ledger.profiles",
+        "SELECT state FROM ledger.accounts",
+        "UPDATE ledger.accounts SET version = 0",
+        "CREATE TABLE ledger.mine ()",
+        "CREATE TABLE public.mine ()",
+        "DROP TABLE projections.tracks",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await damaged.execute(forbidden)
+    owners = await damaged.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE tablename LIKE 'usage%'")
+    assert [row[0] for row in owners] == ["solaris_projector"]
+
+
+async def _has_calls(connection: asyncpg.Connection, number: int) -> bool:
+    return bool(await connection.fetchval("SELECT sum(calls) > $1 FROM projections.usage", number))
+
+
+async def _live_version(connection: asyncpg.Connection, version: int) -> int | None:
+    track = await live_track(connection)
+    return track[0] if track is not None and track[1] == version else None
+
+
+async def _are(connection: asyncpg.Connection, tables: set[str]) -> bool:
+    return await tables_there(connection) == tables
