@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -66,7 +66,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify republish dead-letters dead-letters-retry dead-letters-discard seed usage order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -87,7 +87,8 @@ export: ## ACCOUNT=id: all that is kept about the person, as JSON lines
 forget: ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
 events: ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
 replay: ## [PROJECTION=name|all]: rebuilds projections from the events and compares
-verify: ## [CHECKPOINT=json]: checks hash chains, gaps, sums, events against state
+verify: ## [CHECKPOINT=latest|number|file]: checks hash chains, gaps, sums, events against state; [SINCE=…]: what came since
+checkpoint: ## [DUE=1] [ANEW=reason]: states what the log is, signed, to be kept where the database's owner can't change it
 republish: ## [FROM=position] [TO=position]: publishes stored events again, same ids
 dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on

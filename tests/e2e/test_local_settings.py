@@ -38,7 +38,7 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
     gateway = {"SOLARIS_GATEWAY_KEYS", "SOLARIS_GATEWAY_SECRET", "SOLARIS_UPSTREAM_API_KEY", "HTTPS_PROXY"}
     read_by = {
         "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL", "link_keys"},
-        "ledger": {"nats_ledger", "postgres_ledger"},
+        "ledger": {"nats_ledger", "postgres_ledger", "checkpoint_key"},
         "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL", "link_keys"},
         "billing": {
             *("nats_billing", "postgres_billing", "link_keys"),
@@ -54,8 +54,9 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
     for service, pid in processes.items():
         assert held(Path(f"/proc/{pid}/environ").read_bytes()) == read_by.get(service, set()), service
         assert held(Path(f"/proc/{pid}/cmdline").read_bytes()) == set(), service
-    # Billing's verbs ask Stripe, and check its settings; the file is as private as the secrets are.
-    read_by_verbs = read_by["billing"] - {"nats_billing", "postgres_billing"}
+    # Billing's verbs ask Stripe, and check its settings, and one of the ledger's signs; the file is as private as the
+    # secrets are.
+    read_by_verbs = read_by["billing"] - {"nats_billing", "postgres_billing"} | {"checkpoint_key"}
     kept = stack.directory / "operator.json"
     assert held(kept.read_bytes()) == {"nats_operator", "postgres_operator"} | read_by_verbs
     assert kept.stat().st_mode & 0o077 == 0

@@ -11,7 +11,13 @@ from local_run.services import SERVICES
 from local_run.settings import LocalSettings
 
 DEMO = "http://127.0.0.1:8012"
-SECRETS = {"gateway": "x", "stripe_key": "of-this-folder", "stripe_webhook": "of-this-folder", "link_keys": "x"}
+SECRETS = {
+    "gateway": "x",
+    "stripe_key": "of-this-folder",
+    "stripe_webhook": "of-this-folder",
+    "link_keys": "x",
+    "checkpoint_key": "5a" * 32,
+}
 OURS = {"SOLARIS_STRIPE_API_KEY", "SOLARIS_STRIPE_API_BASE", "SOLARIS_STRIPE_WEBHOOK_SECRETS"}
 
 

@@ -66,9 +66,17 @@ WRONG_TEXTS = {
     "trusted_proxies": ["*", "0.0.0.0/0", "nginx", "10.0.0.7:8080", "10.0.0.7/8"],
     "chat_url": ["chat.example.com", "javascript:alert(1)", "http://"],
     "gateway_secret": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa"],
+    "checkpoint_key": ["hidden", "0" * 63, "g" * 64, "0" * 65],
+    "checkpoint_public_keys": ["0" * 63, "0" * 64 + ",x"],
+    "checkpoints": ["s3://", "s3:///solaris", "http://s3/solaris", "gs://bucket"],
+    "checkpoints_s3_url": ["127.0.0.1:9000", "ftp://s3", "http://"],
 }
-ANY_TEXT = {"instance", "data_dir", "catalog", "default_plan", "upstream_api_key"}
-"""Right by themselves; the catalog and the plan are looked up (see below), the folder is tried by whoever uses it."""
+ANY_TEXT = {
+    *("instance", "data_dir", "catalog", "default_plan", "upstream_api_key"),
+    *("checkpoint_key_file", "checkpoints_s3_region", "checkpoints_s3_key_id", "checkpoints_s3_secret"),
+}
+"""Right by themselves; the catalog and the plan are looked up (see below), files and folders are tried by whoever uses
+them."""
 
 
 def _variable(name: str) -> str:

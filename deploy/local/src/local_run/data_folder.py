@@ -15,6 +15,8 @@ from local_run.settings import LocalSettings
 
 DEMO_STRIPE_SECRETS: Final = ("stripe_key", "stripe_webhook")
 """For its API, and for what it signs."""
+SECRET_BYTES: Final = 32
+"""As many as a key of Ed25519 has."""
 MIN_FREE_BYTES: Final = 128 * 2**20
 """What a new folder takes within its first minutes, and a little."""
 
@@ -95,7 +97,7 @@ class DataFolder:
         known: dict[str, str] = _read_json(path)
         missing = [name for name in secret_names(SERVICES) if name not in known]
         if missing:
-            known |= {name: secrets.token_hex(24) for name in missing}
+            known |= {name: secrets.token_hex(SECRET_BYTES) for name in missing}
             _write_json(path, known)
         return known
 

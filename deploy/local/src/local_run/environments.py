@@ -8,11 +8,12 @@ from typing import Final
 
 from chassis.setting_types import did_you_mean
 from chassis.settings import ServiceSettings
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_run.addresses import Addresses, local_base_url
 from local_run.data_folder import shared_secret_name
 from local_run.parts import Service, start_order
-from local_run.services import SERVICES
+from local_run.services import CHECKPOINT_KEY, SERVICES
 from local_run.settings import LocalSettings
 from local_run.supervision.process import system_environment
 
@@ -87,6 +88,9 @@ class Environments:
             if service.verbs_read_settings:
                 told |= self.of_service(service)
         settings = {name: value for name, value in told.items() if name.startswith("SOLARIS_")}
+        if key := settings.get(CHECKPOINT_KEY):
+            public = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key)).public_key().public_bytes_raw().hex()
+            settings.setdefault("SOLARIS_CHECKPOINT_PUBLIC_KEYS", public)
         ports = {f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in self.addresses.ports.items()}
         urls = {
             "SOLARIS_DATABASE_URL": self.addresses.operator_database_url,

@@ -14,6 +14,8 @@ OPERATOR: Final = "operator"
 _REPOSITORY: Final = Path(__file__).parents[4]
 _LINK_KEYS: Final = "SOLARIS_LINK_KEYS"
 """What signs links to where credits are bought, and what reads them."""
+CHECKPOINT_KEY: Final = "SOLARIS_CHECKPOINT_KEY"
+"""Of the ledger alone: signs checkpoints of the log."""
 _PERSON_VERBS: Final = {
     "export": Verb(required=("ACCOUNT",), in_turn=True),
     "forget": Verb(required=("ACCOUNT",), optional=("REASON",), in_turn=True),
@@ -63,6 +65,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             (subjects.BILLING_STREAM, subjects.LEDGER_BILLING_CONSUMER),
         ),
         defaults={"SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml")},
+        shared_secrets=(CHECKPOINT_KEY,),
         also_reads="ledger.catalog_file:load_policy",
         own_verbs={
             "balance": Verb(required=("ACCOUNT",), optional=("AT",)),
@@ -80,7 +83,8 @@ SERVICES: Final[tuple[Service, ...]] = (
             **_PERSON_VERBS,
             "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
             "replay": Verb(optional=("PROJECTION",)),
-            "verify": Verb(optional=("CHECKPOINT",)),
+            "verify": Verb(optional=("CHECKPOINT", "SINCE")),
+            "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
             "seed": Verb(),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),

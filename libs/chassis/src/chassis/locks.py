@@ -12,5 +12,7 @@ BILLING_APPEND: Final = 7205759403792795
 """Of a transaction: whoever appends to billing's outbox."""
 BILLING_RELAY: Final = 7205759403792796
 """Of a session: the one process that publishes billing's outbox."""
+CHECKPOINT: Final = 7205759403792797
+"""Of a session: the one process that makes a checkpoint of the log; were there two, one would find its number taken."""
 PROJECTION_TRACK: Final = 72057
 """Of a session, and the first of two numbers: the one process that leads the track whose number is the second."""

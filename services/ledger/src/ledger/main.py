@@ -18,6 +18,7 @@ from contracts.topology import CONSUMERS, STREAMS
 from ledger.application.executor import Executor
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
+from ledger.audit.hourly import HourlyCheckpoints
 from ledger.catalog_file import load_policy
 from ledger.messaging.billing import Hearing
 from ledger.messaging.outbox import OUTBOX
@@ -66,6 +67,8 @@ def assemble(settings: LedgerSettings) -> Service:
     )
     profiles = Profiles(pool)
     announcing = partial(announce_dead_letters, core, engine, LETTERS, dead_letter)
+    checkpoints = HourlyCheckpoints(settings.checkpoint_seconds)
+    stating = [checkpoints.run] if settings.makes_checkpoints else []
     reserves = ReserveResponder(core, executor, profiles)
     reads = Reads(pool, policy, profiles, executor)
 
@@ -77,12 +80,13 @@ def assemble(settings: LedgerSettings) -> Service:
             "clock": executor.clock.doubt,
             "streams": partial(find_drift, core, STREAMS, replicas=replicas),
             "billing": billing.check,
+            "checkpoints": checkpoints.check,
         },
         parts=[
             opened(pool),
             disposed(engine),
             core,
-            Work(relay.run, usage.run, billing.run, sweeper.run, profiles.run, announcing),
+            Work(relay.run, usage.run, billing.run, sweeper.run, profiles.run, announcing, *stating),
             # It ends before those who give it work, which then wait: people's answers must not wait for their end.
             Work(executor.run, stop=executor.stop),
             reserves.answering(),

@@ -48,6 +48,12 @@ UNKNOWN_PLAN: Final = Counter(
 )
 UNPRICED: Final = Counter("solaris_ledger_unpriced_usage_total", "Settlements of models without a price")
 STREAM_PENDING: Final = Gauge("solaris_ledger_usage_pending", "Usage in the stream that is not decided yet")
+CHECKPOINT_MADE: Final = Gauge(
+    "solaris_ledger_checkpoint_timestamp_seconds", "When the latest checkpoint was made; 0 until it is known"
+)
+CHECKPOINT_FAILURES: Final = Counter(
+    "solaris_ledger_checkpoint_failures_total", "Checkpoints that could not be made, or that the log contradicts"
+)
 EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
 
 

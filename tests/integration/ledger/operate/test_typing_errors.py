@@ -30,6 +30,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "export": {"account": KNOWN},
     "forget": {"account": KNOWN},
     "verify": {},
+    "checkpoint": {},
     "replay": {},
     "republish": {},
     "dead-letters": {},
@@ -69,7 +70,10 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "model": (" ", "m" * 257, "half a pair: \udcff"),
     "by": ("year", "Day", " "),
     "format": ("xml", "JSON", " "),
-    "checkpoint": ("x", "{}", "[]", "null", "7", '{"position": "1"}', '{"position": 1, "events": 1, "digest": 7}'),
+    "checkpoint": ("x", "{}", "[]", "null", "4711", '{"position": "1"}', '{"position": 1, "events": 1, "digest": 7}'),
+    "since": ("x", "{}", "lastest", "-1", "1.5", "4711"),
+    "due": ("yes", "0"),
+    "anew": NO_REASONS,
     "id": (
         "1",
         "ledger:",
@@ -84,7 +88,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
 }
 """What is no right value of an option, in whatever verb."""
 
-ABSENT: Final = {UNKNOWN, "nobody at all", "ledger:999999", "0001-01-01", "1999-01-01"}
+ABSENT: Final = {UNKNOWN, "nobody at all", "4711", "ledger:999999", "0001-01-01", "1999-01-01"}
 """Of those what could be right, and is not there: exit code 1 and not 2."""
 
 OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
@@ -99,7 +103,8 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "block": ("key", "new"),
     "apply-catalog": ("plan", "reason", "show", "custom"),
     "forget": ("reason",),
-    "verify": ("checkpoint",),
+    "verify": ("checkpoint", "since"),
+    "checkpoint": ("due", "anew"),
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
     "republish": ("from", "to"),

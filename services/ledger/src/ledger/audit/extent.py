@@ -1,10 +1,11 @@
 """How far the log goes, or went at some position, as figures that are compared later; no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
 
+from ledger.audit.checkpoints.heads import Head
 from ledger.store.log import FoldRow, StoredRow
 
 
@@ -31,10 +32,15 @@ class Extent(Struct, frozen=True):
 
 
 class Tally:
-    """Sums up a range of accounts up to `position`, from rows in the order of accounts and versions."""
+    """Sums up a range of accounts up to `position`, from rows in the order of accounts and versions.
 
-    def __init__(self, position: int) -> None:
+    `on_head` is given each account's last event up to there, with its own position.
+    """
+
+    def __init__(self, position: int, on_head: Callable[[Head, int], None] | None = None) -> None:
         self.position = position
+        self._on_head = on_head
+        self._head_position = 0
         self._accounts = 0
         self._events = 0
         self._last_position = 0
@@ -54,7 +60,7 @@ class Tally:
                 self._account = row[1]
             self._events += 1
             self._last_position = max(self._last_position, position)
-            self._version, self._hash = row[2], row[-1]
+            self._version, self._hash, self._head_position = row[2], row[-1], position
 
     def extent(self) -> Extent:
         """Of all that was added; nothing more may be."""
@@ -64,7 +70,10 @@ class Tally:
     def _close_account(self) -> None:
         if self._account:
             self._accounts += 1
-            self._digest.update(f"{self._account} {self._version} {self._hash.hex()}\n".encode())
+            head = Head(self._account, self._version, self._hash)
+            self._digest.update(head.line)
+            if self._on_head is not None:
+                self._on_head(head, self._head_position)
 
 
 def checkpoint_of(extents: Sequence[Extent], borders: tuple[str, ...]) -> Checkpoint:

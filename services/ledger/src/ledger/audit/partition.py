@@ -13,6 +13,7 @@ from typing import Final, cast
 import asyncpg
 from msgspec import Struct
 
+from ledger.audit.checkpoints.document import Document
 from ledger.audit.closer_look import look_closer
 from ledger.audit.comparison import account_difference, is_tail_missing, lots_difference, sum_problems
 from ledger.audit.differences import Difference, Differences, Projection
@@ -20,6 +21,7 @@ from ledger.audit.extent import Extent, Tally
 from ledger.audit.folding import Folded
 from ledger.audit.problems import MAX_KEPT, Problem, Problems
 from ledger.audit.repair import Repairs
+from ledger.audit.signed_heads import SignedHeads
 from ledger.audit.walk import Walk
 from ledger.store.log import (
     BEFORE_ALL_VERSIONS,
@@ -43,7 +45,8 @@ class OrphanedError(Exception):
 
 
 class PartitionRequest(Struct, frozen=True):
-    """`mark` is a position of which the report tells how the log stood there, as it does for `up_to`.
+    """`mark` is a position of which the report tells how the log stood there, as it does for `up_to`; the heads there
+    are compared with those of `signed`.
 
     Without `repairing` whole rows are read and checked; with it they are only folded, in about half the time, and what
     differs is repaired. `in_order`, for folding alone: the accounts are few enough to be kept, and the log is short, so
@@ -54,6 +57,7 @@ class PartitionRequest(Struct, frozen=True):
     accounts: AccountRange
     up_to: int
     mark: int | None = None
+    signed: Document | None = None
     repairing: Projection | None = None
     in_order: bool = False
 
@@ -111,7 +115,10 @@ class _Partition:
         self._differences = Differences()
         self._walk = Walk(self._problems)
         self._tally = Tally(request.up_to)
-        self._marked = None if request.mark is None else Tally(request.mark)
+        signed = request.signed
+        self._signed = SignedHeads(signed.heads(), request.accounts, self._problems) if signed else None
+        on_head = self._signed.take if self._signed else None
+        self._marked = None if request.mark is None else Tally(request.mark, on_head)
         self._repairs = (
             Repairs(connection, request.database_url, request.repairing, self._differences)
             if request.repairing
@@ -124,9 +131,12 @@ class _Partition:
 
     async def report(self) -> PartitionReport:
         extent = await (self._walk_in_order() if self._request.in_order else self._walk_pages())
+        marked = None if self._marked is None else self._marked.extent()
+        if self._signed is not None:
+            self._signed.finish()
         return PartitionReport(
             extent=extent,
-            marked=None if self._marked is None else self._marked.extent(),
+            marked=marked,
             problems=self._problems,
             differences=self._differences,
         )

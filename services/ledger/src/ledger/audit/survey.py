@@ -12,6 +12,7 @@ import asyncpg
 from contracts.errors import UnavailableError
 from msgspec import Struct
 
+from ledger.audit.checkpoints.document import Document
 from ledger.audit.differences import Differences, Projection
 from ledger.audit.extent import Checkpoint, checkpoint_of
 from ledger.audit.partition import PartitionReport, PartitionRequest, run_partition, walk_partition
@@ -39,12 +40,16 @@ class Survey(Struct, frozen=True):
 
 
 async def survey(
-    database_url: str, *, repairing: Projection | None = None, checkpoint: Checkpoint | None = None
+    database_url: str,
+    *,
+    repairing: Projection | None = None,
+    checkpoint: Checkpoint | None = None,
+    signed: Document | None = None,
 ) -> Survey:
     """Fold all events that are stored now, account by account, and compare each account with its live rows.
 
     Without `repairing` everything is checked that the log can tell; with it, the events are folded on their word, and
-    what is found to differ from them is repaired.
+    what is found to differ from them is repaired. The accounts are compared with a `signed` checkpoint's besides.
     """
     connection = await connect(database_url)
     try:
@@ -53,13 +58,15 @@ async def survey(
         in_order = repairing is not None and await _is_small(connection, newest)
     finally:
         connection.terminate()
+    mark = checkpoint.position if checkpoint else signed.statement.position if signed else None
     edges = ("", *borders, AFTER_ALL_ACCOUNTS)
     requests = [
         PartitionRequest(
             database_url,
             AccountRange(first, end),
             up_to=newest,
-            mark=checkpoint.position if checkpoint else None,
+            mark=mark,
+            signed=signed,
             repairing=repairing,
             in_order=in_order,
         )

@@ -3,18 +3,27 @@
 import time
 from typing import Final
 
-from msgspec import Struct
+import asyncpg
+from msgspec import UNSET, Struct, UnsetType
 
+from ledger.audit.checkpoints.document import Document
+from ledger.audit.checkpoints.statement import Statement
 from ledger.audit.extent import Checkpoint
 from ledger.audit.problems import Problem, Problems
-from ledger.audit.survey import Survey, survey
-from ledger.store.log import connect, is_history_guarded
+from ledger.audit.since import check_since, not_of_this_log
+from ledger.audit.survey import survey
+from ledger.store.log import connect, is_history_guarded, newest_position
 
 BLIND_TO: Final = (
     "the database's owner can rewrite history, its hashes, heads and states alike, or cut off its end together with "
     "the states, and all agrees again: only a checkpoint shows that which is kept, best signed, where the owner can't "
     "change it"
 )
+BLIND_TO_SINCE: Final = (
+    "of before the checkpoint, only what the last event of an account is was compared, and how many events there are: "
+    "bytes that were changed within are found in full, and so is a state that is not what the events say"
+)
+BLIND_TO_AFTER: Final = "what was rewritten or cut off behind the checkpoint, states and all"
 UNGUARDED: Final = (
     "the trigger that refuses to change or delete events is missing or switched off: nothing here shows what was "
     "rewritten meanwhile, only a checkpoint of before"
@@ -22,13 +31,26 @@ UNGUARDED: Final = (
 
 
 class Verified(Struct, frozen=True):
-    """All is well, as far as the database alone can tell; `blind_to` says what it can't."""
+    """All is well, as far as the database, or a `signed` checkpoint, can tell; `blind_to` says what that can't."""
 
     events: int
     accounts: int
     seconds: float
     checkpoint: Checkpoint
     blind_to: str = BLIND_TO
+    signed: Statement | UnsetType = UNSET
+
+
+class VerifiedSince(Struct, frozen=True):
+    """All is well with the `new_events` since the signed checkpoint, and nothing of before it was replaced."""
+
+    new_events: int
+    events: int
+    accounts: int
+    position: int
+    seconds: float
+    since: Statement
+    blind_to: str = BLIND_TO_SINCE
 
 
 class Broken(Struct, frozen=True):
@@ -44,27 +66,59 @@ class Broken(Struct, frozen=True):
     seconds: float
 
 
-async def verify(database_url: str, checkpoint: Checkpoint | None = None) -> Verified | Broken:
+async def verify(
+    database_url: str, checkpoint: Checkpoint | None = None, signed: Document | None = None
+) -> Verified | Broken:
     """One pass over what is stored now; each account's events, row and holds are compared as of one moment.
 
-    A checkpoint of an earlier run is compared with what the log says of that time now.
+    A checkpoint of an earlier run is compared with what the log says of that time now; a signed one account by account.
     """
     started = time.perf_counter()
-    found = await survey(database_url, checkpoint=checkpoint)
+    found = await survey(database_url, checkpoint=checkpoint, signed=signed)
     problems = found.problems
-    if not await _is_guarded(database_url):
-        problems.add(Problem(None, "", 0, UNGUARDED))
-    if checkpoint is not None and found.marked != checkpoint:
-        problems.add(Problem(checkpoint.position, "", 0, _not_the_log_of(checkpoint, found.marked)))
-    return _result(found, problems, round(time.perf_counter() - started, 3))
-
-
-async def _is_guarded(database_url: str) -> bool:
     connection = await connect(database_url)
     try:
-        return await is_history_guarded(connection)
+        await _check_guard(connection, problems)
+        if signed is not None:
+            for problem in await not_of_this_log(connection, signed.statement):
+                problems.add(problem)
     finally:
         connection.terminate()
+    if checkpoint is not None and found.marked != checkpoint:
+        problems.add(Problem(checkpoint.position, "", 0, _not_the_log_of(checkpoint, found.marked)))
+    seconds = round(time.perf_counter() - started, 3)
+    if problems.count:
+        return broken(problems, found.whole.events, found.accounts, seconds)
+    if signed is not None:
+        return Verified(
+            found.whole.events, found.accounts, seconds, found.whole, BLIND_TO_AFTER, signed=signed.statement
+        )
+    return Verified(found.whole.events, found.accounts, seconds, found.whole)
+
+
+async def verify_since(database_url: str, signed: Document) -> VerifiedSince | Broken:
+    """Check what came since a checkpoint, and that the log up to it still is the one that was signed."""
+    started = time.perf_counter()
+    problems, accounts, events = Problems(), 0, 0
+    connection = await connect(database_url)
+    try:
+        await _check_guard(connection, problems)
+        newest = await newest_position(connection)
+        async for head in check_since(connection, signed.statement, signed.heads(), newest, problems):
+            accounts += 1
+            events += head.version
+    finally:
+        connection.terminate()
+    seconds = round(time.perf_counter() - started, 3)
+    if problems.count:
+        return broken(problems, events, accounts, seconds)
+    new_events = events - signed.statement.events
+    return VerifiedSince(new_events, events, accounts, newest, seconds, signed.statement)
+
+
+async def _check_guard(connection: asyncpg.Connection, problems: Problems) -> None:
+    if not await is_history_guarded(connection):
+        problems.add(Problem(None, "", 0, UNGUARDED))
 
 
 def _not_the_log_of(checkpoint: Checkpoint, found: Checkpoint | None) -> str:
@@ -74,17 +128,16 @@ def _not_the_log_of(checkpoint: Checkpoint, found: Checkpoint | None) -> str:
     return "the events up to the checkpoint are not those that it was made of"
 
 
-def _result(found: Survey, problems: Problems, seconds: float) -> Verified | Broken:
-    if problems.count:
-        first = problems.first()[0]
-        return Broken(
-            position=first.position,
-            account_id=first.account_id,
-            version=first.version,
-            reason=first.reason,
-            problems=problems.count,
-            events=found.whole.events,
-            accounts=found.accounts,
-            seconds=seconds,
-        )
-    return Verified(found.whole.events, found.accounts, seconds, found.whole)
+def broken(problems: Problems, events: int, accounts: int, seconds: float) -> Broken:
+    """The first of the problems, of which there are some."""
+    first = problems.first()[0]
+    return Broken(
+        position=first.position,
+        account_id=first.account_id,
+        version=first.version,
+        reason=first.reason,
+        problems=problems.count,
+        events=events,
+        accounts=accounts,
+        seconds=seconds,
+    )

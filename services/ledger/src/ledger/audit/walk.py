@@ -69,7 +69,7 @@ class Walk:
         return folded
 
     def _decoded(self, folded: Folded, row: StoredRow) -> StoredEvent[LedgerEvent] | None:
-        position, account_id, version, event_id, event_type, recorded_at, data, _ = row
+        position, _, version, _, event_type, _, data, _ = row
         try:
             event = decode_event(event_type, data)
         except UnknownEventTypeError:
@@ -78,14 +78,7 @@ class Walk:
         except Exception as error:  # bytes that were tampered with can break any assumption of the decoder
             self._fail(folded, position, version, f"its bytes can't be decoded: {error}")
             return None
-        columns = {
-            "account_id": event.subject == account_id,
-            "id": event.id == str(event_id),
-            "type": event.type == event_type,
-            "recorded_at": event.time == recorded_at,
-        }
-        if not all(columns.values()):
-            named = ", ".join(name for name, agrees in columns.items() if not agrees)
+        if named := odd_columns(row, event):
             self._fail(folded, position, version, f"its bytes say otherwise than its columns: {named}")
         return event
 
@@ -110,6 +103,17 @@ class Walk:
     def _fail(self, folded: Folded, position: int, version: int, reason: str) -> None:
         folded.sound = False
         self._problems.add(Problem(position, folded.account.account_id, version, reason))
+
+
+def odd_columns(row: StoredRow, event: StoredEvent[LedgerEvent]) -> str:
+    """Names of the columns that say otherwise than the event's bytes, with commas between; empty where all agree."""
+    columns = {
+        "account_id": event.subject == row[1],
+        "id": event.id == str(row[3]),
+        "type": event.type == row[4],
+        "recorded_at": event.time == row[5],
+    }
+    return ", ".join(name for name, agrees in columns.items() if not agrees)
 
 
 def _wrong_sum(event: LedgerEvent) -> str | None:

@@ -12,6 +12,7 @@ VERBS: Final = Verbs(
         "ledger.operate.corrections": ("correct-cycle", "apply-catalog"),
         "ledger.operate.people": ("find", "export", "forget"),
         "ledger.operate.log": ("verify", "replay"),
+        "ledger.operate.checkpoints": ("checkpoint",),
         "ledger.operate.stream": ("republish",),
         "ledger.operate.dead_letters:VERBS": LETTER_VERBS,
         "ledger.operate.demo": ("seed",),
