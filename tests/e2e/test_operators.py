@@ -43,6 +43,9 @@ def test_a_person_is_found_by_the_id_that_the_client_has_exported_and_forgotten(
     ("verb", "values"),
     [
         ("verify", {}),
+        ("checkpoint", {}),
+        ("verify", {"CHECKPOINT": "latest"}),
+        ("verify", {"SINCE": "latest"}),
         ("replay", {}),
         ("republish", {"FROM": 1, "TO": 3}),
         ("events", {"FROM": 1, "TO": 3}),

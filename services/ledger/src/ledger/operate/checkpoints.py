@@ -1,20 +1,75 @@
-"""The verb that makes a checkpoint of the log."""
+"""The verbs that prove the log: by itself, and against what was signed of it."""
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Annotated, Final
 
+from chassis.operate.database import database_url
+from chassis.operate.errors import BadInputError
 from chassis.operate.options import MAX_REASON_LENGTH, option, switch, text
 from chassis.operate.output import write_line
+from contracts.codec import DECODE_ERRORS
+from msgspec import Struct, json
 
 from ledger.audit.checkpoints.keys import Keys
-from ledger.audit.checkpoints.opening import open_shelf
+from ledger.audit.checkpoints.opening import LATEST, find_document, open_shelf
+from ledger.audit.extent import Checkpoint
 from ledger.audit.making import Maker
-from ledger.audit.verify import Broken
+from ledger.audit.verify import Broken, verify_since
+from ledger.audit.verify import verify as verify_log
 from ledger.operate.database import open_ledger
 from ledger.operate.settings import load_settings
 
 NICENESS: Final = 10
 """Of one that nobody waits for: calls come first."""
+
+
+class Named(Struct, frozen=True):
+    """A checkpoint as it was typed: what an earlier verify printed, or else the name of a signed one."""
+
+    printed: Checkpoint | None = None
+    name: str = ""
+
+
+def _signed(typed: str) -> Named:
+    if typed != LATEST and not (typed.isascii() and typed.isdecimal()) and not Path(typed).is_file():
+        raise ValueError(f"{LATEST}, the number of a checkpoint, or a file that holds one")
+    return Named(name=typed)
+
+
+def _checkpoint(typed: str) -> Named:
+    if not typed.startswith("{"):
+        return _signed(typed)
+    try:
+        return Named(printed=json.decode(typed, type=Checkpoint))
+    except DECODE_ERRORS:
+        raise ValueError("what an earlier verify printed as its checkpoint, or the name of a signed one") from None
+
+
+async def verify(
+    checkpoint: Annotated[
+        Named | None, option("--checkpoint", parse=_checkpoint, help="latest, a number, a file, or its JSON object")
+    ] = None,
+    since: Annotated[Named | None, option("--since", parse=_signed, help="latest, a number or a file")] = None,
+) -> int:
+    """Checks the whole log and what was made of it, or since a checkpoint; exit 1 and the first bad event if any."""
+    if checkpoint is not None and since is not None:
+        raise BadInputError("CHECKPOINT compares the whole log, SINCE reads what came after it: give one of them")
+    async with open_ledger():  # fails at once, and in one line, where there is no ledger
+        pass
+    with tempfile.TemporaryDirectory(prefix="solaris-verify-") as folder:
+        if since is not None:
+            since_result = await verify_since(database_url(), find_document(since.name, load_settings(), Path(folder)))
+            write_line(since_result)
+            return 1 if isinstance(since_result, Broken) else 0
+        printed = checkpoint.printed if checkpoint else None
+        signed = None
+        if checkpoint is not None and printed is None:
+            signed = find_document(checkpoint.name, load_settings(), Path(folder))
+        result = await verify_log(database_url(), printed, signed)
+    write_line(result)
+    return 1 if isinstance(result, Broken) else 0
 
 
 async def checkpoint(
