@@ -50,7 +50,7 @@ from billing.http.top_ups import top_up_routes
 from billing.http.webhook import WebhookIntake
 from billing.http.wishes import Wishes
 from billing.messaging.ledger_events import hear
-from billing.messaging.ledger_reads import fetch_left
+from billing.messaging.ledger_reads import fetch_arrival, fetch_left
 from billing.messaging.outbox import OUTBOX
 from billing.settings import BillingSettings
 from billing.store.backlog import check_database
@@ -96,7 +96,7 @@ def assemble(settings: BillingSettings) -> Service:
     by_time = () if subscriptions is None else _by_time(settings, offers, subscriptions, client)
     redeeming = _redeeming(settings, offers, looks)
     routers = [*_api(settings, offers, looks, purchases, redeeming), intake.routes()]
-    pages = _pages(settings, offers, looks, purchases.placing, redeeming)
+    pages = _pages(settings, offers, client, looks=looks, placing=purchases.placing, redeeming=redeeming)
 
     def edge(health: ASGIApp) -> Part:
         app, proxies = BillingApp(routers, pages, health), settings.trusted_proxies
@@ -174,14 +174,20 @@ def _api(
 
 
 def _pages(
-    settings: BillingSettings, offers: Offers, looks: OrderLooks, placing: Placing | None, redeeming: Redeeming
+    settings: BillingSettings,
+    offers: Offers,
+    client: CoreNats,
+    *,
+    looks: OrderLooks,
+    placing: Placing | None,
+    redeeming: Redeeming,
 ) -> ASGIApp:
     pages = make_pages(settings.presentation, settings.checkout_targets, settings.chat_url)
     keys = settings.link_key_bytes
     return pages_app(
         pages,
         BuyPages(pages, offers, keys, placing=placing, redeeming=redeeming),
-        OrderPages(pages, offers, keys, looks),
+        OrderPages(pages, offers, keys, looks, partial(fetch_arrival, client)),
     )
 
 

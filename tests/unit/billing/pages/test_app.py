@@ -8,7 +8,9 @@ import httpx
 import pytest
 from billing.application.looking import OrderLooks
 from billing.application.redeeming import Redeeming
+from billing.domain.arrivals import Arrival
 from billing.domain.offers import Offers
+from billing.domain.orders import Order
 from billing.http.pages.app import make_pages, pages_app
 from billing.http.pages.buying import BuyPages
 from billing.http.pages.orders import OrderPages
@@ -27,6 +29,10 @@ class BrokenLooks:
         raise self._error()
 
 
+async def _never_asked(order: Order) -> Arrival:
+    raise AssertionError(order)
+
+
 def app_with(error: Callable[[], Exception]) -> httpx.ASGITransport:
     presentation = Presentation(
         brand="IA SOLARIS",
@@ -39,7 +45,7 @@ def app_with(error: Callable[[], Exception]) -> httpx.ASGITransport:
     offers = Offers(packages=[], plans=[])
     looks = cast("OrderLooks", BrokenLooks(error))
     buying = BuyPages(pages, offers, [], placing=None, redeeming=cast("Redeeming", None))  # nothing is sold here
-    app = pages_app(pages, buying, OrderPages(pages, offers, [], looks))
+    app = pages_app(pages, buying, OrderPages(pages, offers, [], looks, _never_asked))
     return httpx.ASGITransport(app, raise_app_exceptions=False)
 
 

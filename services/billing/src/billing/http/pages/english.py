@@ -63,6 +63,10 @@ _ORDER: Final = OrderWords(
                 "page: as soon as the payment arrives, your chat works again."
             ),
         ),
+        OrderStage.ARRIVING: Situation(
+            title="Your order is complete",
+            text="{item}: in the account in a moment. You need not pay again, and may close this page.",
+        ),
         OrderStage.CREDITED: Situation(
             title="Done! Your chat works again",
             text="{item} are in the account. Go back to the chat and send your message again.",

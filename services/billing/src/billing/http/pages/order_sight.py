@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from billing.domain.arrivals import Arrival
 from billing.domain.orders import Order, OrderState
 from billing.http.pages.words import OrderStage
 
 FRESH_FOR: Final = timedelta(hours=1)
 """After that it is no news that the chat works, nor known."""
-LIVE: Final = frozenset({OrderStage.UNPAID, OrderStage.AWAITED})
+LIVE: Final = frozenset({OrderStage.UNPAID, OrderStage.AWAITED, OrderStage.ARRIVING})
 """What may change while somebody looks."""
 _SIGNS: Final = {
     OrderStage.UNPAID: "wait",
     OrderStage.AWAITED: "wait",
+    OrderStage.ARRIVING: "good",
     OrderStage.CREDITED: "good",
     OrderStage.SUBSCRIBED: "good",
     OrderStage.SETTLED: "good",
@@ -40,9 +42,14 @@ class OrderSight:
     taken_back: int
 
 
-def sight_of(order: Order, now: datetime) -> OrderSight:
+def is_news(order: Order, now: datetime) -> bool:
+    """Whether the page may say that the chat works, if the ledger says so."""
+    return stage_of(order, now, Arrival.USABLE) in {OrderStage.CREDITED, OrderStage.SUBSCRIBED}
+
+
+def sight_of(order: Order, now: datetime, arrival: Arrival = Arrival.AWAITED) -> OrderSight:
     """Nothing about a person: whoever knows the order's id sees this."""
-    stage = stage_of(order, now)
+    stage = stage_of(order, now, arrival)
     return OrderSight(
         stage=stage,
         sign=_SIGNS[stage],
@@ -54,8 +61,11 @@ def sight_of(order: Order, now: datetime) -> OrderSight:
     )
 
 
-def stage_of(order: Order, now: datetime) -> OrderStage:
-    """By its state, and by what became of it since it was paid."""
+def stage_of(order: Order, now: datetime, arrival: Arrival) -> OrderStage:
+    """By its state, and by what became of it since it was paid.
+
+    Of an account that can serve no call, whatever keeps it from that, no more is said than that the order is paid.
+    """
     match order.state:
         case OrderState.CREATED | OrderState.OPEN:
             return OrderStage.UNPAID
@@ -65,6 +75,10 @@ def stage_of(order: Order, now: datetime) -> OrderStage:
             # A dispute or a warning of fraud is no refund: the money may be with nobody yet.
             return OrderStage.QUESTIONED if order.disputed_minor or order.is_frozen else OrderStage.TAKEN_BACK
         case OrderState.PAID if order.revoked_tokens or order.paid_at is None or now - order.paid_at > FRESH_FOR:
+            return OrderStage.SETTLED
+        case OrderState.PAID if arrival is Arrival.AWAITED:
+            return OrderStage.ARRIVING
+        case OrderState.PAID if arrival is Arrival.IDLE:
             return OrderStage.SETTLED
         case OrderState.PAID:
             return OrderStage.CREDITED if order.gives_credits else OrderStage.SUBSCRIBED

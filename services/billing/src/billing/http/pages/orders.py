@@ -1,6 +1,6 @@
 """`/buy/order/{id}`: how an order stands, to whoever knows its id."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from contracts.purchase_links import CHAT_LINK_LIFETIME, sign_purchase_link
@@ -11,29 +11,42 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from billing.application.looking import OrderLooks
+from billing.domain.arrivals import Arrival
 from billing.domain.offers import Offers
 from billing.domain.orders import Order
-from billing.http.pages.order_sight import OrderSight, sight_of
+from billing.http.pages.order_sight import OrderSight, is_news, sight_of
 from billing.http.pages.troubles import words_for
+from billing.http.pages.words import OrderStage
 
 
 class OrderPages:
-    """The first of `keys` signs the link of who may try again."""
+    """The first of `keys` signs the link of who may try again; `fetch_arrival` asks the ledger."""
 
-    def __init__(self, pages: Pages, offers: Offers, keys: Sequence[bytes], looks: OrderLooks) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        offers: Offers,
+        keys: Sequence[bytes],
+        looks: OrderLooks,
+        fetch_arrival: Callable[[Order], Awaitable[Arrival]],
+    ) -> None:
         self._pages = pages
         self._offers = offers
         self._keys = keys
         self._looks = looks
+        self._fetch_arrival = fetch_arrival
 
     async def show(self, request: Request) -> Response:
         """Nothing about its person, balance or history."""
         order = await self._looks.visit(request.path_params["order_id"])
         language = self._pages.reader_of(request).language
-        sight, words = sight_of(order, datetime.now(UTC)), words_for(language)
+        now, words = datetime.now(UTC), words_for(language)
+        arrival = await self._fetch_arrival(order) if is_news(order, now) else Arrival.AWAITED
+        sight = sight_of(order, now, arrival)
         content = {
             "order": order,
             "sight": sight,
+            "is_arriving": sight.stage is OrderStage.ARRIVING,
             "words": words.order,
             "situation": words.order.situations[sight.stage],
             "item": self._item(order, language),

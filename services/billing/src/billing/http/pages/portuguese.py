@@ -63,6 +63,10 @@ _ORDER: Final = OrderWords(
                 "página: assim que o pagamento chegar, seu chat volta a funcionar."
             ),
         ),
+        OrderStage.ARRIVING: Situation(
+            title="Tudo certo com o pedido",
+            text="{item}: na conta em instantes. Você não precisa pagar de novo, e pode fechar esta página.",
+        ),
         OrderStage.CREDITED: Situation(
             title="Pronto! Seu chat voltou a funcionar",
             text="{item} já estão na conta. Volte ao chat e envie sua mensagem de novo.",

@@ -14,6 +14,7 @@ class OrderStage(Enum):
 
     UNPAID = auto()
     AWAITED = auto()
+    ARRIVING = auto()
     CREDITED = auto()
     SUBSCRIBED = auto()
     SETTLED = auto()
