@@ -11,7 +11,7 @@ import pytest_asyncio
 from billing.operate.__main__ import VERBS
 
 from tests.support.billing import BillingStage, environment_of, staged_billing
-from tests.support.billing_plans import change_plan, says, subscribe, subscribed
+from tests.support.billing_plans import HOUR, MONTH, change_plan, says, subscribe, subscribed
 from tests.support.ledger_operate import Operate, Ran, operate_on
 
 
@@ -103,6 +103,33 @@ async def test_a_warning_of_fraud_that_no_event_tells_of_any_more_is_followed(
     assert (ran.code, _done(ran)["warnings"]) == (0, 1)
     await stage.has_in_books("warned", granted=500_000, revoked=500_000)
     assert _done(await sync("billing-sync"))["changed"] == 0
+
+
+@pytest.mark.parametrize("renewed", [False, True], ids=["at-first", "renewed"])
+async def test_a_period_that_was_paid_and_ended_unseen_is_told_until_its_money_is_given_back(
+    stage: BillingStage, sync: Operate, renewed: bool
+) -> None:
+    account = f"unseen-{renewed}"
+    begun = await subscribe(stage, account)
+    if not renewed:
+        await stage.stripe.deliveries("drop")
+    paid = await stage.stripe.pay(begun["checkout_url"])
+    if renewed:
+        await says(stage, account, ["started basic"])
+        await stage.all_handled()
+        assert (await sync("billing-sync")).code == 0
+        await stage.stripe.deliveries("drop")
+        await stage.stripe.advance(MONTH + 2 * HOUR)
+    await stage.stripe.client.v1.subscriptions.cancel_async(paid["subscription"])
+    await stage.stripe.deliveries("normal")
+    ran = await sync("billing-sync")
+    (told,) = ran.lines[:-1]
+    assert (ran.code, told["difference"], told["order_id"]) == (1, "paid_in_vain", begun["order_id"])
+    invoice = await stage.stripe.client.v1.invoices.retrieve_async(told["stripe_id"], {"expand": ["payments"]})
+    assert invoice.payments is not None
+    payment = str(invoice.payments.data[0].payment.payment_intent)
+    await stage.stripe.client.v1.refunds.create_async({"payment_intent": payment})
+    assert (await sync("billing-sync")).code == 0
 
 
 async def test_a_sync_without_a_running_service_credits(stage: BillingStage, sync: Operate) -> None:

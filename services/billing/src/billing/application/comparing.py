@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,7 +16,7 @@ from billing.domain.reconciliation import Difference, DifferenceKind, agrees, ch
 from billing.store.asked_refunds import find_payment
 from billing.store.orders import find_order, load_order
 from billing.store.subscriptions import find_of_payment, load_subscription
-from billing.store.syncing import load_disputes, load_doubtful
+from billing.store.syncing import load_disputes, load_doubtful, load_paid_in_vain
 from billing.store.taken_back import known_ids, load_refunds, store_taken_back
 from billing.stripe_api.errors import StripeMissingError
 from billing.stripe_api.past import PastCheckout, PastSubscription, PastWarning
@@ -139,6 +140,19 @@ class Comparing:
                     stripe_id=doubtful.subscription_id,
                     order_id=doubtful.order_id,
                     explanation=f"nothing is concluded of what was paid: {doubtful.doubt}",
+                )
+            )
+
+    async def in_vain(self, since: datetime) -> None:
+        """What was paid for subscriptions that ended before they gave it: a person knows why they ended."""
+        for paid in await load_paid_in_vain(self.engine, since):
+            told = f"{paid.paid_minor} {paid.currency} were paid for a period of an ended subscription that never gave it"
+            self._tell(
+                Difference(
+                    difference=DifferenceKind.PAID_IN_VAIN,
+                    stripe_id=paid.invoice_id,
+                    order_id=paid.order_id,
+                    explanation=told,
                 )
             )
 

@@ -101,6 +101,7 @@ class Syncing:
             for order_id in order_ids:
                 await self.comparing.order(order_id)
         await self.comparing.doubts()
+        await self.comparing.in_vain(since)
         return Done(
             since=since,
             events_seen=seen,

@@ -25,6 +25,7 @@ class DifferenceKind(StrEnum):
     REFUND = "refund"
     DISPUTE = "dispute"
     SUBSCRIPTION = "subscription"
+    PAID_IN_VAIN = "paid_in_vain"
     NOT_LOOKED_AT = "not_looked_at"
 
 

@@ -1,4 +1,4 @@
-"""What a comparison with Stripe reads: orders of a span of time, disputes, events that are not handled yet."""
+"""What a comparison with Stripe reads: orders of a span of time, disputes, what is odd, events still to be handled."""
 
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.domain.facts import DisputeFacts
 from billing.domain.orders import OrderKind
-from billing.store.subscription_tables import subscriptions
+from billing.domain.subscription_facts import InvoiceStatus, StripeStatus
+from billing.store.subscription_tables import subscription_invoices, subscriptions
 from billing.store.tables import disputes, orders, webhook_events
 
 PAGE: Final = 500
@@ -71,6 +72,42 @@ async def load_doubtful(engine: AsyncEngine) -> list[Doubtful]:
     query = select(columns.id, columns.order_id, columns.doubt).where(columns.doubt.is_not(None)).order_by(columns.id)
     async with statements(engine) as connection:
         return [Doubtful(row.id, row.order_id, row.doubt) for row in await connection.execute(query)]
+
+
+class InVain(Struct, frozen=True):
+    """A paid invoice of a subscription that ended before anybody saw that it was; amounts in minor units."""
+
+    invoice_id: str
+    order_id: str
+    paid_minor: int
+    currency: str
+
+
+async def load_paid_in_vain(engine: AsyncEngine, since: datetime) -> list[InVain]:
+    """Those seen since then of which neither a plan was given nor the money given back."""
+    invoices, columns, given = subscription_invoices.c, subscriptions.c, subscription_invoices.alias("given")
+    # Of the last period that was told; what was paid within it prolonged or raised that one.
+    given_until = (
+        select(func.max(given.c.ends_at))
+        .where(given.c.subscription_id == columns.id, given.c.starts_at == columns.told_starts_at)
+        .scalar_subquery()
+    )
+    query = (
+        select(invoices.id, columns.order_id, invoices.paid_minor, invoices.currency)
+        .join(subscriptions, columns.id == invoices.subscription_id)
+        .where(
+            columns.status.in_([each.value for each in StripeStatus if each.is_final]),
+            or_(columns.told_starts_at.is_(None), invoices.starts_at >= given_until),
+            columns.doubt.is_(None),
+            invoices.status == InvoiceStatus.PAID.value,
+            invoices.refunded_minor < invoices.paid_minor,
+            invoices.disputed.is_(False),
+            invoices.first_seen_at >= since,
+        )
+        .order_by(invoices.id)
+    )
+    async with statements(engine) as connection:
+        return [InVain(*row) for row in await connection.execute(query)]
 
 
 async def live_subscriptions(engine: AsyncEngine) -> list[str]:
