@@ -146,7 +146,9 @@ class Comparing:
     async def in_vain(self, since: datetime) -> None:
         """What was paid for subscriptions that ended before they gave it: a person knows why they ended."""
         for paid in await load_paid_in_vain(self.engine, since):
-            told = f"{paid.paid_minor} {paid.currency} were paid for a period of an ended subscription that never gave it"
+            told = (
+                f"{paid.paid_minor} {paid.currency} were paid for a period of an ended subscription that never gave it"
+            )
             self._tell(
                 Difference(
                     difference=DifferenceKind.PAID_IN_VAIN,
