@@ -282,3 +282,11 @@ async def test_behind_a_proxy_with_any_prefix_every_link_of_a_page_leads_to_what
         assert target.path.startswith("/shop/"), reference
         answer = await get(stage, str(target.raw_path.decode()).removeprefix("/shop"))
         assert answer.status_code in {200, page.status_code, *OF_A_FORM}, reference
+
+
+@pytest.mark.parametrize(
+    "path", ["/buy/", "/buy/order/ord_1/", "/buy/voucher/", "/billing/packages/", "/billing/orders/ord_1/"]
+)
+async def test_nobody_is_led_to_where_the_client_says_we_are(stage: BillingStage, path: str) -> None:
+    answer = await stage.http.get(f"{stage.url}{path}", headers={"host": "evil.example"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)

@@ -21,8 +21,14 @@ class BillingApp:
         self._operations = operations
         self._pages = pages
         # What is served is told by the documents of the repository, not by pages that load scripts from elsewhere.
+        # A redirect to the address with or without its last slash would lead to whatever a client calls us.
         api = FastAPI(
-            title="Solaris billing", version=version("solaris-billing"), docs_url=None, redoc_url=None, openapi_url=None
+            title="Solaris billing",
+            version=version("solaris-billing"),
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            redirect_slashes=False,
         )
         answer_errors(api)
         for router in routers:

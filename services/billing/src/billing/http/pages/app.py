@@ -54,7 +54,7 @@ def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
         log.warning("page_without_database", error=type(error).__name__)
         return pages.fault(request, 503)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/buy", buying.show, methods=["GET"]),
             Route("/buy", buying.buy, methods=["POST"]),
@@ -71,3 +71,6 @@ def pages_app(pages: Pages, buying: BuyPages, orders: OrderPages) -> Starlette:
             Exception: refused,
         },
     )
+    # Its address would be made of what the client calls us, without TLS and without a proxy's prefix.
+    app.router.redirect_slashes = False
+    return app
