@@ -1,9 +1,10 @@
 """One sentence says where the tokens are, and what to do where something is to be done."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from billing.domain.facts import RefundFacts
 from billing.domain.order_life import AtStripe, Credited, OrderLife, Received, Said, verdict
 from billing.domain.orders import Order, OrderKind, OrderState
 from msgspec import structs
@@ -27,6 +28,11 @@ SUBSCRIBED = structs.replace(PAID, kind=OrderKind.SUBSCRIPTION, plan="pro", toke
 PAID_THERE = AtStripe(is_paid=True, status="complete, paid")
 GRANTED = Credited(event_id="e-9", type="ledger.credits_granted", recorded_at=NOW, tokens=500_000)
 TAKEN = replace(GRANTED, type="ledger.credits_revoked", tokens=7)
+
+
+def _refund(status: str, *, minutes: int = 0) -> RefundFacts:
+    created_at = NOW + timedelta(minutes=minutes)
+    return RefundFacts(id=f"re_{minutes}", amount_minor=7, currency="brl", status=status, created_at=created_at)
 
 
 def _said(name: str = "credits_purchased", *, is_published: bool = True) -> list[Said]:
@@ -63,6 +69,14 @@ def _in(state: OrderState) -> Order:
                 order=structs.replace(PAID, revoked_tokens=7, refunded_minor=1), said=_said(), credited=[GRANTED]
             ),
             "500000 tokens; 7 of them taken back (refunded 1 brl)",
+        ),
+        (
+            OrderLife(order=PAID, said=_said(), credited=[GRANTED], refunds=[_refund("pending")]),
+            "a refund of 7 brl is not through yet (pending): tokens are taken back once the money has left",
+        ),
+        (
+            OrderLife(order=PAID, said=_said(), credited=[GRANTED], refunds=[_refund("failed")]),
+            "a refund of 7 brl failed: send the money another way, or make refund again",
         ),
         (OrderLife(order=PAID, said=_said(is_published=False), credited=[]), "not yet told to the ledger"),
         (OrderLife(order=PAID, said=_said(), credited=[]), "told to the ledger and not credited yet"),
@@ -151,3 +165,10 @@ def test_the_verdict_says_what_is_so_and_what_to_do(life: OrderLife, told: str) 
     sentence = verdict(life)
     assert told in sentence
     assert "\n" not in sentence
+
+
+def test_a_refund_that_failed_is_not_told_any_more_once_another_one_went_through() -> None:
+    life = OrderLife(
+        order=PAID, said=_said(), credited=[GRANTED], refunds=[_refund("failed"), _refund("succeeded", minutes=5)]
+    )
+    assert "refund" not in verdict(life)

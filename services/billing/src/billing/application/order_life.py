@@ -25,6 +25,7 @@ from billing.store.order_life import (
 from billing.store.orders import StoredChange, load_changes, load_order
 from billing.store.outbox import KEEP_SAID
 from billing.store.records import OrderRecord, Wanted, load_records
+from billing.store.taken_back import load_refunds
 from billing.stripe_api.checkout import fetch_checkout
 from billing.stripe_api.client import StripeApi
 from billing.stripe_api.errors import StripeError, StripeMissingError, StripeRefusedError
@@ -78,6 +79,7 @@ async def view_life(engine: AsyncEngine, order_id: str, ask_stripe: AskStripe) -
         waiting_letters=[letter.id for letter in letters],
         is_all_said_kept=is_all_said_kept,
         noted={change.what for change in changes},
+        refunds=await load_refunds(engine, order_id),
     )
     return LifeView(
         verdict=verdict(life),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
+from billing.domain.facts import RefundFacts
 from billing.domain.orders import Order, OrderState
 
 _GONE: Final = ("revoked", "restored", "expired")
@@ -82,12 +83,24 @@ class OrderLife:
     waiting_letters: Sequence[str] = ()
     is_all_said_kept: bool = True
     noted: Collection[str] = ()
+    refunds: Sequence[RefundFacts] = ()
 
 
 def verdict(life: OrderLife) -> str:
     """What is so, and what to do where something is to be done."""
     beside = "; it was paid twice: refund the other one in Stripe's Dashboard" if "paid_twice" in life.noted else ""
-    return _by_state(life) + beside
+    return _by_state(life) + _refund_open(life) + beside
+
+
+def _refund_open(life: OrderLife) -> str:
+    """Money that somebody was promised, and does not have; of several refunds the newest tells how it went on."""
+    newest = max(life.refunds, key=lambda each: each.created_at, default=None)
+    if newest is None or newest.has_left:
+        return ""
+    amount = f"; a refund of {newest.amount_minor} {life.order.currency}"
+    if newest.has_failed:
+        return f"{amount} failed: send the money another way, or make refund again"
+    return f"{amount} is not through yet ({newest.status}): tokens are taken back once the money has left"
 
 
 def _by_state(life: OrderLife) -> str:
