@@ -145,6 +145,26 @@ async def test_a_new_version_takes_the_old_ones_place_while_calls_are_made(
     await assert_usage_is_right(damaged)
 
 
+async def test_a_table_that_somebody_has_made_a_view_of_stays_and_holds_up_nothing(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    async with projecting(own_ledger, [USAGE]):
+        await caught_up(damaged)
+    first = await live_track(damaged)
+    assert first is not None
+    table = f"usage_v1_{first[0]}"
+    await damaged.execute(f"CREATE VIEW public.of_somebody AS SELECT calls FROM projections.{table}")  # noqa: S608
+    async with projecting(own_ledger, [NextUsage()]), calls(own_ledger) as made:
+        second = await eventually(lambda: _live_version(damaged, 2), 20, message="version 2 is read")
+        await made.make(5)
+        await caught_up(damaged)
+        assert table in await tables_there(damaged)
+        await damaged.execute("DROP VIEW public.of_somebody")
+        left = {f"usage_v2_{second}", f"usage_v2_{second}_estimates"}
+        await eventually(lambda: _are(damaged, left), 20, message="the old tables are gone")
+    await assert_usage_is_right(damaged)
+
+
 async def test_what_one_projection_can_not_take_in_holds_up_no_other(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:

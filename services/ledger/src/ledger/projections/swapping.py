@@ -25,6 +25,8 @@ from ledger.store.tracks import (
 
 BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """Readers of the tables, or another swap, were in the way: nothing was done, and it may be tried again."""
+IN_USE: Final = (*BUSY, asyncpg.DependentObjectsStillExistError)
+"""Somebody reads a table, or has made a view of it rather than of the projection: it stays."""
 REST_EVENTS: Final = 2 * PAGE_EVENTS
 """So much at most is caught up while the live track waits."""
 
@@ -75,13 +77,13 @@ async def _swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
 
 
 async def drop_retired(connection: asyncpg.Connection) -> None:
-    """Drop the tables that nobody reads any more; where a reader still is, they stay until the next time."""
+    """Drop the tables that nobody reads any more; those that are in use stay until the next time."""
     for track in await load_retired_tracks(connection):
         try:
             async with connection.transaction():
                 await drop_tables(connection, track)
                 await forget_track(connection, track.track_id)
-        except BUSY:
+        except IN_USE:
             continue
         await let_go_of_track(connection, track.track_id)
 

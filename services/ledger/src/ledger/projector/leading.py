@@ -65,7 +65,6 @@ class Projector:
     async def _lead(self) -> None:
         connection = await connect_for_projecting(self._database_url, "projector")
         led: set[int] = set()
-        self._not_before.clear()
         try:
             while not self._stopping.is_set():
                 tracks = await load_tracks(connection)
