@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
@@ -56,8 +58,33 @@ async def projecting(database_url: str, projections: Sequence[Projection] = PROJ
         await asyncio.wait_for(task, 30)
 
 
+@dataclass(frozen=True)
+class ProjectorProcess:
+    """`python -m ledger.projector` as a child."""
+
+    process: asyncio.subprocess.Process
+    port: int
+
+    async def fetch(self, path: str) -> tuple[int, str]:
+        """Status and body of an answer; status 0 where nobody answers."""
+
+        def get() -> tuple[int, str]:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except OSError as error:
+                return 0, str(error)
+
+        return await asyncio.to_thread(get)
+
+    async def is_live(self) -> bool:
+        return (await self.fetch("/health/live"))[0] == 200
+
+
 @contextlib.asynccontextmanager
-async def projector_process(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def projector_process(database_url: str) -> AsyncIterator[ProjectorProcess]:
     """`python -m ledger.projector`, once it works; whoever leaves it running has it stopped, and it must end well."""
     port = any_free()
     process = await asyncio.create_subprocess_exec(
@@ -70,8 +97,9 @@ async def projector_process(database_url: str) -> AsyncIterator[asyncio.subproce
         },
     )
     try:
-        await eventually(lambda: is_live(port), 30, message="the projector works")
-        yield process
+        started = ProjectorProcess(process, port)
+        await eventually(started.is_live, 30, message="the projector works")
+        yield started
         if process.returncode is None:
             process.terminate()
             assert await asyncio.wait_for(process.wait(), 20) == 0
@@ -79,17 +107,6 @@ async def projector_process(database_url: str) -> AsyncIterator[asyncio.subproce
         if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-async def is_live(port: int) -> bool:
-    """Whether a service answers there."""
-
-    def ask() -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
-            return True
-        return False
-
-    return await asyncio.to_thread(ask)
 
 
 class Calls:

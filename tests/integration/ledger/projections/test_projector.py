@@ -98,11 +98,11 @@ async def test_killed_with_its_page_written_and_not_committed_it_counts_it_once(
         await caught_up(damaged)
     async with calls(own_ledger) as made:
         await made.make(20)
-    async with projector_process(own_ledger) as process:
+    async with projector_process(own_ledger) as killed:
         async with held_up(damaged, timing):
             backend = await eventually(lambda: waiting_backend(damaged), 20, message="it has written its page")
-            process.kill()
-            await process.wait()
+            killed.process.kill()
+            await killed.process.wait()
         await eventually(lambda: has_ended(damaged, backend), message="its connection is gone")
     async with projecting(own_ledger):
         await caught_up(damaged)
@@ -118,12 +118,12 @@ async def test_a_frozen_leader_is_followed_and_counts_nothing_twice_when_it_thaw
         await made.make(20)
         async with held_up(damaged, "NOT DEFERRABLE"):
             backend = await eventually(lambda: waiting_backend(damaged), 20, message="it has written its page")
-            frozen.send_signal(signal.SIGSTOP)
+            frozen.process.send_signal(signal.SIGSTOP)
             await eventually(lambda: has_ended(damaged, backend), 20, message="it is not waited for")
         async with projecting(own_ledger):
             await caught_up(damaged)
         await assert_usage_is_right(damaged)
-        frozen.send_signal(signal.SIGCONT)
+        frozen.process.send_signal(signal.SIGCONT)
         await made.make(20)
         await caught_up(damaged)
     await assert_usage_is_right(damaged)
@@ -153,7 +153,7 @@ async def test_a_table_that_somebody_has_made_a_view_of_stays_and_holds_up_nothi
     first = await live_track(damaged)
     assert first is not None
     table = f"usage_v1_{first[0]}"
-    await damaged.execute(f"CREATE VIEW public.of_somebody AS SELECT calls FROM projections.{table}")  # noqa: S608
+    await damaged.execute(f"CREATE VIEW public.of_somebody AS SELECT calls FROM projections.{table}")
     async with projecting(own_ledger, [NextUsage()]), calls(own_ledger) as made:
         second = await eventually(lambda: _live_version(damaged, 2), 20, message="version 2 is read")
         await made.make(5)
@@ -178,6 +178,42 @@ async def test_what_one_projection_can_not_take_in_holds_up_no_other(
         picky.is_broken = False
         await caught_up(damaged, "picky")
         assert await projector.why_stuck() is None
+
+
+async def test_it_tells_how_far_it_is_behind_and_is_ready_when_it_is_not(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    async with projector_process(own_ledger) as projector:
+
+        async def is_ready() -> bool:
+            return (await projector.fetch("/health/ready"))[0] == 200
+
+        await eventually(is_ready, 20, message="usage can be read")
+        await caught_up(damaged)
+
+        async def has_told() -> bool:
+            _, metrics = await projector.fetch("/metrics")
+            told = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("solaris_projector"))
+            return (
+                told.get('solaris_projector_lag_events{projection="usage"}') == "0.0"
+                and told.get('solaris_projector_lag_seconds{projection="usage"}') == "0.0"
+                and told.get('solaris_projector_leader{projection="usage"}') == "1.0"
+                and told.get("solaris_projector_stuck_tracks") == "0.0"
+            )
+
+        await eventually(has_told, 20, message="nothing is behind")
+        # The row of the track is held: nobody gets on until it is let go, and that is told.
+        async with damaged.transaction():
+            await damaged.execute("SELECT FROM projections.tracks FOR UPDATE")
+            async with calls(own_ledger) as made:
+                await made.make(3)
+
+            async def is_behind() -> bool:
+                _, metrics = await projector.fetch("/metrics")
+                return 'solaris_projector_lag_events{projection="usage"} 6.0' in metrics
+
+            await eventually(is_behind, 20, message="what is lacking is told")
+        await caught_up(damaged)
 
 
 async def test_it_can_read_the_log_and_write_nothing_but_its_own(own_ledger: str, damaged: asyncpg.Connection) -> None:

@@ -44,15 +44,18 @@ async def replay(
             raise RefusedError(f"{projection} was never built: start the projector (python -m ledger.projector)")
         result = replayed
     else:
-        result = await replay_log(database_url(), Projection(projection))
-        if projection == Projection.ALL:
-            result = await _with_projections(result)
+        result = (
+            await _replay_all()
+            if projection == Projection.ALL
+            else await replay_log(database_url(), Projection(projection))
+        )
     write_line(result)
     return 1 if result.difference_count else 0
 
 
-async def _with_projections(result: Replayed) -> ReplayedAll:
+async def _replay_all() -> ReplayedAll:
     projections = [found for name in BY_NAME if (found := await _replay_projection(name)) is not None]
+    result = await replay_log(database_url(), Projection.ALL)
     different = sum(found.difference_count for found in projections)
     known = asdict(result) | {"difference_count": result.difference_count + different}
     return ReplayedAll(**known, projections=projections)

@@ -55,7 +55,7 @@ SELECT position, account_id, type, data FROM ledger.events
 WHERE position > $1 AND position <= $2 AND type = ANY ($3::text[]) ORDER BY position
 """
 _LAG: Final = """
-SELECT track.name, track.version, newest.position - track.position AS events,
+SELECT track.name, track.version, greatest(newest.position - track.position, 0) AS events,
     coalesce(extract(epoch FROM clock_timestamp() - (
         SELECT recorded_at FROM ledger.events WHERE position > track.position ORDER BY position LIMIT 1
     ))::float8, 0) AS seconds
