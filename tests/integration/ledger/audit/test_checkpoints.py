@@ -6,8 +6,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 from chassis.migrations import migrate
-from ledger.audit.checkpoints.errors import CheckpointError
-from ledger.audit.making import Made, NotDue
+from ledger.audit import survey
+from ledger.audit.checkpoints.errors import CheckpointError, TakenError
+from ledger.audit.checkpoints.folder import FolderShelf
+from ledger.audit.checkpoints.keys import Keys
+from ledger.audit.making import Made, Maker, NotDue
 from ledger.audit.verify import Broken, Verified, VerifiedSince, verify
 
 from tests.support.checkpoints import OTHER_KEY, CheckpointDesk
@@ -174,6 +177,43 @@ async def test_one_that_was_renamed_is_not_the_latest(desk: CheckpointDesk) -> N
         await desk.verify()
 
 
+async def test_none_is_made_of_a_log_that_is_not_guarded(desk: CheckpointDesk, damaged: asyncpg.Connection) -> None:
+    await desk.made()
+    await damaged.execute("ALTER TABLE ledger.events DISABLE TRIGGER history_never_changes")
+    for told in (await desk.make(), await desk.make(anew="why not"), await desk.verify_since()):
+        assert isinstance(told, Broken)
+        assert "trigger" in told.reason
+    assert desk.shelf.numbers() == [1]
+
+
+async def test_a_walk_over_several_processes_names_the_same(
+    desk: CheckpointDesk, damaged: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.made()
+    for account_id in ("account-00000", "account-00011"):
+        await rewrite_history(damaged, desk.database_url, account_id, "gpt-4o-maxi")
+    await remove_account(damaged, ACCOUNT)
+    monkeypatch.setattr(survey, "EVENTS_WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(survey, "_usable_cores", lambda: 3)
+    told = await desk.verify()
+    assert isinstance(told, Broken)
+    assert (told.problems, "rewritten" in told.reason) == (3, True)
+
+
+async def test_what_can_not_be_removed_keeps_no_checkpoint_from_being_made(desk: CheckpointDesk) -> None:
+    await desk.made()
+    folder = Path(desk.place)
+    for number in range(2, 60):
+        (folder / f"checkpoint-{number:010}").mkdir()  # no file, and so not to be removed as one
+    (folder / "checkpoint-0000000060").write_bytes(b"")
+    maker = Maker(desk.database_url, desk.shelf, Keys.of(desk.settings), keep_days=1)
+    made = await maker.make(anew="the others are none")
+    assert isinstance(made, Made)
+    assert (made.statement.number, made.removed) == (61, 1)
+    assert made.not_removed is not None
+    assert desk.place in made.not_removed
+
+
 async def test_one_is_due_where_the_latest_is_old(desk: CheckpointDesk) -> None:
     assert isinstance(await desk.make(due_seconds=3_600), Made)
     again = await desk.make(due_seconds=3_600)
@@ -189,6 +229,23 @@ async def test_while_one_process_is_at_it_no_other_makes_one(desk: CheckpointDes
         with pytest.raises(CheckpointError, match="another process"):
             await desk.make()
     assert desk.shelf.numbers() == []
+
+
+class _LateShelf(FolderShelf):
+    """Of a process that looked before another one wrote, and was frozen since."""
+
+    def numbers(self) -> list[int]:
+        return []
+
+
+async def test_who_comes_back_late_finds_the_number_taken_and_writes_over_nothing(desk: CheckpointDesk) -> None:
+    await desk.made()
+    before = (Path(desk.place) / "checkpoint-0000000001").read_bytes()
+    late = Maker(desk.database_url, _LateShelf(Path(desk.place)), Keys.of(desk.settings), keep_days=0)
+    assert isinstance(await late.make(due_seconds=3_600), NotDue)
+    with pytest.raises(TakenError):
+        await late.make()
+    assert (Path(desk.place) / "checkpoint-0000000001").read_bytes() == before
 
 
 async def test_the_verbs(desk: CheckpointDesk) -> None:

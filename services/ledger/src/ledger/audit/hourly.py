@@ -29,6 +29,7 @@ class _Statement(Struct):
 class _Answer(Struct):
     statement: _Statement | None = None
     due_in_seconds: int | None = None
+    not_removed: str | None = None
 
 
 class HourlyCheckpoints:
@@ -67,6 +68,8 @@ class HourlyCheckpoints:
             CHECKPOINT_MADE.set(answer.statement.made_at.timestamp())
             if answer.due_in_seconds is None:
                 log.info("checkpoint_made", number=answer.statement.number)
+        if answer.not_removed is not None:
+            log.warning("checkpoints_not_removed", reason=answer.not_removed)
         if answer.due_in_seconds is not None:
             return max(1.0, answer.due_in_seconds)
         return self._every_seconds

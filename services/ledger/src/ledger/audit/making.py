@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,8 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.audit.checkpoints.document import Document, write_document
-from ledger.audit.checkpoints.errors import CheckpointError
-from ledger.audit.checkpoints.heads import Head, HeadsWriter
+from ledger.audit.checkpoints.errors import CheckpointError, TakenError
+from ledger.audit.checkpoints.heads import HeadsWriter
 from ledger.audit.checkpoints.keys import Keys, SigningKey
 from ledger.audit.checkpoints.opening import fetch_document
 from ledger.audit.checkpoints.shelf import Shelf, expendable
@@ -20,7 +19,7 @@ from ledger.audit.checkpoints.statement import Statement
 from ledger.audit.problems import Problems
 from ledger.audit.since import check_since, heads_at
 from ledger.audit.verify import Broken, broken, verify
-from ledger.store.heads import database_time, first_event_id, take_turn
+from ledger.store.heads import database_time, first_event_id, taken_turn
 from ledger.store.log import connect, newest_position
 
 SOON_SECONDS: Final = 60
@@ -28,7 +27,10 @@ SOON_SECONDS: Final = 60
 
 
 class Made(Struct, frozen=True):
-    """A checkpoint that is kept now, and how many old ones were removed; `key` is the public half of what signed it."""
+    """A checkpoint that is kept now; `key` is the public half of what signed it.
+
+    So many old ones were `removed`; `not_removed` is why others could not be that should.
+    """
 
     statement: Statement
     key: str
@@ -36,6 +38,7 @@ class Made(Struct, frozen=True):
     bytes: int
     seconds: float
     removed: int
+    not_removed: str | None
 
 
 class NotDue(Struct, frozen=True):
@@ -66,76 +69,105 @@ class Maker:
         """
         if self._keys.signing is None:
             raise CheckpointError("no key signs checkpoints: set SOLARIS_CHECKPOINT_KEY or SOLARIS_CHECKPOINT_KEY_FILE")
-        connection = await connect(self._database_url)
         try:
-            if not await take_turn(connection):
-                if due_seconds is not None:
-                    return NotDue(SOON_SECONDS, None)
-                raise CheckpointError("another process is making a checkpoint just now")
-            with tempfile.TemporaryDirectory(prefix="solaris-checkpoint-") as folder:
-                return await self._make(connection, self._keys.signing, Path(folder), anew, due_seconds)
+            async with taken_turn(self._database_url) as is_ours:
+                if is_ours:
+                    with tempfile.TemporaryDirectory(prefix="solaris-checkpoint-") as folder:
+                        return await self._make_next(self._keys.signing, Path(folder), anew, due_seconds)
+        except TakenError:  # by a process that was frozen within its turn
+            if due_seconds is None:
+                raise
+        except (TimeoutError, ConnectionError):
+            raise  # the database's
         except OSError as error:
             raise CheckpointError(f"the checkpoint can't be written down: {error.strerror or error}") from error
-        finally:
-            connection.terminate()
+        if due_seconds is not None:
+            return NotDue(SOON_SECONDS, None)
+        raise CheckpointError("another process is making a checkpoint just now")
 
-    async def _make(
-        self, connection: asyncpg.Connection, key: SigningKey, folder: Path, anew: str | None, due_seconds: int | None
+    async def _make_next(
+        self, key: SigningKey, folder: Path, anew: str | None, due_seconds: int | None
     ) -> Made | NotDue | Broken:
         started = time.perf_counter()
         numbers = self._shelf.numbers()
-        number = numbers[-1] + 1 if numbers else 1
         latest: Document | None = None
         if numbers and anew is None:
             latest = fetch_document(self._shelf, numbers[-1], self._keys, folder)
-        now = await database_time(connection)
-        if latest is not None and due_seconds is not None:
-            left = due_in(latest.statement.made_at, now, due_seconds)
-            if left > 0:
-                return NotDue(left, latest.statement)
-        ledger = await first_event_id(connection)
-        if ledger is None and latest is None:
-            if due_seconds is not None:
-                return NotDue(SOON_SECONDS, None)
-            raise CheckpointError("the ledger has no events yet: there is nothing to state")
-        problems, heads_path = Problems(), folder / "heads"
-        writer = HeadsWriter(heads_path)
+        connection = await connect(self._database_url)
         try:
+            now = await database_time(connection)
+            if latest is not None and due_seconds is not None:
+                left = due_in(latest.statement.made_at, now, due_seconds)
+                if left > 0:
+                    return NotDue(left, latest.statement)
+            ledger = await first_event_id(connection)
+            if ledger is None and latest is None and due_seconds is not None:
+                return NotDue(SOON_SECONDS, None)
+            found = await self._write_heads(connection, latest, folder / "heads")
+        finally:
+            connection.terminate()
+        if isinstance(found, Broken):
+            return found
+        if ledger is None:
+            raise CheckpointError("the ledger has no events yet: there is nothing to state")
+        statement = Statement(
+            number=numbers[-1] + 1 if numbers else 1,
+            ledger=ledger,
+            position=found.position,
+            events=found.events,
+            accounts=found.accounts,
+            digest=found.digest,
+            made_at=now,
+            anew=anew,
+        )
+        document = folder / "document"
+        write_document(document, statement, key, folder / "heads")
+        self._shelf.put(statement.number, document)
+        removed, not_removed = self._remove_expendable([*numbers, statement.number])
+        seconds = round(time.perf_counter() - started, 3)
+        size = document.stat().st_size
+        return Made(statement, key.public, self._shelf.place, size, seconds, removed, not_removed)
+
+    async def _write_heads(
+        self, connection: asyncpg.Connection, latest: Document | None, path: Path
+    ) -> "_Stated | Broken":
+        started, problems = time.perf_counter(), Problems()
+        if latest is None:
+            whole = await verify(self._database_url)
+            if isinstance(whole, Broken):
+                return whole
+            position = whole.checkpoint.position
+            heads = heads_at(connection, position, problems)
+        else:
             position = await newest_position(connection)
-            if latest is None:
-                whole = await verify(self._database_url)
-                if isinstance(whole, Broken):
-                    return whole
-                position = whole.checkpoint.position
-            async for head in _heads(connection, latest, position, problems):
+            heads = check_since(connection, latest.statement, latest.heads(), position, problems)
+        writer = HeadsWriter(path)
+        try:
+            async for head in heads:
                 writer.add(head)
         finally:
             writer.close()
         if problems.count:
             return broken(problems, writer.events, writer.accounts, round(time.perf_counter() - started, 3))
-        assert ledger is not None, "a log that has a checkpoint has events, or that is a problem"
-        statement = Statement(
-            number=number,
-            ledger=ledger,
-            position=position,
-            events=writer.events,
-            accounts=writer.accounts,
-            digest=writer.digest,
-            made_at=now,
-            anew=anew,
-        )
-        document = folder / "document"
-        write_document(document, statement, key, heads_path)
-        self._shelf.put(number, document)
-        removed = self._remove_expendable([*numbers, number])
-        seconds = round(time.perf_counter() - started, 3)
-        return Made(statement, key.public, self._shelf.place, document.stat().st_size, seconds, removed)
+        return _Stated(position, writer.events, writer.accounts, writer.digest)
 
-    def _remove_expendable(self, numbers: list[int]) -> int:
-        removed = expendable(numbers, self._keep_days)
-        for number in removed:
-            self._shelf.remove(number)
-        return len(removed)
+    def _remove_expendable(self, numbers: list[int]) -> tuple[int, str | None]:
+        """How many were removed, and why no more: what was made is made, though an old one can't be removed."""
+        removed = 0
+        try:
+            for number in expendable(numbers, self._keep_days):
+                self._shelf.remove(number)
+                removed += 1
+        except CheckpointError as error:
+            return removed, str(error)
+        return removed, None
+
+
+class _Stated(Struct, frozen=True):
+    position: int
+    events: int
+    accounts: int
+    digest: str
 
 
 def due_in(made_at: datetime, now: datetime, due_seconds: int) -> int:
@@ -144,11 +176,3 @@ def due_in(made_at: datetime, now: datetime, due_seconds: int) -> int:
     if age < timedelta():
         return 0
     return max(0, due_seconds - int(age.total_seconds()))
-
-
-def _heads(
-    connection: asyncpg.Connection, latest: Document | None, position: int, problems: Problems
-) -> AsyncIterator[Head]:
-    if latest is None:
-        return heads_at(connection, position, problems)
-    return check_since(connection, latest.statement, latest.heads(), position, problems)

@@ -16,9 +16,13 @@ from ledger.audit.problems import Problem, Problems
 from ledger.audit.walk import odd_columns
 from ledger.store.codec import GENESIS, UnknownEventTypeError, chain_hash, decode_event
 from ledger.store.heads import HeadRow, count_events, first_event_id, head_rows, load_hashes
-from ledger.store.log import StoredRow, newest_position, rows_between
+from ledger.store.log import StoredRow, is_history_guarded, newest_position, rows_between
 
 PAGE: Final = 2_000
+UNGUARDED: Final = (
+    "the trigger that refuses to change or delete events is missing or switched off: nothing here shows what was "
+    "rewritten meanwhile, only a checkpoint of before"
+)
 
 
 class _Moved(Struct):
@@ -96,6 +100,7 @@ async def check_since(
     `base` has the checkpoint's heads, in that order; what is wrong is added to `problems`, which are all there once
     the last head was taken. Memory holds the accounts that something happened to since.
     """
+    await check_guard(connection, problems)
     for problem in await not_of_this_log(connection, statement):
         problems.add(problem)
     window = Window(problems)
@@ -123,6 +128,12 @@ async def check_since(
     if not problems.count and (counted := await count_events(connection, up_to)) != events:
         reason = f"the accounts' last versions make {events} events, but {counted} are stored"
         problems.add(Problem(None, "", 0, reason))
+
+
+async def check_guard(connection: asyncpg.Connection, problems: Problems) -> None:
+    """That nobody can change or delete an event without saying so."""
+    if not await is_history_guarded(connection):
+        problems.add(Problem(None, "", 0, UNGUARDED))
 
 
 async def not_of_this_log(connection: asyncpg.Connection, statement: Statement) -> list[Problem]:

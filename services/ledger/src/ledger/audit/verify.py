@@ -3,16 +3,15 @@
 import time
 from typing import Final
 
-import asyncpg
 from msgspec import UNSET, Struct, UnsetType
 
 from ledger.audit.checkpoints.document import Document
 from ledger.audit.checkpoints.statement import Statement
 from ledger.audit.extent import Checkpoint
 from ledger.audit.problems import Problem, Problems
-from ledger.audit.since import check_since, not_of_this_log
+from ledger.audit.since import check_guard, check_since, not_of_this_log
 from ledger.audit.survey import survey
-from ledger.store.log import connect, is_history_guarded, newest_position
+from ledger.store.log import connect, newest_position
 
 BLIND_TO: Final = (
     "the database's owner can rewrite history, its hashes, heads and states alike, or cut off its end together with "
@@ -24,10 +23,6 @@ BLIND_TO_SINCE: Final = (
     "bytes that were changed within are found in full, and so is a state that is not what the events say"
 )
 BLIND_TO_AFTER: Final = "what was rewritten or cut off behind the checkpoint, states and all"
-UNGUARDED: Final = (
-    "the trigger that refuses to change or delete events is missing or switched off: nothing here shows what was "
-    "rewritten meanwhile, only a checkpoint of before"
-)
 
 
 class Verified(Struct, frozen=True):
@@ -78,7 +73,7 @@ async def verify(
     problems = found.problems
     connection = await connect(database_url)
     try:
-        await _check_guard(connection, problems)
+        await check_guard(connection, problems)
         if signed is not None:
             for problem in await not_of_this_log(connection, signed.statement):
                 problems.add(problem)
@@ -102,7 +97,6 @@ async def verify_since(database_url: str, signed: Document) -> VerifiedSince | B
     problems, accounts, events = Problems(), 0, 0
     connection = await connect(database_url)
     try:
-        await _check_guard(connection, problems)
         newest = await newest_position(connection)
         async for head in check_since(connection, signed.statement, signed.heads(), newest, problems):
             accounts += 1
@@ -114,11 +108,6 @@ async def verify_since(database_url: str, signed: Document) -> VerifiedSince | B
         return broken(problems, events, accounts, seconds)
     new_events = events - signed.statement.events
     return VerifiedSince(new_events, events, accounts, newest, seconds, signed.statement)
-
-
-async def _check_guard(connection: asyncpg.Connection, problems: Problems) -> None:
-    if not await is_history_guarded(connection):
-        problems.add(Problem(None, "", 0, UNGUARDED))
 
 
 def _not_the_log_of(checkpoint: Checkpoint, found: Checkpoint | None) -> str:

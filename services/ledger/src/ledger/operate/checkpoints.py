@@ -33,9 +33,16 @@ class Named(Struct, frozen=True):
 
 
 def _signed(typed: str) -> Named:
-    if typed != LATEST and not (typed.isascii() and typed.isdecimal()) and not Path(typed).is_file():
+    if typed != LATEST and not (typed.isascii() and typed.isdecimal()) and not _is_file(typed):
         raise ValueError(f"{LATEST}, the number of a checkpoint, or a file that holds one")
     return Named(name=typed)
+
+
+def _is_file(typed: str) -> bool:
+    try:
+        return Path(typed).is_file()
+    except (OSError, ValueError):  # too long for a name, or none at all
+        return False
 
 
 def _checkpoint(typed: str) -> Named:

@@ -1,5 +1,6 @@
 """Reads the last event of each account, as the log has it, beside what the account's row says of it."""
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -7,8 +8,10 @@ from typing import Final, NamedTuple
 import asyncpg
 from chassis.locks import CHECKPOINT
 
-from ledger.store.log import PAGE_EVENTS
+from ledger.store.log import CONNECT_TIMEOUT_SECONDS, PAGE_EVENTS, STATEMENT_TIMEOUT_SECONDS
 
+TURN_SECONDS: Final = 900
+"""Longer than a checkpoint takes that has one before it."""
 COUNT_TIMEOUT_SECONDS: Final = 600.0
 """An index of some hundred million events is read in this time."""
 
@@ -36,6 +39,7 @@ JOIN ledger.events AS event USING (account_id, version)
 _COUNT: Final = "SELECT count(*) FROM ledger.events WHERE position <= $1"
 _FIRST_ID: Final = "SELECT id::text FROM ledger.events ORDER BY position LIMIT 1"
 _TAKE_TURN: Final = "SELECT pg_try_advisory_lock($1)"
+_END_TURN: Final = "SELECT pg_advisory_unlock($1)"
 _CLOCK: Final = "SELECT clock_timestamp()"
 
 
@@ -81,10 +85,26 @@ async def first_event_id(connection: asyncpg.Connection) -> str | None:
     return first
 
 
-async def take_turn(connection: asyncpg.Connection) -> bool:
-    """Whether this session is the one that makes a checkpoint now, which it is until it ends."""
-    taken: bool = await connection.fetchval(_TAKE_TURN, CHECKPOINT)
-    return taken
+@contextlib.asynccontextmanager
+async def taken_turn(database_url: str) -> AsyncIterator[bool]:
+    """Whether this process is the one that makes a checkpoint during the block.
+
+    Who is frozen within it keeps the others from it for `TURN_SECONDS` at most; were two at it then, one would find its
+    number taken.
+    """
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=STATEMENT_TIMEOUT_SECONDS,
+        server_settings={"application_name": "ledger-checkpoint", "idle_session_timeout": f"{TURN_SECONDS}s"},
+    )
+    try:
+        yield await connection.fetchval(_TAKE_TURN, CHECKPOINT)
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the turn was over before
+            # A server notices only some time later that a client has gone, and the next turn may be asked for at once.
+            await connection.execute(_END_TURN, CHECKPOINT)
+    finally:
+        connection.terminate()
 
 
 async def database_time(connection: asyncpg.Connection) -> datetime:
