@@ -1,5 +1,6 @@
 """Keeps checkpoints in a folder, best on another machine's disk."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -77,8 +78,9 @@ class FolderShelf:
     def _clear_abandoned(self) -> None:
         """What a process left behind that was killed while it wrote."""
         for each in self._path.glob(f".*{_UNFINISHED}"):
-            if time.time() - each.stat().st_mtime > _ABANDONED_SECONDS:
-                each.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished with it
+                if time.time() - each.stat().st_mtime > _ABANDONED_SECONDS:
+                    each.unlink()
 
     def _sync(self) -> None:
         descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
