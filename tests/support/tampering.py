@@ -16,14 +16,14 @@ async def tamper(owner: asyncpg.Connection, statement: str, *arguments: object) 
         await owner.execute("ALTER TABLE ledger.events ENABLE ALWAYS TRIGGER history_never_changes")
 
 
-async def rewrite_history(owner: asyncpg.Connection, url: str, account_id: str, model: str) -> None:
-    """Have an account use another model than it did: every hash, the state and its holds say so afterwards."""
+async def rewrite_history(owner: asyncpg.Connection, url: str, account_id: str) -> None:
+    """Have an account use gpt-5 where it used gpt-4: every hash, the state and its holds say so afterwards."""
     rows = await owner.fetch(
         "SELECT position, version, data FROM ledger.events WHERE account_id = $1 ORDER BY version", account_id
     )
     head, positions, datas, hashes = bytes(32), [], [], []
     for position, version, stored in rows:
-        data = stored.replace(b"gpt-4o-mini", model.encode())
+        data = stored.replace(b"gpt-4", b"gpt-5")
         head = chain_hash(head, account_id, version, data)
         positions.append(position)
         datas.append(data)

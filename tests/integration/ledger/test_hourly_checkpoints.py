@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest_asyncio
 from ledger.audit.checkpoints.folder import FolderShelf
 from ledger.audit.verify import Verified
@@ -11,6 +12,7 @@ from ledger.audit.verify import Verified
 from tests.integration.ledger.conftest import Conversation, LedgerProcess
 from tests.support.checkpoints import KEY, CheckpointDesk
 from tests.support.eventually import eventually
+from tests.support.tampering import rewrite_history
 
 
 @pytest_asyncio.fixture
@@ -59,6 +61,28 @@ async def test_a_place_that_does_not_take_them_is_noted_and_nothing_else_suffers
     assert await stating.metric("solaris_ledger_checkpoint_failures_total") >= 1
     place.unlink()
     await eventually(lambda: FolderShelf(place / "checkpoints").numbers(), 60, message="a checkpoint after all")
+    assert await stating.stop() == 0
+
+
+async def test_a_log_that_was_rewritten_is_told_without_anybody_asking(
+    stating: LedgerProcess, gateway: Conversation, database_url: str
+) -> None:
+    place = stating.environment["SOLARIS_CHECKPOINTS"]
+    await stating.start()
+    await gateway.reserve("rui", reservation_id="r-4")
+    assert await stating.stop() == 0
+    desk = CheckpointDesk(database_url, place)
+    await desk.make(anew="so that this one is of this place")
+    owner = await asyncpg.connect(database_url, timeout=10)
+    await rewrite_history(owner, database_url, "rui")
+    await owner.close()
+    await stating.start()
+
+    async def noted() -> bool:
+        ready = json.loads(await stating.fetch("/health/ready"))
+        return "rui its history up to version" in ready.get("notes", {}).get("checkpoints", "")
+
+    await eventually(noted, 60, message="a note")
     assert await stating.stop() == 0
 
 

@@ -52,7 +52,7 @@ async def _cut(owner: asyncpg.Connection, url: str) -> None:
 
 
 async def _rewrite(owner: asyncpg.Connection, url: str) -> None:
-    await rewrite_history(owner, url, ACCOUNT, "gpt-4o-maxi")
+    await rewrite_history(owner, url, ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_a_history_that_was_rewritten_is_not_stated_anew_unless_that_is_as
     desk: CheckpointDesk, damaged: asyncpg.Connection
 ) -> None:
     await desk.made()
-    await rewrite_history(damaged, desk.database_url, ACCOUNT, "gpt-4o-maxi")
+    await rewrite_history(damaged, desk.database_url, ACCOUNT)
     assert isinstance(await desk.make(), Broken)
     assert desk.shelf.numbers() == [1]
     made = await desk.make(anew="the owner was asked")
@@ -133,7 +133,7 @@ async def test_an_account_that_moved_on_from_a_rewritten_history_is_named(
     desk: CheckpointDesk, damaged: asyncpg.Connection
 ) -> None:
     await desk.made()
-    await rewrite_history(damaged, desk.database_url, ACCOUNT, "gpt-4o-maxi")
+    await rewrite_history(damaged, desk.database_url, ACCOUNT)
     await operate_on(desk.database_url)("credit", account=ACCOUNT, tokens=5, reason="r")
     told = await desk.verify_since()
     assert isinstance(told, Broken)
@@ -191,13 +191,33 @@ async def test_a_walk_over_several_processes_names_the_same(
 ) -> None:
     await desk.made()
     for account_id in ("account-00000", "account-00011"):
-        await rewrite_history(damaged, desk.database_url, account_id, "gpt-4o-maxi")
+        await rewrite_history(damaged, desk.database_url, account_id)
     await remove_account(damaged, ACCOUNT)
     monkeypatch.setattr(survey, "EVENTS_WORTH_A_PROCESS", 100)
     monkeypatch.setattr(survey, "_usable_cores", lambda: 3)
     told = await desk.verify()
     assert isinstance(told, Broken)
     assert (told.problems, "rewritten" in told.reason) == (3, True)
+
+
+async def test_an_id_that_no_account_can_have_makes_no_checkpoint_unreadable(
+    desk: CheckpointDesk, damaged: asyncpg.Connection
+) -> None:
+    await desk.made()
+    odd = "two\nlines 1 00"
+    await damaged.execute(
+        "INSERT INTO ledger.events (account_id, version, id, type, recorded_at, data, hash)"
+        " SELECT $1, 1, id, type, recorded_at, data, hash FROM ledger.events LIMIT 1",
+        odd,
+    )
+    await damaged.execute(
+        "INSERT INTO ledger.accounts (account_id, version, head) SELECT $1, 1, hash FROM ledger.events LIMIT 1", odd
+    )
+    told = await desk.make()
+    assert isinstance(told, Broken)
+    assert told.account_id == odd
+    assert isinstance(await desk.verify_since(), Broken)
+    assert desk.shelf.numbers() == [1]
 
 
 async def test_what_can_not_be_removed_keeps_no_checkpoint_from_being_made(desk: CheckpointDesk) -> None:

@@ -71,7 +71,7 @@ async def _tamper(owner: asyncpg.Connection, url: str, way: str, dice: random.Ra
         case "cut":
             await cut_tail(owner, url, account_id, dice.randint(30, last))
         case "rewrite":
-            await rewrite_history(owner, url, account_id, "gpt-4o-maxi")
+            await rewrite_history(owner, url, account_id)
         case "remove":
             await remove_account(owner, account_id)
 

@@ -32,12 +32,16 @@ class _Answer(Struct):
     not_removed: str | None = None
 
 
+class _Finding(Struct):
+    account_id: str
+    reason: str
+
+
 class HourlyCheckpoints:
     """Any number of processes may run it: the verb that it runs makes one where one is due, whoever asks."""
 
-    def __init__(self, every_seconds: float, *, first_seconds: float = FIRST_SECONDS) -> None:
+    def __init__(self, every_seconds: float) -> None:
         self._every_seconds = every_seconds
-        self._first_seconds = min(first_seconds, every_seconds)
         self._failed: str | None = None
 
     async def check(self) -> str | None:
@@ -46,7 +50,7 @@ class HourlyCheckpoints:
 
     async def run(self) -> None:
         """Until cancelled; a failure is told, and tried again."""
-        pause = self._first_seconds
+        pause = min(FIRST_SECONDS, self._every_seconds)
         while True:
             await asyncio.sleep(pause)
             pause = await self._make()
@@ -96,6 +100,12 @@ async def _run() -> tuple[int, bytes, bytes]:
 
 
 def _words(out: bytes, err: bytes) -> str:
-    """What it said is wrong: a line of error, or the finding on standard output."""
+    """What it said is wrong: a line of error, or the first finding on standard output."""
+    try:
+        finding = json.decode(out, type=_Finding)
+    except DECODE_ERRORS:
+        pass
+    else:
+        return f"the log is not what it was: {finding.account_id} {finding.reason}"
     text = (err or out).decode(errors="replace").strip()
     return text.splitlines()[-1][:500] if text else "it said nothing"

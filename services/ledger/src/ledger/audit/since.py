@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final, cast
 
 import asyncpg
+from contracts.accounts import is_account_id
 from msgspec import Struct
 
 from ledger.audit.checkpoints.heads import Head, difference
@@ -88,8 +89,12 @@ async def heads_at(connection: asyncpg.Connection, position: int, problems: Prob
     async for row in head_rows(connection, position):
         if (reason := _row_difference(row)) is not None:
             problems.add(Problem(None, row.account_id, row.row_version, reason))
-        if row.version is not None and row.hash is not None:
+        if row.version is None or row.hash is None:
+            continue
+        if is_account_id(row.account_id):
             yield Head(row.account_id, row.version, row.hash)
+        else:  # nor is it a line of a checkpoint, perhaps
+            problems.add(Problem(None, row.account_id, row.version, "no account can have such an id"))
 
 
 async def check_since(
