@@ -12,7 +12,8 @@ from contracts.usage import Outcome, UsageSource
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger.domain.commands import SettleUsage
-from ledger.projections.usage import BrokenLogError, corrected_reservations, count_usage, quarter_of
+from ledger.projections.projection import BrokenLogError
+from ledger.projections.usage import corrected_reservations, count_usage, quarter_of
 from ledger.store.facts import Fact
 from ledger.store.tracks import PageEvent
 from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageKey

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import pytest
 from contracts.events.registry import LedgerEvent
-from contracts.events.reservations import UsageSettled
 from ledger.projections.usage import USAGE, Usage
+from ledger.projector import leading
+from ledger.store import tracks as tracks_module
 from ledger.store.projected_tables import TableShape
 from ledger.store.tracks import PageEvent, Track
 
@@ -35,19 +36,22 @@ class NextUsage(Usage):
 
 
 class Picky(Usage):
-    """A projection that can't take in what somebody called."""
+    """A projection that can't take in what stands far back in the log."""
 
     name = "picky"  # type: ignore[misc]  # as above
     shapes = (TableShape(columns={"calls": "bigint NOT NULL"}, key=("calls",)),)  # type: ignore[assignment,misc]
 
-    def __init__(self) -> None:
+    def __init__(self, trouble: str) -> None:
+        self.trouble = trouble
         self.is_broken = True
 
     async def apply(
         self, connection: asyncpg.Connection, track: Track, events: Sequence[PageEvent[LedgerEvent]]
     ) -> None:
-        if self.is_broken and any(isinstance(each.fact.data, UsageSettled) for each in events):
-            raise ValueError("this can't be")
+        if self.is_broken and events[-1].position > 1_000:
+            if self.trouble == "event":
+                raise ValueError("this can't be")
+            await connection.execute("INSERT INTO projections.gone VALUES (1)")
         await connection.execute(f"INSERT INTO {track.table} VALUES ($1) ON CONFLICT DO NOTHING", len(events))
 
 
@@ -165,16 +169,21 @@ async def test_a_table_that_somebody_has_made_a_view_of_stays_and_holds_up_nothi
     await assert_usage_is_right(damaged)
 
 
+@pytest.mark.parametrize("page_events", [100, 5_000], ids=["while it swaps", "while it builds"])
+@pytest.mark.parametrize("trouble", ["event", "table"])
 async def test_what_one_projection_can_not_take_in_holds_up_no_other(
-    own_ledger: str, damaged: asyncpg.Connection
+    own_ledger: str, damaged: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, trouble: str, page_events: int
 ) -> None:
-    picky = Picky()
+    monkeypatch.setattr(tracks_module, "PAGE_EVENTS", page_events)
+    monkeypatch.setattr(leading, "PATIENCE_SECONDS", 0.2)
+    picky = Picky(trouble)
     async with projecting(own_ledger, [picky, USAGE]) as projector:
         await caught_up(damaged)
         await assert_usage_is_right(damaged)
         reason = await projector.why_stuck()
         assert reason is not None
-        assert "picky can't go on after position 0: ValueError: this can't be" in reason
+        assert "picky can't go on after position" in reason
+        assert ("ValueError: this can't be" if trouble == "event" else 'relation "projections.gone"') in reason
         picky.is_broken = False
         await caught_up(damaged, "picky")
         assert await projector.why_stuck() is None

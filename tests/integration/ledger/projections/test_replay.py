@@ -87,8 +87,6 @@ async def test_damage_is_told_row_by_row_and_is_gone_afterwards(own_ledger: str,
 
 async def test_all_is_one_answer_with_the_differences_of_all(own_ledger: str, damaged: asyncpg.Connection) -> None:
     operate = operate_on(own_ledger)
-    before = await operate("replay")
-    assert (before.code, before.json["projections"]) == (0, [])
     async with projecting(own_ledger):
         await caught_up(damaged)
     await damaged.execute(f"DELETE FROM {await usage_table(damaged)} WHERE account_id = 'account-00002'")
@@ -96,12 +94,34 @@ async def test_all_is_one_answer_with_the_differences_of_all(own_ledger: str, da
     (usage,) = ran.json["projections"]
     assert ran.code == 1
     assert ran.json["difference_count"] == usage["difference_count"] > 0
-    assert (ran.json["projection"], ran.json["differences"]) == ("all", [])
+    assert (ran.json["projection"], ran.json["differences"], ran.json["failed"]) == ("all", [], {})
+    sound = await operate("replay")
+    assert (sound.code, sound.json["difference_count"]) == (0, 0)
 
 
-async def test_without_a_projector_there_is_nothing_to_replay(own_ledger: str) -> None:
-    (await operate_on(own_ledger)("replay", projection="usage")).assert_refused(1)
-    (await operate_on(own_ledger)("usage")).assert_refused(1)
+async def test_what_can_not_be_replayed_is_told_beside_the_rest(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    await damaged.execute("REVOKE SELECT ON ledger.events FROM solaris_projector")
+    ran = await operate_on(own_ledger)("replay")
+    assert (ran.code, ran.json["difference_count"], ran.json["projections"]) == (1, 0, [])
+    assert "permission denied" in ran.json["failed"]["usage"]
+    assert ran.json["accounts"] > 0
+
+
+async def test_what_was_never_built_or_emptied_is_built(own_ledger: str, damaged: asyncpg.Connection) -> None:
+    operate = operate_on(own_ledger)
+    (await operate("usage")).assert_refused(1)
+    first = await operate("replay", projection="usage")
+    assert (first.code, first.json["rows"]) == (0, 0)
+    await assert_usage_is_right(damaged)
+    await damaged.execute(f"TRUNCATE {await usage_table(damaged)}")
+    assert (await operate("replay", projection="usage")).code == 1
+    assert (await operate("replay", projection="usage")).code == 0
+    await assert_usage_is_right(damaged)
+    await damaged.execute("TRUNCATE projections.tracks RESTART IDENTITY")
+    async with projecting(own_ledger):
+        await caught_up(damaged)
+        await assert_usage_is_right(damaged)
+    assert (await operate("replay", projection="usage")).code == 0
 
 
 async def test_one_replay_at_a_time_and_none_is_held_up_by_one_that_was_killed(

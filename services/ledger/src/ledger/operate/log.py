@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
+import asyncpg
 from chassis.operate.database import database_url
 from chassis.operate.errors import RefusedError
 from chassis.operate.options import option
 from chassis.operate.output import write_line
 from chassis.operate.progress import Progress
+from contracts.errors import SolarisError
 from msgspec.structs import asdict
 
 from ledger.audit.differences import Projection
@@ -25,9 +27,10 @@ def _projection(typed: str) -> str:
 
 
 class ReplayedAll(Replayed, frozen=True, kw_only=True):
-    """Accounts and holds, and all projections that are read; `difference_count` is of all of them."""
+    """Accounts and holds, and all projections; `difference_count` is of all of them. `failed` were left as they are."""
 
     projections: list[ReplayedProjection]
+    failed: dict[str, str]
 
 
 async def replay(
@@ -37,33 +40,39 @@ async def replay(
 ) -> int:
     """Rebuilds from the events what is made of them, compares, puts right what differs; exit 1 on any difference."""
     await _look()
-    result: ReplayedAll | Replayed | ReplayedProjection
     if projection in BY_NAME:
         replayed = await _replay_projection(projection)
-        if replayed is None:
-            raise RefusedError(f"{projection} was never built: start the projector (python -m ledger.projector)")
-        result = replayed
-    else:
-        result = (
-            await _replay_all()
-            if projection == Projection.ALL
-            else await replay_log(database_url(), Projection(projection))
-        )
+        write_line(replayed)
+        return 1 if replayed.difference_count else 0
+    result = await replay_log(database_url(), Projection(projection))
+    if projection == Projection.ALL:
+        result = await _with_projections(result)
     write_line(result)
-    return 1 if result.difference_count else 0
+    return 1 if result.difference_count or (isinstance(result, ReplayedAll) and result.failed) else 0
 
 
-async def _replay_all() -> ReplayedAll:
-    projections = [found for name in BY_NAME if (found := await _replay_projection(name)) is not None]
-    result = await replay_log(database_url(), Projection.ALL)
+async def _with_projections(result: Replayed) -> ReplayedAll:
+    projections: list[ReplayedProjection] = []
+    failed: dict[str, str] = {}
+    for name in BY_NAME:
+        try:
+            projections.append(await _replay_projection(name))
+        except (
+            SolarisError,
+            RefusedError,
+            asyncpg.PostgresError,
+        ) as error:  # what was found before is told all the same
+            failed[name] = str(error)
     different = sum(found.difference_count for found in projections)
     known = asdict(result) | {"difference_count": result.difference_count + different}
-    return ReplayedAll(**known, projections=projections)
+    return ReplayedAll(**known, projections=projections, failed=failed)
 
 
-async def _replay_projection(name: str) -> ReplayedProjection | None:
+async def _replay_projection(name: str) -> ReplayedProjection:
+    """As `replay_projection`; what can't be decoded is a refusal."""
     with Progress(f"replay of {name}", "events") as progress:
-        return await replay_projection(database_url(), BY_NAME[name], progress.tell)
+        async with open_ledger():
+            return await replay_projection(database_url(), BY_NAME[name], progress.tell)
 
 
 async def _look() -> None:

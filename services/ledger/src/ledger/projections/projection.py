@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import asyncpg
+from contracts.errors import SolarisError
 from contracts.events.registry import LedgerEvent
 
 from ledger.store.projected_tables import TableShape
 from ledger.store.tracks import PageEvent, Track
+
+
+class BrokenLogError(SolarisError):
+    """The events can't be those of a ledger; the text says why."""
 
 
 class Projection(Protocol):

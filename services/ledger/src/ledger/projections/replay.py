@@ -1,6 +1,7 @@
 """Builds a projection anew beside the one that is read, compares row by row, swaps: while traffic goes on."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -16,7 +17,6 @@ from ledger.store.projected_tables import RowDifference, compare_tables, take_ti
 from ledger.store.tracks import (
     PAGE_EVENTS,
     MovedError,
-    Track,
     TrackState,
     connect_for_projecting,
     load_newest_position,
@@ -46,19 +46,17 @@ class ReplayedProjection(Struct, frozen=True):
     differences: list[RowDifference]
 
 
-async def replay_projection(database_url: str, projection: Projection, progress: Progress) -> ReplayedProjection | None:
+async def replay_projection(database_url: str, projection: Projection, progress: Progress) -> ReplayedProjection:
     """Fold the whole log into tables of its own, compare them with those that are read, and put them in their place.
 
-    None where the projection was never built: then there is nothing to compare. A live track of another version is
-    replaced without being compared.
+    Where none of this version are read yet, there is nothing to compare: `rows` is 0.
 
     Raises:
+        BrokenLogError: the events can't be those of a ledger; what is read stays.
         UnavailableError: another replay of it runs, or took over, or readers are in the way of the swap.
     """
     connection = await connect_for_projecting(database_url, "ledger-replay")
     try:
-        if await load_track(connection, projection.name, TrackState.LIVE) is None:
-            return None
         return await _replay(connection, projection, progress)
     except MovedError as error:
         raise UnavailableError(f"somebody else took the replay of {projection.name} over: run it again") from error
@@ -98,22 +96,25 @@ async def _begin(connection: asyncpg.Connection, projection: Projection) -> Foll
     return built
 
 
-async def _live(connection: asyncpg.Connection, name: str) -> Track:
+async def _goal(connection: asyncpg.Connection, name: str) -> int:
+    """Where the live track stands: never past it, for there both are compared."""
     live = await load_track(connection, name, TrackState.LIVE)
-    if live is None:
-        raise MovedError(f"{name} is not read any more")
-    return live
+    return await load_newest_position(connection) if live is None else live.position
 
 
 async def _catch_up(connection: asyncpg.Connection, built: Followed, progress: Progress) -> int:
-    """Until the live track is less than a page ahead; never past it, for there both are compared."""
+    """Until nothing is left of a page between them; returns how many events that were."""
     events = 0
-    while (goal := (await _live(connection, built.track.name)).position) - built.track.position >= PAGE_EVENTS:
-        progress(built.track.position, await load_newest_position(connection))
+    while (goal := await _goal(connection, built.track.name)) - built.track.position >= PAGE_EVENTS:
+        progress(built.track.position, goal)
         events += await advance(connection, [built], goal)
+    return events + await _catch_up_to(connection, built, goal)
+
+
+async def _catch_up_to(connection: asyncpg.Connection, built: Followed, goal: int) -> int:
+    events = 0
     while built.track.position < goal:
         events += await advance(connection, [built], goal)
-    progress(built.track.position, built.track.position)
     return events
 
 
@@ -121,11 +122,10 @@ async def _compare(connection: asyncpg.Connection, built: Followed) -> tuple[int
     """In one snapshot, in which the live track stands still; what it is ahead by is caught up within."""
     async with connection.transaction(isolation="repeatable_read"):
         await take_time(connection)
-        live = await _live(connection, built.track.name)
-        while built.track.position < live.position:
-            await advance(connection, [built], live.position)
-        if live.version != built.track.version:
-            return live.position, (0, 0, [])
+        live = await load_track(connection, built.track.name, TrackState.LIVE)
+        if live is None or live.version != built.track.version:
+            return built.track.position, (0, 0, [])
+        await _catch_up_to(connection, built, live.position)
         found = await compare_tables(connection, live, built.track, built.projection.shapes, MAX_DIFFERENCES)
         return live.position, found
 
@@ -133,13 +133,9 @@ async def _compare(connection: asyncpg.Connection, built: Followed) -> tuple[int
 async def _swap(connection: asyncpg.Connection, built: Followed) -> None:
     ends_at = time.monotonic() + SWAP_SECONDS
     while time.monotonic() < ends_at:
-        live = await _live(connection, built.track.name)
-        while built.track.position < live.position:
-            await advance(connection, [built], live.position)
-        try:
+        await _catch_up_to(connection, built, await _goal(connection, built.track.name))
+        with contextlib.suppress(*BUSY):
             if await swap_in(connection, built):
                 return
-        except BUSY:
-            pass
         await asyncio.sleep(RETRY_SECONDS)
     raise UnavailableError(f"readers of {built.track.name} were in the way of the swap: run it again")

@@ -9,7 +9,7 @@ from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 from contracts.usage import UsageSource
 
-from ledger.projections.projection import Projection
+from ledger.projections.projection import BrokenLogError, Projection
 from ledger.store.tracks import PageEvent, Track
 from ledger.store.usage_rows import NOTHING, Estimate, Figures, ReservationKey, UsageChanges, UsageKey
 from ledger.store.usage_tables import SHAPES, load_estimates, write_usage
@@ -17,10 +17,6 @@ from ledger.store.usage_tables import SHAPES, load_estimates, write_usage
 LONGEST_CALL: Final = timedelta(days=400)
 """As long as a hold is known: of a call that began before that, or after it was told of, the clock was wrong."""
 QUARTER_MINUTES: Final = 15
-
-
-class BrokenLogError(Exception):
-    """The events can't be those of a ledger; the text says why."""
 
 
 def corrected_reservations(events: Iterable[PageEvent[LedgerEvent]]) -> list[ReservationKey]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 import structlog
-from chassis.postgres import DATABASE_ERRORS, refuses_the_data
+from chassis.postgres import DATABASE_ERRORS
 
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
@@ -34,6 +34,10 @@ PATIENCE_SECONDS: Final = 5.0
 """Until what readers were in the way of, or an event that could not be taken in, is tried again."""
 
 
+_OF_STATEMENTS: Final = {"22", "23", "42", "54", "P0"}
+"""Classes of SQLSTATE: data, constraints, names and rights, limits, and what a trigger raises."""
+
+
 class Projector:
     """Several may run: each track is led by one of them. Were it two, a position that moves once makes it harmless."""
 
@@ -42,7 +46,7 @@ class Projector:
         self._known = {projection.name: projection for projection in projections}
         self._stopping = asyncio.Event()
         self._stuck: dict[int, str] = {}
-        self._not_before: dict[str, float] = {}
+        self._not_before: dict[str | int, float] = {}
 
     def stop(self) -> None:
         """End after the page that is being written."""
@@ -125,7 +129,7 @@ class Projector:
         newest, longest = await load_newest_position(connection), 0
         for building in (False, True):
             turn = [each for each in followed if (each.track.state is TrackState.BUILDING) is building]
-            turn = [each for each in turn if self._may_try(str(each.track.track_id))]
+            turn = [each for each in turn if self._may_try(each.track.track_id)]
             for _, together in groupby(sorted(turn, key=_position), key=_position):
                 longest = max(longest, await self._advance(connection, list(together), newest))
         return longest >= PAGE_EVENTS
@@ -136,7 +140,7 @@ class Projector:
         except MovedError:
             raise
         except Exception as error:
-            if isinstance(error, DATABASE_ERRORS) and not refuses_the_data(error):
+            if not _is_of_a_projection(error):
                 raise
             if len(together) > 1:  # one that can't take it in must not hold up the others
                 return max([await self._advance(connection, [each], newest) for each in together])
@@ -155,20 +159,26 @@ class Projector:
             log.error("projection_stuck", projection=track.name, version=track.version, reason=reason)
         self._stuck[track.track_id] = reason
         STUCK.set(len(self._stuck))
-        self._put_off(str(track.track_id))
+        self._put_off(track.track_id)
 
     async def _swap(self, connection: asyncpg.Connection, followed: Sequence[Followed]) -> None:
         """Let tracks that have caught up be read."""
         for each in followed:
-            if each.track.state is not TrackState.BUILDING or not self._may_try(each.track.name):
-                continue
-            if each.track.track_id in self._stuck:
+            track = each.track
+            is_its_turn = self._may_try(track.name) and self._may_try(track.track_id)
+            if track.state is not TrackState.BUILDING or not is_its_turn:
                 continue
             try:
                 if await swap_in(connection, each):
-                    log.info("projection_swapped", projection=each.track.name, version=each.track.version)
+                    log.info("projection_swapped", projection=track.name, version=track.version)
             except BUSY:
-                self._put_off(each.track.name)
+                self._put_off(track.name)
+            except MovedError:
+                raise
+            except Exception as error:
+                if not _is_of_a_projection(error):
+                    raise
+                self._give_up_for_now(track, error)
 
     async def _tidy(self, connection: asyncpg.Connection, tracks: Sequence[Track]) -> None:
         """Every few seconds: drop what is not used any more, and what a killed replay has left behind."""
@@ -185,10 +195,10 @@ class Projector:
         self._stuck = {track_id: reason for track_id, reason in self._stuck.items() if track_id in in_use}
         STUCK.set(len(self._stuck))
 
-    def _may_try(self, what: str) -> bool:
+    def _may_try(self, what: str | int) -> bool:
         return asyncio.get_running_loop().time() >= self._not_before.get(what, 0.0)
 
-    def _put_off(self, what: str) -> None:
+    def _put_off(self, what: str | int) -> None:
         self._not_before[what] = asyncio.get_running_loop().time() + PATIENCE_SECONDS
 
     async def _wait(self, seconds: float) -> None:
@@ -197,6 +207,13 @@ class Projector:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _is_of_a_projection(error: Exception) -> bool:
+    """Whether it is the projection, its tables or an event that is wrong, and not the database or the way to it."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in _OF_STATEMENTS
+    return not isinstance(error, DATABASE_ERRORS)
 
 
 def _position(followed: Followed) -> int:
