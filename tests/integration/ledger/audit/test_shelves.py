@@ -19,7 +19,7 @@ from ledger.settings import LedgerSettings
 from local_run.ports import any_free
 
 from tests.support.bucket import Bucket, running_bucket
-from tests.support.checkpoints import KEY
+from tests.support.checkpoints import KEY, CheckpointDesk
 from tests.support.ledger_operate import operate_on
 
 NOWHERE = {"SOLARIS_DATABASE_URL": "postgresql://ana@db/solaris"}
@@ -116,10 +116,10 @@ async def test_who_is_killed_while_writing_leaves_no_checkpoint(tmp_path: Path) 
 
 
 @contextmanager
-def _no_room() -> Iterator[None]:
-    """No file of this process may grow beyond 1,000 bytes."""
+def _no_room(size: int = 1_000) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
@@ -132,6 +132,14 @@ def test_where_there_is_no_room_nothing_is_left_and_the_place_is_named(tmp_path:
     with _no_room(), pytest.raises(CheckpointError, match=f"{shelf.place}: File too large"):
         shelf.put(1, document)
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+async def test_where_there_is_no_room_for_the_heads_no_checkpoint_is_made(own_ledger: str, tmp_path: Path) -> None:
+    desk = CheckpointDesk(own_ledger, str(tmp_path / "checkpoints"))
+    with _no_room(100), pytest.raises(CheckpointError, match="can't be written down: File too large"):
+        await desk.make()
+    assert desk.shelf.numbers() == []
+    await desk.made()
 
 
 def test_a_folder_that_can_not_be_is_named(tmp_path: Path) -> None:

@@ -48,8 +48,10 @@ class HeadsWriter:
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        self._lines.close()
-        self._file.close()
+        try:
+            self._lines.close()
+        finally:
+            self._file.close()
 
 
 def read_heads(path: Path, offset: int) -> Iterator[Head]:
