@@ -1,6 +1,10 @@
 """What a person reads on a terminal: columns that stand under each other, and how far a long verb is."""
 
-from chassis.operate.progress import progress_line
+import io
+
+import pytest
+from chassis.operate import progress as progress_module
+from chassis.operate.progress import Progress, progress_line
 from chassis.operate.table import table_text
 
 
@@ -27,3 +31,31 @@ def test_progress_tells_the_share_the_rate_and_what_is_left() -> None:
 
 def test_progress_of_nothing_yet_promises_no_end() -> None:
     assert progress_line("replay", "events", 0, 0, 0.0) == "replay: 0 of 0 events, 0 a second"
+
+
+class Screen(io.StringIO):
+    """Standard error where a person looks, or not."""
+
+    def __init__(self, *, is_seen: bool) -> None:
+        super().__init__()
+        self._is_seen = is_seen
+
+    def isatty(self) -> bool:
+        return self._is_seen
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_progress_stands_on_one_line_of_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, is_seen: bool
+) -> None:
+    screen = Screen(is_seen=is_seen)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress_module, "TELL_SECONDS", 0.0)
+    with Progress("replay", "events") as progress:
+        progress.tell(1, 4)
+        progress.tell(2, 4)
+    shown = screen.getvalue()
+    assert "\n" not in shown
+    assert ("2 of 4 events (50 %)" in shown) is is_seen
+    assert shown.endswith("\r\x1b[K") is is_seen
+    assert is_seen or shown == ""

@@ -1,6 +1,11 @@
 """`make usage`: lines that sum up to their range, in any zone and across changes of clocks, however printed."""
 
+import asyncio
+import contextlib
 import csv
+import os
+import pty
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -97,6 +102,30 @@ async def test_a_program_gets_lines_and_a_person_a_table_with_the_total(operate:
     ]
     assert [record["person"] for record in records] == [*(line["person"] for line in lines), "total"]
     assert int(records[-1]["billable_tokens"]) == whole["billable_tokens"]
+
+
+async def test_on_a_terminal_it_is_a_table(usage_url: str) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "ledger.operate", "usage", "--by=month", "--model=gpt-4o-mini"),
+        env={"PATH": os.environ["PATH"], "SOLARIS_DATABASE_URL": usage_url},
+        stdout=theirs,
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(_read_all, ours)
+    assert await process.wait() == 0
+    lines = shown.split("\r\n")
+    assert [line.split()[0] for line in lines if line] == ["month", "2026-03", "total"]
+
+
+def _read_all(terminal: int) -> str:
+    with os.fdopen(terminal, "rb") as screen:
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while chunk := screen.read1(4096):
+                shown += chunk
+        return shown.decode()
 
 
 async def test_one_account_one_day_and_nothing(operate: Operate) -> None:

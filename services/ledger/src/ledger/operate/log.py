@@ -55,13 +55,10 @@ async def _with_projections(result: Replayed) -> ReplayedAll:
     projections: list[ReplayedProjection] = []
     failed: dict[str, str] = {}
     for name in BY_NAME:
+        # What was found before is told all the same.
         try:
             projections.append(await _replay_projection(name))
-        except (
-            SolarisError,
-            RefusedError,
-            asyncpg.PostgresError,
-        ) as error:  # what was found before is told all the same
+        except (SolarisError, RefusedError, asyncpg.PostgresError) as error:
             failed[name] = str(error)
     different = sum(found.difference_count for found in projections)
     known = asdict(result) | {"difference_count": result.difference_count + different}
