@@ -13,13 +13,13 @@ from msgspec import Struct
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
+from ledger.store.log import newest_position
 from ledger.store.projected_tables import RowDifference, compare_tables, take_time
 from ledger.store.tracks import (
     PAGE_EVENTS,
     MovedError,
     TrackState,
     connect_for_projecting,
-    load_newest_position,
     load_track,
 )
 
@@ -99,7 +99,7 @@ async def _begin(connection: asyncpg.Connection, projection: Projection) -> Foll
 async def _goal(connection: asyncpg.Connection, name: str) -> int:
     """Where the live track stands: never past it, for there both are compared."""
     live = await load_track(connection, name, TrackState.LIVE)
-    return await load_newest_position(connection) if live is None else live.position
+    return await newest_position(connection) if live is None else live.position
 
 
 async def _catch_up(connection: asyncpg.Connection, built: Followed, progress: Progress) -> int:

@@ -6,6 +6,7 @@ import asyncpg
 
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
+from ledger.store.log import newest_position
 from ledger.store.projected_tables import create_tables, drop_tables, show_tables
 from ledger.store.tracks import (
     PAGE_EVENTS,
@@ -16,7 +17,6 @@ from ledger.store.tracks import (
     forget_track,
     go_live,
     let_go_of_track,
-    load_newest_position,
     load_retired_tracks,
     lock_tracks,
     retire_track,
@@ -64,7 +64,7 @@ async def _swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
     if tracks.get(built.track.state) != built.track:
         raise MovedError(f"track {built.track.track_id} is not where it was left")
     live = tracks.get(TrackState.LIVE)
-    goal = await load_newest_position(connection) if live is None else live.position
+    goal = await newest_position(connection) if live is None else live.position
     if goal - built.track.position > REST_EVENTS:
         return False
     while built.track.position < goal:

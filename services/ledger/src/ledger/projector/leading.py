@@ -13,13 +13,13 @@ from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
 from ledger.projector.metrics import ERRORS, EVENTS, LEADS, STUCK
+from ledger.store.log import newest_position
 from ledger.store.tracks import (
     PAGE_EVENTS,
     MovedError,
     Track,
     TrackState,
     connect_for_projecting,
-    load_newest_position,
     load_tracks,
     retire_track,
     take_track,
@@ -126,7 +126,7 @@ class Projector:
 
     async def _advance_all(self, connection: asyncpg.Connection, followed: Sequence[Followed]) -> bool:
         """One page of each position at which tracks stand, the live ones first; whether there is more to read."""
-        newest, longest = await load_newest_position(connection), 0
+        newest, longest = await newest_position(connection), 0
         for building in (False, True):
             turn = [each for each in followed if (each.track.state is TrackState.BUILDING) is building]
             turn = [each for each in turn if self._may_try(each.track.track_id)]

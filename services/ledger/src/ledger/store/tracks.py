@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ledger.store.codec import TYPES
 from ledger.store.facts import Fact, decode_fact
-from ledger.store.log import CONNECT_TIMEOUT_SECONDS, newest_position
+from ledger.store.log import CONNECT_TIMEOUT_SECONDS
 
 PAGE_EVENTS: Final = 5_000
 FROZEN_SECONDS: Final = 8
@@ -215,11 +215,6 @@ async def load_page(
     ((last, count),) = await connection.fetch(_PAGE, after, up_to, PAGE_EVENTS)
     rows = await connection.fetch(_EVENTS, after, last, [TYPES[each] for each in types]) if count else ()
     return Page(after, last, count, [PageEvent(row[0], row[1], decode_fact(row[2], row[3])) for row in rows])
-
-
-async def load_newest_position(connection: asyncpg.Connection) -> int:
-    """As `log.newest_position`, for whoever knows tracks alone."""
-    return await newest_position(connection)
 
 
 async def load_lags(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy) -> list[Lag]:
