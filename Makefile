@@ -22,7 +22,7 @@ $(foreach name,$(OPERATE_VALUES),$(eval $(call operate_value,$(name))))
 export SOLARIS_OPERATE_GIVEN := $(sort $(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
 
 OPERATE := $(PYTHON) -m local_run.commands.operate
-# Each has a Postgres, a NATS and a stack of its own. Files start in the order of their names: the longest are the first.
+# Each has a Postgres, a NATS and a stack of its own, and takes file after file in the order that tests/conftest.py deals.
 TEST_PROCESSES := 2
 
 .PHONY: help

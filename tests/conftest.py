@@ -3,6 +3,9 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from itertools import groupby
+from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -10,6 +13,27 @@ from chassis.core_nats.client import CoreNats
 
 from tests.support.infrastructure import Postgres, core_nats, start_nats, start_postgres, wipe_streams
 from tests.support.stack import CHAT_URL, Stack
+
+STACKS: Final = ("browser", "chaos", "e2e")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the files that run whole stacks among those that wait more than they compute.
+
+    In two processes there is then a stack in one of them and none in the other, most of the time.
+    """
+    files = [(_room(config, path), list(tests)) for path, tests in groupby(items, key=lambda item: item.path)]
+    stacks = [tests for room, tests in files if room in STACKS]
+    waiting = [tests for room, tests in files if room == "integration"]
+    others = [tests for room, tests in files if room not in {*STACKS, "integration"}]
+    share = max(1, len(waiting) // max(1, len(stacks)))
+    dealt = [file for number, tests in enumerate(stacks) for file in (tests, *waiting[number * share :][:share])]
+    items[:] = [test for file in (*dealt, *waiting[len(stacks) * share :], *others) for test in file]
+
+
+def _room(config: pytest.Config, path: Path) -> str:
+    """The folder below `tests` that a file is in."""
+    return path.relative_to(config.rootpath / "tests").parts[0]
 
 
 @pytest_asyncio.fixture
