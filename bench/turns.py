@@ -49,11 +49,13 @@ async def _load(peer: Peer, upstream_pid: int, *, connections: int, seconds: flo
 
 def _summary(rounds: Sequence[dict[str, Figures]]) -> dict[str, object]:
     summary: dict[str, object] = {}
-    for figure in rounds[0][THIS]:
-        # A process that had next to nothing to do may show no tick of the CPU clock.
-        ratios = sorted(each[THIS][figure] / each[OTHER][figure] for each in rounds if each[OTHER][figure])
+    for figure in dict.fromkeys([*rounds[0][THIS], *rounds[0][OTHER]]):
+        # A process that one version does not have used nothing; one with next to nothing to do may show no tick.
+        pairs = [(each[THIS].get(figure, 0.0), each[OTHER].get(figure, 0.0)) for each in rounds]
+        ratios = sorted(this / other for this, other in pairs if other)
+        medians = (round(statistics.median(values), 2) for values in zip(*pairs, strict=True))
         summary[figure] = {
-            **{name: round(statistics.median(each[name][figure] for each in rounds), 2) for name in (THIS, OTHER)},
+            **dict(zip((THIS, OTHER), medians, strict=True)),
             "ratio": round(statistics.median(ratios), 4) if ratios else None,
             "ratios": [round(ratio, 3) for ratio in ratios],
         }
