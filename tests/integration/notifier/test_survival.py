@@ -107,14 +107,19 @@ async def test_metrics_tell_what_was_sent_and_what_waits(
     async with running(settings):
         await ledger.publish(event("counted", threshold(77)))
         await eventually(lambda: mailbox.kinds == ["threshold-77"])
-        _, text = await asyncio.to_thread(read, settings.notifier_port, "/metrics")
-    for series in (
-        'solaris_notifier_mails_sent_total{kind="threshold-77"} 1.0',
-        "solaris_notifier_mails_pending ",
-        "solaris_notifier_oldest_pending_seconds ",
-        "solaris_notifier_waiting_dead_letters ",
-    ):
-        assert series in text
+
+        async def tells_all() -> bool:
+            _, text = await asyncio.to_thread(read, settings.notifier_port, "/metrics")
+            for series in (
+                'solaris_notifier_mails_sent_total{kind="threshold-77"} 1.0',
+                "solaris_notifier_mails_pending ",
+                "solaris_notifier_oldest_pending_seconds ",
+                "solaris_notifier_waiting_dead_letters ",
+            ):
+                assert series in text
+            return True
+
+        await eventually(tells_all)  # it counts once the mailbox has answered it
 
 
 async def test_it_stops_at_once_on_sigterm_also_before_and_after_nats_was_there(
