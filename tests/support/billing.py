@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from tests.support.demo_stripe import API_KEY, WEBHOOK_SECRET, StripeStage, start_demo_stripe
 from tests.support.eventually import eventually
 from tests.support.infrastructure import core_nats
+from tests.support.ledger_operate import Operate, Ran, operate_on
 
 SERVICE_KEY: Final = "sk-service-of-the-tests"
 LINK_KEY: Final = "link-key-of-the-tests-0123456789"
@@ -276,3 +277,13 @@ def environment_of(settings: BillingSettings) -> dict[str, str]:
         "SOLARIS_SWEEP_SECONDS": str(settings.sweep_seconds),
         "SOLARIS_TOP_UP_SWEEP_SECONDS": str(settings.top_up_sweep_seconds),
     }
+
+
+def operate_with_settings_of(stage: BillingStage) -> Operate:
+    """Billing's verbs with the settings of the stage's service."""
+    run = operate_on(stage.settings.database_url, "billing")
+
+    async def with_settings(verb: str, **options: object) -> Ran:
+        return await run(verb, environment_of(stage.settings), **options)
+
+    return with_settings

@@ -96,7 +96,11 @@ async def events_of(stage: BillingStage, kind: str) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def doomed_beside_stage(
-    database_url: str, nats_url: str, forks: Forks, output: Path, **more: Any
+    database_url: str,
+    nats_url: str,
+    forks: Forks,
+    output: Path,
+    **more: Any,  # settings, as `settings_for` takes them
 ) -> AsyncIterator[tuple[BillingStage, Doomed]]:
     """A stage on which nobody hears of Stripe by itself, and a billing that is to be killed."""
     async with empty_stage(database_url, nats_url, **more) as stage, AsyncExitStack() as stack:

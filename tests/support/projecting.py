@@ -167,7 +167,7 @@ async def caught_up(connection: asyncpg.Connection, name: str = "usage", timeout
 
 async def live_track(connection: asyncpg.Connection, name: str = "usage") -> tuple[int, int] | None:
     """Its number and its version."""
-    row: Any = await connection.fetchrow(
+    row: Any = await connection.fetchrow(  # Any: one row, which is there
         "SELECT track_id, version FROM projections.tracks WHERE name = $1 AND state = 'live'", name
     )
     return None if row is None else tuple(row)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 from ledger.audit.checkpoints.keys import SigningKey
-from local_run.addresses import Addresses
 from local_run.data_folder import DataFolder
-from local_run.environments import Environments
-from local_run.ports import WANTED_PORTS
 from local_run.services import SERVICES
+
+from tests.support.local_environments import made_up_environments
 
 OWN = "a5" * 32
 
@@ -19,29 +18,11 @@ def secrets(tmp_path: Path) -> dict[str, str]:
     return DataFolder(tmp_path).load_secrets()
 
 
-def _environments(secrets: dict[str, str], **given: str) -> Environments:
-    names = [service.name for service in SERVICES]
-    addresses = Addresses(
-        instance="this-run",
-        ports=dict(WANTED_PORTS),
-        host="127.0.0.1",
-        database_urls=dict.fromkeys(names, "postgresql://"),
-        nats_urls=dict.fromkeys(names, "nats://"),
-        owner_database_url="",
-        operator_database_url="",
-        operator_nats_url="",
-        upstream_url="http://127.0.0.1:4000",
-        smtp_url="smtp://127.0.0.1:1025",
-        demo_stripe_url=None,
-    )
-    return Environments(given=given, data_directory=Path("/data"), addresses=addresses, secrets=secrets)
-
-
 @pytest.mark.parametrize("given", [{}, {"SOLARIS_CHECKPOINT_KEY": OWN}])
 def test_the_ledger_signs_and_operators_are_told_what_to_believe(
     secrets: dict[str, str], given: dict[str, str]
 ) -> None:
-    environments = _environments(secrets, **given)
+    environments = made_up_environments(secrets, given)
     key = given.get("SOLARIS_CHECKPOINT_KEY") or secrets["checkpoint_key"]
     told = {service.name: environments.of_service(service) for service in SERVICES}
     assert {name for name, each in told.items() if key in each.values()} == {"ledger"}
@@ -52,7 +33,7 @@ def test_the_ledger_signs_and_operators_are_told_what_to_believe(
 
 def test_keys_that_the_caller_believes_stay(secrets: dict[str, str]) -> None:
     others = SigningKey(OWN).public
-    told = _environments(secrets, SOLARIS_CHECKPOINT_PUBLIC_KEYS=others).of_operator()
+    told = made_up_environments(secrets, {"SOLARIS_CHECKPOINT_PUBLIC_KEYS": others}).of_operator()
     assert told["SOLARIS_CHECKPOINT_PUBLIC_KEYS"] == others
 
 

@@ -1,14 +1,12 @@
 """Who is told of the demo Stripe: billing, where nothing else stands in for it."""
 
-from pathlib import Path
-
 import pytest
-from local_run.addresses import Addresses
 from local_run.environments import Environments
-from local_run.ports import WANTED_PORTS
 from local_run.programs import demo_stripe_program
 from local_run.services import SERVICES
 from local_run.settings import LocalSettings
+
+from tests.support.local_environments import made_up_environments
 
 DEMO = "http://127.0.0.1:8012"
 SECRETS = {
@@ -22,21 +20,7 @@ OURS = {"SOLARIS_STRIPE_API_KEY", "SOLARIS_STRIPE_API_BASE", "SOLARIS_STRIPE_WEB
 
 
 def environments(demo_stripe_url: str | None, **given: str) -> Environments:
-    names = [service.name for service in SERVICES]
-    addresses = Addresses(
-        instance="this-run",
-        ports=dict(WANTED_PORTS),
-        host="127.0.0.1",
-        database_urls=dict.fromkeys(names, "postgresql://"),
-        nats_urls=dict.fromkeys(names, "nats://"),
-        owner_database_url="",
-        operator_database_url="",
-        operator_nats_url="",
-        upstream_url="http://127.0.0.1:4000",
-        smtp_url="smtp://127.0.0.1:1025",
-        demo_stripe_url=demo_stripe_url,
-    )
-    return Environments(given=given, data_directory=Path("/data"), addresses=addresses, secrets=SECRETS)
+    return made_up_environments(SECRETS, given, demo_stripe_url=demo_stripe_url)
 
 
 def test_billing_is_told_of_the_demo_and_nobody_else_is() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.billing import BillingStage, environment_of, staged_billing
-from tests.support.ledger_operate import Operate, Ran, operate_on
+from tests.support.billing import BillingStage, operate_with_settings_of, staged_billing
+from tests.support.ledger_operate import Operate
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -18,13 +18,7 @@ async def stage(billing_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
 
 @pytest.fixture
 def run(stage: BillingStage) -> Operate:
-    """The operators' commands with the settings of the stage."""
-    bare = operate_on(stage.settings.database_url, "billing")
-
-    async def with_settings(verb: str, **options: object) -> Ran:
-        return await bare(verb, environment_of(stage.settings), **options)
-
-    return with_settings
+    return operate_with_settings_of(stage)
 
 
 async def test_a_refund_goes_through_stripe_once_and_its_answer_may_be_lost(stage: BillingStage, run: Operate) -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from billing.operate.__main__ import VERBS
 
-from tests.support.billing import BillingStage, environment_of, staged_billing
+from tests.support.billing import BillingStage, environment_of, operate_with_settings_of, staged_billing
 from tests.support.billing_plans import HOUR, MONTH, change_plan, says, subscribe, subscribed
 from tests.support.ledger_operate import Operate, Ran, operate_on
 
@@ -24,13 +24,7 @@ async def stage(billing_url: str, nats_url: str) -> AsyncIterator[BillingStage]:
 
 @pytest.fixture
 def sync(stage: BillingStage) -> Operate:
-    """The operators' commands with the settings of the stage."""
-    run = operate_on(stage.settings.database_url, "billing")
-
-    async def with_settings(verb: str, **options: object) -> Ran:
-        return await run(verb, environment_of(stage.settings), **options)
-
-    return with_settings
+    return operate_with_settings_of(stage)
 
 
 def _done(ran: Ran) -> dict[str, Any]:

@@ -75,6 +75,7 @@ async def test_a_subscriptions_and_its_refunds_events_in_every_order_end_the_sam
     await stage.stripe.advance(MONTH + 2 * HOUR)
     await all_play(RENEW, "started basic", "renewed basic")
     for number in range(factorial(len(REFUND))):
+        # Any: the SDK's own type takes no plain dict
         wanted: Any = {"subscription": paid[number]["subscription"], "expand": ["data.payments"]}
         newest = (await stage.stripe.client.v1.invoices.list_async(wanted)).data[0].to_dict()
         names[number].append(str(newest["payments"]["data"][0]["payment"]["payment_intent"]))
