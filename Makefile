@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY OLDER
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -66,7 +66,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage holds order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -94,6 +94,7 @@ dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
 dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
 seed: ## Demo accounts with weeks of plausible usage
+holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage has not come, open or charged by their hold
 usage: ## [ACCOUNT=id] [MODEL=name] [FROM=day] [TO=day] [BY=day|week|month|model|person] [FORMAT=table|csv|json]: calls, tokens and cost
 order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy
 approve: ## ORDER=id: approves a large order that somebody else entered

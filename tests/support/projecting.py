@@ -173,9 +173,10 @@ async def live_track(connection: asyncpg.Connection, name: str = "usage") -> tup
     return None if row is None else tuple(row)
 
 
-async def tables_there(connection: asyncpg.Connection) -> set[str]:
+async def tables_there(connection: asyncpg.Connection, name: str = "usage") -> set[str]:
+    """Those of all tracks of a projection."""
     rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'projections'")
-    return {row[0] for row in rows} - {"tracks"}
+    return {row[0] for row in rows if row[0].startswith(f"{name}_v")}
 
 
 async def assert_usage_is_right(connection: asyncpg.Connection) -> None:

@@ -1,6 +1,6 @@
 """Usage as it is counted from the log: sums of it are sums of the settlements, each in the day of its call."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,6 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 from contracts.usage import Outcome, UsageSource
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.domain.commands import SettleUsage
 from ledger.projections.projection import BrokenLogError
 from ledger.projections.usage import corrected_reservations, count_usage, quarter_of
 from ledger.store.facts import Fact
@@ -19,7 +18,8 @@ from ledger.store.tracks import PageEvent
 from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageKey
 from msgspec.structs import replace
 
-from tests.unit.ledger.story import ACCOUNT_ID, START, Story, expire, grant, opened, reserve, settle
+from tests.unit.ledger.histories import begun_at, events_of, histories, pages
+from tests.unit.ledger.story import ACCOUNT_ID, START, Story, expire, opened, reserve, settle
 
 CHAT = "/v1/chat/completions"
 TTL = timedelta(minutes=15)
@@ -50,18 +50,10 @@ class Tables:
         return Figures(*map(sum, zip(Figures(), *self.rows.values(), strict=True)))
 
 
-def events_of(story: Story) -> list[PageEvent[LedgerEvent]]:
-    return [PageEvent(n, ACCOUNT_ID, Fact(at, event)) for n, (at, event) in enumerate(story.log, start=1)]
-
-
 def counted(story: Story) -> Tables:
     tables = Tables()
     tables.take(events_of(story))
     return tables
-
-
-def begun_at(command: SettleUsage, moment: datetime) -> SettleUsage:
-    return replace(command, usage=replace(command.usage, started_at=moment))
 
 
 def row_at(moment: datetime, model: str = "weighted") -> UsageKey:
@@ -167,39 +159,6 @@ def test_a_quarter_hour_lies_within_one_local_day(transition: datetime, seconds:
     quarter = quarter_of(began_at, began_at)
     assert timedelta() <= began_at - quarter < timedelta(minutes=15)
     assert quarter.astimezone(tz).date() == began_at.astimezone(tz).date()
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> Story:
-    """Calls of two models that end in every way, at once, late, twice, and not at all."""
-    story = Story().given(opened(), grant("lot", draw(st.integers(1, 30_000))))
-    ended: list[SettleUsage] = []
-    for number in range(draw(st.integers(1, 12))):
-        story.after(seconds=draw(st.integers(0, 3_000)))
-        reservation_id, model = f"r{number}", draw(st.sampled_from(["known", "weighted", "free-output"]))
-        if draw(st.booleans()):
-            story.when(reserve(reservation_id, prompt=draw(st.integers(1, 900)), maximum=40, model=model))
-        began_at = story.now
-        if draw(st.booleans()):
-            story.after(minutes=16).when(expire(reservation_id))
-        if draw(st.integers(0, 4)):
-            prompt = draw(st.integers(0, 2_000))
-            outcome = draw(st.sampled_from([*Outcome]))
-            command = settle(
-                reservation_id, prompt=prompt, cached=prompt // 3, completion=prompt // 7, model=model, outcome=outcome
-            )
-            ended.append(begun_at(command, began_at + timedelta(seconds=draw(st.integers(-5, 1_200)))))
-        comes_again = draw(st.booleans())
-        if ended and comes_again:
-            story.after(hours=draw(st.integers(0, 30))).when(ended[draw(st.integers(0, len(ended) - 1))])
-    return story
-
-
-def pages(events: Sequence[PageEvent[LedgerEvent]], sizes: Iterable[int]) -> Iterator[Sequence[PageEvent[LedgerEvent]]]:
-    for size in sizes:
-        yield events[:size]
-        events = events[size:]
-    yield events
 
 
 @given(story=histories(), sizes=st.lists(st.integers(1, 6), max_size=12))

@@ -88,6 +88,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "republish": Verb(optional=("FROM", "TO")),
             "seed": Verb(),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
+            "holds": Verb(optional=("ACCOUNT", "OLDER", "FORMAT")),
         },
         verbs_read_settings=True,
     ),

@@ -38,6 +38,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "dead-letters-discard": {"id": "ledger:1", "reason": "r"},
     "seed": {},
     "usage": {},
+    "holds": {},
 }
 """What each verb needs, typed right."""
 
@@ -66,6 +67,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     ),
     "from": NO_POSITIONS,
     "to": (*NO_POSITIONS, "0"),
+    "older": ("15", "m", "-1m", "0s", "1.5h", "2 h", "1w", "15M", "9" * 9 + "d"),
     "projection": ("balances", "Accounts", "*"),
     "model": (" ", "m" * 257, "half a pair: \udcff"),
     "by": ("year", "Day", " "),
@@ -107,6 +109,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "checkpoint": ("due", "anew"),
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
+    "holds": ("account", "older", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),
 }

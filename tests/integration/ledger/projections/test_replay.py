@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from contracts.errors import UnavailableError
 from ledger.projections import replay as replay_module
+from ledger.projections.catalog import BY_NAME, PROJECTIONS
 from ledger.projections.replay import ReplayedProjection, replay_projection
 from ledger.projections.swapping import begin
 from ledger.projections.usage import USAGE
@@ -91,9 +92,10 @@ async def test_all_is_one_answer_with_the_differences_of_all(own_ledger: str, da
         await caught_up(damaged)
     await damaged.execute(f"DELETE FROM {await usage_table(damaged)} WHERE account_id = 'account-00002'")
     ran = await operate("replay")
-    (usage,) = ran.json["projections"]
+    (usage, *others) = ran.json["projections"]
     assert ran.code == 1
     assert ran.json["difference_count"] == usage["difference_count"] > 0
+    assert [each["difference_count"] for each in others] == [0] * (len(PROJECTIONS) - 1)
     assert (ran.json["projection"], ran.json["differences"], ran.json["failed"]) == ("all", [], {})
     sound = await operate("replay")
     assert (sound.code, sound.json["difference_count"]) == (0, 0)
@@ -103,7 +105,8 @@ async def test_what_can_not_be_replayed_is_told_beside_the_rest(own_ledger: str,
     await damaged.execute("REVOKE SELECT ON ledger.events FROM solaris_projector")
     ran = await operate_on(own_ledger)("replay")
     assert (ran.code, ran.json["difference_count"], ran.json["projections"]) == (1, 0, [])
-    assert "permission denied" in ran.json["failed"]["usage"]
+    assert ran.json["failed"].keys() == BY_NAME.keys()
+    assert all("permission denied" in reason for reason in ran.json["failed"].values())
     assert ran.json["accounts"] > 0
 
 
@@ -192,7 +195,9 @@ async def _swap_waits(connection: asyncpg.Connection) -> bool:
 
 
 async def _position(connection: asyncpg.Connection) -> int:
-    position: int = await connection.fetchval("SELECT position FROM projections.tracks WHERE state = 'live'")
+    position: int = await connection.fetchval(
+        "SELECT position FROM projections.tracks WHERE name = 'usage' AND state = 'live'"
+    )
     return position
 
 

@@ -17,6 +17,7 @@ VERBS: Final = Verbs(
         "ledger.operate.dead_letters:VERBS": LETTER_VERBS,
         "ledger.operate.demo": ("seed",),
         "ledger.operate.usage": ("usage",),
+        "ledger.operate.holds": ("holds",),
     },
     refused=(SolarisError,),
     bad_input=(InvalidError,),

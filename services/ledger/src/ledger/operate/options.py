@@ -18,6 +18,8 @@ MAX_KEY_LENGTH: Final = 128
 MAX_PLAN_LENGTH: Final = 64
 FURTHEST: Final = timedelta(days=3660)
 """How far ahead a balance can be asked for; each month on the way is folded."""
+_AGE: Final = re.compile(r"([0-9]{1,5})([smhd])")
+_UNITS: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _ACCOUNT: Final = option("--account", parse=checked_account_id, help="account id")
@@ -51,6 +53,14 @@ def day(typed: str) -> date:
     if found is None or not 2000 <= found.year <= 2999:
         raise ValueError("a day such as 2026-12-31")
     return found
+
+
+def age(typed: str) -> timedelta:
+    """So many seconds, minutes, hours or days."""
+    found = _AGE.fullmatch(typed)
+    if found is None or not int(found[1]):
+        raise ValueError("an age such as 90s, 15m, 6h or 30d")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def one_of[Word: StrEnum](words: type[Word]) -> Callable[[str], Word]:

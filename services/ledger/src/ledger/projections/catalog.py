@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from ledger.projections.outstanding import OUTSTANDING
 from ledger.projections.projection import Projection
 from ledger.projections.usage import USAGE
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE,)
+PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE, OUTSTANDING)
 BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}

@@ -1,8 +1,10 @@
 """Begins tracks beside the one that is read, and lets one take its place."""
 
+import contextlib
 from typing import Final
 
 import asyncpg
+from contracts.errors import UnavailableError
 
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
@@ -27,18 +29,25 @@ BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """Readers of the tables, or another swap, were in the way: nothing was done, and it may be tried again."""
 IN_USE: Final = (*BUSY, asyncpg.DependentObjectsStillExistError)
 """Somebody reads a table, or has made a view of it rather than of the projection: it stays."""
+NUMBERS_TRIED: Final = 100
 REST_EVENTS: Final = 2 * PAGE_EVENTS
 """So much at most is caught up while the live track waits."""
 
 
 async def begin(connection: asyncpg.Connection, projection: Projection, state: TrackState) -> Followed | None:
-    """A track of this version from the log's beginning, with its tables; None where there is one in that state."""
-    async with connection.transaction():
-        track = await begin_track(connection, projection.name, projection.version, state)
-        if track is None:
-            return None
-        await create_tables(connection, track, projection.shapes)
-    return Followed(projection, track)
+    """A track of this version from the log's beginning, with its tables; None where there is one in that state.
+
+    Where somebody has emptied the list of tracks, there are tables of its number already: they are left alone.
+    """
+    for _ in range(NUMBERS_TRIED):
+        with contextlib.suppress(asyncpg.DuplicateTableError):
+            async with connection.transaction():
+                track = await begin_track(connection, projection.name, projection.version, state)
+                if track is None:
+                    return None
+                await create_tables(connection, track, projection.shapes)
+            return Followed(projection, track)
+    raise UnavailableError(f"there are tables of {projection.name} that no track knows: drop them")
 
 
 async def swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
