@@ -1,4 +1,4 @@
-"""`python -m bench.parts.replay --events N…`: the operator's replay on logs of given sizes, told as one JSON array.
+"""`python -m bench.parts.replay --events N…`: the operator's replay of account states on logs of given sizes, as JSON.
 
 Speed counts the whole command, from its start to its end; memory is that of its largest process.
 """
@@ -71,7 +71,7 @@ def _replay(database_url: str) -> dict[str, Any]:
 def _measure() -> None:
     started = time.perf_counter()
     done = subprocess.run(
-        (sys.executable, "-m", "ledger.operate", "replay", "--projection=all"), stdout=subprocess.PIPE, check=False
+        (sys.executable, "-m", "ledger.operate", "replay", "--projection=accounts"), stdout=subprocess.PIPE, check=False
     )
     seconds = time.perf_counter() - started
     if not done.stdout:

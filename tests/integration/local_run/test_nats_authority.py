@@ -158,6 +158,8 @@ async def test_what_is_not_a_services_own_to_say_is_refused(server: NatsServer, 
         ("notifier", "_INBOX_gateway.>"),
         ("notifier", ">"),
         ("ledger", "_INBOX_gateway.>"),
+        ("billing", "solaris.ledger.>"),
+        ("billing", "solaris.ledger.credits_granted.*"),
     ],
 )
 async def test_what_is_not_a_services_own_to_hear_is_refused(server: NatsServer, user: str, subject: str) -> None:
@@ -280,8 +282,6 @@ MAY = {
         f"{subjects.READ_BALANCE_PREFIX}.ana",
         "solaris.billing.credits_purchased.ana",
         "solaris.deadletter.ledger.x",
-        "$JS.API.CONSUMER.INFO.LEDGER.billing-ledger",
-        "$JS.API.CONSUMER.MSG.NEXT.LEDGER.billing-ledger",
     },
     "ledger": {
         "solaris.ledger.credits_granted.ana",

@@ -49,6 +49,8 @@ def test_the_asyncapi_document_names_who_publishes_and_who_reads_each_event() ->
     told = {name for name in operations if name.endswith(".notifier-ledger")}
     names = {"threshold_crossed", "allowance_exhausted", "tokens_exhausted", "access_restored"}
     assert told == {f"read.ledger.{name}.notifier-ledger" for name in names}
+    heard = {name for name in operations if name.startswith("hear.")}
+    assert heard == {"hear.ledger.usage_settled.billing", "hear.ledger.reservation_expired.billing"}
     subjects = [subject for consumer in CONSUMERS for subject in consumer.filter_subjects]
     assert len(subjects) == sum(name.startswith("read.") for name in operations), "a subject that is no event's"
 

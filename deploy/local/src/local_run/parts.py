@@ -51,10 +51,12 @@ class Service(Part):
     """One of our own programs: `python -m <module>`, with the settings `<module>.settings.<Name>Settings`.
 
     The module is the service's name, unless `program` says otherwise: several may stand in one package.
-    On NATS it may say what `publishes` names, answer requests to `answers`, read the durable consumers of `consumes`
-    (stream, name), and what follows from these. It sees the variables that its settings name, and those of `sees`:
-    `tells` always, `defaults` where the caller has none, and in the variable `secret` one that is made up for it. In
-    each variable of `shared_secrets` is one that is made up for all services that name it.
+    On NATS it may say what `publishes` names, answer requests to `answers`, hear what `hears` names as it is published,
+    read the durable consumers of `consumes` (stream, name), and what follows from these. Who consumes has dead letters;
+    who gives up on what came another way says so (`has_letters`).
+    It sees the variables that its settings name, and those of `sees`: `tells` always, `defaults` where the caller has
+    none, and in the variable `secret` one that is made up for it. In each variable of `shared_secrets` is one that is
+    made up for all services that name it.
     `also_reads` (module:function) is called with its settings before anything starts, and may refuse them.
     """
 
@@ -70,7 +72,9 @@ class Service(Part):
     """It has a role, which the migrations of another service give their rights."""
     publishes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()
     consumes: tuple[tuple[str, str], ...] = ()
+    has_letters: bool = False
     sees: frozenset[str] = frozenset()
     tells: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
@@ -97,8 +101,13 @@ class Service(Part):
 
     @property
     def verbs(self) -> dict[str, Verb]:
-        """The commands of `python -m <name>.operate`; whoever consumes has dead letters."""
-        return {**self.own_verbs, **(_DEAD_LETTER_VERBS if self.consumes else {})}
+        """The commands of `python -m <name>.operate`."""
+        return {**self.own_verbs, **(_DEAD_LETTER_VERBS if self.gives_up else {})}
+
+    @property
+    def gives_up(self) -> bool:
+        """It keeps dead letters."""
+        return self.has_letters or bool(self.consumes)
 
 
 def in_turns[P: Part](parts: Iterable[P]) -> list[tuple[P, ...]]:

@@ -116,7 +116,8 @@ SERVICES: Final[tuple[Service, ...]] = (
         note="purchases, webhooks",
         migrates=True,
         publishes=("solaris.billing.>", f"{subjects.READ_BALANCE_PREFIX}.>"),
-        consumes=((subjects.LEDGER_STREAM, subjects.BILLING_LEDGER_CONSUMER),),
+        hears=tuple(subjects.event_subject(name, "*") for name in subjects.BALANCE_FALLS),
+        has_letters=True,
         defaults={
             "SOLARIS_CATALOG": str(_REPOSITORY / "deploy" / "catalog.toml"),
             "SOLARIS_GATEWAY_KEYS": DEVELOPMENT_KEY,

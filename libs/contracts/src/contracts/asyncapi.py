@@ -1,10 +1,10 @@
-"""The AsyncAPI document of all events: who publishes each, and who reads it by which durable consumer."""
+"""The AsyncAPI document of all events: who publishes each, and who reads it by which consumer, or without one."""
 
 from typing import Any, Final
 
 from contracts.envelope import CONTENT_TYPE, cloud_event_type
 from contracts.events.registry import EVENTS
-from contracts.subjects import PUBLISHERS, event_subject
+from contracts.subjects import BALANCE_FALLS, PUBLISHERS, event_subject
 from contracts.topology import CONSUMERS, Consumer
 
 FILE_NAME: Final = "solaris.asyncapi.json"
@@ -23,6 +23,13 @@ def asyncapi_document(schema_files: dict[str, str]) -> dict[str, Any]:
         for name in EVENTS
         if _reads(consumer, name)
     }
+    heard = {
+        f"hear.{name}.billing": {
+            **_operation("receive", name, "billing"),
+            "summary": "By plain subscriptions, each of one account with auto top-up.",
+        }
+        for name in BALANCE_FALLS
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -32,7 +39,7 @@ def asyncapi_document(schema_files: dict[str, str]) -> dict[str, Any]:
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": {name: _channel(name) for name in EVENTS},
-        "operations": published | read,
+        "operations": published | read | heard,
         "components": {"messages": {name: _message(name, schema_files[name]) for name in EVENTS}},
     }
 

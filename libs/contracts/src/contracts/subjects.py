@@ -14,7 +14,9 @@ LEDGER_USAGE_CONSUMER: Final = "ledger-usage"
 NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
 LEDGER_BILLING_CONSUMER: Final = "ledger-billing"
 NOTIFIER_BILLING_CONSUMER: Final = "notifier-billing"
-BILLING_LEDGER_CONSUMER: Final = "billing-ledger"
+
+BALANCE_FALLS: Final = ("ledger.usage_settled", "ledger.reservation_expired")
+"""Events after which less is left. Billing hears those of accounts with auto top-up, by plain subscriptions."""
 
 # Request-reply stands outside the streams' subjects: a stream would answer a request with its PubAck.
 RESERVE_PREFIX: Final = "solaris.rpc.ledger.reserve"

@@ -110,12 +110,4 @@ CONSUMERS: Final = (
         ),
         ack_wait=5 * SECOND,
     ),
-    Consumer(
-        stream=subjects.LEDGER_STREAM,
-        durable_name=subjects.BILLING_LEDGER_CONSUMER,
-        # What can leave an account below the balance at which its person wants more bought.
-        filter_subjects=("solaris.ledger.usage_settled.*", "solaris.ledger.reservation_expired.*"),
-        ack_wait=10 * SECOND,
-        deliver_policy="new",
-    ),
 )

@@ -8,13 +8,12 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.announcements import announce_dead_letters
-from chassis.consumer import Consumer
 from chassis.core_nats.client import CoreNats
 from chassis.outbox import Relay
 from chassis.postgres import create_engine, disposed
 from chassis.server import serve
 from chassis.service import Part, Service, Work, run
-from contracts.subjects import BILLING_LEDGER_CONSUMER, LEDGER_STREAM, dead_letter
+from contracts.subjects import dead_letter
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
@@ -49,7 +48,7 @@ from billing.http.subscriptions import portal_routes, subscribe_routes
 from billing.http.top_ups import top_up_routes
 from billing.http.webhook import WebhookIntake
 from billing.http.wishes import Wishes
-from billing.messaging.ledger_events import hear
+from billing.messaging.balance_changes import BalanceChanges
 from billing.messaging.ledger_reads import fetch_arrival, fetch_left
 from billing.messaging.outbox import OUTBOX
 from billing.settings import BillingSettings
@@ -206,17 +205,13 @@ def _by_time(
         cool_down=timedelta(seconds=settings.top_up_cool_down_seconds),
         livemode=settings.livemode,
     )
-    watch = TopUpWatch(engine=engine, top_ups=top_ups, again_after=timedelta(seconds=settings.top_up_sweep_seconds))
-    consumer = Consumer(
-        client,
-        settings.nats_url,
-        engine,
-        LETTERS,
-        partial(hear, watch),
-        stream=LEDGER_STREAM,
-        durable=BILLING_LEDGER_CONSUMER,
+    watch = TopUpWatch(
+        engine=engine,
+        top_ups=top_ups,
+        changed_of=BalanceChanges(client).of,
+        again_after=timedelta(seconds=settings.top_up_sweep_seconds),
     )
-    return [Work(partial(keep_looking, engine, subscriptions), watch.run), Work(consumer.run)]
+    return [Work(partial(keep_looking, engine, subscriptions), watch.run)]
 
 
 def _redeeming(settings: BillingSettings, offers: Offers, looks: OrderLooks) -> Redeeming:

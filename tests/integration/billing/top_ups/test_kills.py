@@ -21,7 +21,6 @@ CHARGED: Final = b"POST /v1/payment_intents HTTP"
 BUYING: Final[list[Step]] = [
     ("nats", (b"PUB solaris.billing.credits_purchased",)),
     ("postgres", (b"billing.top_ups.look_due_at > now()",)),
-    ("nats", (b"PUB $JS.ACK.LEDGER.",)),
     ("nats", (b"PUB solaris.rpc.ledger.read.balance",)),
     ("stripe", (b"GET /v1/customers/",)),
     ("postgres", (b"INSERT INTO billing.orders",)),

@@ -1,14 +1,8 @@
 """Auto top-up through a demo Stripe: bought once when it is low, never in a loop, paused when the card fails."""
 
-from contextlib import AsyncExitStack
-
 import pytest
-from billing.messaging.ledger_events import hear
-from chassis.delivery import Delivery
-from chassis.postgres import create_engine, disposed, statements
-from contracts.accounts import subject_token
 
-from tests.support.billing import BillingStage, link_token
+from tests.support.billing import BillingStage, empty_stage, link_token, running_billing
 from tests.support.billing_top_ups import (
     KEY,
     LedgerPart,
@@ -50,24 +44,16 @@ async def test_a_low_balance_is_topped_up_once(stage: BillingStage, ledger: Ledg
     assert (order["state"], order["paid_minor"], await payments_of(stage, "ana")) == ("paid", 7_490, ["succeeded"])
 
 
-async def test_what_is_heard_before_anybody_knows_the_accounts_is_looked_at(
-    stage: BillingStage, ledger: LedgerPart, closing: AsyncExitStack
+async def test_a_balance_that_fell_while_nobody_listened_is_seen_at_the_next_start(
+    migrated_url: str, nats_url: str, ledger: LedgerPart
 ) -> None:
-    """As right after a start: the message does not come again, and the next look by time is an hour away."""
-    await tops_up(stage, "early")
-    ledger.left["early"] = 10
-    engine = create_engine(stage.settings.database_url, service="billing")
-    await closing.enter_async_context(disposed(engine))
-    usage = Delivery(subject=f"solaris.ledger.usage_settled.{subject_token('early')}", payload=b"{}")
-    async with statements(engine) as connection:
-        await hear(NotLooked(), connection, usage)
-    await stage.has_in_books("early", granted=500_000)
-
-
-class NotLooked:
-    """A watch that has just begun."""
-
-    accounts = None
+    """Nothing is heard of it any more, and the next look by time is an hour away."""
+    async with empty_stage(migrated_url, nats_url, top_up_sweep_seconds=3600.0) as stage:
+        async with running_billing(stage.settings):
+            await tops_up(stage, "early")
+        ledger.left["early"] = 10
+        async with running_billing(stage.settings):
+            await stage.has_in_books("early", granted=500_000)
 
 
 async def test_nobody_is_asked_about_accounts_without_it(stage: BillingStage, ledger: LedgerPart) -> None:

@@ -27,7 +27,7 @@ def nats_users(services: Sequence[Service]) -> tuple[NatsUser, ...]:
             NatsUser(
                 name=service.name,
                 publish=tuple(dict.fromkeys(_said(service, inboxes))),
-                subscribe=(_inbox(service.name), *service.answers),
+                subscribe=(_inbox(service.name), *service.answers, *service.hears),
             )
             for service in services
         ),
@@ -39,7 +39,7 @@ def _said(service: Service, inboxes: Iterable[str]) -> Iterator[str]:
     if service.answers:
         # `allow_responses` instead would make the server keep a note per request.
         yield from ("_INBOX.>", *inboxes)
-    if service.consumes:
+    if service.gives_up:
         yield "solaris.deadletter.>"
     for stream, consumer in service.consumes:
         yield f"$JS.API.CONSUMER.INFO.{stream}.{consumer}"

@@ -1,7 +1,9 @@
 """Keeps watch over the accounts with auto top-up: which they are, and whose turn it is."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -13,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.application.blame import is_outage
 from billing.application.errors import BillingError
 from billing.application.top_ups import TopUps
-from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again, look_no_more
+from billing.store.top_ups import claim_due, load_accounts_topped_up, look_again, look_no_more, make_due
 from billing.stripe_api.errors import StripeError
 
 BATCH: Final = 20
@@ -27,21 +29,23 @@ log = structlog.get_logger()
 
 @dataclass(kw_only=True)
 class TopUpWatch:
-    """Looks at each account after its balance changed, and every `again_after` whatever was heard.
+    """Looks at each account after its balance may have fallen, and every `again_after` whatever was heard.
 
-    `accounts` is a second old at most, None at first; whoever turns it on is looked at without any event.
+    `changed_of` is told all accounts with auto top-up, and gives those of them to look at now.
     """
 
     engine: AsyncEngine
     top_ups: TopUps
+    changed_of: Callable[[AbstractSet[str]], Awaitable[set[str]]]
     again_after: timedelta
-    accounts: frozenset[str] | None = None
+    _changed: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Watch until cancelled; several processes may."""
         while True:
+            due: list[str] = []
             try:
-                self.accounts = await load_accounts_topped_up(self.engine)
+                await self._hear()
                 due = await claim_due(self.engine, limit=BATCH, lease=LEASE)
                 for account_id in due:
                     if (wait := await self._look(account_id)) is not None:
@@ -50,8 +54,16 @@ class TopUpWatch:
                         await look_no_more(self.engine, account_id)
             except DATABASE_ERRORS as error:
                 log.warning("top_ups_not_watched", error=type(error).__name__)
-            # Not sooner for any number of events: an account is asked about once a second at most.
-            await asyncio.sleep(POLL_SECONDS)
+            # Where more wait, they are next. Else not sooner for any number of events.
+            if len(due) < BATCH:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _hear(self) -> None:
+        # What was heard is kept until it is written, whatever becomes of the database meanwhile.
+        self._changed |= await self.changed_of(await load_accounts_topped_up(self.engine))
+        if self._changed:
+            await make_due(self.engine, self._changed)
+            self._changed.clear()
 
     async def _look(self, account_id: str) -> timedelta | None:
         try:

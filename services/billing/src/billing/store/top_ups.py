@@ -1,15 +1,15 @@
 """Auto top-up: what people set, what became of the orders it made, and whose turn it is to be looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from chassis.postgres import statements
 from contracts.events.billing import TopUpPause, TopUpPaused
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
+from sqlalchemy import ARRAY, ColumnElement, Row, String, and_, any_, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.domain.history import Change
 from billing.domain.orders import SWEPT_STATES, Order, OrderKind, OrderState
@@ -102,13 +102,14 @@ async def load_accounts_topped_up(engine: AsyncEngine) -> frozenset[str]:
         return frozenset((await connection.execute(query)).scalars())
 
 
-async def make_due(connection: AsyncConnection, account_id: str) -> None:
-    """Have the account looked at now rather than later."""
-    await connection.execute(
-        update(top_ups)
-        .where(top_ups.c.account_id == account_id, top_ups.c.is_on, top_ups.c.look_due_at > func.now())
-        .values(look_due_at=func.now())
+async def make_due(engine: AsyncEngine, account_ids: Collection[str]) -> None:
+    """Have the accounts looked at now rather than later."""
+    listed = literal(list(account_ids), ARRAY(String))
+    later = update(top_ups).where(
+        top_ups.c.account_id == any_(listed), top_ups.c.is_on, top_ups.c.look_due_at > func.now()
     )
+    async with statements(engine) as connection:
+        await connection.execute(later.values(look_due_at=func.now()))
 
 
 async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> list[str]:
@@ -117,8 +118,8 @@ async def claim_due(engine: AsyncEngine, *, limit: int, lease: timedelta) -> lis
 
 
 async def look_again(engine: AsyncEngine, account_id: str, wait: timedelta) -> None:
-    """Look after a while, or when its balance changes; not where it was paused just now."""
-    statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.look_due_at.is_not(None))
+    """Look after a while; not where it was paused just now, and at once where it is due again already."""
+    statement = update(top_ups).where(top_ups.c.account_id == account_id, top_ups.c.look_due_at > func.now())
     async with statements(engine) as connection:
         await connection.execute(statement.values(look_due_at=func.now() + wait))
 
