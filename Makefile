@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY OLDER
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY OLDER FILE APPLY CREDITS_PER_TOKEN
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -66,7 +66,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage holds order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find import export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage holds order approve refund unfreeze orders statement billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -83,6 +83,7 @@ block: ## ACCOUNT=id REASON=text [NEW=1]: blocks the account
 correct-cycle: ## ACCOUNT=id REASON=text: puts back the cycle that runs, where a wrong clock started a later one
 apply-catalog: ## [PLAN=name] [SHOW=1] [CUSTOM=1]: the catalog's limits for existing accounts; shows whom, then does it
 find: ## WHO=id|part: people by account id, or part of a name, an e-mail or the client's own id
+import: ## FILE=path [APPLY=1] [KEY=name] [CREDITS_PER_TOKEN=n] [FORMAT=table|csv|json]: people of a CSV or JSON file, LibreChat's too; shows what it changes, then does it
 export: ## ACCOUNT=id: all that is kept about the person, as JSON lines
 forget: ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
 events: ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines

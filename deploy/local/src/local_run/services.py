@@ -80,6 +80,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "correct-cycle": Verb(required=("ACCOUNT", "REASON")),
             "apply-catalog": Verb(optional=("PLAN", "REASON", "SHOW", "CUSTOM")),
             "find": Verb(required=("WHO",)),
+            "import": Verb(required=("FILE",), optional=("APPLY", "KEY", "CREDITS_PER_TOKEN", "FORMAT")),
             **_PERSON_VERBS,
             "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
             "replay": Verb(optional=("PROJECTION",)),

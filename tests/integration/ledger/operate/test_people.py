@@ -90,7 +90,7 @@ async def test_a_person_is_forgotten_and_the_figures_stay(operate: Operate, data
     assert (ran.code, ran.json) == (0, {"account_id": "account-00002", "erased": True})
     kept = await database.fetchrow("SELECT * FROM ledger.profiles WHERE account_id = 'account-00002'")
     assert kept is not None
-    assert {name for name, value in kept.items() if value is not None} == {"account_id", "updated_at"}
+    assert {name for name, value in kept.items() if value is not None} == {"account_id", "updated_at", "forgotten_at"}
     (await operate("find", who="zoë")).assert_refused(1)
     assert (await operate("balance", account="account-00002")).json == before
     audit = "SELECT action, reason FROM ledger.audit WHERE account_id = 'account-00002'"

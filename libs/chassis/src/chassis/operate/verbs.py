@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
+from keyword import iskeyword
 from pkgutil import resolve_name
 from typing import Any, Final
 
@@ -30,9 +31,9 @@ type Errors = tuple[type[Exception], ...]
 class Verbs:
     """The verbs of one service, by the place that holds them: a module, or `module:object`.
 
-    A verb is an async function of the verb's name, with underscores. Its module is imported only when it is asked for:
-    a verb that reads one row must not wait for what another one needs. `refused` and `bad_input` are the service's own
-    errors with a text for whoever typed.
+    A verb is an async function of the verb's name, with underscores, and with one more behind a word of Python's. Its
+    module is imported only when it is asked for: a verb that reads one row must not wait for what another one needs.
+    `refused` and `bad_input` are the service's own errors with a text for whoever typed.
     """
 
     def __init__(self, places: Mapping[str, Sequence[str]], *, refused: Errors = (), bad_input: Errors = ()) -> None:
@@ -45,10 +46,6 @@ class Verbs:
 
     def run(self, arguments: Sequence[str]) -> int:
         """Carry out one verb; returns the exit code: 0 done, 1 refused or failed, 2 bad input, 130 interrupted."""
-        if (
-            sys.stdout is None
-        ):  # closed (`>&-`): nobody would learn what was done, and the next file would be in its place
-            return _told("standard output is closed", FAILED)
         try:
             with standard_output():
                 code: int | None = self.commands(arguments[:1])(arguments, standalone_mode=False)
@@ -73,7 +70,8 @@ class Verbs:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.callback()(lambda: None)  # one verb alone is named like one of several
         for verb in self._place_of if set(asked).isdisjoint(self._place_of) else asked:
-            function: Verb = getattr(resolve_name(self._place_of[verb]), verb.replace("-", "_"))
+            name = f"{verb}_" if iskeyword(verb) else verb.replace("-", "_")
+            function: Verb = getattr(resolve_name(self._place_of[verb]), name)
             app.command(verb)(self._command(function))
         return app
 
@@ -111,10 +109,8 @@ def _refuse_for_known_causes(error: Exception) -> None:
 
 
 def _told(text: str, code: int) -> int:
-    # An output that takes nothing has been told already, or is the lesser evil; one that is closed is None.
-    if sys.stdout is not None:
-        with contextlib.suppress(RefusedError, BrokenPipeError), standard_output():
-            sys.stdout.flush()
-    if sys.stderr is not None:
-        sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    # An output that takes nothing has been told already, or is the lesser evil.
+    with contextlib.suppress(RefusedError, BrokenPipeError), standard_output():
+        sys.stdout.flush()
+    sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code

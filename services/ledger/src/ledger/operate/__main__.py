@@ -11,6 +11,7 @@ VERBS: Final = Verbs(
         "ledger.operate.administration": ("credit", "revoke", "plan", "limit", "suspend", "activate", "block"),
         "ledger.operate.corrections": ("correct-cycle", "apply-catalog"),
         "ledger.operate.people": ("find", "export", "forget"),
+        "ledger.operate.importing": ("import",),
         "ledger.operate.log": ("replay",),
         "ledger.operate.checkpoints": ("verify", "checkpoint"),
         "ledger.operate.stream": ("republish",),

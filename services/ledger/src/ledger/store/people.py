@@ -32,13 +32,20 @@ WHERE account_id = $1 AND (recorded_at, id) > ($2, $3) ORDER BY recorded_at, id 
 _BEFORE_ALL: Final = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 # In one statement: nobody is forgotten without a word about it, and no word is kept of what did not happen.
 _FORGET: Final = """
-WITH forgotten AS (
-    UPDATE ledger.profiles SET email = NULL, name = NULL, locale = NULL, user_id = NULL, updated_at = now()
-    WHERE account_id = $1 AND (email, name, locale, user_id) IS DISTINCT FROM (NULL, NULL, NULL, NULL)
-    RETURNING account_id
+WITH before AS (
+    SELECT (email, name, locale, user_id) IS DISTINCT FROM (NULL, NULL, NULL, NULL) AS held, forgotten_at
+    FROM ledger.profiles WHERE account_id = $1
+),
+forgotten AS (
+    INSERT INTO ledger.profiles (account_id, forgotten_at) VALUES ($1, now())
+    ON CONFLICT (account_id) DO UPDATE
+    SET email = NULL, name = NULL, locale = NULL, user_id = NULL, forgotten_at = now(), updated_at = now()
+),
+noted AS (
+    INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
+    SELECT $2, $3, $4, $1, $5, $6 WHERE NOT EXISTS (SELECT FROM before WHERE NOT held AND forgotten_at IS NOT NULL)
 )
-INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
-SELECT $2, $3, $4, account_id, $5, $6 FROM forgotten
+SELECT coalesce((SELECT held FROM before), false)
 """
 
 
@@ -85,7 +92,7 @@ async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIter
 
 async def erase_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> bool:
     """Erase the profile and note who did; False where nothing personal was kept."""
-    done: str = await connection.execute(
+    erased: bool = await connection.fetchval(
         _FORGET, account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode()
     )
-    return done.endswith(" 1")
+    return erased

@@ -9,6 +9,7 @@ from contracts.profiles import Profile
 from ledger.domain.account import Account
 from ledger.domain.lots import LotRecord
 from ledger.store.codec import decode_account, decode_lot
+from ledger.store.profiles import store_profiles
 
 
 async def load_account(
@@ -73,20 +74,5 @@ async def load_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id
 
 
 async def store_profile(connection: asyncpg.Pool | asyncpg.Connection, account_id: str, profile: Profile) -> None:
-    """Keep what is given; what is None stays as it was."""
-    await connection.execute(
-        """
-        INSERT INTO ledger.profiles AS known (account_id, email, name, locale, user_id) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (account_id) DO UPDATE SET
-            email = coalesce(excluded.email, known.email),
-            name = coalesce(excluded.name, known.name),
-            locale = coalesce(excluded.locale, known.locale),
-            user_id = coalesce(excluded.user_id, known.user_id),
-            updated_at = now()
-        """,
-        account_id,
-        profile.email,
-        profile.name,
-        profile.locale,
-        profile.user_id,
-    )
+    """Keep what is given; what is None stays as it was. Of who was just forgotten nothing is kept."""
+    await store_profiles(connection, {account_id: profile})
