@@ -140,6 +140,16 @@ async def test_whoever_sends_slowly_takes_no_place_from_stripe(stage: BillingSta
     assert answer.status_code == 200
 
 
+async def test_large_bodies_that_nobody_signed_keep_no_large_one_of_stripes_out(stage: BillingStage) -> None:
+    event = _event()
+    payload = json.dumps(event | {"padding": "x" * (2 * SMALL_BYTES)})
+    async with AsyncExitStack() as held:
+        for _ in range(AT_ONCE):
+            await _held_open(stage, held, b" " * (SMALL_BYTES + 1), MAX_BYTES)
+        answer = await _deliver(stage, payload, _signed(payload))
+    assert answer.status_code == 200
+
+
 async def test_large_bodies_in_memory_are_bounded(stage: BillingStage) -> None:
     async with AsyncExitStack() as held:
         readers = [await _held_open(stage, held, b" " * (SMALL_BYTES + 1), MAX_BYTES) for _ in range(AT_ONCE + 1)]

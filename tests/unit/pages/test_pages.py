@@ -13,6 +13,7 @@ from language.choice import Language
 from language.presentation import Presentation
 from pages.assets import Assets
 from pages.forms import MAX_FORM_BYTES, FormError, read_form
+from pages.reader import stands_for
 from pages.rendering import Pages
 from pages.words import words_of
 from starlette.applications import Starlette
@@ -46,6 +47,12 @@ def app(folder: Path, chat_url: str | None = None) -> Starlette:
     async def page(request: Request) -> Response:
         return pages.answer(request, "page.html.j2", {"text": request.query_params.get("text", "")})
 
+    async def answer_to_form(request: Request) -> Response:
+        fields = await read_form(request)
+        if "t" in fields:
+            stands_for(request, "buy", [("t", fields["t"])])
+        return pages.answer(request, "page.html.j2", {"text": ""}, status=422)
+
     async def form(request: Request) -> Response:
         try:
             return JSONResponse(await read_form(request, "https://shop.example/solaris/buy"))
@@ -58,6 +65,7 @@ def app(folder: Path, chat_url: str | None = None) -> Starlette:
             Route("/buy", page),
             Route("/buy/order/{id:path}", page),
             Route("/form", form, methods=["POST"]),
+            Route("/buy/voucher", answer_to_form, methods=["POST"]),
             pages.assets.route,
         ]
     )
@@ -245,3 +253,11 @@ def test_every_fault_has_words_in_both_languages() -> None:
     for status in (400, 405, 413, 418, 500, 502, 503):
         assert portuguese.fault(status) is portuguese.faults[400 if status < 500 else 500]
         assert english.fault(status).title != portuguese.fault(status).title
+
+
+async def test_what_answers_a_form_leads_to_its_page_in_the_other_language(client: httpx.AsyncClient) -> None:
+    page = await client.post("/buy/voucher", data={"t": "ana&mac"})
+    assert page.status_code == 422
+    assert 'href="../buy?t=ana%26mac&amp;lang=en"' in page.text
+    assert 'href="../buy?t=ana%26mac&amp;theme=dark"' in page.text
+    assert "hreflang" not in (await client.post("/buy/voucher", data={"code": "x"})).text

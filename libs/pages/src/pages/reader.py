@@ -1,5 +1,6 @@
 """Who looks at a page: which language it is for, light or dark, and where it stands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
@@ -25,12 +26,16 @@ class Theme(StrEnum):
 class Reader:
     """What one request asks for. `theme` is None as long as its person has not chosen: the system decides.
 
+    What answers a form has no address of its own: `stands_for` says which page its person may look at instead.
+
     `home` leads from the page to where `/` is, so that links work behind any path prefix, told to us or not.
     """
 
     language: Language
     theme: Theme | None
     home: str
+    _page: str | None = ""
+    """The address of the page beside its query, relative to the one that was asked for; None where there is none."""
     _query: tuple[tuple[str, str], ...] = ()
     _chosen: dict[str, str] = field(default_factory=dict)
 
@@ -44,18 +49,37 @@ class Reader:
         chosen: dict[str, str] = {LANGUAGE_COOKIE: language.value} if asked.get("lang") == language.value else {}
         if _theme(asked.get("theme")):
             chosen[THEME_COOKIE] = asked["theme"]
-        kept = tuple((name, value) for name, value in asked.multi_items() if name not in _CHOICES)
-        return cls(language=language, theme=theme, home=_way_home(request), _query=kept, _chosen=chosen)
+        home = _way_home(request)
+        page, query = _page_of(request, home)
+        kept = tuple((name, value) for name, value in query if name not in _CHOICES)
+        return cls(language=language, theme=theme, home=home, _page=page, _query=kept, _chosen=chosen)
+
+    @property
+    def has_page(self) -> bool:
+        """Whether what is shown can be shown again, with another choice."""
+        return self._page is not None
 
     def link(self, **choice: str) -> str:
         """This page again, with another choice."""
         kept = [(name, value) for name, value in self._query if name not in choice]
-        return f"?{urlencode([*kept, *choice.items()])}"
+        return f"{self._page or ''}?{urlencode([*kept, *choice.items()])}"
 
     def remember(self, response: Response, *, secure: bool) -> None:
         """Have the browser keep what was chosen just now; that is no secret, and nobody is known by it."""
         for name, value in self._chosen.items():
             response.set_cookie(name, value, max_age=_A_YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")
+
+
+def stands_for(request: HTTPConnection, page: str, query: Iterable[tuple[str, str]]) -> None:
+    """Say of a form's request which page (as `buy`, seen from `/`) its answer's language and colours are chosen on."""
+    request.state.page = (page, tuple(query))
+
+
+def _page_of(request: HTTPConnection, home: str) -> tuple[str | None, Iterable[tuple[str, str]]]:
+    if request.scope.get("method", "GET") in ("GET", "HEAD"):
+        return "", request.query_params.multi_items()
+    page, query = getattr(request.state, "page", (None, ()))
+    return None if page is None else home + page, query
 
 
 def _theme(value: str | None) -> Theme | None:

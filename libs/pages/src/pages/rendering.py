@@ -73,7 +73,6 @@ class Pages:
             "reader": reader,
             "language": reader.language,
             "frame": words_of(reader.language),
-            "method": request.method,
         }
         html = self._environment.get_template(template).render({**around, **content})
         response = HTMLResponse(html, status_code=status, headers={**self._headers, **(headers or {})})

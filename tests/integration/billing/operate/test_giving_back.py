@@ -1,4 +1,4 @@
-"""What is given back through Stripe, and what a warning of fraud took, by the operators' commands on a demo Stripe."""
+"""What operators' commands do through Stripe, on a demo: what is given back, what a warning of fraud took, cards."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.billing import BillingStage, operate_with_settings_of, staged_billing
+from tests.support.billing_top_ups import saves_a_card
 from tests.support.ledger_operate import Operate
 
 
@@ -39,6 +40,26 @@ async def test_a_refund_goes_through_stripe_once_and_its_answer_may_be_lost(stag
     (record,) = (await run("orders", account="given-back")).lines
     assert [each["reason"] for each in record["refunds"]] == ["a part", "a part", "the rest"]
     assert len(record["refunds"]) == 3
+
+
+async def test_a_refund_that_fails_is_no_success(stage: BillingStage, run: Operate) -> None:
+    bought = await _paid(stage, "not-given-back")
+    await stage.stripe.refunds("failed")
+    failed = await run("refund", order=bought["order_id"], reason="asked for")
+    assert (failed.code, failed.json["status"], failed.json["refunded_minor"]) == (1, "failed", 0)
+
+
+async def test_auto_top_up_without_a_card_says_so(stage: BillingStage, run: Operate) -> None:
+    wanted = {"account": "cardless", "package": "small", "below": 100_000}
+    set_up = await run("top-up", **wanted)
+    assert (set_up.code, set_up.json["is_on"], set_up.json["has_card"]) == (0, True, False)
+    await saves_a_card(stage, "cardless")
+    assert (await run("top-up", **wanted)).json["has_card"] is True
+    await stage.stripe.faults("down", times=9)
+    unknown = await run("top-up", account="cardless")
+    assert (unknown.code, unknown.json["is_on"], unknown.json["has_card"]) == (0, True, None)
+    await stage.stripe.faults("none")
+    assert "has_card" not in (await run("top-up", account="cardless", off="1")).json
 
 
 async def test_an_order_with_a_discount_of_all_of_it_is_taken_back_without_stripe(

@@ -138,6 +138,25 @@ async def test_an_output_that_takes_nothing_is_named_in_one_line(ledger_url: str
     assert told.decode() == "error: standard output: No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("ledger.operate", "events"), "error: standard output is closed\n"),
+        (("local_run.commands.operate", "events"), "error: standard output is closed\n"),
+        (("ledger.operate", "revoke"), "error: standard output is closed\n"),
+    ],
+)
+async def test_where_there_is_no_output_nothing_is_done(ledger_url: str, command: tuple[str, ...], told: str) -> None:
+    """What is opened next would be in its place, the database's connection say."""
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", *command),
+        env={"PATH": os.environ["PATH"], "SOLARIS_DATABASE_URL": ledger_url, "SOLARIS_NATS_URL": "nats://127.0.0.1:1"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, said.decode()) == (1, told)
+
+
 async def test_events_that_this_version_does_not_know_are_listed_and_a_past_balance_says_so(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:

@@ -90,7 +90,8 @@ def main() -> None:
         sys.exit(str(error))
     commands = [(sys.executable, "-m", f"{service.name}.operate", *arguments) for service in services]
     if len(commands) == 1:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed: the command says so
+            sys.stdout.flush()
         os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
     worst = 0
     for command in commands:

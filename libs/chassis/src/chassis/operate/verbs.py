@@ -46,6 +46,10 @@ class Verbs:
 
     def run(self, arguments: Sequence[str]) -> int:
         """Carry out one verb; returns the exit code: 0 done, 1 refused or failed, 2 bad input, 130 interrupted."""
+        if (
+            sys.stdout is None
+        ):  # closed (`>&-`): nobody would learn what was done, and the next file would be in its place
+            return _told("standard output is closed", FAILED)
         try:
             with standard_output():
                 code: int | None = self.commands(arguments[:1])(arguments, standalone_mode=False)
@@ -109,8 +113,10 @@ def _refuse_for_known_causes(error: Exception) -> None:
 
 
 def _told(text: str, code: int) -> int:
-    # An output that takes nothing has been told already, or is the lesser evil.
-    with contextlib.suppress(RefusedError, BrokenPipeError), standard_output():
-        sys.stdout.flush()
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    # An output that takes nothing has been told already, or is the lesser evil; one that is closed is None.
+    if sys.stdout is not None:
+        with contextlib.suppress(RefusedError, BrokenPipeError), standard_output():
+            sys.stdout.flush()
+    if sys.stderr is not None:
+        sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code

@@ -43,6 +43,7 @@ class Refunded(Struct, frozen=True, kw_only=True):
     refund_id: str | None
     amount_minor: int
     status: str
+    has_failed: bool = False
     order: Order
 
 
@@ -144,7 +145,13 @@ class Refunding:
 
     async def _done(self, order: Order, refund: RefundFacts, by: str) -> Refunded:
         after = await self.looks.look_anew(order.id, who=by)
-        return Refunded(refund_id=refund.id, amount_minor=refund.amount_minor, status=refund.status, order=after)
+        return Refunded(
+            refund_id=refund.id,
+            amount_minor=refund.amount_minor,
+            status=refund.status,
+            has_failed=refund.has_failed,
+            order=after,
+        )
 
     @property
     def _stripe(self) -> StripeApi:

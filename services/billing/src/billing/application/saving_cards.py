@@ -3,10 +3,19 @@
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from billing.application.customers import Customers
 from billing.application.payment_service import told_to_people
+from billing.store.customers import load_customer
 from billing.stripe_api.client import StripeApi
-from billing.stripe_api.top_ups import create_card_page
+from billing.stripe_api.top_ups import create_card_page, newest_card
+
+
+async def has_card(engine: AsyncEngine, stripe: StripeApi, payer_id: str, *, livemode: bool) -> bool:
+    """Whether a card of theirs can be charged while they are away. Raises StripeError."""
+    customer_id = await load_customer(engine, payer_id, livemode=livemode)
+    return customer_id is not None and await newest_card(stripe, customer_id) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ class TopUpView(Struct, frozen=True, kw_only=True):
     """How an account's auto top-up stands; without `package_id` it was never set."""
 
     account_id: str
+    payer_id: str | None = None
     is_on: bool = False
     package_id: str | None = None
     below_tokens: int | None = None
@@ -97,6 +98,7 @@ class TopUpSettings:
             return TopUpView(account_id=account_id)
         return TopUpView(
             account_id=account_id,
+            payer_id=stored.top_up.payer_id,
             is_on=stored.is_on,
             package_id=stored.top_up.package_id,
             below_tokens=stored.top_up.below_tokens,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -28,7 +27,7 @@ BODY_SECONDS: Final = 10.0
 SMALL_BYTES: Final = 64 * 1024
 """Of nearly all that Stripe sends. Reading that much takes nobody's place: whoever sends slowly need not be Stripe."""
 AT_ONCE: Final = 64
-"""Larger bodies in memory, and verified events being stored; Stripe delivers again what is answered 503."""
+"""Larger bodies being read, and verified events being stored; Stripe delivers again what is answered 503."""
 
 log = structlog.get_logger()
 
@@ -48,6 +47,31 @@ class _Envelope(Struct, frozen=True):
 _decode: Final = json.Decoder(_Envelope).decode
 
 
+class _LargeReads:
+    """Bodies that are large, and not verified yet. Where one more comes, the one that takes longest is given up.
+
+    Stripe sends in an instant; to refuse who comes would let whoever sends slowly keep it out.
+    """
+
+    def __init__(self) -> None:
+        self._oldest_first: dict[asyncio.Timeout, None] = {}
+
+    def __contains__(self, reading: asyncio.Timeout) -> bool:
+        return reading in self._oldest_first
+
+    def add(self, reading: asyncio.Timeout) -> None:
+        if reading in self:
+            return
+        if len(self._oldest_first) >= AT_ONCE:
+            oldest = next(iter(self._oldest_first))
+            self.remove(oldest)
+            oldest.reschedule(asyncio.get_running_loop().time())
+        self._oldest_first[reading] = None
+
+    def remove(self, reading: asyncio.Timeout) -> None:
+        self._oldest_first.pop(reading, None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebhookIntake:
     """What it takes to believe a delivery; `on_stored` is told of each that is new."""
@@ -60,41 +84,40 @@ class WebhookIntake:
     def routes(self) -> APIRouter:
         """`POST /billing/webhook/stripe`: 200 once it is stored, 400 for what is not to be believed, else 503."""
         router = APIRouter()
-        for_large, for_stored = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        large, for_stored = _LargeReads(), asyncio.Semaphore(AT_ONCE)
 
         @router.post(WEBHOOK_PATH)
         async def receive(request: Request) -> JSONResponse:
             if not self.secrets:
                 raise self._refused(503, "no_secret")
-            async with AsyncExitStack() as taken:
-                payload = await self._read(request, for_large, taken)
-                event = self._verified(payload, request.headers.get("stripe-signature"))
-                await self._take_place(for_stored, taken)
+            payload = await self._read(request, large)
+            event = self._verified(payload, request.headers.get("stripe-signature"))
+            if for_stored.locked():
+                raise self._refused(503, "busy")
+            async with for_stored:
                 return await self._store(event, payload)
 
         return router
 
-    async def _take_place(self, places: asyncio.Semaphore, taken: AsyncExitStack) -> None:
-        if places.locked():
-            raise self._refused(503, "busy")
-        await taken.enter_async_context(places)
-
-    async def _read(self, request: Request, for_large: asyncio.Semaphore, taken: AsyncExitStack) -> bytes:
+    async def _read(self, request: Request, large: _LargeReads) -> bytes:
         body = bytearray()
-        is_large = False
+        reading = asyncio.timeout(BODY_SECONDS)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with reading:
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > MAX_BYTES:
                         raise self._refused(400, "oversized")
-                    if len(body) > SMALL_BYTES and not is_large:
-                        await self._take_place(for_large, taken)
-                        is_large = True
+                    if len(body) > SMALL_BYTES:
+                        large.add(reading)
         except TimeoutError:
+            if len(body) > SMALL_BYTES and reading not in large:
+                raise self._refused(503, "crowded_out") from None
             raise self._refused(400, "slow") from None
         except ClientDisconnect:
             raise self._refused(400, "broken_off") from None
+        finally:
+            large.remove(reading)
         return bytes(body)
 
     def _verified(self, payload: bytes, header: str | None) -> _Envelope:

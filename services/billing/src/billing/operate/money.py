@@ -68,13 +68,17 @@ async def approve(*, order: Order) -> None:
     write_line(_view(approved))
 
 
-async def refund(*, order: Order, amount: AmountOrNone = None, reason: Reason) -> None:
-    """Gives an order back, or a part of it: through Stripe what was paid there, by a record what was paid elsewhere."""
+async def refund(*, order: Order, amount: AmountOrNone = None, reason: Reason) -> int:
+    """Gives an order back, or a part of it: through Stripe what was paid there, by a record what was paid elsewhere.
+
+    Exit 1 where Stripe says that it has failed.
+    """
     async with open_selling() as selling:
         refunding = Refunding(engine=selling.engine, stripe=selling.stripe, looks=selling.looks)
         refunded = await refunding.refund(order, amount, by=operator(), reason=reason)
     told = {"refund_id": refunded.refund_id, "refund_minor": refunded.amount_minor, "status": refunded.status}
     write_line(told | _view(refunded.order))
+    return 1 if refunded.has_failed else 0
 
 
 async def unfreeze(*, order: Order, reason: Reason) -> None:

@@ -6,10 +6,12 @@ from chassis.operators import operator
 from msgspec import to_builtins
 
 from billing.application.offers import load_offers
-from billing.application.top_up_settings import TopUpSettings
+from billing.application.saving_cards import has_card
+from billing.application.top_up_settings import TopUpSettings, TopUpView
 from billing.operate.options import Account, BelowOrNone, CurrencyOrNone, MonthlyCap, Off, Package, Payer
-from billing.operate.selling import open_selling
+from billing.operate.selling import Selling, open_selling
 from billing.store.order_life import is_account_known
+from billing.stripe_api.errors import StripeError
 
 
 async def top_up(
@@ -24,7 +26,8 @@ async def top_up(
 ) -> None:
     """Shows an account's auto top-up; sets it with PACKAGE and BELOW; turns it off with OFF=1.
 
-    An account that the ledger does not know yet is told: it may be a typing error.
+    An account that the ledger does not know yet is told: it may be a typing error. So is whether there is a card to
+    charge (`has_card`; null where Stripe does not say).
     """
     if off is not None and (package is not None or below is not None):
         raise BadInputError("OFF: turns it off, and needs no PACKAGE or BELOW")
@@ -49,4 +52,17 @@ async def top_up(
             )
         else:
             view = await settings.show(account)
-    write_line(to_builtins(view) | ({"account_is_new": True} if is_new else {}))
+        card = await _card(selling, view)
+    write_line(to_builtins(view) | card | ({"account_is_new": True} if is_new else {}))
+
+
+async def _card(selling: Selling, view: TopUpView) -> dict[str, bool | None]:
+    """Nothing of one that is off. What was set is set, whether Stripe answers or not."""
+    if not view.is_on or selling.stripe is None:
+        return {}
+    payer = view.payer_id or view.account_id
+    try:
+        found = await has_card(selling.engine, selling.stripe, payer, livemode=selling.settings.livemode)
+    except StripeError:
+        return {"has_card": None}
+    return {"has_card": found}

@@ -59,15 +59,14 @@ class HourlyCheckpoints:
         """Returns when to look again, in seconds."""
         code, out, err = await _run()
         if code != 0:
-            self._failed = _words(out, err)
-            CHECKPOINT_FAILURES.inc()
-            log.error("checkpoint_failed", reason=self._failed)
-            return min(RETRY_SECONDS, self._every_seconds)
-        self._failed = None
+            return self._fail(_words(out, err))
         try:
             answer = json.decode(out, type=_Answer)
-        except DECODE_ERRORS:
-            answer = _Answer()
+        except DECODE_ERRORS as error:  # perhaps there is a checkpoint, and nobody knows
+            return self._fail(f"its answer can't be read: {error}")
+        if answer.statement is None and answer.due_in_seconds is None:
+            return self._fail("its answer tells of no checkpoint")
+        self._failed = None
         if answer.statement is not None:
             CHECKPOINT_MADE.set(answer.statement.made_at.timestamp())
             if answer.due_in_seconds is None:
@@ -77,6 +76,12 @@ class HourlyCheckpoints:
         if answer.due_in_seconds is not None:
             return max(1.0, answer.due_in_seconds)
         return self._every_seconds
+
+    def _fail(self, reason: str) -> float:
+        self._failed = reason
+        CHECKPOINT_FAILURES.inc()
+        log.error("checkpoint_failed", reason=reason)
+        return min(RETRY_SECONDS, self._every_seconds)
 
 
 async def _run() -> tuple[int, bytes, bytes]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from contracts.purchase_links import ExpiredLinkError, ForeignLinkError, read_purchase_link
 from pages.forms import read_form
+from pages.reader import stands_for
 from pages.rendering import Pages
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -45,7 +46,7 @@ class BuyPages:
 
     async def buy(self, request: Request) -> Response:
         """Order what was chosen, and send its person to the payment; sent twice, one page orders a thing once."""
-        form = await read_form(request, self._pages.presentation.purchase_url)
+        form = await self._form_of(request)
         token = form.get("t", "")
         account_id = self._account_of(token)
         if self._placing is None:
@@ -71,7 +72,7 @@ class BuyPages:
 
     async def redeem(self, request: Request) -> Response:
         """Give what a code is worth; one that gives nothing is told beside its field."""
-        form = await read_form(request, self._pages.presentation.purchase_url)
+        form = await self._form_of(request)
         token = form.get("t", "")
         typed = form.get("code", "")[:MAX_TYPED_LENGTH]
         redeemer = Redeemer(account_id=self._account_of(token), link=token, address=address_of(request))
@@ -81,6 +82,11 @@ class BuyPages:
             return self._counter(request, token, form.get("currency"), refusal=error.refusal, typed=typed)
         # Relative to `/buy/voucher`, whatever stands before it.
         return RedirectResponse(f"order/{redeemed.order.id}", status_code=303, headers={"cache-control": "no-store"})
+
+    async def _form_of(self, request: Request) -> dict[str, str]:
+        form = await read_form(request, self._pages.presentation.purchase_url)
+        stands_for(request, "buy", [(name, form[name]) for name in ("t", "currency") if form.get(name)])
+        return form
 
     def _counter(
         self,
