@@ -15,6 +15,7 @@ from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.projections.catalog import PROJECTIONS
 from ledger.projections.projection import Projection
+from ledger.projections.usage import USAGE
 from ledger.projector.leading import Projector
 from local_run.ports import any_free
 
@@ -84,7 +85,7 @@ class ProjectorProcess:
 
 
 @contextlib.asynccontextmanager
-async def projector_process(database_url: str) -> AsyncIterator[ProjectorProcess]:
+async def projector_process(database_url: str, nats_url: str = "") -> AsyncIterator[ProjectorProcess]:
     """`python -m ledger.projector`, once it works; whoever leaves it running has it stopped, and it must end well."""
     port = any_free()
     process = await asyncio.create_subprocess_exec(
@@ -94,6 +95,7 @@ async def projector_process(database_url: str) -> AsyncIterator[ProjectorProcess
             "PATH": os.environ["PATH"],
             "SOLARIS_DATABASE_URL": database_url,
             "SOLARIS_PROJECTOR_PORT": str(port),
+            "SOLARIS_NATS_URL": nats_url,
         },
     )
     try:
@@ -177,6 +179,11 @@ async def tables_there(connection: asyncpg.Connection, name: str = "usage") -> s
     """Those of all tracks of a projection."""
     rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'projections'")
     return {row[0] for row in rows if row[0].startswith(f"{name}_v")}
+
+
+def usage_tables(track_id: int, version: int) -> set[str]:
+    """Those that such a track of usage has."""
+    return {f"usage_v{version}_{track_id}{shape.suffix}" for shape in USAGE.shapes}
 
 
 async def assert_usage_is_right(connection: asyncpg.Connection) -> None:

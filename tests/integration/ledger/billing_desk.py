@@ -15,6 +15,8 @@ from tests.support.eventually import eventually
 @dataclass
 class BillingDesk:
     client: Client
+    heard_by: str = subjects.LEDGER_BILLING_CONSUMER
+    """The durable consumer that is waited for."""
 
     async def say(self, account_id: str, *said: Said) -> None:
         """Publish each under a message id of its own, until the stream has it."""
@@ -36,15 +38,13 @@ class BillingDesk:
         await eventually(taken, 20, message="billing's stream takes what is said")
 
     async def all_heard(self) -> None:
-        """Wait until nothing that was said waits for the ledger."""
+        """Wait until nothing that was said waits to be heard."""
 
         async def heard() -> bool:
             try:
-                info = await self.client.jetstream(timeout=2).consumer_info(
-                    subjects.BILLING_STREAM, subjects.LEDGER_BILLING_CONSUMER
-                )
+                info = await self.client.jetstream(timeout=2).consumer_info(subjects.BILLING_STREAM, self.heard_by)
             except NatsError:
                 return False
             return bool(info.num_pending == 0 and info.num_ack_pending == 0)
 
-        await eventually(heard, 90, message="the ledger has heard all")
+        await eventually(heard, 90, message="all is heard")

@@ -106,8 +106,8 @@ class Service(Part):
 
     @property
     def gives_up(self) -> bool:
-        """It keeps dead letters."""
-        return self.has_letters or bool(self.consumes)
+        """It keeps dead letters of its own; those of a second program are the package's first one's."""
+        return self.program is None and (self.has_letters or bool(self.consumes))
 
 
 def in_turns[P: Part](parts: Iterable[P]) -> list[tuple[P, ...]]:

@@ -14,6 +14,7 @@ LEDGER_USAGE_CONSUMER: Final = "ledger-usage"
 NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
 LEDGER_BILLING_CONSUMER: Final = "ledger-billing"
 NOTIFIER_BILLING_CONSUMER: Final = "notifier-billing"
+PROJECTOR_BILLING_CONSUMER: Final = "projector-billing"
 
 BALANCE_FALLS: Final = ("ledger.usage_settled", "ledger.reservation_expired")
 """Events after which less is left. Billing hears those of accounts with auto top-up, by plain subscriptions."""

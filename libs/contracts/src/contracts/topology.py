@@ -110,4 +110,16 @@ CONSUMERS: Final = (
         ),
         ack_wait=5 * SECOND,
     ),
+    Consumer(
+        stream=subjects.BILLING_STREAM,
+        durable_name=subjects.PROJECTOR_BILLING_CONSUMER,
+        # Whatever says that money came, went back or was disputed.
+        filter_subjects=(
+            "solaris.billing.credits_purchased.*",
+            "solaris.billing.credits_revoked.*",
+            "solaris.billing.credits_restored.*",
+            "solaris.billing.plan_subscribed.*",
+        ),
+        ack_wait=5 * SECOND,
+    ),
 )

@@ -40,6 +40,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "seed": {},
     "usage": {},
     "holds": {},
+    "overview": {},
 }
 """What each verb needs, typed right."""
 
@@ -114,6 +115,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "checkpoint": ("due", "anew"),
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
+    "overview": ("from", "to", "format"),
     "holds": ("account", "older", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),

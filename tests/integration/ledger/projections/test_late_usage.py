@@ -46,7 +46,7 @@ async def test_an_estimate_stands_until_usage_comes_and_leaves_nothing_behind(
         await assert_usage_is_right(damaged)
     track = await live_track(damaged)
     assert track is not None
-    left = await damaged.fetch(f"SELECT reservation_id FROM projections.usage_v1_{track[0]}_estimates")
+    left = await damaged.fetch(f"SELECT reservation_id FROM projections.usage_v{track[1]}_{track[0]}_estimates")
     assert [each[0] for each in left] == [unknown_id]
     assert await damaged.fetchval("SELECT count(*) FROM projections.usage WHERE calls <= 0") == 0
     assert (await operate_on(own_ledger)("replay", projection="usage")).code == 0

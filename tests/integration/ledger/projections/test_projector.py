@@ -23,6 +23,7 @@ from tests.support.projecting import (
     projector_process,
     tables_there,
     traffic,
+    usage_tables,
 )
 
 HELD = 424_242
@@ -32,7 +33,7 @@ HELD = 424_242
 class NextUsage(Usage):
     """The usage of a later release."""
 
-    version = 2  # type: ignore[misc]  # final in this release
+    version = USAGE.version + 1  # type: ignore[misc]  # final in this release
 
 
 class Picky(Usage):
@@ -87,7 +88,7 @@ async def has_ended(owner: asyncpg.Connection, backend: int) -> bool:
 
 async def test_two_projectors_at_once_count_each_event_once(own_ledger: str, damaged: asyncpg.Connection) -> None:
     async with projecting(own_ledger), projecting(own_ledger), projector_process(own_ledger), traffic(own_ledger):
-        await eventually(lambda: _live_version(damaged, 1), 20, message="usage is read")
+        await eventually(lambda: _live_version(damaged, USAGE.version), 20, message="usage is read")
         await eventually(lambda: _has_calls(damaged, 900), 30, message="calls are counted while they are made")
     async with projecting(own_ledger):
         await caught_up(damaged)
@@ -137,15 +138,17 @@ async def test_a_new_version_takes_the_old_ones_place_while_calls_are_made(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:
     async with projecting(own_ledger, [USAGE]), traffic(own_ledger):
-        await eventually(lambda: _live_version(damaged, 1), 20, message="version 1 is read")
+        await eventually(lambda: _live_version(damaged, USAGE.version), 20, message="this version is read")
         async with projecting(own_ledger, [NextUsage()]):
-            second = await eventually(lambda: _live_version(damaged, 2), 20, message="version 2 is read")
-            dropped = {f"usage_v2_{second}", f"usage_v2_{second}_estimates"}
+            second = await eventually(
+                lambda: _live_version(damaged, NextUsage.version), 20, message="the next version is read"
+            )
+            dropped = usage_tables(second, NextUsage.version)
             await eventually(lambda: _are(damaged, dropped), 20, message="the old tables are gone")
     async with projecting(own_ledger, [USAGE]):  # a process of the version before builds nothing
         async with projecting(own_ledger, [NextUsage()]):
             await caught_up(damaged)
-        assert await live_track(damaged) == (second, 2)
+        assert await live_track(damaged) == (second, NextUsage.version)
     await assert_usage_is_right(damaged)
 
 
@@ -156,15 +159,17 @@ async def test_a_table_that_somebody_has_made_a_view_of_stays_and_holds_up_nothi
         await caught_up(damaged)
     first = await live_track(damaged)
     assert first is not None
-    table = f"usage_v1_{first[0]}"
+    table = f"usage_v{first[1]}_{first[0]}"
     await damaged.execute(f"CREATE VIEW public.of_somebody AS SELECT calls FROM projections.{table}")
     async with projecting(own_ledger, [NextUsage()]), calls(own_ledger) as made:
-        second = await eventually(lambda: _live_version(damaged, 2), 20, message="version 2 is read")
+        second = await eventually(
+            lambda: _live_version(damaged, NextUsage.version), 20, message="the next version is read"
+        )
         await made.make(5)
         await caught_up(damaged)
         assert table in await tables_there(damaged)
         await damaged.execute("DROP VIEW public.of_somebody")
-        left = {f"usage_v2_{second}", f"usage_v2_{second}_estimates"}
+        left = usage_tables(second, NextUsage.version)
         await eventually(lambda: _are(damaged, left), 20, message="the old tables are gone")
     await assert_usage_is_right(damaged)
 

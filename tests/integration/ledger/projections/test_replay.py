@@ -22,6 +22,7 @@ from tests.support.projecting import (
     projecting,
     tables_there,
     traffic,
+    usage_tables,
 )
 
 
@@ -57,7 +58,7 @@ async def test_what_is_right_is_found_right_and_swapped_while_calls_are_made(
         await caught_up(damaged)
         track = await live_track(damaged)
         assert track is not None
-        left = {f"usage_v1_{track[0]}", f"usage_v1_{track[0]}_estimates"}
+        left = usage_tables(*track)
         await eventually(lambda: _are(damaged, left), 20, message="the old tables are gone")
     assert all(done <= of for done, of in told)
     assert len(told) > 30

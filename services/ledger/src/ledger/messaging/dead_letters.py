@@ -4,11 +4,14 @@ from typing import Final
 
 import asyncpg
 from chassis.dead_letters import StoredLetter
+from chassis.delivery import Delivery
 from contracts import subjects
 from contracts.errors import SolarisError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.application.executor import Executor
 from ledger.application.submission import Kind
+from ledger.messaging import revenue
 from ledger.messaging.billing import execute
 from ledger.messaging.instructions import read_instruction
 from ledger.messaging.usage import parse_usage
@@ -16,8 +19,8 @@ from ledger.messaging.usage import parse_usage
 ANSWER_SECONDS: Final = 10.0
 
 
-async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
-    """Execute what the letter says; returns why it stays.
+async def retry_letter(executor: Executor, connection: AsyncConnection, letter: StoredLetter) -> str | None:
+    """Execute what the letter says, or note it on the connection; returns why it stays.
 
     The command is the consumer's own, so one that had its effect meanwhile has no second one.
     """
@@ -30,6 +33,8 @@ async def retry_letter(executor: Executor, letter: StoredLetter) -> str | None:
                 # It waited for what was missing before it, as long as is sensible.
                 instruction = read_instruction(letter.subject, letter.payload, gap_allowed=True)
                 await execute(executor, instruction, seconds=ANSWER_SECONDS)
+            case subjects.PROJECTOR_BILLING_CONSUMER:
+                await revenue.hear(connection, Delivery(letter.subject, letter.payload))
             case _:
                 return f"messages of {letter.consumer} can't be retried here"
     except (SolarisError, asyncpg.PostgresError) as error:

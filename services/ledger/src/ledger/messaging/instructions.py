@@ -64,18 +64,26 @@ def read_instruction(subject: str, payload: bytes, *, gap_allowed: bool = False)
     Raises:
         PoisonError: no event that is heard here, or not on the subject of its type and account.
     """
-    name, event = _read_event(payload)
-    if subject != event_subject(name, subject_token(event.subject)):
-        raise PoisonError("published on the subject of another event or account")
-    if not event.id or not is_clean_text(event.id, MAX_EVENT_ID_LENGTH):
-        raise PoisonError("id: not a usable event id")
+    event = read_heard(subject, payload)
     command_id, command = _command_of(event, gap_allowed)
     return Instruction(
         event_id=event.id,
         command=command,
         # Of what is said alone: told again, it may have another id and another time.
-        idempotency=Idempotency(command_id=command_id, content_hash=content_hash((name, event.data))),
+        idempotency=Idempotency(
+            command_id=command_id, content_hash=content_hash((BILLING_EVENT_NAMES[type(event.data)], event.data))
+        ),
     )
+
+
+def read_heard(subject: str, payload: bytes) -> CloudEvent[HeardEvent]:
+    """The event of billing in a message; raises as `read_instruction` does."""
+    name, event = _read_event(payload)
+    if subject != event_subject(name, subject_token(event.subject)):
+        raise PoisonError("published on the subject of another event or account")
+    if not event.id or not is_clean_text(event.id, MAX_EVENT_ID_LENGTH):
+        raise PoisonError("id: not a usable event id")
+    return event
 
 
 def _read_event(payload: bytes) -> tuple[str, CloudEvent[HeardEvent]]:

@@ -19,6 +19,7 @@ VERBS: Final = Verbs(
         "ledger.operate.demo": ("seed",),
         "ledger.operate.usage": ("usage",),
         "ledger.operate.holds": ("holds",),
+        "ledger.operate.overview": ("overview",),
     },
     refused=(SolarisError,),
     bad_input=(InvalidError,),

@@ -19,7 +19,7 @@ from ledger.store.dead_letters import LETTERS
 async def _retrying() -> AsyncIterator[Retry]:
     settings = load_settings()
     async with open_ledger() as connection, open_executor(settings, load_policy(settings), connection) as executor:
-        yield lambda _, letter: retry_letter(executor, letter)
+        yield lambda noting, letter: retry_letter(executor, noting, letter)
 
 
 VERBS: Final = LetterVerbs(LETTERS, _retrying)

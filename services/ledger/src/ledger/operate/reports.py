@@ -51,8 +51,10 @@ class Report(Struct, frozen=True):
     narrower: str
 
 
-async def look(connection: asyncpg.Connection, name: str, account: str | None = None) -> None:
-    """Tell, beside the figures of a projection, when they are old.
+async def look(
+    connection: asyncpg.Connection, name: str, account: str | None = None, *, view: str | None = None
+) -> None:
+    """Tell, beside the figures of a projection, when they are old; `view` is the one that is read, if not its first.
 
     Raises:
         RefusedError: there are none.
@@ -60,7 +62,7 @@ async def look(connection: asyncpg.Connection, name: str, account: str | None = 
     """
     if account is not None and await opening_time_of(connection, account) is None:
         raise NotFoundError(f"no account {account}")
-    if not await is_shown(connection, name):
+    if not await is_shown(connection, view or name):
         raise RefusedError(f"{name} was never built: start the projector (python -m ledger.projector)")
     for lag in await load_lags(connection):
         if lag.name == name and lag.seconds > OLD_SECONDS:

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
+from contracts.events.accounts import AccountOpened
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 from contracts.usage import UsageSource
 
+from ledger.projections.overview import overview_of
 from ledger.projections.projection import BrokenLogError, Projection
+from ledger.store.overview_tables import OVERVIEW_SHAPES, write_overview
 from ledger.store.tracks import PageEvent, Track
 from ledger.store.usage_rows import NOTHING, Estimate, Figures, ReservationKey, UsageChanges, UsageKey
 from ledger.store.usage_tables import SHAPES, load_estimates, write_usage
@@ -32,7 +35,7 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
     """What these events change; `estimates` are those that stand, of the `corrected_reservations` at least.
 
     A call belongs to the quarter hour in which it began. One whose usage comes after its hold was charged takes that
-    estimate out of where it stood.
+    estimate out of where it stood; whoever began it was active then all the same.
 
     Raises:
         BrokenLogError: usage corrects what was never charged.
@@ -45,10 +48,14 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
                 _take_estimate(changes, ReservationKey(each.account_id, event.reservation_id), estimates)
             row = UsageKey(each.account_id, quarter_of(event.started_at, each.fact.time), event.model, event.endpoint)
             changes.add(row, _settled(event))
+            changes.active.add(row[:2])
         elif isinstance(event, ReservationExpired):
             row = UsageKey(each.account_id, quarter_of(event.reserved_at, each.fact.time), event.model, event.endpoint)
             changes.begun[ReservationKey(each.account_id, event.reservation_id)] = Estimate(row, event.billable_tokens)
             changes.add(row, _unsettled(1, event.billable_tokens))
+            changes.active.add(row[:2])
+        elif isinstance(event, AccountOpened):
+            changes.opened[quarter_of(None, each.fact.time)] += 1
     for row in [row for row, figures in changes.added.items() if figures == NOTHING]:
         del changes.added[row]  # whether an estimate and what corrects it come in one page must make no difference
     return changes
@@ -105,19 +112,21 @@ def _unsettled(calls: int, billable_tokens: int) -> Figures:
 
 
 class Usage:
-    """The projection `projections.usage`."""
+    """`projections.usage`, and what follows from it for all accounts together: `.overview` and `.activity`."""
 
     name: Final = "usage"
-    version: Final = 1
-    reads: Final = frozenset[type[LedgerEvent]]({UsageSettled, ReservationExpired})
-    shapes: Final = SHAPES
+    version: Final = 2
+    reads: Final = frozenset[type[LedgerEvent]]({UsageSettled, ReservationExpired, AccountOpened})
+    shapes: Final = (*SHAPES, *OVERVIEW_SHAPES)
 
     async def apply(
         self, connection: asyncpg.Connection, track: Track, events: Sequence[PageEvent[LedgerEvent]]
     ) -> None:
         corrected = corrected_reservations(events)
         estimates = await load_estimates(connection, track, corrected) if corrected else {}
-        await write_usage(connection, track, count_usage(events, estimates))
+        changes = count_usage(events, estimates)
+        await write_usage(connection, track, changes)
+        await write_overview(connection, track, overview_of(changes))
 
 
 USAGE: Final[Projection] = Usage()

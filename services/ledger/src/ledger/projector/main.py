@@ -6,6 +6,7 @@ from chassis.postgres import create_pool, opened
 from chassis.service import Service, Work, run
 
 from ledger.projections.catalog import PROJECTIONS
+from ledger.projector.hearing import Hearing
 from ledger.projector.lag import Lags
 from ledger.projector.leading import Projector
 from ledger.projector.settings import ProjectorSettings
@@ -16,12 +17,13 @@ def assemble(settings: ProjectorSettings) -> Service:
     pool = create_pool(settings.database_url, max_size=2, service="projector-lag")
     projector = Projector(settings.database_url, PROJECTIONS)
     lags = Lags(pool, PROJECTIONS, settings.projector_lag_seconds)
+    hearing = Hearing(settings)
     return Service(
         settings=settings,
         port=settings.projector_port,
         checks={"projections": lags.why_not_ready},
-        notes={"stuck": projector.why_stuck},
-        parts=[opened(pool), Work(projector.run, stop=projector.stop), Work(lags.run)],
+        notes={"stuck": projector.why_stuck, **hearing.notes},
+        parts=[opened(pool), Work(projector.run, stop=projector.stop), Work(lags.run), *hearing.parts],
     )
 
 

@@ -1,6 +1,6 @@
 """What the projector reads from the environment."""
 
-from chassis.setting_types import DatabaseUrl, Port
+from chassis.setting_types import DatabaseUrl, NatsUrl, Port
 from chassis.settings import ServiceSettings
 from pydantic import Field
 
@@ -9,6 +9,8 @@ class ProjectorSettings(ServiceSettings):
     """The full list of the projector's variables, prefix `SOLARIS_`."""
 
     database_url: DatabaseUrl
+    nats_url: NatsUrl = ""
+    """Where billing is heard; without it revenue stands still, and projections go on."""
     projector_port: Port = 8004
     projector_lag_seconds: float = Field(default=60.0, gt=0)
     """How far behind the log a projection may be before the projector is not ready."""

@@ -21,16 +21,22 @@ WHERE schemaname = 'projections' AND (tablename = $1 OR starts_with(tablename, $
 class TableShape(Struct, frozen=True, kw_only=True):
     """One table of a projection: `columns` by name with their types, `key` of some of them, `indexes` beside it.
 
-    Without a `suffix` it is what is read under the projection's own name, where columns may be added and none removed.
+    Without a `suffix` it is what is read under the projection's own name; another one is read where it has a `view`. In
+    what is read columns may be added and none removed.
     """
 
     suffix: str = ""
+    view: str = ""
     columns: dict[str, str]
     key: tuple[str, ...]
     indexes: tuple[str, ...] = ()
 
     def name_in(self, track: Track) -> str:
         return track.table + self.suffix
+
+    def view_of(self, name: str) -> str | None:
+        """The name of the view that shows it of a projection of that name; None where nothing does."""
+        return self.view or (None if self.suffix else name)
 
 
 class RowDifference(Struct, frozen=True):
@@ -54,12 +60,12 @@ async def create_tables(connection: asyncpg.Connection, track: Track, shapes: Se
 
 
 async def show_tables(connection: asyncpg.Connection, track: Track, shapes: Sequence[TableShape]) -> None:
-    """Let the projection's name show this track's rows; waits for readers no longer than `LOCK_TIMEOUT`."""
+    """Let the views show this track's rows; waits for readers no longer than `LOCK_TIMEOUT`."""
     await wait_briefly(connection)
     for shape in shapes:
-        if not shape.suffix:
+        if (name := shape.view_of(track.name)) is not None:
             columns = ", ".join(shape.columns)
-            view = f"CREATE OR REPLACE VIEW projections.{track.name} AS SELECT {columns} FROM {shape.name_in(track)}"  # noqa: S608  names of our own
+            view = f"CREATE OR REPLACE VIEW projections.{name} AS SELECT {columns} FROM {shape.name_in(track)}"  # noqa: S608  names of our own
             await connection.execute(view)
 
 
@@ -81,7 +87,7 @@ async def take_time(connection: asyncpg.Connection) -> None:
 
 
 async def is_shown(connection: asyncpg.Connection, name: str) -> bool:
-    """Whether the projection can be read."""
+    """Whether a view of a projection can be read."""
     shown: bool = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"projections.{name}")
     return shown
 

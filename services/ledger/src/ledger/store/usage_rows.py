@@ -1,5 +1,6 @@
 """What usage is made of, between the counting and the SQL."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -52,11 +53,16 @@ NOTHING: Final = Figures()
 
 
 class UsageChanges(Struct):
-    """What a page of events adds to rows, and which estimates begin or end with it."""
+    """What a page of events adds to rows, and which estimates begin or end with it.
+
+    `active` are accounts that began a call, with the quarter hour of it; `opened` counts new accounts by theirs.
+    """
 
     added: dict[UsageKey, Figures] = field(default_factory=dict)
     begun: dict[ReservationKey, Estimate] = field(default_factory=dict)
     ended: set[ReservationKey] = field(default_factory=set)
+    active: set[tuple[str, datetime]] = field(default_factory=set)
+    opened: Counter[datetime] = field(default_factory=Counter)
 
     def add(self, row: UsageKey, figures: Figures) -> None:
         known = self.added.get(row)
