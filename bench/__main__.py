@@ -19,7 +19,7 @@ from bench.progress import say
 from bench.report.machine import describe_machine
 from bench.report.report import Report
 
-PARTS: Final = ("path", "ledger", "fold", "replay", "webhooks")
+PARTS: Final = ("path", "ledger", "fold", "replay", "webhooks", "projector")
 _DIRECTORY: Final = ("--directory", str(BENCH_DIRECTORY))
 RESULTS: Final = REPOSITORY / "bench" / "results"
 
@@ -33,6 +33,7 @@ async def run(plan: Plan, parts: tuple[str, ...], *, name: str) -> Report:
         "fold": _measure_fold,
         "replay": _measure_replay,
         "webhooks": _measure_webhooks,
+        "projector": _measure_projector,
     }
     started = time.monotonic()
     for part in parts:
@@ -73,6 +74,10 @@ async def _measure_replay(plan: Plan, report: Report) -> None:
 
 async def _measure_webhooks(_: Plan, report: Report) -> None:
     report.webhooks = await run_module("bench.parts.webhooks", *_DIRECTORY)
+
+
+async def _measure_projector(plan: Plan, report: Report) -> None:
+    report.projector = await run_module("bench.parts.projector", "--rounds", str(plan.projector_rounds))
 
 
 async def _run_until_done(plan: Plan, parts: tuple[str, ...], name: str) -> Report:

@@ -18,6 +18,7 @@ class Plan:
     ledger_rounds: int
     fold_events: int
     replay_events: tuple[int, ...]
+    projector_rounds: int
 
 
 FULL: Final = Plan(
@@ -29,6 +30,7 @@ FULL: Final = Plan(
     ledger_rounds=2,
     fold_events=200_000,
     replay_events=(100_000, 1_000_000),
+    projector_rounds=6,
 )
 QUICK: Final = Plan(
     rounds=1,
@@ -39,4 +41,5 @@ QUICK: Final = Plan(
     ledger_rounds=1,
     fold_events=50_000,
     replay_events=(50_000,),
+    projector_rounds=1,
 )

@@ -6,11 +6,20 @@ from typing import Any, Final
 
 from bench.load.answers import CHUNKS_PER_STREAM
 from bench.load.requests import USERS
+from bench.parts.projector import WITH, WITHOUT
 from bench.parts.whole_path import CROWD, PACED, PathResults
 from bench.plan import CONNECTIONS, Plan
 from bench.report.summary import LoadCell, Summary
 from bench.report.tables import number, table
-from bench.report.targets import TargetRow, fold_targets, ledger_targets, path_targets, replay_targets, webhook_targets
+from bench.report.targets import (
+    TargetRow,
+    fold_targets,
+    ledger_targets,
+    path_targets,
+    projector_targets,
+    replay_targets,
+    webhook_targets,
+)
 
 _NOISY_CPUS: Final = 0.2
 
@@ -28,6 +37,7 @@ class Report:
     fold: dict[str, float] | None = None
     replays: list[dict[str, Any]] = field(default_factory=list)
     webhooks: dict[str, float] | None = None
+    projector: dict[str, Any] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -43,6 +53,8 @@ class Report:
             rows += replay_targets(self.replays)
         if self.webhooks is not None:
             rows += webhook_targets(self.webhooks)
+        if self.projector is not None:
+            rows += projector_targets(self.projector)
         return rows
 
     def ledger_cases(self) -> list[dict[str, Any]]:
@@ -73,6 +85,7 @@ class Report:
             "fold": self.fold,
             "replays": self.replays,
             "webhooks": self.webhooks,
+            "projector": self.projector,
         }
 
     def as_markdown(self) -> str:
@@ -95,6 +108,8 @@ class Report:
         if self.webhooks is not None:
             rows = [[name.replace("_", " "), number(value)] for name, value in self.webhooks.items()]
             parts += ["## A burst of Stripe's webhooks", table(["", "measured"], rows)]
+        if self.projector is not None:
+            parts += ["## The projector beside the gateway", self._projector_table(self.projector)]
         return "\n\n".join(parts) + "\n"
 
     def _machine_text(self) -> str:
@@ -180,6 +195,18 @@ class Report:
         ]
         head = ["commands", "callers", "per second", "p50 ms", "p99 ms", "mean batch", "CPU µs", "Postgres CPU µs"]
         return table([*head, "CPUs busy with others"], rows)
+
+    def _projector_table(self, projector: dict[str, Any]) -> str:
+        compared = {name: found for name, found in projector.items() if isinstance(found, dict)}
+        rows = [
+            [
+                name.replace("_", " "),
+                *(number(found[stack]) for stack in (WITH, WITHOUT)),
+                ", ".join(f"{ratio:g}" for ratio in found["ratios"]),
+            ]
+            for name, found in compared.items()
+        ]
+        return table(["medians", WITH, WITHOUT, "ratios of the rounds"], rows)
 
     def _replay_table(self) -> str:
         rows = [

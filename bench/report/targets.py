@@ -181,6 +181,16 @@ def webhook_targets(webhooks: Mapping[str, float]) -> list[TargetRow]:
     ]
 
 
+def projector_targets(projector: Mapping[str, Any]) -> list[TargetRow]:
+    """What it costs the calls, by their number and by the CPU time that they take, and how far it stays behind."""
+    calls, cpu = projector["requests_per_second"]["ratio"], projector["cpu_us"]["ratio"]
+    return [
+        _row("calls/s beside the projector against without it", AT_LEAST, 92, "%", calls * 100),
+        _row("the same as CPU time leaves for calls", AT_LEAST, 92, "%", 100 / cpu),
+        _row("longest lag of a projection meanwhile", AT_MOST, 2, "s", projector["longest_lag_seconds"]),
+    ]
+
+
 def replay_targets(replays: list[dict[str, Any]]) -> list[TargetRow]:
     """Speed on the largest log; memory there against that on the smallest."""
     sizes = sorted({replay["events"] for replay in replays})
