@@ -18,14 +18,15 @@ async def test_an_export_has_every_mail_that_is_kept_and_forgetting_leaves_and_s
             await eventually(lambda account=account: _postponed(database, account))  # type: ignore[misc]
         code, lines = await operate(migrated_url, "export", account="person")
         assert code == 0
-        (kept,) = [line["mail"] for line in lines]
+        (held,) = lines
+        (kept,) = held["mails"]
         assert isinstance(kept, dict)
         assert (kept["account_id"], kept["kind"], kept["status"]) == ("person", "threshold-80", "pending")
         assert kept["figures"]["monthly_used"] == 800_000
 
         erased = await operate(migrated_url, "forget", account="person", reason="asked for")
-        assert erased == (0, [{"account_id": "person", "mails_erased": 1}])
-        assert await operate(migrated_url, "export", account="person") == (0, [])
+        assert erased == (0, [{"account_id": "person", "mails_erased": 1, "letters_erased": 0}])
+        assert await operate(migrated_url, "export", account="person") == (0, [{}])
         with serving(mailbox):
             await eventually(lambda: mailbox.recipients == ["other@example.com"])
     assert await database.statuses("other") == ["sent"]

@@ -127,12 +127,12 @@ async def test_an_export_has_a_persons_receipts_without_who_paid_and_forgetting_
         await eventually(lambda: _has(database, "person", ["pending_alone"]))
         code, (line,) = await operate(migrated_url, "export", account="person")
         assert code == 0
-        kept = line["mail"]
+        (kept,) = line["mails"]
         assert isinstance(kept, dict)
         assert (kept["kind"], kept["details"]["amount_minor"]) == ("credits-purchased", 7_490)
         assert "benefactor" not in json.dumps(kept)
         erased = await operate(migrated_url, "forget", account="person")
-        assert erased == (0, [{"account_id": "person", "mails_erased": 1}])
+        assert erased == (0, [{"account_id": "person", "mails_erased": 1, "letters_erased": 0}])
         with serving(mailbox):
             await eventually(lambda: mailbox.recipients == ["other@example.com"])
     assert await database.statuses("person") == []

@@ -32,11 +32,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """What an operators' command takes, as make variables; what one service refuses `in_turn` the next is not asked."""
+    """What an operators' command takes, as make variables; what one service refuses `in_turn` the next is not asked.
+
+    What several print is one JSON object by their names where it is `joined`, else one behind the other.
+    """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     in_turn: bool = False
+    joined: bool = False
 
 
 _DEAD_LETTER_VERBS: Final = {
@@ -108,14 +112,6 @@ class Service(Part):
     def gives_up(self) -> bool:
         """It keeps dead letters of its own; those of a second program are the package's first one's."""
         return self.program is None and (self.has_letters or bool(self.consumes))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A program of operators' commands alone, `python -m <name>.operate`: it runs for as long as one takes."""
-
-    name: str
-    verbs: Mapping[str, Verb]
 
 
 def in_turns[P: Part](parts: Iterable[P]) -> list[tuple[P, ...]]:

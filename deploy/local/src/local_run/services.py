@@ -7,7 +7,7 @@ from typing import Final
 from chassis.setting_types import DEVELOPMENT_KEY
 from contracts import subjects
 
-from local_run.parts import Part, Service, Tool, Verb
+from local_run.parts import Part, Service, Verb
 
 OPERATOR: Final = "operator"
 """Whose commands may what the services may; a user and a role beside theirs."""
@@ -17,7 +17,7 @@ _LINK_KEYS: Final = "SOLARIS_LINK_KEYS"
 CHECKPOINT_KEY: Final = "SOLARIS_CHECKPOINT_KEY"
 """Of the ledger alone: signs checkpoints of the log."""
 _PERSON_VERBS: Final = {
-    "export": Verb(required=("ACCOUNT",), in_turn=True),
+    "export": Verb(required=("ACCOUNT",), in_turn=True, joined=True),
     "forget": Verb(required=("ACCOUNT",), optional=("REASON",), in_turn=True),
 }
 """Of every service that keeps something about people."""
@@ -87,9 +87,9 @@ SERVICES: Final[tuple[Service, ...]] = (
             "verify": Verb(optional=("CHECKPOINT", "SINCE")),
             "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
+            "seed": Verb(),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
-            "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "holds": Verb(optional=("ACCOUNT", "OLDER", "FORMAT")),
         },
         verbs_read_settings=True,
@@ -140,6 +140,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "refund": Verb(required=("ORDER", "REASON"), optional=("AMOUNT",)),
             "unfreeze": Verb(required=("ORDER", "REASON")),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
+            "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "billing-sync": Verb(optional=("FROM",)),
             "billing-republish": Verb(),
             "stripe-setup": Verb(optional=("SHOW",)),
@@ -157,7 +158,6 @@ SERVICES: Final[tuple[Service, ...]] = (
     ),
 )
 """What is asked of several services is asked in this order."""
-TOOLS: Final[tuple[Tool, ...]] = (Tool(name="company", verbs={"seed": Verb(optional=("SEED",))}),)
 HELPERS: Final[tuple[Part, ...]] = (
     Part(name="upstream", port=8010, stop_turn=3, stop_seconds=0.5),
     Part(name="mailbox", port=8025, more_ports={"smtp": 8026}, stop_turn=3, stop_seconds=0.5),

@@ -23,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Update,
     and_,
+    case,
     func,
     literal,
     select,
@@ -38,6 +39,7 @@ from chassis.postgres import DATABASE_ERRORS, refuses_the_data, statements
 
 PAGE: Final = 100
 MAX_REASON_LENGTH: Final = 1_000
+_OURS: Final = "solaris."
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 log = structlog.get_logger()
@@ -285,6 +287,42 @@ class DeadLetters:
         async with statements(engine) as connection:
             discarded = await connection.execute(discarding.values(discarded_by=by, discard_reason=reason))
             return discarded.rowcount > 0
+
+    async def load_about(self, engine: AsyncEngine, token: str) -> AsyncGenerator[StoredLetter]:
+        """Those of our own messages whose subject ends with that token, page by page."""
+        last = 0
+        async with statements(engine) as connection:
+            while page := await self._page(connection, self._is_about(token), self._table.c.id > last):
+                for letter in page:
+                    yield letter
+                last = page[-1].id
+
+    async def erase_about(self, engine: AsyncEngine, token: str, *, by: str, reason: str) -> int:
+        """Empty those of our own messages whose subject ends with that token, and put away those that wait.
+
+        Returns how many were not empty. What was typed when one was discarded goes too. That there was one stays, for
+        its message may come once more.
+        """
+        columns = self._table.c
+        erasing = (
+            update(self._table)
+            .where(self._is_about(token), columns.payload != b"")
+            .values(
+                payload=b"",
+                discarded_at=func.coalesce(
+                    columns.discarded_at, case((columns.retried_at.is_(None), func.clock_timestamp()))
+                ),
+                discarded_by=by,
+                discard_reason=reason,
+            )
+        )
+        async with statements(engine) as connection:
+            return (await connection.execute(erasing)).rowcount
+
+    def _is_about(self, token: str) -> ColumnElement[bool]:
+        # What was given up on of somebody else's, a webhook, has a subject of theirs.
+        subject = self._table.c.subject
+        return and_(subject.startswith(_OURS, autoescape=True), func.split_part(subject, ".", -1) == token)
 
     async def count_waiting(self, engine: AsyncEngine) -> int:
         """Letters that were neither retried nor discarded yet."""

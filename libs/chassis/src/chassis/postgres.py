@@ -69,6 +69,8 @@ def create_engine(database_url: str, *, service: str) -> AsyncEngine:
     """A SQLAlchemy engine over asyncpg for the same URL form (`postgresql://…`)."""
     return create_async_engine(
         sqlalchemy_url(database_url),
+        # An error is logged, and the values of its statement may be of a person.
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=4,

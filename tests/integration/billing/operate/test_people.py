@@ -27,10 +27,11 @@ async def test_an_export_has_all_that_is_kept_and_forgetting_leaves_the_books(st
     await _run(stage, "refund", order=bought["order_id"], amount=5, reason="of the other")
     exported = await _run(stage, "export", account="person")
     assert (exported.code, exported.err) == (0, "")
-    kinds = {next(iter(line)) for line in exported.lines}
-    assert {"order", "order_change", "stripe_customer", "stripe_event"} <= kinds
-    assert "other" not in {line["order"]["account_id"] for line in exported.lines if "order" in line}
-    events = [line["stripe_event"] for line in exported.lines if "stripe_event" in line]
+    held = exported.json
+    assert {"orders", "order_changes", "stripe_customers", "stripe_events", "said"} <= set(held)
+    assert {order["account_id"] for order in held["orders"]} == {"person"}
+    assert [said["name"] for said in held["said"]] == ["billing.credits_purchased"]
+    events = held["stripe_events"]
     assert "checkout.session.completed" in {event["payload"]["type"] for event in events}
 
     # Events of both that could not be handled, one of which has let go of its own payload since.
@@ -78,9 +79,7 @@ async def test_nothing_that_stripe_sends_keeps_a_person_from_what_is_kept_of_the
         )
     exported = await _run(stage, "export", account="odd")
     assert (exported.code, exported.err) == (0, "")
-    told = {
-        line["stripe_event"]["id"]: line["stripe_event"]["payload"] for line in exported.lines if "stripe_event" in line
-    }
+    told = {event["id"]: event["payload"] for event in exported.json["stripe_events"]}
     assert told["evt_odd_0"] == {"note": "a zero \0", "n": 1}
     assert all("n" in told[f"evt_odd_{number}"] for number in range(4))
 
@@ -115,6 +114,32 @@ async def test_a_top_up_that_was_begun_is_finished_though_its_person_is_forgotte
     await stage.reaches("ord_gone", "failed")
 
 
+async def test_what_operators_typed_about_a_person_goes_and_the_figures_of_it_stay(stage: BillingStage) -> None:
+    for account in ("typed", "untyped"):
+        entered = await _run(
+            stage, "order", account=account, tokens=100, paid_by="bank_transfer", reference="E 1", reason="Maria asked"
+        )
+        await _run(stage, "refund", order=entered.json["order_id"], reason="Maria changed her mind")
+    forgotten = (await _run(stage, "forget", account="typed")).json
+    assert forgotten["reasons_erased"] >= 3
+    assert "Maria" not in (await _run(stage, "export", account="typed")).out
+    assert "Maria" in (await _run(stage, "export", account="untyped")).out
+    (record,) = (await _run(stage, "orders", account="typed")).lines
+    assert (record["tokens"], record["reference"]) == (100, "E 1")
+    assert (await _run(stage, "forget", account="typed")).json["reasons_erased"] == 0
+
+
+async def test_letters_of_stripes_events_are_nobodys_whose_account_has_the_name_of_one(stage: BillingStage) -> None:
+    await stage.rows(
+        "INSERT INTO billing.dead_letters (consumer, message_id, subject, payload, reason)"
+        " VALUES ('billing-webhook', 'evt_x', 'charge.updated', 'of another', 'odd'),"
+        " ('billing-ledger', 'x', 'solaris.ledger.usage_settled.updated', 'theirs', 'odd') RETURNING id"
+    )
+    assert (await _run(stage, "forget", account="updated")).json["letters_erased"] == 1
+    kept = await stage.rows("SELECT payload FROM billing.dead_letters WHERE message_id IN ('evt_x', 'x') ORDER BY id")
+    assert [row["payload"] for row in kept] == [b"of another", b""]
+
+
 async def test_a_person_of_whom_nothing_is_kept(stage: BillingStage) -> None:
-    assert (await _run(stage, "export", account="nobody")).lines == []
+    assert (await _run(stage, "export", account="nobody")).json == {}
     assert (await _run(stage, "forget", account="nobody")).json["orders_kept"] == 0

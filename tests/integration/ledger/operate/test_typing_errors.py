@@ -37,8 +37,8 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "dead-letters": {},
     "dead-letters-retry": {},
     "dead-letters-discard": {"id": "ledger:1", "reason": "r"},
+    "seed": {},
     "usage": {},
-    "statement": {"account": KNOWN},
     "holds": {},
     "overview": {},
 }
@@ -116,7 +116,6 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
     "overview": ("from", "to", "format"),
-    "statement": ("from", "to", "format"),
     "holds": ("account", "older", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),

@@ -6,17 +6,21 @@ Values come as `SOLARIS_OPERATE_<NAME>` environment variables and leave as argum
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from chassis.operate.errors import RefusedError
+from chassis.operate.output import standard_output
+
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.parts import Service, Tool
-from local_run.services import SERVICES, TOOLS
+from local_run.parts import Service
+from local_run.services import SERVICES
 
 _OPTION_PREFIX: Final = "SOLARIS_OPERATE_"
 _GIVEN: Final = "GIVEN"
 """The option that names, in words, all variables on make's command line."""
 _SETTING_PREFIX: Final = "SOLARIS_"
+_PIECE_BYTES: Final = 64 * 1024
 _OUTSIDE: Final = ("SOLARIS_DATABASE_URL", "SOLARIS_NATS_URL")
 OPTIONS: Final = {"PLAN": "--name"}
 """Where an option's name is not the variable's in lower case."""
@@ -26,11 +30,7 @@ class UsageError(Exception):
     """A value is missing, empty, not taken, or names nothing; the text says which."""
 
 
-type Program = Service | Tool
-PROGRAMS: Final[tuple[Program, ...]] = (*SERVICES, *TOOLS)
-
-
-def services_of(verb: str, services: Iterable[Program] = PROGRAMS) -> tuple[Program, ...]:
+def services_of(verb: str, services: Iterable[Service] = SERVICES) -> tuple[Service, ...]:
     """Those whose command it is, in the order in which they are asked.
 
     Raises:
@@ -92,24 +92,60 @@ def main() -> None:
         sys.exit(2)
     except DataFolderError as error:
         sys.exit(str(error))
-    commands = [(sys.executable, "-m", f"{service.name}.operate", *arguments) for service in services]
+    commands = {service.name: (sys.executable, "-m", f"{service.name}.operate", *arguments) for service in services}
     if len(commands) == 1:
+        (command,) = commands.values()
         if sys.stdout is not None:  # closed: the command says so
             sys.stdout.flush()
-        os.execve(commands[0][0], commands[0], environment)  # noqa: S606  our own program, no shell
+        os.execve(command[0], command, environment)  # noqa: S606  our own program, no shell
+    known = services[0].verbs[verb]
+    try:
+        sys.exit(join(commands, environment) if known.joined else ask_all(commands, environment, in_turn=known.in_turn))
+    except KeyboardInterrupt:  # as the command, which has said so
+        sys.exit(130)
+    except BrokenPipeError:  # a reader that leaves early has what it wanted
+        sys.exit(0)
+    except RefusedError as error:
+        sys.exit(f"error: {error}")
+
+
+def ask_all(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], *, in_turn: bool) -> int:
+    """One command after the other; returns the worst exit code. `in_turn`: none after one that failed."""
     worst = 0
-    for command in commands:
-        try:
-            code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  likewise
-        except KeyboardInterrupt:  # as the command, which has said so
-            sys.exit(130)
+    for command in commands.values():
+        code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  our own program, no shell
         worst = max(worst, code)
-        if worst and services[0].verbs[verb].in_turn:
+        if worst and in_turn:
             break
-    sys.exit(worst)
+    return worst
 
 
-def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program, ...]:
+def join(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> int:
+    """One JSON object of what each prints, by its name, as it is printed; returns the exit code of one that failed.
+
+    What fails before it prints leaves no word on standard output; what fails later leaves no JSON.
+    """
+    begins = b"{"
+    for name, command in commands.items():
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:  # noqa: S603  as above
+            assert process.stdout is not None, "it is a pipe"
+            while piece := process.stdout.read(_PIECE_BYTES):
+                _write((begins + f'"{name}":'.encode() if begins else b"") + piece.removesuffix(b"\n"))
+                begins = b""
+        if process.returncode:
+            return process.returncode
+        begins = b","
+    _write(b"}\n")
+    return 0
+
+
+def _write(text: bytes) -> None:
+    with standard_output():
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+
+
+def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Service, ...]:
     """All services of the verb, or the one that a dead letter's id names (`notifier:3`).
 
     Raises:

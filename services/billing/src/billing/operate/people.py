@@ -1,7 +1,11 @@
 """The verbs about people: what is kept of one person's purchases is handed out, or relieved of what is personal."""
 
+import contextlib
+
 from chassis.operate.database import open_engine
+from chassis.operate.document import write_document
 from chassis.operate.output import write_line
+from chassis.operators import operator
 from msgspec import structs
 
 from billing.operate.options import Account, ReasonOrNone
@@ -10,10 +14,9 @@ from billing.store.tables import SERVICE
 
 
 async def export(*, account: Account) -> None:
-    """All that is kept about the account's purchases, as JSON lines."""
-    async with open_engine(SERVICE) as engine:
-        async for name, row in load_person(engine, account):
-            write_line({name: row})
+    """All that is kept about the account's purchases, as one JSON object."""
+    async with open_engine(SERVICE) as engine, contextlib.aclosing(load_person(engine, account)) as held:
+        await write_document(held, ())
 
 
 async def forget(
@@ -23,5 +26,5 @@ async def forget(
 ) -> None:
     """Erases what is personal of the account's purchases; what the books need stays, under the account's id."""
     async with open_engine(SERVICE) as engine:
-        forgotten = await erase_person(engine, account)
+        forgotten = await erase_person(engine, account, by=operator())
     write_line({"account_id": account} | structs.asdict(forgotten))

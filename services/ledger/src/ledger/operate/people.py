@@ -1,4 +1,4 @@
-"""The verbs about people."""
+"""The verb that looks for people."""
 
 import sys
 from typing import Annotated, Final
@@ -7,9 +7,8 @@ from chassis.operate.options import option, text
 from chassis.operate.output import write_line
 from contracts.accounts import is_account_id
 
-from ledger.application.people import LEAST_PART, MAX_FOUND, export_person, find_people, forget_person
+from ledger.application.people import LEAST_PART, MAX_FOUND, find_people
 from ledger.operate.database import open_ledger
-from ledger.operate.options import Account, ReasonOrNone
 
 MAX_WHO_LENGTH: Final = 320
 
@@ -32,16 +31,3 @@ async def find(who: Annotated[str, _WHO]) -> None:
         write_line(person)
     if len(found) > MAX_FOUND:
         sys.stderr.write(f"more than {MAX_FOUND} people: these are the first\n")
-
-
-async def export(account: Account) -> None:
-    """All that is kept about the person of an account, as JSON lines."""
-    async with open_ledger() as connection:
-        async for line in export_person(connection, account):
-            write_line(line)
-
-
-async def forget(account: Account, reason: ReasonOrNone = None) -> None:
-    """Erases the person's name, e-mail, language and client's id; the figures stay."""
-    async with open_ledger() as connection:
-        write_line(await forget_person(connection, account, reason or ""))

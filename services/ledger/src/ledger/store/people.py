@@ -45,7 +45,7 @@ noted AS (
     INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
     SELECT $2, $3, $4, $1, $5, $6 WHERE NOT EXISTS (SELECT FROM before WHERE NOT held AND forgotten_at IS NOT NULL)
 )
-SELECT coalesce((SELECT held FROM before), false)
+SELECT coalesce((SELECT held FROM before), false), ledger.erase_reasons($1)
 """
 
 
@@ -90,9 +90,13 @@ async def audit_of(connection: asyncpg.Connection, account_id: str) -> AsyncIter
         last = (rows[-1]["recorded_at"], rows[-1]["id"])
 
 
-async def erase_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> bool:
-    """Erase the profile and note who did; False where nothing personal was kept."""
-    erased: bool = await connection.fetchval(
+async def erase_person(connection: asyncpg.Connection, account_id: str, audit: AuditEntry) -> tuple[bool, int]:
+    """Erase the profile and what was typed about the account, and note who did; killed in the midst, nothing is done.
+
+    Returns whether a profile was kept, and how many reasons were typed.
+    """
+    row = await connection.fetchrow(
         _FORGET, account_id, audit.id, audit.actor, audit.action, audit.reason, encode(audit.details).decode()
     )
-    return erased
+    assert row is not None, "the statement answers one row"
+    return row[0], row[1]

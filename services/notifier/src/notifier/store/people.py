@@ -1,19 +1,23 @@
-"""The rows of one account: what a person was or is to be mailed. Dead letters, which hold figures, go by age."""
+"""The rows of one account: what a person was or is to be mailed, and what of it was given up."""
 
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from chassis.postgres import statements
+from contracts.accounts import subject_token
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.store.tables import messages
+from notifier.store.tables import LETTERS, messages
 
 
-async def load_messages(engine: AsyncEngine, account_id: str) -> list[dict[str, Any]]:
-    """Every column of every message, times in ISO 8601."""
+async def held_of(engine: AsyncEngine, account_id: str) -> AsyncGenerator[tuple[str, object]]:
+    """Every column of every message and the dead letters, oldest first, each with what it is; times in ISO 8601."""
     rows = select(func.to_jsonb(messages.table_valued())).where(messages.c.account_id == account_id)
     async with statements(engine) as connection:
-        return list((await connection.execute(rows.order_by(messages.c.id))).scalars())
+        for row in (await connection.execute(rows.order_by(messages.c.id))).scalars():
+            yield "mails", row
+    async for letter in LETTERS.load_about(engine, subject_token(account_id)):
+        yield "dead_letters", LETTERS.listed(letter)
 
 
 async def delete_messages(engine: AsyncEngine, account_id: str) -> int:
