@@ -26,7 +26,7 @@ from tests.support.ledger_commands import reserve_tokens, settle_usage
 PROCESSES: Final = 3
 """Two that serve calls, and last an operator's."""
 OPERATOR: Final = PROCESSES - 1
-STARTED: Final = datetime(2026, 1, 10, 12, tzinfo=UTC)
+STARTED: Final = datetime.now(UTC)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import pytest
 import pytest_asyncio
 from chassis.postgres import create_engine
 from ledger.application.committer import CONNECTION_SETTINGS
-from ledger.store import due, log, schema
+from ledger.store import due, log, retention, schema
 from ledger.store.dead_letters import LETTERS
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
+OLD = datetime(2020, 1, 1, tzinfo=UTC)
 
 FILL = (
     """
@@ -60,6 +61,7 @@ RECURRING = {
     "due accounts": (due.DUE_ACCOUNTS, (NOW, NOW, "", 500), {"accounts_due_page"}),
     "expired holds": (due.EXPIRED_HOLDS, (NOW, NOW, "", "", 500), {"holds_open_page"}),
     "oldest open hold": (due.OLDEST_OPEN_HOLD, (), {"holds_open_page"}),
+    "old holds": (retention.REMOVE_HOLDS, (OLD, 500), {"holds_by_age"}),
     "time": (due.DATABASE_TIME, (), {"events_pkey"}),
     "relay": (log.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
     "batch": (

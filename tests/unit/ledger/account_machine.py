@@ -80,7 +80,7 @@ class AccountMachine(AccountDriver):
     @rule(tokens=amounts, let_through=st.booleans())
     def settle_unknown(self, tokens: int, let_through: bool = False) -> None:
         reservation_id = self.new_id("u")
-        command = settle(reservation_id, prompt=tokens, forwarded_without_hold=let_through)
+        command = settle(reservation_id, prompt=tokens, forwarded_without_hold=let_through, started_at=self.story.now)
         self.may_be_negative |= not let_through
         self.advance_model()
         self.model.reserve(reservation_id, 0, self.story.now)

@@ -202,6 +202,7 @@ def settle(
     model: str = "known",
     forwarded_without_hold: bool = False,
     observed: bool = False,
+    started_at: datetime = START,
 ) -> SettleUsage:
     usage = TokenUsage(
         prompt_tokens=prompt,
@@ -214,7 +215,7 @@ def settle(
         model=model,
         usage=usage,
         outcome=outcome,
-        started_at=START,
+        started_at=started_at,
         duration_ms=1_500,
         first_token_ms=200,
         estimated_prompt_tokens=prompt,

@@ -6,11 +6,13 @@ from contracts.events.charges import LotTokens
 from contracts.events.reservations import ReservationReleased, UsageSettled
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
+from ledger.domain.holds import USAGE_TAKEN
 from msgspec.structs import replace
 
 from tests.unit.ledger.story import (
     CATALOG,
     POLICY,
+    START,
     Story,
     expire,
     grant,
@@ -284,3 +286,14 @@ def test_a_hold_does_not_expire_before_its_time() -> None:
     story = Story().given(reserve("r1", prompt=100, maximum=50)).after(seconds=899, milliseconds=999)
     story.given(expire("r1"))
     assert (story.events, story.balance.held) == ((), 150)
+
+
+def test_usage_of_a_hold_that_may_have_left_is_refused_and_of_one_that_is_kept_taken_however_old() -> None:
+    story = Story().given(opened(), reserve("kept", prompt=100, output_free=True)).after(days=1)
+    story.given(expire("kept")).at(START + USAGE_TAKEN)
+    story.given(settle("unknown", prompt=10)).after(microseconds=1)
+    for late in (settle("gone", prompt=10), not_forwarded("gone")):
+        with pytest.raises(InvalidError, match="no hold of then is kept"):
+            story.when(late)
+    story.given(settle("kept", prompt=60), settle("kept", prompt=60))
+    assert [event.billable_tokens for event in story.logged(UsageSettled)] == [10, 60]

@@ -14,5 +14,7 @@ BILLING_RELAY: Final = 7205759403792796
 """Of a session: the one process that publishes billing's outbox."""
 CHECKPOINT: Final = 7205759403792797
 """Of a session: the one process that makes a checkpoint of the log; were there two, one would find its number taken."""
+SNAPSHOTS: Final = 7205759403792798
+"""Of a session: the one process that keeps snapshots of accounts; were there two, they would keep the same."""
 PROJECTION_TRACK: Final = 72057
 """Of a session, and the first of two numbers: the one process that leads the track whose number is the second."""

@@ -16,6 +16,7 @@ from contracts.subjects import BILLING_STREAM, LEDGER_BILLING_CONSUMER, LEDGER_Q
 from contracts.topology import CONSUMERS, STREAMS
 
 from ledger.application.executor import Executor
+from ledger.application.hold_retention import HoldRetention
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.audit.hourly import HourlyCheckpoints
@@ -54,6 +55,7 @@ def assemble(settings: LedgerSettings) -> Service:
     )
     watermark = UsageWatermark(core, executor.clock.hold_time)
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
+    retention = HoldRetention(pool, executor.clock, policy.hold_ttl)
     usage = UsageConsumer(core, executor, engine, make_streams)
     billing = Consumer(
         core,
@@ -86,7 +88,7 @@ def assemble(settings: LedgerSettings) -> Service:
             opened(pool),
             disposed(engine),
             core,
-            Work(relay.run, usage.run, billing.run, sweeper.run, profiles.run, announcing, *stating),
+            Work(relay.run, usage.run, billing.run, sweeper.run, retention.run, profiles.run, announcing, *stating),
             # It ends before those who give it work, which then wait: people's answers must not wait for their end.
             Work(executor.run, stop=executor.stop),
             reserves.answering(),

@@ -55,6 +55,7 @@ CHECKPOINT_FAILURES: Final = Counter(
     "solaris_ledger_checkpoint_failures_total", "Checkpoints that could not be made, or that the log contradicts"
 )
 EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
+HOLDS_REMOVED: Final = Counter("solaris_ledger_removed_holds_total", "Holds that have left, too old to be asked for")
 
 
 @cache

@@ -14,6 +14,7 @@ from ledger.domain.policy import Policy
 from ledger.store.facts import facts_of
 from ledger.store.log import opening_time_of
 from ledger.store.read_path import load_account
+from ledger.store.snapshots import last_version_until, load_base
 
 _READING = Policy(catalog=Catalog(version="", plans={}, models=()))
 """Time starts cycles and retires lots; what that does to a balance depends on neither catalog nor bounds of holds."""
@@ -32,13 +33,16 @@ async def account_now(connection: asyncpg.Connection, account_id: str) -> Accoun
 
 
 async def balance_at(connection: asyncpg.Connection, account_id: str, moment: datetime) -> Balance:
-    """From the events alone, those recorded up to `moment`; a future moment shows what time alone would change.
+    """From the events recorded up to `moment`, or a snapshot of them and those after it, and from nothing else.
+
+    A future moment shows what time alone would change.
 
     Raises:
         NotFoundError: no such account, or none yet at that moment.
     """
-    account = Account(account_id=account_id)
-    async for fact in facts_of(connection, account_id, until=moment):
+    last = await last_version_until(connection, account_id, moment)
+    account = await load_base(connection, account_id, last)
+    async for fact in facts_of(connection, account_id, after=account.version, last=last):
         account = evolve(account, fact.data, fact.time)
     if account.is_open:
         return as_of(account, moment, _READING).balance()

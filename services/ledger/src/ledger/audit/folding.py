@@ -12,7 +12,7 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
-from ledger.domain.holds import FINAL_STATES, Hold, evolve_hold
+from ledger.domain.holds import FINAL_STATES, Hold, HoldState, evolve_hold
 from ledger.domain.lots import ABOUT_LOTS, LotEvent, LotRecord, evolve_lot
 from ledger.store.codec import GENESIS
 from ledger.store.log import EPOCH
@@ -31,11 +31,15 @@ class Folded:
 
     `unfinished` has the holds that a later event may still change; the others are added to the sums and given to
     `final_hold`, if anyone asked for them. `sound` turns False with the first event that can't be believed: from there
-    on the state is unknown. `position`, `version` and `head` are the last event's.
+    on the state is unknown. `position`, `version` and `head` are the last event's. Sums are of the holds that were made
+    since `holds_since`, or are open: the rows of others may have left.
     """
 
     __slots__ = (
         "_count",
+        "_earliest_at",
+        "_holds_since",
+        "_part_after",
         "_records",
         "account",
         "final_hold",
@@ -47,7 +51,7 @@ class Folded:
         "version",
     )
 
-    def __init__(self, account_id: str, final_hold: FinalHold | None = None) -> None:
+    def __init__(self, account_id: str, final_hold: FinalHold | None = None, *, holds_since: datetime = EPOCH) -> None:
         self.account = Account(account_id=account_id)
         self.version = 0
         self.head = GENESIS
@@ -58,10 +62,15 @@ class Folded:
         self.final_hold = final_hold
         self._count = 0
         self._records = 0
+        self._holds_since = holds_since
+        self._part_after = 0
+        self._earliest_at: datetime | None = None
 
     def fold(self, event: LedgerEvent, at: datetime) -> None:
         """Apply one event; raises whatever a log that was tampered with can make the fold raise."""
         self.account = evolve(self.account, event, at)
+        if self._earliest_at is None or at < self._earliest_at:
+            self._earliest_at = at
         if type(event) not in OF_RESERVATION:
             if isinstance(event, ABOUT_LOTS):
                 self._fold_lot(event, at)
@@ -73,8 +82,9 @@ class Folded:
             self.unfinished[reservation_id] = hold
             return
         self.unfinished.pop(reservation_id, None)
-        self._count += 1
-        self._records += _sum_of(hold)
+        if hold.reserved_at >= self._holds_since:
+            self._count += 1
+            self._records += _sum_of(hold)
         if self.final_hold is not None:
             self.final_hold(hold)
 
@@ -83,12 +93,24 @@ class Folded:
         if lot is not None:  # once a lot that never was could be revoked
             self.lots[event.lot_id] = lot
 
+    def begin_part(self) -> tuple[int, datetime | None]:
+        """Of the events since the last call: the version before them, and the earliest of their times."""
+        ended = self._part_after, self._earliest_at
+        self._part_after, self._earliest_at = self.account.version, None
+        return ended
+
     def hold_sums(self) -> HoldSums:
-        """Of all holds, the unfinished included."""
+        """Of all holds that are kept, the unfinished included."""
+        unfinished = [hold for hold in self.unfinished.values() if is_kept(hold, self._holds_since)]
         return HoldSums(
-            holds=self._count + len(self.unfinished),
-            records=self._records + sum(map(_sum_of, self.unfinished.values())),
+            holds=self._count + len(unfinished),
+            records=self._records + sum(map(_sum_of, unfinished)),
         )
+
+
+def is_kept(hold: Hold, since: datetime) -> bool:
+    """Whether its row must be there, where those of holds made before `since` may have left."""
+    return hold.state is HoldState.OPEN or hold.reserved_at >= since
 
 
 def _sum_of(hold: Hold) -> int:

@@ -8,6 +8,8 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, cast
 
 import asyncpg
@@ -22,6 +24,7 @@ from ledger.audit.folding import Folded
 from ledger.audit.problems import MAX_KEPT, Problem, Problems
 from ledger.audit.repair import Repairs
 from ledger.audit.signed_heads import SignedHeads
+from ledger.audit.snapshots import SnapshotCheck, SnapshotPages
 from ledger.audit.walk import Walk
 from ledger.store.log import (
     BEFORE_ALL_VERSIONS,
@@ -46,7 +49,7 @@ class OrphanedError(Exception):
 
 class PartitionRequest(Struct, frozen=True):
     """`mark` is a position of which the report tells how the log stood there, as it does for `up_to`; the heads there
-    are compared with those of `signed`.
+    are compared with those of `signed`. The rows of holds that were made before `holds_since` may have left.
 
     Without `repairing` whole rows are read and checked; with it they are only folded, in about half the time, and what
     differs is repaired. `in_order`, for folding alone: the accounts are few enough to be kept, and the log is short, so
@@ -56,6 +59,7 @@ class PartitionRequest(Struct, frozen=True):
     database_url: str
     accounts: AccountRange
     up_to: int
+    holds_since: datetime
     mark: int | None = None
     signed: Document | None = None
     repairing: Projection | None = None
@@ -113,7 +117,9 @@ class _Partition:
         self._projection = request.repairing or Projection.ALL
         self._problems = Problems()
         self._differences = Differences()
-        self._walk = Walk(self._problems)
+        check = SnapshotCheck(self._problems, self._differences if request.repairing else None)
+        self._walk = Walk(self._problems, check, holds_since=request.holds_since)
+        self._snapshots = SnapshotPages(connection, check, wanted=self._projection.has_accounts)
         self._tally = Tally(request.up_to)
         signed = request.signed
         self._signed = SignedHeads(signed.heads(), request.accounts, self._problems) if signed else None
@@ -131,6 +137,7 @@ class _Partition:
 
     async def report(self) -> PartitionReport:
         extent = await (self._walk_in_order() if self._request.in_order else self._walk_pages())
+        await self._snapshots.finish(self._request.accounts, repairing=self._request.repairing is not None)
         marked = None if self._marked is None else self._marked.extent()
         if self._signed is not None:
             self._signed.finish()
@@ -155,25 +162,25 @@ class _Partition:
                 compared_to = end if is_last else account_id
                 suspects = await self._compare(AccountRange(first, compared_to))
                 first = compared_to
-            for suspect in suspects:
-                await self._look_at(suspect)
+            await self._look_at(suspects)
         return self._tally.extent()
 
     async def _walk_in_order(self) -> Extent:
         """Without a digest, which is of accounts in the order of their ids, and none is asked for."""
         accounts, up_to, events = self._request.accounts, self._request.up_to, 0
-        async for rows in folds_between(self._connection, 0, up_to, accounts):
+        async for records in folds_between(self._connection, 0, up_to, accounts):
             self._stay_wanted()
-            self._walk.fold(cast(list[FoldRow], rows))  # records have the fields of the rows, in their order
+            rows = cast(list[FoldRow], records)  # records have the fields of the rows, in their order
+            await self._snapshots.expect_between(rows)
+            self._walk.fold(rows)
             events += len(rows)
         extent = Extent(len(self._walk.accounts), events, up_to, b"")
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-            async for rows in folds_between(self._connection, up_to + 1, MAX_POSITION, accounts):
-                self._walk.fold(cast(list[FoldRow], rows))  # likewise
+            async for records in folds_between(self._connection, up_to + 1, MAX_POSITION, accounts):
+                self._walk.fold(cast(list[FoldRow], records))  # likewise
             await prefer_scans(self._connection)
             suspects = await self._compare(accounts)
-        for suspect in suspects:
-            await self._look_at(suspect)
+        await self._look_at(suspects)
         return extent
 
     def _stay_wanted(self) -> None:
@@ -184,12 +191,14 @@ class _Partition:
         # Records have the fields of the rows, in their order.
         if self._repairs is None:
             rows = cast(list[StoredRow], await rows_of_accounts(self._connection, accounts, after_version))
+            await self._snapshots.expect_accounts(accounts, after_version, rows)
             self._walk.check(rows)
             self._tally.add(rows)
             if self._marked is not None:
                 self._marked.add(rows)
             return rows
         folds = cast(list[FoldRow], await folds_of_accounts(self._connection, accounts, after_version))
+        await self._snapshots.expect_accounts(accounts, after_version, folds)
         self._walk.fold(folds)
         self._tally.add(folds)
         return folds
@@ -262,7 +271,7 @@ class _Partition:
     async def _odd_holds(self, accounts: AccountRange, folded: dict[str, Folded]) -> set[str]:
         odd: set[str] = set()
         unseen = dict.fromkeys(folded)
-        async for account_id, sums in hold_sums(self._connection, accounts):
+        async for account_id, sums in hold_sums(self._connection, accounts, self._request.holds_since):
             unseen.pop(account_id, None)
             if (each := folded.get(account_id)) is None:
                 self._eventless(account_id, Projection.HOLDS, f"{sums.holds} holds of an account without events")
@@ -276,8 +285,12 @@ class _Partition:
         self._problems.add(Problem(None, account_id, 1, reason))
         self._differences.add(Difference(projection, account_id, 0, reason, repaired=False))
 
-    async def _look_at(self, suspect: Suspect) -> None:
-        if self._repairs is not None:
-            await self._repairs.repair(suspect.account_id, account=suspect.account is not None, holds=suspect.holds)
-        elif suspect.holds and not suspect.unsound and self._problems.count < MAX_KEPT:
-            await look_closer(self._connection, suspect.account_id, self._problems)
+    async def _look_at(self, suspects: Sequence[Suspect]) -> None:
+        """Outside of the page's transaction: what differs is put right, or named hold by hold."""
+        await self._snapshots.repair()
+        for suspect in suspects:
+            if self._repairs is not None:
+                account = suspect.account is not None
+                await self._repairs.repair(suspect.account_id, account=account, holds=suspect.holds)
+            elif suspect.holds and not suspect.unsound and self._problems.count < MAX_KEPT:
+                await look_closer(self._connection, suspect.account_id, self._problems)

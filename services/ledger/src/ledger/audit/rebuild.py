@@ -7,12 +7,13 @@ import asyncpg
 
 from ledger.audit.comparison import hold_difference
 from ledger.audit.differences import Difference, Projection
-from ledger.audit.folding import Folded
+from ledger.audit.folding import Folded, is_kept
 from ledger.audit.problems import Problems
 from ledger.audit.walk import Walk
 from ledger.domain.holds import Hold
 from ledger.store.log import StoredRow, rows_of_account
 from ledger.store.projections import hold_ids_of_account, load_holds
+from ledger.store.retention import holds_kept_since
 
 HOLDS_AT_ONCE: Final = 500
 
@@ -76,7 +77,13 @@ class Rebuild:
 async def differing_holds(
     connection: asyncpg.Connection, account_id: str, holds: Sequence[Hold]
 ) -> list[tuple[Hold, str]]:
-    """Those of an account's folded holds whose rows are not the same, with what distinguishes them."""
+    """Those of an account's folded holds whose rows are not the same, with what distinguishes them.
+
+    A row that has left by its age is not missed.
+    """
     rows = await load_holds(connection, account_id, [hold.reservation_id for hold in holds])
+    if len(rows) < len(holds):
+        since = await holds_kept_since(connection)  # after the rows: what has left till then is told by then
+        holds = [hold for hold in holds if hold.reservation_id in rows or is_kept(hold, since)]
     reasons = ((hold, hold_difference(hold, rows.get(hold.reservation_id))) for hold in holds)
     return [(hold, reason) for hold, reason in reasons if reason is not None]

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +20,7 @@ from ledger.audit.partition import PartitionReport, PartitionRequest, run_partit
 from ledger.audit.problems import Problems
 from ledger.store.log import AFTER_ALL_ACCOUNTS, AccountRange, connect, newest_position, sample_accounts
 from ledger.store.projections import has_more_accounts
+from ledger.store.retention import holds_kept_since
 
 MAX_PROCESSES: Final = 4
 EVENTS_WORTH_A_PROCESS: Final = 50_000
@@ -27,6 +29,8 @@ SMALL_EVENTS: Final = 2_000_000
 SMALL_ACCOUNTS: Final = 10_000
 """Up to here a log is folded as it lies: faster by a quarter, with some 15 MB of accounts at most."""
 WALK_TIMEOUT_SECONDS: Final = 24 * 3600.0
+WALK: Final = timedelta(seconds=WALK_TIMEOUT_SECONDS)
+"""While it goes on, holds become so much older: those that may leave meanwhile are summed up nowhere."""
 
 
 class Survey(Struct, frozen=True):
@@ -54,6 +58,7 @@ async def survey(
     connection = await connect(database_url)
     try:
         newest = await newest_position(connection)
+        holds_since = await holds_kept_since(connection) + WALK
         borders = checkpoint.borders if checkpoint else await _borders(connection, newest)
         in_order = repairing is not None and await _is_small(connection, newest)
     finally:
@@ -65,6 +70,7 @@ async def survey(
             database_url,
             AccountRange(first, end),
             up_to=newest,
+            holds_since=holds_since,
             mark=mark,
             signed=signed,
             repairing=repairing,

@@ -1,23 +1,29 @@
 """Takes the log of many accounts, one event after another: checks each, or only folds it; no I/O."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 
 from ledger.audit.folding import Folded
 from ledger.audit.problems import Problem, Problems
+from ledger.audit.snapshots import SnapshotCheck
 from ledger.store.codec import StoredEvent, UnknownEventTypeError, chain_hash, decode_event
 from ledger.store.facts import decode_fact
-from ledger.store.log import FoldRow, StoredRow
+from ledger.store.log import EPOCH, FoldRow, StoredRow
 
 
 class Walk:
     """Takes rows in position order, or each account's in version order."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(
+        self, problems: Problems, snapshots: SnapshotCheck | None = None, *, holds_since: datetime = EPOCH
+    ) -> None:
         self.accounts: dict[str, Folded] = {}
+        self._snapshots = snapshots or SnapshotCheck(problems, repaired=None)
         self._problems = problems
+        self._holds_since = holds_since
 
     def take_before(self, account_id: str) -> dict[str, Folded]:
         """The accounts whose ids come before it, which are kept no longer."""
@@ -31,6 +37,7 @@ class Walk:
 
         A bad event is told once: the chain goes on from the hash that stands with it.
         """
+        expected = self._snapshots.expected
         for row in rows:
             _, account_id, version, _, _, _, data, stored_hash = row
             folded = self._folded(account_id)
@@ -44,9 +51,12 @@ class Walk:
             event = self._decoded(folded, row)
             if event is not None and folded.sound:
                 self._fold(folded, row, event)
+            if row[0] in expected:
+                self._snapshots.meet(folded)
 
     def fold(self, rows: Sequence[FoldRow]) -> None:
         """Fold what is needed of each row, on the word of the log."""
+        expected = self._snapshots.expected
         for position, account_id, version, event_type, data, stored_hash in rows:
             folded = self._folded(account_id)
             if version != folded.version + 1:
@@ -61,11 +71,13 @@ class Walk:
                 self._fail(folded, position, version, f"unknown event type {event_type}")
             except Exception as error:  # a log that was tampered with can break any assumption of the fold
                 self._fail(folded, position, version, f"it can't be folded: {type(error).__name__}: {error}")
+            if position in expected:
+                self._snapshots.meet(folded)
 
     def _folded(self, account_id: str) -> Folded:
         folded = self.accounts.get(account_id)
         if folded is None:
-            folded = self.accounts[account_id] = Folded(account_id)
+            folded = self.accounts[account_id] = Folded(account_id, holds_since=self._holds_since)
         return folded
 
     def _decoded(self, folded: Folded, row: StoredRow) -> StoredEvent[LedgerEvent] | None:

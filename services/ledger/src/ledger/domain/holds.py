@@ -1,6 +1,6 @@
 """A reservation's own record: what it held, what it answered, how it ended."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -21,6 +21,13 @@ HOLD_FORMAT: Final = 1
 """Of the stored record, which says nothing of it as long as it is the first. Nothing is decided on a later one."""
 
 
+HOLDS_KEPT: Final = timedelta(days=400)
+"""How long after it was made a hold that has ended is kept."""
+USAGE_TAKEN: Final = HOLDS_KEPT - timedelta(days=10)
+"""How long after a call began its usage is taken that no hold is known of: later, it may have been charged by one that
+is gone. Gateways' clocks are less than the difference from ours."""
+
+
 class HoldState(StrEnum):
     """`expired` is charged in full and still open to one correction; the others but `open` are final."""
 
@@ -35,7 +42,7 @@ FINAL_STATES: Final = frozenset({HoldState.SETTLED, HoldState.RELEASED})
 
 
 class Hold(Struct, frozen=True, kw_only=True):
-    """Kept 400 days: it makes reserve and settle idempotent and is the basis of corrections.
+    """Kept for `HOLDS_KEPT`: it makes reserve and settle idempotent and is the basis of corrections.
 
     `charge` and `billable_tokens` are the final split. A terminal record without a reserve has `tokens` None.
     """

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ledger.domain.charges import add_charges, charge_for, charge_let_through, give_back_for
 from ledger.domain.commands import ExpireReservation, SettleUsage
 from ledger.domain.decision import Decision, Draft, Ended
-from ledger.domain.holds import Hold, HoldState
+from ledger.domain.holds import USAGE_TAKEN, Hold, HoldState
 from ledger.domain.policy import Policy
 from ledger.domain.rate_limits import give_back_pace
 from ledger.domain.rates import billable_tokens, cost_usd_micros
@@ -35,7 +35,7 @@ def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decisio
 
     Raises:
         ConflictError: the reservation ended already by another figure.
-        InvalidError: the figures are beyond any real call.
+        InvalidError: the figures are beyond any real call, or the call began so long ago that its hold may be gone.
     """
     hold = draft.hold
     ended = Ended(command.reservation_id, changed=True)
@@ -111,6 +111,11 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
 
 def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> None:
     before, usage = draft.account, command.usage
+    if usage.started_at < draft.clock - USAGE_TAKEN:
+        raise InvalidError(
+            f"the call began at {usage.started_at.isoformat()}, more than {USAGE_TAKEN.days} days ago: no hold of then "
+            "is kept, so it may have been charged already"
+        )
     cycle_id = before.running_cycle.id
     if usage.outcome in FREE_OUTCOMES:
         draft.emit(_released(command, None, cycle_id))

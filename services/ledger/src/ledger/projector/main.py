@@ -10,12 +10,14 @@ from ledger.projector.hearing import Hearing
 from ledger.projector.lag import Lags
 from ledger.projector.leading import Projector
 from ledger.projector.settings import ProjectorSettings
+from ledger.projector.snapshotting import Snapshots
 
 
 def assemble(settings: ProjectorSettings) -> Service:
     """A projector that stops once the page that it writes is written."""
     pool = create_pool(settings.database_url, max_size=2, service="projector-lag")
     projector = Projector(settings.database_url, PROJECTIONS)
+    snapshots = Snapshots(settings.database_url)
     lags = Lags(pool, PROJECTIONS, settings.projector_lag_seconds)
     hearing = Hearing(settings)
     return Service(
@@ -23,7 +25,13 @@ def assemble(settings: ProjectorSettings) -> Service:
         port=settings.projector_port,
         checks={"projections": lags.why_not_ready},
         notes={"stuck": projector.why_stuck, **hearing.notes},
-        parts=[opened(pool), Work(projector.run, stop=projector.stop), Work(lags.run), *hearing.parts],
+        parts=[
+            opened(pool),
+            Work(projector.run, stop=projector.stop),
+            Work(snapshots.run, stop=snapshots.stop),
+            Work(lags.run),
+            *hearing.parts,
+        ],
     )
 
 

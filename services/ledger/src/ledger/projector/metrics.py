@@ -18,3 +18,7 @@ EVENTS: Final = Counter(
 )
 ERRORS: Final = Counter("solaris_projector_errors_total", "Interruptions of projecting")
 STUCK: Final = Gauge("solaris_projector_stuck_tracks", "Tracks that can't be moved past an event, and wait for help")
+SNAPSHOTS_MADE: Final = Counter("solaris_projector_snapshots_total", "Snapshots of accounts that were made")
+SNAPSHOTS_MISSED: Final = Counter(
+    "solaris_projector_snapshots_missed_total", "Snapshots that can't be made of what is stored: see verify"
+)

@@ -17,9 +17,6 @@ SELECT type, data, version FROM ledger.events
 WHERE account_id = $1 AND version > $2 AND version <= $3 AND ($4::text[] IS NULL OR type = ANY ($4))
 ORDER BY version LIMIT 1000
 """
-_LAST_VERSION_UNTIL: Final = """
-SELECT version FROM ledger.events WHERE account_id = $1 AND recorded_at <= $2 ORDER BY version DESC LIMIT 1
-"""
 _MAX_VERSION: Final = 2**63 - 1
 
 
@@ -46,18 +43,12 @@ async def facts_of(
     account_id: str,
     *,
     types: Sequence[type[LedgerEvent]] | None = None,
-    until: datetime | None = None,
+    after: int = 0,
     last: int = _MAX_VERSION,
 ) -> AsyncIterator[Fact[LedgerEvent]]:
-    """One account's events in version order: of some types, or all; up to the last one recorded by a moment, or `last`.
-
-    Those before that one belong to it whatever their times: a cycle that was corrected stands behind ones of a time
-    that has not come.
-    """
+    """One account's events behind version `after` up to `last`, in version order: of some types, or all."""
     names = None if types is None else [TYPES[each] for each in types]
-    version = 0
-    if until is not None:
-        last = await connection.fetchval(_LAST_VERSION_UNTIL, account_id, until, timeout=STATEMENT_TIMEOUT_SECONDS) or 0
+    version = after
     while rows := await connection.fetch(_FACTS, account_id, version, last, names, timeout=STATEMENT_TIMEOUT_SECONDS):
         for event_type, data, _ in rows:
             yield decode_fact(event_type, data)

@@ -41,7 +41,8 @@ SELECT account_id, count(*),
     count(*) FILTER (WHERE NOT starts_with(
         record::text, '{"reservation_id":"' || reservation_id || '","state":"' || state || '","reserved_at":"'
     ))
-FROM ledger.holds WHERE account_id >= $1 AND account_id < $2 GROUP BY account_id ORDER BY account_id
+FROM ledger.holds WHERE account_id >= $1 AND account_id < $2 AND (reserved_at >= $3 OR state = 'open')
+GROUP BY account_id ORDER BY account_id
 """
 _HOLDS: Final = """
 SELECT reservation_id, state, reserved_at, expires_at, record FROM ledger.holds
@@ -124,9 +125,14 @@ async def account_rows(connection: asyncpg.Connection, accounts: AccountRange) -
         yield AccountRow(*row)
 
 
-async def hold_sums(connection: asyncpg.Connection, accounts: AccountRange) -> AsyncIterator[tuple[str, HoldSums]]:
-    """The sums of every account of a range that has holds, added up by the database; the caller has the transaction."""
-    async for account_id, count, records, odd in _stream(connection, _HOLD_SUMS, *accounts):
+async def hold_sums(
+    connection: asyncpg.Connection, accounts: AccountRange, since: datetime
+) -> AsyncIterator[tuple[str, HoldSums]]:
+    """The sums of every account of a range that has holds, added up by the database; the caller has the transaction.
+
+    Of holds that were made since then, or are open.
+    """
+    async for account_id, count, records, odd in _stream(connection, _HOLD_SUMS, *accounts, since):
         yield account_id, HoldSums(count, int(records), odd)
 
 
