@@ -15,7 +15,7 @@ from tests.unit.ledger.story import ACCOUNT_ID, Story, expire, grant, opened, re
 
 
 def events_of(story: Story) -> list[PageEvent[LedgerEvent]]:
-    return [PageEvent(n, ACCOUNT_ID, Fact(at, event)) for n, (at, event) in enumerate(story.log, start=1)]
+    return [PageEvent(n, ACCOUNT_ID, Fact(at, event), n) for n, (at, event) in enumerate(story.log, start=1)]
 
 
 def begun_at(command: SettleUsage, moment: datetime) -> SettleUsage:

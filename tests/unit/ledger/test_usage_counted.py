@@ -117,7 +117,7 @@ def test_a_hold_that_an_older_ledger_charged_counts_when_that_was_decided() -> N
         reservation_id="r", tokens=7, billable_tokens=7, charge=Charge(to_debt=7), cycle_id="c", model="weighted"
     )
     decided_at = datetime(2026, 1, 10, 12, 44, 59, tzinfo=UTC)
-    changes = count_usage([PageEvent(1, ACCOUNT_ID, Fact(decided_at, event))], {})
+    changes = count_usage([PageEvent(1, ACCOUNT_ID, Fact(decided_at, event), 1)], {})
     assert [*changes.added] == [UsageKey(ACCOUNT_ID, datetime(2026, 1, 10, 12, 30, tzinfo=UTC), "weighted", "")]
 
 

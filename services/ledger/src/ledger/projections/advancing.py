@@ -33,8 +33,11 @@ async def apply_page(connection: asyncpg.Connection, followed: Sequence[Followed
         return
     async with connection.transaction():
         await move_tracks(connection, [each.track.track_id for each in followed], page.after, page.last)
+        found = {type(event.fact.data) for event in page.events}
         for each in followed:
-            events = [event for event in page.events if type(event.fact.data) in each.projection.reads]
+            reads, events = each.projection.reads, page.events
+            if not found <= reads:
+                events = [event for event in events if type(event.fact.data) in reads]
             await each.projection.apply(connection, each.track, events)
     for each in followed:
         each.track = replace(each.track, position=page.last)

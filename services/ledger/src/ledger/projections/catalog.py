@@ -4,7 +4,8 @@ from typing import Final
 
 from ledger.projections.outstanding import OUTSTANDING
 from ledger.projections.projection import Projection
+from ledger.projections.statement import STATEMENT
 from ledger.projections.usage import USAGE
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE, OUTSTANDING)
+PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE, OUTSTANDING, STATEMENT)
 BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}

@@ -97,8 +97,8 @@ def _settled(event: UsageSettled) -> Figures:
         event.cost_usd_micros,
         0,
         0,
-        event.usage_source is UsageSource.ESTIMATED,
-        event.price_known is False,
+        int(event.usage_source is UsageSource.ESTIMATED),
+        int(event.price_known is False),
     )
 
 

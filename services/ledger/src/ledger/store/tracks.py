@@ -51,7 +51,7 @@ SELECT coalesce(max(position), $1), count(*) FROM (
 ) AS page
 """
 _EVENTS: Final = """
-SELECT position, account_id, type, data FROM ledger.events
+SELECT position, account_id, type, data, version FROM ledger.events
 WHERE position > $1 AND position <= $2 AND type = ANY ($3::text[]) ORDER BY position
 """
 _LAG: Final = """
@@ -102,11 +102,12 @@ class Lag(Struct, frozen=True):
 
 
 class PageEvent[Data](Struct, frozen=True):
-    """An event of a page, with what was decided and when."""
+    """An event of a page, with what was decided and when; `version` is its number among the account's, from 1."""
 
     position: int
     account_id: str
     fact: Fact[Data]
+    version: int
 
 
 class Page(Struct, frozen=True):
@@ -214,7 +215,7 @@ async def load_page(
     """
     ((last, count),) = await connection.fetch(_PAGE, after, up_to, PAGE_EVENTS)
     rows = await connection.fetch(_EVENTS, after, last, [TYPES[each] for each in types]) if count else ()
-    return Page(after, last, count, [PageEvent(row[0], row[1], decode_fact(row[2], row[3])) for row in rows])
+    return Page(after, last, count, [PageEvent(row[0], row[1], decode_fact(row[2], row[3]), row[4]) for row in rows])
 
 
 async def load_lags(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy) -> list[Lag]:

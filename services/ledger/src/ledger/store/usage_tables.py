@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 
+from ledger.store.arrays import figures, moments
 from ledger.store.projected_tables import TableShape
 from ledger.store.tracks import Track
 from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageChanges, UsageKey
@@ -36,7 +37,10 @@ SHAPES: Final = (_TABLE, _ESTIMATES)
 _KEY: Final = ", ".join(_ROW)
 _COLUMNS: Final = ", ".join(_TABLE.columns)
 _ARRAYS: Final = ", ".join(
-    ("$1::text[]", "$2::timestamptz[]", "$3::text[]", "$4::text[]", *(f"${n}::bigint[]" for n in range(5, 17)))
+    (
+        *("$1::text[]", "$2::text::timestamptz[]", "$3::text[]", "$4::text[]"),
+        *(f"${n}::text::bigint[]" for n, _ in enumerate(Figures._fields, start=5)),
+    )
 )
 _SUMS: Final = ", ".join(f"{name} = usage.{name} + excluded.{name}" for name in Figures._fields)
 
@@ -60,16 +64,18 @@ async def write_usage(connection: asyncpg.Connection, track: Track, changes: Usa
     """Add to rows, and keep or forget estimates; a row of no calls is none."""
     table, estimates = _TABLE.name_in(track), _ESTIMATES.name_in(track)
     if changes.added:
-        rows = [(*key, *figures) for key, figures in changes.added.items()]
+        account_ids, starts, models, endpoints = zip(*changes.added, strict=True)
+        added = map(figures, zip(*changes.added.values(), strict=True))
         await connection.execute(
             f"""
             INSERT INTO {table} AS usage ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})
             ON CONFLICT ({_KEY}) DO UPDATE SET {_SUMS}
             """,  # noqa: S608  names of our own
-            *zip(*rows, strict=True),
+            *(account_ids, moments(starts), models, endpoints),
+            *added,
         )
     # Where calls were only added, no row is left empty.
-    if emptied := [key for key, figures in changes.added.items() if figures.calls <= 0]:
+    if emptied := [key for key, added_to in changes.added.items() if added_to.calls <= 0]:
         await connection.execute(
             f"""
             DELETE FROM {table} AS usage
