@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tests.unit.ledger.account_model import AccountModel, ReservationModel
 from tests.unit.ledger.messages import told
 from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, opened, reserve, settle
+from tests.unit.ledger.told_statement import ToldStatement
 
 CAPS = (Cap(Scope.DAY, 10**9), Cap(Scope.WEEK, 10**9, "known"), Cap(Scope.MONTH, 10**9, "other-*"))
 CAPPED = replace(
@@ -35,6 +36,8 @@ class AccountDriver(RuleBasedStateMachine):
         self.ends: list[SettleUsage] = []
         self.number = 0
         self.may_be_negative = False
+        self.statement = ToldStatement()
+        self.told_events = 0
 
     def hold(self, command: ReserveTokens) -> None:
         self.advance_model()

@@ -16,6 +16,7 @@ from ledger.domain.holds import Hold, evolve_hold
 
 from tests.unit.ledger import conservation
 from tests.unit.ledger.account_driver import AccountDriver
+from tests.unit.ledger.histories import events_of
 from tests.unit.ledger.messages import MADE_BY_TIME
 from tests.unit.ledger.round_trip import assert_state_survives_json, assert_survives_json
 from tests.unit.ledger.story import (
@@ -30,6 +31,7 @@ from tests.unit.ledger.story import (
     settle,
     status,
 )
+from tests.unit.ledger.told_statement import standing
 
 amounts = st.one_of(st.integers(0, 1_500), st.integers(0, 12_000), st.sampled_from([0, 1, 255, 256, 10_000]))
 picks = st.integers(0, 10**6)
@@ -285,6 +287,20 @@ class AccountMachine(AccountDriver):
         assert account == self.story.account
         assert holds == self.story.holds
         assert account.version == len(self.story.log)
+
+    @invariant()
+    def the_statement_s_last_line_is_the_balance(self) -> None:
+        self.statement.take(events_of(self.story)[self.told_events :])
+        self.told_events = len(self.story.log)
+        balance = self.story.account.balance()
+        assert standing(self.statement.movements[-1]) == (
+            balance.monthly_used,
+            balance.monthly_limit,
+            balance.credits,
+            balance.debt,
+            balance.unowed,
+        )
+        assert self.statement.account() == self.story.account
 
     @invariant()
     def the_last_events_and_the_state_survive_json(self) -> None:

@@ -88,20 +88,6 @@ async def test_orders_are_listed_by_whom_state_and_day(
     assert early.id in await ids(account="ana", from_=(NOW - timedelta(days=30)).date())
 
 
-async def test_a_statement_is_of_one_account_and_needs_it_named(operate: Operate, engine: AsyncEngine) -> None:
-    gets, pays = _order("stated"), _order("someone", payer_id="stated")
-    for order in (gets, pays, _order("stranger")):
-        await _write(engine, order)
-    stated = await operate("statement", account="stated")
-    assert (stated.code, stated.err) == (0, "")
-    assert {line["order_id"] for line in stated.lines} == {gets.id, pays.id}
-    table = csv.DictReader(io.StringIO((await operate("statement", account="stated", format="csv")).out, newline=""))
-    assert {row["order_id"] for row in table} == {gets.id, pays.id}
-    assert (await operate("statement")).code != 0
-    (await operate("statement", account="statd")).assert_refused(1)
-    assert (await operate("statement", account="stated", to="2020-01-01")).lines == [], "nothing of those days"
-
-
 async def test_a_table_has_a_line_for_each_record(
     operate: Operate, engine: AsyncEngine, database: asyncpg.Connection
 ) -> None:
@@ -112,7 +98,7 @@ async def test_a_table_has_a_line_for_each_record(
         "VALUES ('re_table', $1, 100, 'brl', 'succeeded', 'operator:eva', now() + interval '1 minute')",
         order.id,
     )
-    shown = await operate("statement", account="tabled", format="table")
+    shown = await operate("orders", account="tabled", format="table")
     assert (shown.code, shown.err) == (0, "")
     bought, refunded = [" ".join(line.split()[2:]) for line in shown.out.splitlines()[3:]]
     told = "small: 500000 tokens for tabled, paid by firm; 5 tokens taken back"

@@ -39,6 +39,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "dead-letters-discard": {"id": "ledger:1", "reason": "r"},
     "seed": {},
     "usage": {},
+    "statement": {"account": KNOWN},
     "holds": {},
     "overview": {},
 }
@@ -116,6 +117,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
     "overview": ("from", "to", "format"),
+    "statement": ("from", "to", "format"),
     "holds": ("account", "older", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),

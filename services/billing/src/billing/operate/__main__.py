@@ -7,7 +7,7 @@ from contracts.errors import InvalidError, SolarisError
 
 VERBS: Final = Verbs(
     {
-        "billing.operate.orders": ("orders", "statement"),
+        "billing.operate.orders": ("orders",),
         "billing.operate.money": ("order", "approve", "refund", "unfreeze"),
         "billing.operate.syncing": ("billing-sync",),
         "billing.operate.stream": ("billing-republish",),

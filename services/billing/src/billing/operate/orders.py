@@ -18,7 +18,6 @@ from billing.application.order_life import ask_stripe, view_life
 from billing.domain.vouchers import end_of_day
 from billing.operate.life_table import life_text
 from billing.operate.options import (
-    Account,
     AccountOrAll,
     FirstDay,
     Format,
@@ -83,17 +82,6 @@ async def orders(
             case Format.JSON:
                 async for record in records:
                     write_line(record)
-
-
-async def statement(
-    *,
-    account: Account,
-    first_day: FirstDay = None,
-    last_day: LastDay = None,
-    format: FormatOrNone = None,  # noqa: A002  as it is typed
-) -> None:
-    """What one account bought or paid for, and what was given back of it: `orders`, where nobody forgets whose."""
-    await orders(account=account, first_day=first_day, last_day=last_day, format=format)
 
 
 async def _refuse_unknown(engine: AsyncEngine, account: str) -> None:

@@ -19,6 +19,7 @@ VERBS: Final = Verbs(
         "ledger.operate.dead_letters:VERBS": LETTER_VERBS,
         "ledger.operate.demo": ("seed",),
         "ledger.operate.usage": ("usage",),
+        "ledger.operate.statement": ("statement",),
         "ledger.operate.holds": ("holds",),
         "ledger.operate.overview": ("overview",),
     },
