@@ -66,7 +66,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find import export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage statement holds overview order approve refund unfreeze orders billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find import export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage statement explain holds overview order approve refund unfreeze orders billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -97,6 +97,7 @@ dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never 
 seed: ## Demo accounts with weeks of plausible usage
 overview: ## [FROM=day] [TO=day] [FORMAT=table|csv|json]: calls, tokens, cost, active and new people, refusals, revenue by day
 holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage has not come, open or charged by their hold
+explain: ## ID=call [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken
 statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=table|csv|json]: every movement of its tokens, what it was made of, and the balances after it
 usage: ## [ACCOUNT=id] [MODEL=name] [FROM=day] [TO=day] [BY=day|week|month|model|person] [FORMAT=table|csv|json]: calls, tokens and cost
 order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy

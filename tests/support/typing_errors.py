@@ -19,7 +19,8 @@ NO_KEYS: Final = (" ", "k" * 129, "half a pair: \udcff")
 
 @dataclass(frozen=True, kw_only=True)
 class TypingErrors:
-    """Of a service's verbs: what each `needed`, typed right, what else it takes, and what is no right value of what.
+    """Of a service's verbs: what each `needed`, typed right, what else it takes, and what is no right value of what
+    (`verb option` where another verb has an option of that name).
 
     `harmless` are options that make nothing right, and change nothing, beside another that is wrong.
     """
@@ -36,7 +37,7 @@ class TypingErrors:
             yield words_of(verb, {other: value for other, value in needed.items() if other != name})
         for name in names:
             yield words_of(verb, {**needed, name: ""})
-            for value in self.wrong[name]:
+            for value in self.wrong.get(f"{verb} {name}", ()) or self.wrong[name]:
                 yield words_of(verb, {**needed, name: value})
                 if self.harmless and {*self.harmless} <= {*names} - {name}:
                     yield words_of(verb, {**needed, name: value, **self.harmless})

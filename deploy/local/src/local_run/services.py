@@ -90,6 +90,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "seed": Verb(),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
+            "explain": Verb(required=("ID",), optional=("ACCOUNT", "FORMAT")),
             "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "holds": Verb(optional=("ACCOUNT", "OLDER", "FORMAT")),
         },

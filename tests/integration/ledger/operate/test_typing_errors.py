@@ -40,6 +40,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "seed": {},
     "usage": {},
     "statement": {"account": KNOWN},
+    "explain": {"id": "r-00000001"},
     "holds": {},
     "overview": {},
 }
@@ -78,6 +79,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "model": (" ", "m" * 257, "half a pair: \udcff"),
     "by": ("year", "Day", " "),
     "format": ("xml", "JSON", " "),
+    "explain id": (" ", "i" * 257, "half a pair: \udcff"),
     "checkpoint": ("x", "{}", "[]", "null", "4711", '{"position": "1"}', '{"position": 1, "events": 1, "digest": 7}'),
     "since": ("x", "{}", "lastest", "-1", "1.5", "4711"),
     "due": ("yes", "0"),
@@ -118,6 +120,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "usage": ("account", "model", "from", "to", "by", "format"),
     "overview": ("from", "to", "format"),
     "statement": ("from", "to", "format"),
+    "explain": ("account", "format"),
     "holds": ("account", "older", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),

@@ -1,14 +1,15 @@
 """What others may read of an account without deciding anything."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import asyncpg
 from contracts.profiles import Profile
 
 from ledger.domain.account import Account
+from ledger.domain.holds import Hold
 from ledger.domain.lots import LotRecord
-from ledger.store.codec import decode_account, decode_lot
+from ledger.store.codec import decode_account, decode_hold, decode_lot
 from ledger.store.profiles import store_profiles
 
 
@@ -27,6 +28,20 @@ async def load_lot(connection: asyncpg.Pool | asyncpg.Connection, account_id: st
     query = "SELECT record FROM ledger.lots WHERE account_id = $1 AND lot_id = $2"
     record = await connection.fetchval(query, account_id, lot_id)
     return None if record is None else decode_lot(record)
+
+
+async def load_holds_of(
+    connection: asyncpg.Connection, reservation_id: str, account_ids: Sequence[str] | None
+) -> dict[str, Hold]:
+    """The records of a reservation's id by account, of these accounts or of any: at most 100.
+
+    Of any, the index is skipped through account by account: some 10 µs for each that has holds.
+    """
+    query = """
+        SELECT account_id, record FROM ledger.holds
+        WHERE reservation_id = $1 AND ($2::text[] IS NULL OR account_id = ANY ($2)) LIMIT 100
+    """
+    return {row[0]: decode_hold(row[1]) for row in await connection.fetch(query, reservation_id, account_ids)}
 
 
 async def load_clock(connection: asyncpg.Connection) -> datetime:
