@@ -1,5 +1,6 @@
 """Puts the ledger together."""
 
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -17,6 +18,7 @@ from contracts.topology import CONSUMERS, STREAMS
 
 from ledger.application.executor import Executor
 from ledger.application.hold_retention import HoldRetention
+from ledger.application.housekeeping import keep_pruning
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.audit.hourly import HourlyCheckpoints
@@ -69,6 +71,8 @@ def assemble(settings: LedgerSettings) -> Service:
     )
     profiles = Profiles(pool)
     announcing = partial(announce_dead_letters, core, engine, LETTERS, dead_letter)
+    keep_profiles = timedelta(days=settings.profile_days) if settings.profile_days else None
+    pruning = partial(keep_pruning, pool, keep_profiles=keep_profiles)
     checkpoints = HourlyCheckpoints(settings.checkpoint_seconds)
     stating = [checkpoints.run] if settings.makes_checkpoints else []
     reserves = ReserveResponder(core, executor, profiles)
@@ -88,7 +92,17 @@ def assemble(settings: LedgerSettings) -> Service:
             opened(pool),
             disposed(engine),
             core,
-            Work(relay.run, usage.run, billing.run, sweeper.run, retention.run, profiles.run, announcing, *stating),
+            Work(
+                relay.run,
+                usage.run,
+                billing.run,
+                sweeper.run,
+                retention.run,
+                profiles.run,
+                announcing,
+                pruning,
+                *stating,
+            ),
             # It ends before those who give it work, which then wait: people's answers must not wait for their end.
             Work(executor.run, stop=executor.stop),
             reserves.answering(),

@@ -54,6 +54,9 @@ CHECKPOINT_MADE: Final = Gauge(
 CHECKPOINT_FAILURES: Final = Counter(
     "solaris_ledger_checkpoint_failures_total", "Checkpoints that could not be made, or that the log contradicts"
 )
+ROWS_PRUNED: Final = Counter(
+    "solaris_ledger_rows_pruned_total", "Dead letters deleted and profiles erased after their time, by table", ["table"]
+)
 EXPIRED: Final = Counter("solaris_ledger_expired_holds_total", "Holds charged because no usage came")
 HOLDS_REMOVED: Final = Counter("solaris_ledger_removed_holds_total", "Holds that have left, too old to be asked for")
 

@@ -54,6 +54,8 @@ class LedgerSettings(ZoneSettings):
     max_open_holds: int = Field(default=1_000, ge=1)
     openings_per_minute: int = Field(default=6_000, ge=1)
     sweep_seconds: float = Field(default=1.0, gt=0)
+    profile_days: int = Field(default=1_825, ge=0)
+    """How long name and address are kept of a person who is not heard of; 0 keeps them."""
     jetstream_replicas: int = Field(default=1, ge=1, le=5)
     checkpoint_key: Annotated[SecretStr, AfterValidator(_secret_key)] | None = None
     """Signs checkpoints; without it, or the file, none are made."""
