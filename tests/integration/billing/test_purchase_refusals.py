@@ -88,6 +88,22 @@ async def test_the_same_key_is_the_same_order_and_never_another_one(stage: Billi
     assert len(await stage.rows("SELECT id FROM billing.orders WHERE account_id = 'keyed'")) == 1
 
 
+async def test_a_key_whose_request_found_an_open_order_is_that_orders_for_good(stage: BillingStage) -> None:
+    body = {"package_id": "small", "account_id": "found"}
+    first = (await stage.ask(body, authorization=BEARER)).json()
+    found = await asyncio.gather(
+        *(stage.ask(body, authorization=BEARER, **{"idempotency-key": "f1"}) for _ in range(4))
+    )
+    assert {(answer.status_code, answer.json()["order_id"]) for answer in found} == {(200, first["order_id"])}
+    other = await stage.ask(body | {"package_id": "medium"}, authorization=BEARER, **{"idempotency-key": "f1"})
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    await stage.stripe.pay(first["checkout_url"])
+    await stage.reaches(first["order_id"], "paid")
+    late = (await stage.ask(body, authorization=BEARER, **{"idempotency-key": "f1"})).json()
+    assert late["order_id"] == first["order_id"]
+    assert len(await stage.rows("SELECT id FROM billing.orders WHERE account_id = 'found'")) == 1
+
+
 async def test_a_key_of_an_expired_order_leads_to_its_page_and_not_round_in_circles(stage: BillingStage) -> None:
     body = {"package_id": "small", "account_id": "spent"}
     first = (await stage.ask(body, authorization=BEARER, **{"idempotency-key": "k2"})).json()

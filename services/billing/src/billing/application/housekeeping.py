@@ -11,7 +11,7 @@ from chassis.postgres import DATABASE_ERRORS
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import metrics
-from billing.store import outbox, paces, webhook_events
+from billing.store import outbox, paces, request_keys, webhook_events
 from billing.store.backlog import measure_backlog
 
 MEASURE_SECONDS: Final = 5.0
@@ -55,6 +55,7 @@ async def keep_pruning(engine: AsyncEngine, *, keep_payloads: timedelta) -> None
         partial(webhook_events.delete_old_letters, engine, keep=KEEP_LETTERS),
         partial(outbox.delete_old, engine),
         partial(paces.prune, engine),
+        partial(request_keys.delete_old, engine),
     ]
     while True:
         try:

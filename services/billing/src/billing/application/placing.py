@@ -25,8 +25,9 @@ from billing.application.subscribing import find_awaited
 from billing.domain.history import Change
 from billing.domain.offers import Offer, Offers
 from billing.domain.orders import Order, OrderKind, OrderState
-from billing.store.orders import find_order, insert_order, request_hash_of
+from billing.store.orders import find_order, insert_order
 from billing.store.paces import Counted, Pace, give_back_all, key_of, take_all
+from billing.store.request_keys import RequestKey, bind_key, claim_key, find_bound
 
 _HOUR: Final = timedelta(hours=1)
 PACES: Final = {
@@ -96,24 +97,29 @@ class Placing:
         if currency not in offer.prices:
             raise CurrencyNotOfferedError(f"This is sold in {', '.join(offer.prices)}.")
         counted = await self._count(wanted)
-        if wanted.plan_id is not None and (awaited := await find_awaited(self.engine, wanted.account_id)) is not None:
-            return Placed(order_id=awaited.id, checkout_url=self.checkouts.page_of(awaited))
+        key = _key_of(wanted, offer)
+        if wanted.plan_id is not None and (key is None or await self._find_same(key) is None):
+            awaited = await find_awaited(self.engine, wanted.account_id)
+            if awaited is not None and (key is None or await bind_key(self.engine, key, awaited.id)):
+                return Placed(order_id=awaited.id, checkout_url=self.checkouts.page_of(awaited))
         try:
-            return await self._place(wanted, offer, currency)
+            return await self._place(wanted, offer, currency, key)
         except PaymentServiceError:
             # Whoever sends it again, as they are told to, has not begun two.
             await give_back_all(self.engine, counted)
             raise
 
-    async def _place(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> Placed:
+    async def _place(self, wanted: PurchaseRequest, offer: Offer, currency: str, key: RequestKey | None) -> Placed:
         for _ in range(MAX_TURNS):
-            order, is_keys_own = await self._write(wanted, offer, currency)
+            same = None if key is None else await self._find_same(key)
+            order = same or await self._write(wanted, offer, currency, key)
             if order is None:
                 continue
             url = await self.checkouts.show(order, offer, wanted.payer)
-            if url is None and is_keys_own:  # the same key is the same order, whatever has become of it
-                url = self.checkouts.page_of(order)
-            if url is not None:
+            if same is not None:  # the same key is the same order, whatever has become of it
+                return Placed(order_id=order.id, checkout_url=url or self.checkouts.page_of(order))
+            # One that was open already is the key's from now on, unless another request has bound the key meanwhile.
+            if url is not None and (key is None or await bind_key(self.engine, key, order.id)):
                 return Placed(order_id=order.id, checkout_url=url)
         raise PaymentServiceError("The purchase could not be begun; try again.")
 
@@ -134,12 +140,21 @@ class Placing:
             raise TooManyPurchasesError("Too many purchases were begun here lately; try again later.")
         return counted
 
-    async def _write(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> tuple[Order | None, bool]:
-        """A new order, or the one that the same wish has made before, and whether it was made with this very key."""
+    async def _find_same(self, key: RequestKey) -> Order | None:
+        bound = await find_bound(self.engine, key)
+        if bound is None:
+            return None
+        order, is_same = bound
+        if not is_same:
+            raise IdempotencyConflictError("This Idempotency-Key asked for another purchase before.")
+        return order
+
+    async def _write(
+        self, wanted: PurchaseRequest, offer: Offer, currency: str, key: RequestKey | None
+    ) -> Order | None:
+        """A new order, or the one that the same wish has made before."""
         order = self._new_order(wanted, offer, currency)
         slot = _slot(wanted, offer, currency)
-        key = None if wanted.idempotency_key is None else f"purchase:{_digest(wanted.caller, wanted.idempotency_key)}"
-        content = sha256(encode([order.kind, offer.id, wanted.account_id, wanted.payer_id, wanted.currency])).digest()
         changes = [Change(what="placed", who=wanted.caller, details={"via": wanted.caller.partition(":")[0]})]
         async with self.engine.begin() as connection:
             is_new = await insert_order(
@@ -147,20 +162,19 @@ class Placing:
                 order,
                 changes,
                 slot=slot,
-                request_key=key,
-                request_hash=content,
+                request_key=None if key is None else key.name,
+                request_hash=None if key is None else key.content,
                 look_after=self.look_after,
             )
+            if is_new and key is not None and not await claim_key(connection, key, order.id):
+                await connection.rollback()  # another request with this key has come to an order just now
+                return None
         if is_new:
             metrics.ORDERS_PLACED.labels(order.kind.value).inc()
             log.info("order_placed", order_id=order.id, account_id=order.account_id, offer=offer.id)
-            return order, False
-        if key is not None and (same := await find_order(self.engine, request_key=key)) is not None:
-            if await request_hash_of(self.engine, same.id) != content:
-                raise IdempotencyConflictError("This Idempotency-Key asked for another purchase before.")
-            return same, True
+            return order
         # Gone meanwhile where there is none: then there is room for a new one at the next turn.
-        return await find_order(self.engine, slot=slot), False
+        return await find_order(self.engine, slot=slot)
 
     def _new_order(self, wanted: PurchaseRequest, offer: Offer, currency: str) -> Order:
         now = datetime.now(UTC)
@@ -181,6 +195,14 @@ class Placing:
             created_at=now,
             changed_at=now,
         )
+
+
+def _key_of(wanted: PurchaseRequest, offer: Offer) -> RequestKey | None:
+    if wanted.idempotency_key is None:
+        return None
+    kind = OrderKind.PACKAGE if wanted.plan_id is None else OrderKind.SUBSCRIPTION
+    content = sha256(encode([kind, offer.id, wanted.account_id, wanted.payer_id, wanted.currency])).digest()
+    return RequestKey(f"purchase:{_digest(wanted.caller, wanted.idempotency_key)}", content)
 
 
 def _slot(wanted: PurchaseRequest, offer: Offer, currency: str) -> str:
