@@ -7,11 +7,11 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
-PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml deploy/company/pyproject.toml)
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY OLDER FILE APPLY CREDITS_PER_TOKEN
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY OLDER FILE APPLY CREDITS_PER_TOKEN SEED
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -94,7 +94,7 @@ republish: ## [FROM=position] [TO=position]: publishes stored events again, same
 dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
 dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
-seed: ## Demo accounts with weeks of plausible usage
+seed: ## [SEED=n]: a made-up company: 200 people with three months of calls, purchases and refunds; mails nobody
 overview: ## [FROM=day] [TO=day] [FORMAT=table|csv|json]: calls, tokens, cost, active and new people, refusals, revenue by day
 holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage has not come, open or charged by their hold
 explain: ## ID=call [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken

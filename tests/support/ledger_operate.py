@@ -53,7 +53,7 @@ def operate_on(database_url: str, service: str = "ledger") -> Operate:
             "PATH": os.environ["PATH"],
             "SOLARIS_DATABASE_URL": database_url,
             "SOLARIS_CATALOG": str(CATALOG),
-            **({"SOLARIS_NATS_URL": NOWHERE} if service == "billing" else {}),
+            **({"SOLARIS_NATS_URL": NOWHERE} if service in ("billing", "company") else {}),
             **(environment or {}),
         }
         with tempfile.TemporaryDirectory() as folder:
@@ -70,4 +70,4 @@ def _forks() -> Forks:
     """Of one process that has imported all verbs, until the tests end."""
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(warm("ledger.operate", "notifier.operate", "billing.operate"))
+    return stack.enter_context(warm("ledger.operate", "notifier.operate", "billing.operate", "company.operate"))

@@ -62,6 +62,7 @@ def test_every_package_is_looked_at() -> None:
         "notifier",
         "billing",
         "local_run",
+        "company",
     } <= PACKAGES.keys()
 
 

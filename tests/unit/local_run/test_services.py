@@ -9,13 +9,13 @@ from types import ModuleType
 import pytest
 from language.settings import PresentationSettings
 from local_run.addresses import Addresses
-from local_run.commands.operate import UsageError, command_arguments, services_of
+from local_run.commands.operate import PROGRAMS, UsageError, command_arguments, services_of
 from local_run.data_folder import secret_names
 from local_run.environments import Environments, settings_of
-from local_run.parts import Service, Verb, in_turns, start_order
+from local_run.parts import Service, Tool, Verb, in_turns, start_order
 from local_run.ports import WANTED_PORTS
 from local_run.servers.nats_authority import nats_users
-from local_run.services import OPERATOR, PARTS, SERVICES
+from local_run.services import OPERATOR, PARTS, SERVICES, TOOLS
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -204,7 +204,7 @@ def test_make_has_each_verb_of_the_table_and_says_what_it_takes() -> None:
     makefile = (Path(__file__).parents[3] / "Makefile").read_text()
     section = makefile.partition("##@ Operate")[2]
     helps = dict(re.findall(r"^([a-z-]+):.*? ## (.*)$", section, re.MULTILINE))
-    verbs = {name: verb for service in SERVICES for name, verb in service.verbs.items()}
+    verbs = {name: verb for program in PROGRAMS for name, verb in program.verbs.items()}
     assert set(helps) == set(verbs)
     for name, verb in verbs.items():
         optional = set(re.findall(r"\[([A-Z_]+)=", helps[name]))
@@ -217,13 +217,13 @@ def test_make_has_each_verb_of_the_table_and_says_what_it_takes() -> None:
 def test_make_has_a_target_for_each_verb() -> None:
     makefile = (Path(__file__).parents[3] / "Makefile").read_text()
     (targets,) = re.findall(r"^OPERATE_VERBS := (.*)$", makefile, re.MULTILINE)
-    assert sorted(targets.split()) == sorted({verb for service in SERVICES for verb in service.verbs})
+    assert sorted(targets.split()) == sorted({verb for program in PROGRAMS for verb in program.verbs})
 
 
 @pytest.mark.parametrize(
-    "service", [service for service in SERVICES if service.verbs], ids=lambda service: service.name
+    "service", [*(service for service in SERVICES if service.verbs), *TOOLS], ids=lambda service: service.name
 )
-def test_an_entry_names_the_verbs_of_the_service_and_all_that_they_take(service: Service) -> None:
+def test_an_entry_names_the_verbs_of_the_service_and_all_that_they_take(service: Service | Tool) -> None:
     group = get_command(resolve_name(f"{service.name}.operate.__main__:VERBS").commands([]))
     assert isinstance(group, TyperGroup)
     assert set(group.commands) == set(service.verbs)

@@ -1,7 +1,7 @@
 """Which addresses are one mailbox, and under which domain a mail to them is sent."""
 
 import pytest
-from notifier.mail.addresses import UnusableAddressError, usable_address
+from notifier.mail.addresses import UnreachableAddressError, UnusableAddressError, usable_address
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_one_mailbox_keeps_its_owner_s_domain(email: str, sent_to: str) -> None:
 def test_what_is_no_single_address_is_refused(email: str | None) -> None:
     with pytest.raises(UnusableAddressError):
         usable_address(email)
+
+
+@pytest.mark.parametrize("domain", ["dados.solaris.invalid", "INVALID", "solaris.Invalid"])
+def test_an_address_that_nobody_can_have_is_known_for_one(domain: str) -> None:
+    with pytest.raises(UnreachableAddressError):
+        usable_address(f"ana@{domain}")
+    assert usable_address("ana@invalid.com").domain == "invalid.com"

@@ -114,6 +114,14 @@ class Service(Part):
         return self.program is None and (self.has_letters or bool(self.consumes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A program of operators' commands alone, `python -m <name>.operate`: it runs for as long as one takes."""
+
+    name: str
+    verbs: Mapping[str, Verb]
+
+
 def in_turns[P: Part](parts: Iterable[P]) -> list[tuple[P, ...]]:
     """Those that stop together, the first to stop first."""
     return [tuple(together) for _, together in groupby(sorted(parts, key=_stop_turn), key=_stop_turn)]

@@ -7,7 +7,7 @@ from typing import Final
 from chassis.setting_types import DEVELOPMENT_KEY
 from contracts import subjects
 
-from local_run.parts import Part, Service, Verb
+from local_run.parts import Part, Service, Tool, Verb
 
 OPERATOR: Final = "operator"
 """Whose commands may what the services may; a user and a role beside theirs."""
@@ -87,7 +87,6 @@ SERVICES: Final[tuple[Service, ...]] = (
             "verify": Verb(optional=("CHECKPOINT", "SINCE")),
             "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
-            "seed": Verb(),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
             "explain": Verb(required=("ID",), optional=("ACCOUNT", "FORMAT")),
@@ -159,6 +158,7 @@ SERVICES: Final[tuple[Service, ...]] = (
     ),
 )
 """What is asked of several services is asked in this order."""
+TOOLS: Final[tuple[Tool, ...]] = (Tool(name="company", verbs={"seed": Verb(optional=("SEED",))}),)
 HELPERS: Final[tuple[Part, ...]] = (
     Part(name="upstream", port=8010, stop_turn=3, stop_seconds=0.5),
     Part(name="mailbox", port=8025, more_ports={"smtp": 8026}, stop_turn=3, stop_seconds=0.5),

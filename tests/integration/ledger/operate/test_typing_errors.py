@@ -37,7 +37,6 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "dead-letters": {},
     "dead-letters-retry": {},
     "dead-letters-discard": {"id": "ledger:1", "reason": "r"},
-    "seed": {},
     "usage": {},
     "statement": {"account": KNOWN},
     "explain": {"id": "r-00000001"},

@@ -13,8 +13,8 @@ from chassis.operate.errors import RefusedError
 from chassis.operate.output import standard_output
 
 from local_run.data_folder import DataFolder, DataFolderError
-from local_run.parts import Service
-from local_run.services import SERVICES
+from local_run.parts import Service, Tool
+from local_run.services import SERVICES, TOOLS
 
 _OPTION_PREFIX: Final = "SOLARIS_OPERATE_"
 _GIVEN: Final = "GIVEN"
@@ -30,7 +30,11 @@ class UsageError(Exception):
     """A value is missing, empty, not taken, or names nothing; the text says which."""
 
 
-def services_of(verb: str, services: Iterable[Service] = SERVICES) -> tuple[Service, ...]:
+type Program = Service | Tool
+PROGRAMS: Final[tuple[Program, ...]] = (*SERVICES, *TOOLS)
+
+
+def services_of(verb: str, services: Iterable[Program] = PROGRAMS) -> tuple[Program, ...]:
     """Those whose command it is, in the order in which they are asked.
 
     Raises:
@@ -145,7 +149,7 @@ def _write(text: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Service, ...]:
+def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program, ...]:
     """All services of the verb, or the one that a dead letter's id names (`notifier:3`).
 
     Raises:

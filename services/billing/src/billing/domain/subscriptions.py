@@ -26,6 +26,8 @@ LOOK_HOURLY: Final = timedelta(hours=1)
 LOOK_SOON: Final = timedelta(minutes=10)
 SECOND_REMINDER: Final = timedelta(days=2)
 """So long after a period's end they are told once more that its renewal failed, if the grace lasts as long."""
+MADE_UP: Final = "made_up_"
+"""How the ids begin of subscriptions, customers and invoices that were invented: Stripe knows of none of them."""
 UNSEEN_FAILURE: Final = timedelta(days=1)
 """So long after a period's end a renewal that nobody has seen fail counts as failed; Stripe tries within hours."""
 

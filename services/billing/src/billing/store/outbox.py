@@ -33,6 +33,13 @@ class Saying(Struct, frozen=True, kw_only=True):
     data: BillingEvent
 
 
+class Said(Struct, frozen=True, kw_only=True):
+    """An event as it is published, said `at` that moment; `row` is what stands of it in the outbox."""
+
+    at: datetime
+    row: dict[str, object]
+
+
 async def append(connection: AsyncConnection, sayings: Sequence[Saying], *, cause: str | None = None) -> None:
     """Have the events published once the transaction is committed; the last thing that it does.
 
@@ -43,10 +50,11 @@ async def append(connection: AsyncConnection, sayings: Sequence[Saying], *, caus
         return
     await connection.execute(select(func.pg_advisory_xact_lock(locks.BILLING_APPEND)))
     now = datetime.now(UTC)
-    await connection.execute(insert(outbox), [_row(saying, now, cause) for saying in sayings])
+    await connection.execute(insert(outbox), [said(saying, now, cause).row for saying in sayings])
 
 
-def _row(saying: Saying, now: datetime, cause: str | None) -> dict[str, object]:
+def said(saying: Saying, at: datetime, cause: str | None = None) -> Said:
+    """The saying as an event of that moment, which is not written yet."""
     event_id = new_uuid7()
     name = BILLING_EVENT_NAMES[type(saying.data)]
     event = CloudEvent(
@@ -54,17 +62,18 @@ def _row(saying: Saying, now: datetime, cause: str | None) -> dict[str, object]:
         type=cloud_event_type(name),
         source=SOURCE,
         subject=saying.account_id,
-        time=now,
+        time=at,
         data=saying.data,
         causationid=cause,
     )
-    return {
+    row: dict[str, object] = {
         "event_id": UUID(event_id),
         "name": name,
         "account_id": saying.account_id,
         "subject_id": saying.subject_id,
         "payload": encode(event),
     }
+    return Said(at=at, row=row)
 
 
 async def load_after(connection: asyncpg.Connection, position: int, limit: int) -> list[asyncpg.Record]:

@@ -86,7 +86,7 @@ async def find_awaited_order(engine: AsyncEngine, account_id: str) -> Order | No
 
 async def insert_subscription(engine: AsyncEngine, subscription: Subscription, *, who: str) -> None:
     """Write one that was not known; nothing where it is by now. It is to be looked at."""
-    values = _columns(subscription) | {"version": 1, "look_due_at": func.now()}
+    values = columns_of(subscription) | {"version": 1, "look_due_at": func.now()}
     insertion = upsert(subscriptions).values(**values).on_conflict_do_nothing().returning(subscriptions.c.id)
     async with engine.begin() as connection:
         if (await connection.execute(insertion)).one_or_none() is not None:
@@ -186,7 +186,7 @@ async def _update(connection: AsyncConnection, written: Written, *, has_news: bo
         "doubt": written.doubt,
     }
     if after != before or has_news:
-        values |= _columns(after) | {"version": written.read.version + 1, "changed_at": func.now()}
+        values |= columns_of(after) | {"version": written.read.version + 1, "changed_at": func.now()}
     statement = update(subscriptions).where(
         subscriptions.c.id == after.subscription_id, subscriptions.c.version == written.read.version
     )
@@ -201,7 +201,7 @@ async def _append_lines(connection: AsyncConnection, subscription_id: str, lines
 
 async def _record_invoices(connection: AsyncConnection, subscription_id: str, invoices: Iterable[Invoice]) -> bool:
     """Whether any is new, or not as it was."""
-    rows = [_invoice_row(subscription_id, invoice) for invoice in invoices]
+    rows = [invoice_row(subscription_id, invoice) for invoice in invoices]
     if not rows:
         return False
     statement = upsert(subscription_invoices).values(rows)
@@ -215,7 +215,8 @@ async def _record_invoices(connection: AsyncConnection, subscription_id: str, in
     return len((await connection.execute(recording.returning(table.id))).all()) > 0
 
 
-def _invoice_row(subscription_id: str, invoice: Invoice) -> dict[str, object]:
+def invoice_row(subscription_id: str, invoice: Invoice) -> dict[str, object]:
+    """What stands of an invoice."""
     bought = [line for line in invoice.lines if line.amount_minor > 0]
     return {
         "id": invoice.invoice_id,
@@ -233,7 +234,8 @@ def _invoice_row(subscription_id: str, invoice: Invoice) -> dict[str, object]:
     }
 
 
-def _columns(subscription: Subscription) -> dict[str, object]:
+def columns_of(subscription: Subscription) -> dict[str, object]:
+    """What stands of a subscription, but for whose turn it is."""
     columns = structs.asdict(subscription)
     given = columns.pop("given")
     columns["id"] = columns.pop("subscription_id")

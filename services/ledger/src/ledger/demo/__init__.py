@@ -1,1 +1,1 @@
-"""Invents history: accounts with weeks of plausible usage, made by the commands of the live path."""
+"""History that never was, made by the commands of the live path."""

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from ledger.application.batch import decide_batch
-from ledger.application.submission import Kind, Submission
+from ledger.application.submission import Idempotency, Kind, Submission
 from ledger.domain.account import Account
 from ledger.domain.commands import Command
 from ledger.domain.decision import Answer
@@ -39,6 +39,7 @@ class History:
         at: datetime,
         *,
         audit: AuditEntry | None = None,
+        idempotency: Idempotency | None = None,
         causation_id: str | None = None,
     ) -> Answer:
         """Decide one command at `at` and keep its rows.
@@ -54,6 +55,7 @@ class History:
             answer=self._unused_answer,
             enqueued_at=0.0,
             audit=audit,
+            idempotency=idempotency,
             causation_id=causation_id,
         )
         (outcome,) = decide_batch([submission], self._state, self._changes, self._policy)

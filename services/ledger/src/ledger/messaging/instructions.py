@@ -52,7 +52,7 @@ class _Header(Struct, frozen=True):
 
 
 _decode_header: Final = json.Decoder(_Header).decode
-_HEARD: Final[Mapping[str, type[HeardEvent]]] = {
+HEARD: Final[Mapping[str, type[HeardEvent]]] = {
     BILLING_EVENT_NAMES[heard]: heard
     for heard in (CreditsPurchased, PurchaseRevoked, PurchaseRestored, PlanSubscribed, PlanEnded)
 }
@@ -89,7 +89,7 @@ def read_heard(subject: str, payload: bytes) -> CloudEvent[HeardEvent]:
 def _read_event(payload: bytes) -> tuple[str, CloudEvent[HeardEvent]]:
     try:
         name = event_name(_decode_header(payload).type)
-        return name, event_decoder(_HEARD[name]).decode(payload)
+        return name, event_decoder(HEARD[name]).decode(payload)
     except KeyError as error:
         raise PoisonError("an event that the ledger does not hear") from error
     except DECODE_ERRORS as error:

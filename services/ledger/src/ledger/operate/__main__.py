@@ -17,7 +17,6 @@ VERBS: Final = Verbs(
         "ledger.operate.checkpoints": ("verify", "checkpoint"),
         "ledger.operate.stream": ("republish",),
         "ledger.operate.dead_letters:VERBS": LETTER_VERBS,
-        "ledger.operate.demo": ("seed",),
         "ledger.operate.usage": ("usage",),
         "ledger.operate.statement": ("statement",),
         "ledger.operate.explain": ("explain",),

@@ -22,7 +22,7 @@ from notifier.domain.composing import Composed, Standing
 from notifier.domain.mails import compose, is_too_late
 from notifier.domain.outage import Outage
 from notifier.domain.receipts import Receipt
-from notifier.mail.addresses import UnusableAddressError, usable_address
+from notifier.mail.addresses import UnreachableAddressError, UnusableAddressError, usable_address
 from notifier.mail.rendering import Addressee, MailStyle, render_mail
 from notifier.mail.smtp import MailServerError, PermanentMailError, TransientMailError, UncertainMailError, Writing
 from notifier.messaging.ledger_reads import LedgerReads
@@ -30,7 +30,7 @@ from notifier.store import claims, mails
 from notifier.store.claims import Claim
 from notifier.store.gathering import gather
 from notifier.store.mails import Mail
-from notifier.store.tables import STALE
+from notifier.store.tables import NO_ADDRESS, STALE
 
 EXTENSIONS_PER_LEASE: Final = 6
 
@@ -148,6 +148,9 @@ class Courier:
         self.ledger.answered()
         try:
             address = usable_address(profile.email if profile else None)
+        except UnreachableAddressError:
+            await self.outcomes.unsent(mail, dict.fromkeys(mail.notices, NO_ADDRESS))
+            return None
         except UnusableAddressError:
             await self.outcomes.no_address(mail)
             return None

@@ -9,6 +9,8 @@ import idna
 MAX_LOCAL_PART_OCTETS: Final = 64
 MAX_ADDRESS_OCTETS: Final = 254
 """RFC 5321, 4.5.3.1: the local part, and a path of 256 octets without its angle brackets."""
+_UNREACHABLE: Final = ".invalid"
+"""A top level in which there never is anything (RFC 2606): made-up people have their addresses there."""
 _ATOM_PUNCTUATION: Final = frozenset("!#$%&'*+-/=?^_`{|}~.")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 """Unicode categories that show nothing: controls, directions, surrogates, spaces."""
@@ -18,12 +20,17 @@ class UnusableAddressError(Exception):
     """The profile's e-mail is not an address that a mail can be sent to."""
 
 
+class UnreachableAddressError(UnusableAddressError):
+    """Nobody can ever have the address: there is no use in looking it up again."""
+
+
 def usable_address(email: str | None) -> Address:
     """The e-mail as one mailbox: its domain in ASCII by IDNA 2008 (RFC 5891), its local part as it is, in NFC.
 
     IDNA 2003, which Python's own codec follows, takes `faß.de` for `fass.de`: another owner's domain.
 
     Raises:
+        UnreachableAddressError: nobody can have it.
         UnusableAddressError: there is none, or it is no address (line breaks, several addresses, no domain, …).
     """
     local_part, _, domain = (email or "").strip().rpartition("@")
@@ -41,6 +48,8 @@ def usable_address(email: str | None) -> Address:
         raise UnusableAddressError
     if len(local_part.encode()) > MAX_LOCAL_PART_OCTETS or len(address.addr_spec.encode()) > MAX_ADDRESS_OCTETS:
         raise UnusableAddressError
+    if f".{address.domain.lower().rstrip('.')}".endswith(_UNREACHABLE):
+        raise UnreachableAddressError
     return address
 
 
