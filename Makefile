@@ -51,13 +51,15 @@ check: $(STAMP) ## Format, lint, types, import rules, generated files
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.schemas --check docs/events
+	@$(PYTHON) -m ledger.analytics.document --check docs/analytics.md
 
 format: $(STAMP) ## Formats the code and fixes what can be fixed
 	@$(PYTHON) -m ruff format .
 	@$(PYTHON) -m ruff check --fix .
 
-schemas: $(STAMP) ## Writes the events' JSON Schemas and the AsyncAPI document to docs/events
+schemas: $(STAMP) ## Writes what is generated of docs: the events' JSON Schemas, the AsyncAPI document, the views of analytics
 	@$(PYTHON) -m contracts.schemas docs/events
+	@$(PYTHON) -m ledger.analytics.document docs/analytics.md
 
 chromium: ## Installs Chromium for the tests in a browser, where apt and root are there
 	@.ci/chromium

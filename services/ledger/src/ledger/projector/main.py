@@ -5,6 +5,7 @@ from functools import partial
 from chassis.postgres import create_pool, opened
 from chassis.service import Service, Work, run
 
+from ledger.analytics.publishing import Publisher
 from ledger.projections.catalog import PROJECTIONS
 from ledger.projector.hearing import Hearing
 from ledger.projector.lag import Lags
@@ -19,6 +20,7 @@ def assemble(settings: ProjectorSettings) -> Service:
     projector = Projector(settings.database_url, PROJECTIONS)
     snapshots = Snapshots(settings.database_url)
     lags = Lags(pool, PROJECTIONS, settings.projector_lag_seconds)
+    publisher = Publisher(settings.database_url, settings.time_zone)
     hearing = Hearing(settings)
     return Service(
         settings=settings,
@@ -29,6 +31,7 @@ def assemble(settings: ProjectorSettings) -> Service:
             opened(pool),
             Work(projector.run, stop=projector.stop),
             Work(snapshots.run, stop=snapshots.stop),
+            Work(publisher.run, stop=publisher.stop),
             Work(lags.run),
             *hearing.parts,
         ],

@@ -1,11 +1,11 @@
 """What the projector reads from the environment."""
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port
-from chassis.settings import ServiceSettings
+from language.settings import ZoneSettings
 from pydantic import Field
 
 
-class ProjectorSettings(ServiceSettings):
+class ProjectorSettings(ZoneSettings):
     """The full list of the projector's variables, prefix `SOLARIS_`."""
 
     database_url: DatabaseUrl
