@@ -19,8 +19,8 @@ schemas may change with any release.
 
 **Who may.** The role `{READER}` reads these views and nothing else, never writes, and no statement of its own runs
 longer than 30 s: a reader that takes long keeps a new version of a projection from being shown. It can't log in until
-the database's owner says so, `ALTER ROLE {READER} LOGIN PASSWORD '…'`; another role that is granted it has what it
-may read, and no such bounds.
+the database's owner lets it ([how](operations.md#projections)); another role that is granted it has what it may read,
+and no such bounds.
 
 **What is personal.** An account id names nobody by itself, and stands where a figure is of one person. Names and
 addresses stand in the views that are marked *personal*, and nowhere else; who is forgotten (`make forget`) is gone
