@@ -41,7 +41,7 @@ env: $(STAMP) ## The running stack's addresses with operator rights, ports and s
 	@$(PYTHON) -m local_run.commands.env
 
 ##@ Build
-.PHONY: test check format chromium bench schemas
+.PHONY: test check format chromium bench schemas metabase
 test: $(STAMP) ## All tests that need no Docker: unit, integration, e2e, and in a browser where Chromium is
 	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
@@ -60,6 +60,9 @@ format: $(STAMP) ## Formats the code and fixes what can be fixed
 schemas: $(STAMP) ## Writes what is generated of docs: the events' JSON Schemas, the AsyncAPI document, the views of analytics
 	@$(PYTHON) -m contracts.schemas docs/events
 	@$(PYTHON) -m ledger.analytics.document docs/analytics.md
+
+metabase: $(STAMP) ## Loads questions and dashboards into a Metabase; see deploy/metabase/README.md
+	@$(PYTHON) deploy/metabase/load.py
 
 chromium: ## Installs Chromium for the tests in a browser, where apt and root are there
 	@.ci/chromium

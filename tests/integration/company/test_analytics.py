@@ -12,6 +12,7 @@ from ledger.store.analytics import VERSION, Column, View, publish, sources_there
 from ledger.store.analytics_views import VIEWS
 from ledger.store.tracks import connect_for_projecting
 
+from deploy.metabase.load import Question, read_questions
 from tests.integration.company.conftest import ZONE
 from tests.support.infrastructure import Postgres
 from tests.support.ledger_operate import operate_on
@@ -59,6 +60,18 @@ async def test_a_view_has_rows_and_is_as_it_is_written_down(
     assert told == [(name, column.kind, column.about) for name, column in view.columns.items()]
     about = await owner.fetchval("SELECT obj_description($1::regclass)", f"analytics.{view.name}")
     assert about == view.about
+
+
+@pytest.mark.parametrize("question", read_questions().values(), ids=lambda question: question.key)
+async def test_a_question_for_metabase_has_rows(question: Question, reader: asyncpg.Connection) -> None:
+    sql = question.sql
+    for name, value in question.numbers.items():
+        sql = sql.replace(f"{{{{{name}}}}}", str(value))
+    rows = await reader.fetch(sql)
+    assert len(rows) > 0
+    drawn = question.visualization.get("graph.dimensions", []) + question.visualization.get("graph.metrics", [])
+    assert set(drawn) <= set(rows[0].keys())
+    assert all(any(row[name] is not None for row in rows) for name in rows[0].keys())  # noqa: SIM118  a record's names
 
 
 def test_the_page_about_them_is_up_to_date() -> None:
