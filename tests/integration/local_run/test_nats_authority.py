@@ -233,6 +233,7 @@ ASKED_OR_TOLD = (
     "solaris.rpc.ledger.read.events.ana",
     "solaris.rpc.ledger.admin.ana",
     "solaris.usage.recorded.ana",
+    "solaris.requests.ana",
     "solaris.ledger.credits_granted.ana",
     "solaris.billing.credits_purchased.ana",
     "solaris.deadletter.ledger.x",
@@ -266,7 +267,16 @@ MAY = {
         f"{subjects.RESERVE_AGAIN_PREFIX}.ana",
         subjects.READ_READY,
         "solaris.usage.recorded.ana",
+        "solaris.requests.ana",
         "$JS.API.STREAM.INFO.USAGE",
+    },
+    "projector": {
+        f"$JS.API.CONSUMER.{verb}.{stream}.{durable}"
+        for verb in ("INFO", "MSG.NEXT")
+        for stream, durable in (
+            (subjects.BILLING_STREAM, subjects.PROJECTOR_BILLING_CONSUMER),
+            (subjects.REQUESTS_STREAM, subjects.PROJECTOR_REQUESTS_CONSUMER),
+        )
     },
     "notifier": {
         f"{subjects.READ_BALANCE_PREFIX}.ana",

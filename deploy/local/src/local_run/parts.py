@@ -78,6 +78,8 @@ class Service(Part):
     answers: tuple[str, ...] = ()
     hears: tuple[str, ...] = ()
     consumes: tuple[tuple[str, str], ...] = ()
+    has_dead_letters: bool = True
+    """What it can never read of what it consumes is kept, to be looked at and retried."""
     has_letters: bool = False
     sees: frozenset[str] = frozenset()
     tells: Mapping[str, str] = field(default_factory=dict)

@@ -32,6 +32,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         note="OpenAI-compatible",
         publishes=(
             "solaris.usage.>",
+            "solaris.requests.*",
             f"{subjects.RESERVE_PREFIX}.*",
             f"{subjects.RESERVE_AGAIN_PREFIX}.*",
             subjects.READ_READY,
@@ -91,6 +92,8 @@ SERVICES: Final[tuple[Service, ...]] = (
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
             "explain": Verb(required=("ID",), optional=("ACCOUNT", "FORMAT")),
             "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
+            "requests": Verb(optional=("ACCOUNT", "ID", "CODE", "FROM", "TO", "FORMAT")),
+            "refusals": Verb(optional=("ACCOUNT", "FROM", "TO", "BY", "FORMAT")),
             "holds": Verb(optional=("ACCOUNT", "OLDER", "FORMAT")),
         },
         verbs_read_settings=True,
@@ -100,7 +103,10 @@ SERVICES: Final[tuple[Service, ...]] = (
         program="ledger.projector",
         port=8004,
         has_role=True,
-        consumes=((subjects.BILLING_STREAM, subjects.PROJECTOR_BILLING_CONSUMER),),
+        consumes=(
+            (subjects.BILLING_STREAM, subjects.PROJECTOR_BILLING_CONSUMER),
+            (subjects.REQUESTS_STREAM, subjects.PROJECTOR_REQUESTS_CONSUMER),
+        ),
     ),
     Service(
         name="notifier",

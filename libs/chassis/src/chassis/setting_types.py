@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -81,6 +81,17 @@ def _nats_url(urls: str) -> str:
     return urls
 
 
+def _networks(texts: str) -> str:
+    try:
+        networks = [ip_network(text.strip()) for text in texts.split(",") if text.strip()]
+    except ValueError:
+        networks = []
+    # Whoever trusts everybody lets each name the address by which they are known.
+    if not networks or any(network.prefixlen == 0 for network in networks):
+        raise ValueError("must be addresses or networks of proxies such as 10.0.0.7 or 10.0.0.0/8, comma-separated")
+    return ",".join(map(str, networks))
+
+
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
@@ -103,6 +114,9 @@ NatsUrl = Annotated[
     str, AfterValidator(_nats_url), Field(repr=False, description="set it to nats://user:password@host:4222")
 ]
 """One server, or several with commas between. Empty where a part of the service can do without."""
+
+Proxies = Annotated[str, AfterValidator(_networks)]
+"""Addresses and networks, with commas between, of whom `X-Forwarded-For` is believed: where a request came from."""
 
 
 def _strong(value: SecretStr) -> SecretStr:

@@ -5,6 +5,7 @@ from typing import Final
 USAGE_STREAM: Final = "USAGE"
 LEDGER_STREAM: Final = "LEDGER"
 BILLING_STREAM: Final = "BILLING"
+REQUESTS_STREAM: Final = "REQUESTS"
 DEADLETTER_STREAM: Final = "DEADLETTER"
 
 PUBLISHERS: Final = {"usage": "gateway", "ledger": "ledger", "billing": "billing"}
@@ -15,6 +16,7 @@ NOTIFIER_LEDGER_CONSUMER: Final = "notifier-ledger"
 LEDGER_BILLING_CONSUMER: Final = "ledger-billing"
 NOTIFIER_BILLING_CONSUMER: Final = "notifier-billing"
 PROJECTOR_BILLING_CONSUMER: Final = "projector-billing"
+PROJECTOR_REQUESTS_CONSUMER: Final = "projector-requests"
 
 BALANCE_FALLS: Final = ("ledger.usage_settled", "ledger.reservation_expired")
 """Events after which less is left. Billing hears those of accounts with auto top-up, by plain subscriptions."""
@@ -32,6 +34,11 @@ LEDGER_QUEUE: Final = "ledger"
 def event_subject(name: str, account_token: str) -> str:
     """Subject of an event: `ledger.usage_settled` → `solaris.ledger.usage_settled.<account>`."""
     return f"solaris.{name}.{account_token}"
+
+
+def request_subject(account_token: str) -> str:
+    """Subject on which it is told how requests of an account ended."""
+    return f"solaris.requests.{account_token}"
 
 
 def dead_letter(service: str, consumer: str) -> str:

@@ -1,7 +1,8 @@
 """The JetStream topology as data: streams, their limits, and the durable consumers on them.
 
-Postgres is the truth; a stream is transport. Limits are explicit, and nothing can be deleted or purged by a client. All
-is in JetStream's own words, times in nanoseconds: as it stands here it is handed to JetStream.
+Postgres is the truth; a stream is transport. Limits are explicit, and no message can be deleted by a client; what is
+personal an operator can purge, and nothing else can be purged by anybody. All is in JetStream's own words, times in
+nanoseconds: as it stands here it is handed to JetStream.
 """
 
 from typing import Final, Literal
@@ -60,6 +61,17 @@ STREAMS: Final = (
     ),
     Stream(name=subjects.LEDGER_STREAM, subjects=("solaris.ledger.>",), max_age=30 * _DAY, max_bytes=16 * _GIB),
     Stream(name=subjects.BILLING_STREAM, subjects=("solaris.billing.>",), max_age=90 * _DAY, max_bytes=_GIB),
+    Stream(
+        name=subjects.REQUESTS_STREAM,
+        subjects=("solaris.requests.>",),
+        max_age=7 * _DAY,
+        max_bytes=2 * _GIB,
+        # Personal: what is stored in Postgres is kept here no longer, and what is to be forgotten can be purged.
+        retention="workqueue",
+        deny_purge=False,
+        # What a gateway is refused it counts as lost; what is dropped here would be missed by nobody.
+        discard="new",
+    ),
     Stream(name=subjects.DEADLETTER_STREAM, subjects=("solaris.deadletter.>",), max_age=90 * _DAY, max_bytes=_GIB),
 )
 
@@ -121,5 +133,11 @@ CONSUMERS: Final = (
             "solaris.billing.plan_subscribed.*",
         ),
         ack_wait=5 * SECOND,
+    ),
+    Consumer(
+        stream=subjects.REQUESTS_STREAM,
+        durable_name=subjects.PROJECTOR_REQUESTS_CONSUMER,
+        filter_subjects=("solaris.requests.*",),
+        ack_wait=30 * SECOND,
     ),
 )

@@ -1,7 +1,6 @@
 """All that billing reads from the environment."""
 
 import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -10,6 +9,7 @@ from chassis.setting_types import (
     DatabaseUrl,
     NatsUrl,
     Port,
+    Proxies,
     WebUrl,
     check_development_key,
     check_strength,
@@ -28,17 +28,6 @@ def _origins(texts: str) -> str:
     if not all(_ORIGIN.fullmatch(text) for text in texts.split()):
         raise ValueError("must be origins such as https://pay.example.com, with blanks between")
     return texts
-
-
-def _networks(texts: str) -> str:
-    try:
-        networks = [ip_network(text.strip()) for text in texts.split(",") if text.strip()]
-    except ValueError:
-        networks = []
-    # Whoever trusts everybody lets each name the address by which they are slowed down.
-    if not networks or any(network.prefixlen == 0 for network in networks):
-        raise ValueError("must be addresses or networks of proxies such as 10.0.0.7 or 10.0.0.0/8, comma-separated")
-    return ",".join(map(str, networks))
 
 
 class BillingSettings(PresentationSettings):
@@ -75,7 +64,7 @@ class BillingSettings(PresentationSettings):
     """An order of an operator's that is worth more waits until a second person approves it."""
     webhook_payload_days: int = Field(default=90, ge=1, le=3650)
 
-    trusted_proxies: Annotated[str, AfterValidator(_networks)] = "127.0.0.1"
+    trusted_proxies: Proxies = "127.0.0.1"
     """Of whom it is believed, in `X-Forwarded-For`, where a request came from."""
     chat_url: WebUrl | None = None
     """Where people came from, and go back to once they have paid: LibreChat."""

@@ -27,6 +27,7 @@ from gateway.http.server import serve_calls
 from gateway.journal.journal import Journal, JournalInUseError
 from gateway.journal.position import PositionFile
 from gateway.messaging.drainer import Drainer
+from gateway.messaging.request_log import RequestLog
 from gateway.messaging.reservations import Reserver
 from gateway.settings import Enforcement, GatewaySettings
 from gateway.tokenizers.encodings import token_counter
@@ -44,6 +45,7 @@ class Metering:
     """What a metering gateway has beside its routes; a gateway that is switched off has none of it."""
 
     chat: ChatService | None = None
+    requests: RequestLog | None = None
     parts: Sequence[Part] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ def assemble(settings: GatewaySettings) -> Service:
         chat=metering.chat,
         upstream=upstream,
         max_open_calls=shares.calls,
+        requests=metering.requests,
     )
 
     def edge(health: ASGIApp) -> Part:
@@ -98,6 +101,7 @@ def _metering(settings: GatewaySettings, upstream: UpstreamClient, maxima: Model
     metrics.NATS_CONNECTS.set_function(lambda: nats.connects)
     journal = Journal(directory, keep_seconds=settings.journal_keep_seconds, keep_bytes=settings.journal_keep_bytes)
     drainer = Drainer(journal, PositionFile(directory / "position.json"), nats)
+    requests = RequestLog(nats)
     reserver = Reserver(
         nats,
         deadline_seconds=settings.reserve_deadline_seconds,
@@ -112,7 +116,14 @@ def _metering(settings: GatewaySettings, upstream: UpstreamClient, maxima: Model
     )
     return Metering(
         chat=chat,
-        parts=[nats, _opened(journal), Work(partial(_keep_on, drainer.run)), _drained(drainer)],
+        requests=requests,
+        parts=[
+            nats,
+            _opened(journal),
+            Work(partial(_keep_on, drainer.run)),
+            Work(partial(_keep_on, requests.run)),
+            _drained(drainer, requests),
+        ],
         checks={"ledger": reserver.why_not_ready, "journal": journal.check, "usage": drainer.check},
     )
 
@@ -146,10 +157,13 @@ async def _opened(journal: Journal) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _drained(drainer: Drainer) -> AsyncIterator[None]:
+async def _drained(drainer: Drainer, requests: RequestLog) -> AsyncIterator[None]:
     yield
-    if not await drainer.drain(DRAIN_SECONDS):
+    is_drained, are_told = await asyncio.gather(drainer.drain(DRAIN_SECONDS), requests.flush(DRAIN_SECONDS))
+    if not is_drained:
         log.warning("journal_not_drained", backlog_bytes=drainer.backlog_bytes())
+    if not are_told:
+        log.warning("requests_not_told", lost=requests.waiting)
 
 
 async def _keep_on(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

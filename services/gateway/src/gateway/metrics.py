@@ -76,6 +76,15 @@ JOURNAL_LOST: Final = Gauge(
     "solaris_gateway_journal_lost_lines", "Usage records lost because the disk refused them for long"
 )
 PUBLISHED: Final = Counter("solaris_gateway_usage_published", "Usage records that JetStream has acknowledged")
+REQUEST_LINES_WAITING: Final = Gauge(
+    "solaris_gateway_request_lines_waiting", "Lines of the request log in memory that JetStream does not have yet"
+)
+REQUEST_LINES_TOLD: Final = Counter(
+    "solaris_gateway_request_lines_told", "Lines of the request log that JetStream has acknowledged"
+)
+REQUEST_LINES_LOST: Final = Counter(
+    "solaris_gateway_request_lines_lost", "Lines of the request log that nobody will read", ["reason"]
+)
 RESENT: Final = Counter("solaris_gateway_usage_resent", "Usage records published again because their stream was lost")
 
 

@@ -8,11 +8,13 @@ from chassis.setting_types import (
     DEVELOPMENT_KEY,
     CallerKeys,
     NatsUrl,
+    Proxies,
     WebUrl,
     check_development_key,
     check_strength,
     split_secrets,
 )
+from contracts.requests import MAX_BODY_LENGTH
 from language.settings import PresentationSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -77,6 +79,11 @@ class GatewaySettings(PresentationSettings):
     models_cache_seconds: float = Field(default=10.0, ge=0)
     model_info_seconds: float = Field(default=300.0, gt=0)
     journal_keep_seconds: float = Field(default=24 * 3600.0, gt=0)
+    log_bodies: bool = False
+    """Whether the request log is told how requests and answers begin: what people write, so only where they know."""
+    log_body_bytes: int = Field(default=16 * 1024, ge=1, le=MAX_BODY_LENGTH)
+    """How much of each, which a call keeps in memory as long as it lasts."""
+    trusted_proxies: Proxies = "127.0.0.1"
     journal_keep_bytes: int = Field(default=4 * 1024**3, gt=0)
 
     @field_validator("upstream_url", "public_url", "purchase_url")

@@ -42,6 +42,8 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "explain": {"id": "r-00000001"},
     "holds": {},
     "overview": {},
+    "requests": {},
+    "refusals": {},
 }
 """What each verb needs, typed right."""
 
@@ -79,6 +81,8 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "by": ("year", "Day", " "),
     "format": ("xml", "JSON", " "),
     "explain id": (" ", "i" * 257, "half a pair: \udcff"),
+    "code": (" ", "c" * 257),
+    "requests id": ("no-such-request", " ", "r" * 257, "half a pair: \udcff"),
     "checkpoint": ("x", "{}", "[]", "null", "4711", '{"position": "1"}', '{"position": 1, "events": 1, "digest": 7}'),
     "since": ("x", "{}", "lastest", "-1", "1.5", "4711"),
     "due": ("yes", "0"),
@@ -97,7 +101,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
 }
 """What is no right value of an option, in whatever verb."""
 
-ABSENT: Final = {UNKNOWN, "nobody at all", "4711", "ledger:999999", "0001-01-01", "1999-01-01"}
+ABSENT: Final = {UNKNOWN, "no-such-request", "nobody at all", "4711", "ledger:999999", "0001-01-01", "1999-01-01"}
 """Of those what could be right, and is not there: exit code 1 and not 2."""
 
 OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
@@ -121,6 +125,8 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "statement": ("from", "to", "format"),
     "explain": ("account", "format"),
     "holds": ("account", "older", "format"),
+    "requests": ("account", "id", "code", "from", "to", "format"),
+    "refusals": ("account", "from", "to", "by", "format"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),
 }

@@ -8,6 +8,7 @@ from contracts.codec import encode
 from contracts.envelope import CloudEvent, cloud_event_type
 from contracts.events.registry import USAGE_RECORDED
 from contracts.events.usage import UsageRecorded
+from contracts.reservations import RefusalFigures
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from msgspec import Struct, field
 
@@ -20,6 +21,8 @@ _NOTHING = TokenUsage()
 class Call(Struct, kw_only=True):
     """`reserving` from the first attempt to hold on, until `Ending` has recorded the call's end.
 
+    `key_id` is empty until the caller's key is known. `code` is why the client was told no, or that its answer failed;
+    `would_refuse`, observing, why it would have been told no. `passed`: forwarded without being looked at (observing).
     `most_output_tokens` is what the upstream was allowed to produce, over all choices, where that is known: our own
     count never exceeds it. `stream` and `wants_usage_chunk` are the form of the answer that was asked for.
     """
@@ -27,13 +30,22 @@ class Call(Struct, kw_only=True):
     id: str = field(default_factory=new_uuid7)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
+    key_id: str = ""
     account_id: str = ""
     model: str = ""
     conversation_id: str | None = None
     stream: bool = False
     wants_usage_chunk: bool = False
     estimated_prompt_tokens: int = 0
+    held_tokens: int | None = None
+    granted_output_tokens: int | None = None
     most_output_tokens: int | None = None
+    code: str | None = None
+    would_refuse: str | None = None
+    refusal: RefusalFigures | None = None
+    passed: bool = False
+    upstream_attempts: int = 0
+    cached: bool = False
     reserving: bool = False
     forwarded: bool = False
     forwarded_without_hold: bool = False

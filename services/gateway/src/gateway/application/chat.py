@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from contracts.errors import RefusalCode
 from contracts.reservations import Granted, Refused, ReserveRequest
 
 from gateway import metrics
@@ -52,7 +53,8 @@ class ChatService:
         self._journal = journal
         self._quirks = KnownQuirks()
         aside = Aside()
-        self.prepare = Preparer(settings, aside).prepare
+        preparer = Preparer(settings, aside)
+        self.prepare, self.name = preparer.prepare, preparer.name
         self._forward = Forwarder(settings, aside, self._quirks, upstream).forward
 
     async def serve(self, call: Call, prepared: Prepared, client: Client) -> None:
@@ -99,20 +101,24 @@ class ChatService:
         match reservation.answer:
             case Granted() as granted:
                 _GRANTED.inc()
+                call.held_tokens, call.granted_output_tokens = granted.held_tokens, granted.output_tokens
                 self._end_before_hold(granted, call, client)
                 return granted
             case Refused() as refused if not self._settings.observes:
                 metrics.HOLDS.labels("refused", refused.code.value).inc()
+                call.refusal = refused.figures
                 ending.without_hold(doubtful=reservation.doubtful)
                 raise RefusedError(refused, call.account_id)
             case Refused() as refused:
                 metrics.HOLDS.labels("would_refuse", refused.code.value).inc()
                 log.info("would_refuse", request_id=call.id, account_id=call.account_id, code=refused.code.value)
                 call.forwarded_without_hold = True
+                call.would_refuse, call.refusal = refused.code, refused.figures
                 return None
             case Unavailable() as unavailable if not needs_hold:
                 metrics.HOLDS.labels("unavailable", unavailable.reason).inc()
                 call.forwarded_without_hold = True
+                call.would_refuse = RefusalCode.LEDGER_UNAVAILABLE
                 return None
             case Unavailable() as unavailable:
                 metrics.HOLDS.labels("unavailable", unavailable.reason).inc()

@@ -1,6 +1,7 @@
 """What is found out about a chat request before anything is held: its fields, its caller, its prompt's size."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from gateway.application.aside import Aside
 from gateway.application.call import Call
 from gateway.domain.body_structure import check_structure
 from gateway.domain.chat_request import ChatRequest, parse_chat_request
-from gateway.domain.errors import InvalidRequestError
+from gateway.domain.errors import InvalidRequestError, MissingUserError
 from gateway.domain.estimate import prompt_of
 from gateway.domain.identity import Caller, identify
 from gateway.domain.model_families import ModelFamily, model_family
@@ -50,18 +51,16 @@ class Preparer:
         """Check the request, find its caller, drop our notices from its history, estimate its prompt.
 
         Raises:
-            InvalidRequestError, MissingUserError: the request can't be served.
+            InvalidRequestError, MissingUserError: the request can't be served; `call` tells whose it is where it does.
         """
-        request, refusal = await self._read(body)
+        request, refusal = await self._read(call, headers, body)
         metrics.count_unknown_fields(request.unknown_fields)
-        caller = identify(headers, request.user, self._pseudonym_key)
+        caller = self._named(call, headers, request)
         if refusal is not None:
             metrics.HOLDS.labels("would_refuse", INVALID_REQUEST).inc()
             log.info("would_refuse", request_id=call.id, code=INVALID_REQUEST, param=refusal.param)
+            call.would_refuse = INVALID_REQUEST
         family = model_family(request.model)
-        call.account_id = caller.account_id
-        call.model = request.model
-        call.conversation_id = caller.conversation_id
         if refusal is None or has_readable_prompt(request.fields):
             if NOTICE_SIGN in body:
                 await self._aside.run(len(body), self._drop_notices, request)
@@ -76,7 +75,25 @@ class Preparer:
             would_refuse=refusal is not None,
         )
 
-    async def _read(self, body: bytes) -> tuple[ChatRequest, InvalidRequestError | None]:
+    def name(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
+        """Tell `call` whose it is, as far as headers alone say it: its body was not read."""
+        with contextlib.suppress(InvalidRequestError, MissingUserError):
+            self._tell(call, identify(headers, None, self._pseudonym_key))
+
+    def _named(self, call: Call, headers: Mapping[bytes, bytes], request: ChatRequest) -> Caller:
+        caller = identify(headers, request.user, self._pseudonym_key)
+        self._tell(call, caller)
+        call.model = request.model
+        return caller
+
+    @staticmethod
+    def _tell(call: Call, caller: Caller) -> None:
+        call.account_id = caller.account_id
+        call.conversation_id = caller.conversation_id
+
+    async def _read(
+        self, call: Call, headers: Mapping[bytes, bytes], body: bytes
+    ) -> tuple[ChatRequest, InvalidRequestError | None]:
         """The request; where observing, one that breaks a rule too, with the error that it would have been.
 
         Raises:
@@ -93,9 +110,12 @@ class Preparer:
             strict = self._settings.unknown_fields is UnknownFields.REFUSE
             return await self._aside.run(len(body), parse_chat_request, body, refuse_unknown=strict), None
         except InvalidRequestError as refusal:
+            request = await self._aside.run(len(body), observed_request, body)
             if not self._settings.observes:
+                with contextlib.suppress(InvalidRequestError, MissingUserError):
+                    self._named(call, headers, request)  # whoever is refused is told apart all the same
                 raise
-            return await self._aside.run(len(body), observed_request, body), refusal
+            return request, refusal
 
     def _drop_notices(self, request: ChatRequest) -> None:
         kept = without_notices(request.messages, self._notice_key)

@@ -16,7 +16,7 @@ from gateway.application.heartbeat import Heartbeat
 from gateway.application.interruption import Cause
 from gateway.domain.answer_form import is_event_stream, what_came
 from gateway.domain.completion_chunk import completion_events, event_of
-from gateway.domain.headers import EVENT_STREAM, Headers, response_headers, value_of
+from gateway.domain.headers import CACHE_KEY, EVENT_STREAM, Headers, response_headers, value_of
 from gateway.domain.lenient_json import decoded_or_none
 from gateway.domain.outages import Outage
 from gateway.upstream.client import UpstreamAnswer, UpstreamCall, UpstreamUnreachableError
@@ -67,6 +67,7 @@ class Relay:
             OutageError: the upstream gave no answer, and the client has been sent nothing.
         """
         self._call.forwarded = True
+        self._call.upstream_attempts += 1
         self._upstream_call = upstream_call
         self._ending.refused_status = None
         self._learn = learn
@@ -99,6 +100,7 @@ class Relay:
 
     async def _relay(self, upstream: UpstreamAnswer, heartbeat: Heartbeat | None) -> None:
         served = 200 <= upstream.status < 300
+        self._call.cached = value_of(upstream.headers, CACHE_KEY) != b""
         try:
             upstream.decode()
         except UpstreamError:

@@ -8,6 +8,8 @@ type Headers = list[tuple[bytes, bytes]]
 EVENT_STREAM: Final = b"text/event-stream"
 REQUEST_ID: Final = b"x-solaris-request-id"
 AVAILABLE: Final = b"x-solaris-tokens-available"
+CACHE_KEY: Final = b"x-litellm-cache-key"
+"""LiteLLM's answers carry it where they come from its cache."""
 _CALL_ID: Final = b"x-litellm-call-id"
 _END_USER: Final = b"x-litellm-end-user-id"
 

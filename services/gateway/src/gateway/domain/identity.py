@@ -44,7 +44,7 @@ def identify(headers: Mapping[bytes, bytes], body_user: str | None, pseudonym_ke
     return Caller(
         account_id=account_id,
         profile=_profile(headers, None if user == account_id else user),
-        conversation_id=_clean(headers.get(b"x-conversation-id"), MAX_TEXT_LENGTH),
+        conversation_id=clean_header(headers.get(b"x-conversation-id"), MAX_TEXT_LENGTH),
     )
 
 
@@ -92,12 +92,13 @@ def _plain_text(value: bytes) -> str:
 
 def _profile(headers: Mapping[bytes, bytes], odd_user_id: str | None) -> Profile | None:
     """What the request tells of the person, and the id that a pseudonym stands for: operators look people up by it."""
-    email = _clean(headers.get(b"x-user-email"), _MAX_EMAIL_LENGTH)
-    name = _clean(headers.get(b"x-user-name"), _MAX_NAME_LENGTH)
+    email = clean_header(headers.get(b"x-user-email"), _MAX_EMAIL_LENGTH)
+    name = clean_header(headers.get(b"x-user-name"), _MAX_NAME_LENGTH)
     user_id = odd_user_id if odd_user_id is not None and is_clean_text(odd_user_id, _MAX_EMAIL_LENGTH) else None
     return Profile(email=email, name=name, user_id=user_id) if email or name or user_id else None
 
 
-def _clean(value: bytes | None, max_length: int) -> str | None:
+def clean_header(value: bytes | None, max_length: int) -> str | None:
+    """A header's text where it can be stored everywhere, else None."""
     text = header_text(value)
     return text if text is not None and is_clean_text(text, max_length) else None

@@ -29,6 +29,8 @@ from gateway.http.errors import TOLD_IN_CHAT, ErrorAnswer, outage_error, outage_
 from gateway.http.exchange import ClientLeftError, Exchange
 from gateway.http.notice_answer import notice_stream, send_notice
 from gateway.http.request_body import announced_bytes, receive_body
+from gateway.http.request_notes import INTERNAL_ERROR, RequestNotes
+from gateway.messaging.request_log import RequestLog
 from gateway.settings import GatewaySettings
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.connection import UpstreamError
@@ -47,10 +49,12 @@ class ChatRoute:
         chat: ChatService | None,
         upstream: UpstreamClient,
         max_open_calls: int,
+        requests: RequestLog | None,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._chat = chat
+        self._notes = RequestNotes(settings, requests, chat.name) if requests is not None and chat is not None else None
         self._upstream = upstream
         self._observing = settings.observes
         self._presentation = settings.presentation
@@ -74,6 +78,20 @@ class ChatRoute:
 
     async def __call__(self, exchange: Exchange) -> None:
         call = Call()
+        if self._notes is None:
+            await self._tell(call, exchange)
+            return
+        self._notes.begin(exchange)
+        try:
+            await self._tell(call, exchange)
+        except Exception:
+            call.code = INTERNAL_ERROR
+            raise
+        finally:
+            self._notes.note(call, exchange)
+
+    async def _tell(self, call: Call, exchange: Exchange) -> None:
+        """Serve the call, or say why it is not served."""
         try:
             await self._serve(call, exchange)
         except (InvalidRequestError, MissingUserError, UnknownKeyError, BodyTooLargeError) as error:
@@ -82,6 +100,7 @@ class ChatRoute:
             if exchange.client_left:
                 metrics.LEFT.inc()
                 return
+            call.code = error.outage.value
             if exchange.started:
                 await self._break_off(exchange)
                 return
@@ -93,7 +112,7 @@ class ChatRoute:
 
     async def _serve(self, call: Call, exchange: Exchange) -> None:
         exchange.check_headers()
-        key_id = self._keys.authenticate(exchange.headers)
+        call.key_id = self._keys.authenticate(exchange.headers)
         if len(self._open) >= self._max_open_calls:
             raise OutageError(Outage.OVERLOADED)
         task = asyncio.current_task()
@@ -106,7 +125,9 @@ class ChatRoute:
             # Nobody but whoever reads it holds the body: it must be gone while the answer comes.
             received = [await receive_body(exchange, self._settings, lease)]
             exchange.stop_when_client_leaves(interruption)
-            await self._meter(call, exchange, received, key_id=key_id, interruption=interruption, lease=lease)
+            if exchange.kept is not None:
+                exchange.kept.set_request(received[0])
+            await self._meter(call, exchange, received, interruption=interruption, lease=lease)
         except NoRoomError:
             raise OutageError(Outage.OVERLOADED) from None
         except asyncio.CancelledError:
@@ -124,7 +145,6 @@ class ChatRoute:
         exchange: Exchange,
         received: list[bytes],
         *,
-        key_id: str,
         interruption: Interruption,
         lease: Lease,
     ) -> None:
@@ -140,12 +160,13 @@ class ChatRoute:
             code = request_error(error).code
             metrics.HOLDS.labels("would_refuse", code).inc()
             log.info("would_refuse", request_id=call.id, code=code)
+            call.would_refuse = code
             await self._pass(call, exchange, received.pop(), code, lease)
             return
         lease.shrink_by(len(received.pop()))
         client = Client(
             headers=exchange.headers,
-            key_id=key_id,
+            key_id=call.key_id,
             answer=exchange,
             interruption=interruption,
             tell_in_stream=lambda call, outage, detail: self._in_stream(exchange, call, outage, detail),
@@ -157,6 +178,7 @@ class ChatRoute:
 
     async def _pass(self, call: Call, exchange: Exchange, body: bytes, reason: str, lease: Lease) -> None:
         lease.shrink_to(len(body))
+        call.passed = True
         metrics.UNMETERED.labels(reason).inc()
         try:
             await pass_through(self._upstream, call.id, exchange.headers, body, exchange, on_sent=lease.release)
@@ -180,6 +202,8 @@ class ChatRoute:
 
     def _in_stream(self, exchange: Exchange, call: Call, outage: Outage, detail: str) -> bytes:
         """What a stream that has begun ends with: after text of the model's an error, never a message."""
+        if not exchange.client_left:
+            call.code = outage.value
         if call.usage_source is UsageSource.NONE and self._told_in_chat(exchange, call, outage):
             return notice_stream(call, self._outage_notice(exchange, outage, detail))
         return outage_event(outage, self._language(exchange), detail)
@@ -200,11 +224,13 @@ class ChatRoute:
             await self._answer(exchange, call, refusal_error(error.refused, language, presentation))
             return
         metrics.REFUSED.labels(error.refused.code.value).inc()
+        call.code = error.refused.code.value
         text = refusal_notice(error.refused, language, presentation)
         await send_notice(exchange, call, marked(text, self._notice_key))
 
     async def _answer(self, exchange: Exchange, call: Call, answer: ErrorAnswer) -> None:
         metrics.REFUSED.labels(answer.code).inc()
+        call.code = answer.code
         log.info("call_refused", request_id=call.id, account_id=call.account_id, code=answer.code)
         await exchange.respond(answer.status, [*answer.headers, (REQUEST_ID, call.id.encode())], answer.body)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from gateway.application.interruption import Cause, Interruption
+from gateway.application.kept_bodies import KeptBodies
 from gateway.domain.errors import InvalidRequestError
 from gateway.domain.headers import EVENT_STREAM, Headers
 from gateway.http.client_connection import CLIENT_CONNECTION, ClientConnection
@@ -33,7 +34,12 @@ class Exchange:
         self._on_lost: Callable[[object], None] | None = None
         self._raw_headers: Headers = scope["headers"]
         self.headers = dict(reversed(self._raw_headers))
+        self._client: tuple[str, int] | None = scope["client"]
         self.started = False
+        self.status = 0
+        """Of the answer; 0 as long as there is none."""
+        self.kept: KeptBodies | None = None
+        """What is told of bodies; None where nobody wants that."""
         self._answer_headers: Headers = []
         self.writing = False
 
@@ -65,6 +71,11 @@ class Exchange:
             self._on_lost = None
 
     @property
+    def peer(self) -> str:
+        """The address from which the connection was made; empty where it has none."""
+        return self._client[0] if self._client is not None else ""
+
+    @property
     def request_came(self) -> bool:
         return self._connection.request_came
 
@@ -73,12 +84,13 @@ class Exchange:
         return self._connection.lost.done()
 
     async def start(self, status: int, headers: Headers) -> None:
-        self.started = True
+        self.started, self.status = True, status
         self._answer_headers = headers
         try:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
         except asyncio.CancelledError:
-            self.started = False  # it waited for a client that had not read what came before: nothing was sent
+            # It waited for a client that had not read what came before: nothing was sent.
+            self.started, self.status = False, 0
             raise
 
     @property
@@ -93,9 +105,11 @@ class Exchange:
         return self.started and not self.writing and self._connection.writable
 
     def write_now(self, data: bytes) -> None:
+        self._keep(data)
         self._connection.write_chunk(data)
 
     async def write(self, data: bytes) -> None:
+        self._keep(data)
         self.writing = True
         try:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -103,6 +117,7 @@ class Exchange:
             self.writing = False
 
     async def finish(self, data: bytes = b"") -> None:
+        self._keep(data)
         self.writing = True
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
@@ -115,7 +130,12 @@ class Exchange:
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer at once; `headers` without its length."""
         if self._connection.answer(status, headers, body):
-            self.started = True
+            self._keep(body)
+            self.started, self.status = True, status
             return
         await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
         await self.finish(body)
+
+    def _keep(self, data: bytes) -> None:
+        if self.kept is not None:
+            self.kept.add_to_answer(data)

@@ -19,6 +19,7 @@ from ledger.store.dead_letters import LETTERS
 from ledger.store.held_rows import held_rows
 from ledger.store.log import MAX_POSITION, read_any_time
 from ledger.store.people import Person, audit_of, erase_person, person_by_id
+from ledger.store.request_people import erase_requests, has_requested
 from ledger.store.rows import AuditEntry
 
 SINGLE: Final = frozenset({"account_id", "exported_at", "profile", "balance"})
@@ -28,12 +29,14 @@ _TOLD: Final = ("ledger.profiles", "ledger.audit", "ledger.events")
 
 
 class Forgotten(Struct, frozen=True):
-    """`erased` is False where no profile was kept; how many typed reasons and dead letters were emptied."""
+    """`erased` is False where no profile was kept; how many typed reasons and dead letters were emptied, and lines of
+    the request log dropped."""
 
     account_id: str
     erased: bool
     reasons_erased: int
     letters_erased: int
+    requests_erased: int
 
 
 async def export_person(
@@ -79,13 +82,16 @@ async def forget_person(connection: asyncpg.Connection, engine: AsyncEngine, acc
     await _person(connection, account_id)
     by = operator()
     letters = await LETTERS.erase_about(engine, subject_token(account_id), by=by, reason="its person was forgotten")
+    requests = await erase_requests(connection, account_id)
     audit = AuditEntry(id=new_uuid7(), actor=by, action="forget", reason=reason, details={})
     erased, reasons = await erase_person(connection, account_id, audit)
-    return Forgotten(account_id, erased, reasons, letters)
+    return Forgotten(account_id, erased, reasons, letters, requests)
 
 
 async def _person(connection: asyncpg.Connection, account_id: str) -> Person:
     person = await person_by_id(connection, account_id)
+    if person is None and await has_requested(connection, account_id):
+        return Person(account_id, None, None, None, None)
     if person is None:
         raise NotFoundError(f"no account {account_id}")
     return person

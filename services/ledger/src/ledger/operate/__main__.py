@@ -20,6 +20,7 @@ VERBS: Final = Verbs(
         "ledger.operate.usage": ("usage",),
         "ledger.operate.statement": ("statement",),
         "ledger.operate.explain": ("explain",),
+        "ledger.operate.requests": ("requests", "refusals"),
         "ledger.operate.holds": ("holds",),
         "ledger.operate.overview": ("overview",),
     },

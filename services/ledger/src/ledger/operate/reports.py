@@ -41,7 +41,7 @@ FormatOrFitting = Annotated[Format | None, option("--format", parse=one_of(Forma
 
 
 class Report(Struct, frozen=True):
-    """Rows of `columns`; those that are `summed` have a total, in a row whose first column says so.
+    """Rows of `columns`; those that are `summed`, if any, have a total, in a row whose first column says so.
 
     `narrower` are the options that make it shorter, as they are typed.
     """
@@ -105,7 +105,8 @@ async def _with_total(report: Report, rows: AsyncIterator[Row]) -> AsyncIterator
             if name in totals and isinstance(value, int):
                 totals[name] += value
         yield row
-    yield [TOTAL, *(totals.get(name) for name in report.columns[1:])]
+    if totals:
+        yield [TOTAL, *(totals.get(name) for name in report.columns[1:])]
 
 
 async def _records(columns: Sequence[str], rows: AsyncIterator[Row]) -> AsyncIterator[dict[str, Value]]:

@@ -17,10 +17,14 @@ class Followed(Struct):
     track: Track
 
 
+def types_of(followed: Sequence[Followed]) -> frozenset[type]:
+    """All that these tracks read."""
+    return frozenset[type]().union(*(each.projection.reads for each in followed))
+
+
 async def read_page(connection: asyncpg.Connection, followed: Sequence[Followed], up_to: int) -> Page:
     """The next page of tracks that stand at the same position, read and decoded once for all of them."""
-    types = frozenset[type]().union(*(each.projection.reads for each in followed))
-    return await load_page(connection, followed[0].track.position, up_to, types)
+    return await load_page(connection, followed[0].track.position, up_to, types_of(followed))
 
 
 async def apply_page(connection: asyncpg.Connection, followed: Sequence[Followed], page: Page) -> None:

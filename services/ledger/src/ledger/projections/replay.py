@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
+from ledger.projections.reading_ahead import ReadingAhead
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
 from ledger.store.log import newest_position
 from ledger.store.projected_tables import RowDifference, compare_tables, take_time
@@ -56,18 +57,22 @@ async def replay_projection(database_url: str, projection: Projection, progress:
         UnavailableError: another replay of it runs, or took over, or readers are in the way of the swap.
     """
     connection = await connect_for_projecting(database_url, "ledger-replay")
+    reading = ReadingAhead(database_url, "ledger-replay-reading")
     try:
-        return await _replay(connection, projection, progress)
+        return await _replay(connection, reading, projection, progress)
     except MovedError as error:
         raise UnavailableError(f"somebody else took the replay of {projection.name} over: run it again") from error
     finally:
+        reading.close()
         connection.terminate()
 
 
-async def _replay(connection: asyncpg.Connection, projection: Projection, progress: Progress) -> ReplayedProjection:
+async def _replay(
+    connection: asyncpg.Connection, reading: ReadingAhead, projection: Projection, progress: Progress
+) -> ReplayedProjection:
     started = time.perf_counter()
     built = await _begin(connection, projection)
-    events = await _catch_up(connection, built, progress)
+    events = await _catch_up(connection, reading, built, progress)
     folded = time.perf_counter() - started
     position, (rows, count, first) = await _compare(connection, built)
     await _swap(connection, built)
@@ -102,12 +107,13 @@ async def _goal(connection: asyncpg.Connection, name: str) -> int:
     return await newest_position(connection) if live is None else live.position
 
 
-async def _catch_up(connection: asyncpg.Connection, built: Followed, progress: Progress) -> int:
+async def _catch_up(connection: asyncpg.Connection, reading: ReadingAhead, built: Followed, progress: Progress) -> int:
     """Until nothing is left of a page between them; returns how many events that were."""
     events = 0
     while (goal := await _goal(connection, built.track.name)) - built.track.position >= PAGE_EVENTS:
         progress(built.track.position, goal)
-        events += await advance(connection, [built], goal)
+        events += await reading.advance(connection, [built], goal)
+    reading.close()
     return events + await _catch_up_to(connection, built, goal)
 
 

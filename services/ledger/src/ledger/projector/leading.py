@@ -9,8 +9,9 @@ import asyncpg
 import structlog
 from chassis.postgres import DATABASE_ERRORS
 
-from ledger.projections.advancing import Followed, advance
+from ledger.projections.advancing import Followed
 from ledger.projections.projection import Projection
+from ledger.projections.reading_ahead import ReadingAhead
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
 from ledger.projector.metrics import ERRORS, EVENTS, LEADS, STUCK
 from ledger.store.log import newest_position
@@ -48,6 +49,7 @@ class Projector:
     def __init__(self, database_url: str, projections: Sequence[Projection]) -> None:
         self._database_url = database_url
         self._known = {projection.name: projection for projection in projections}
+        self._reading = ReadingAhead(database_url, "projector-reading")
         self._stopping = asyncio.Event()
         self._stuck: dict[int, str] = {}
         self._not_before: dict[str | int, float] = {}
@@ -91,6 +93,7 @@ class Projector:
         finally:
             for name in self._known:
                 LEADS.labels(name).set(0)
+            self._reading.close()
             connection.terminate()
 
     async def _followed(self, connection: asyncpg.Connection, tracks: Sequence[Track], led: set[int]) -> list[Followed]:
@@ -140,7 +143,7 @@ class Projector:
 
     async def _advance(self, connection: asyncpg.Connection, together: list[Followed], newest: int) -> int:
         try:
-            passed = await advance(connection, together, newest)
+            passed = await self._reading.advance(connection, together, newest)
         except MovedError:
             raise
         except Exception as error:

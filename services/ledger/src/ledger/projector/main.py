@@ -10,18 +10,20 @@ from ledger.projections.catalog import PROJECTIONS
 from ledger.projector.hearing import Hearing
 from ledger.projector.lag import Lags
 from ledger.projector.leading import Projector
+from ledger.projector.request_days import RequestDays
 from ledger.projector.settings import ProjectorSettings
 from ledger.projector.snapshotting import Snapshots
 
 
 def assemble(settings: ProjectorSettings) -> Service:
     """A projector that stops once the page that it writes is written."""
-    pool = create_pool(settings.database_url, max_size=2, service="projector-lag")
+    pool = create_pool(settings.database_url, max_size=4, service="projector-beside")
     projector = Projector(settings.database_url, PROJECTIONS)
     snapshots = Snapshots(settings.database_url)
     lags = Lags(pool, PROJECTIONS, settings.projector_lag_seconds)
     publisher = Publisher(settings.database_url, settings.time_zone)
-    hearing = Hearing(settings)
+    days = RequestDays(pool, settings.retention)
+    hearing = Hearing(settings, pool, days)
     return Service(
         settings=settings,
         port=settings.projector_port,
@@ -32,7 +34,7 @@ def assemble(settings: ProjectorSettings) -> Service:
             Work(projector.run, stop=projector.stop),
             Work(snapshots.run, stop=snapshots.stop),
             Work(publisher.run, stop=publisher.stop),
-            Work(lags.run),
+            Work(lags.run, days.run),
             *hearing.parts,
         ],
     )

@@ -22,3 +22,9 @@ SNAPSHOTS_MADE: Final = Counter("solaris_projector_snapshots_total", "Snapshots 
 SNAPSHOTS_MISSED: Final = Counter(
     "solaris_projector_snapshots_missed_total", "Snapshots that can't be made of what is stored: see verify"
 )
+REQUEST_LINES: Final = Counter(
+    "solaris_projector_request_lines_total",
+    "Lines of the request log by what became of them: stored, repeated, forgotten (of a person who was), undated (of a"
+    " day that is dropped, or far ahead), unreadable, not_storable",
+    ["outcome"],
+)

@@ -4,13 +4,27 @@ from chassis.setting_types import DatabaseUrl, NatsUrl, Port
 from language.settings import ZoneSettings
 from pydantic import Field
 
+from ledger.store.request_days import Retention
+
 
 class ProjectorSettings(ZoneSettings):
     """The full list of the projector's variables, prefix `SOLARIS_`."""
 
     database_url: DatabaseUrl
     nats_url: NatsUrl = ""
-    """Where billing is heard; without it revenue stands still, and projections go on."""
+    """Where billing and gateways are heard; without it revenue and request log stand still, and projections go on."""
     projector_port: Port = 8004
     projector_lag_seconds: float = Field(default=60.0, gt=0)
     """How far behind the log a projection may be before the projector is not ready."""
+    request_log_days: int = Field(default=90, ge=1, le=3650)
+    """For how many days a line of the request log is kept."""
+    request_body_days: int = Field(default=7, ge=1, le=3650)
+    """For how many days bodies are kept, where gateways tell them."""
+    refusal_days: int = Field(default=730, ge=1, le=3650)
+    """For how many days it is kept how often an account was refused."""
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(
+            log_days=self.request_log_days, body_days=self.request_body_days, refusal_days=self.refusal_days
+        )

@@ -50,7 +50,6 @@ _REFUSALS: Final = f"""
 SELECT (hour AT TIME ZONE $1)::date, sum(refusals)::bigint
 FROM requests.refusals WHERE {_IN_DAYS.format(moment="hour")} GROUP BY 1
 """  # noqa: S608  as above
-_COUNTS_REFUSALS: Final = "SELECT to_regclass('requests.refusals') IS NOT NULL"
 
 
 class OverviewWanted(Struct, frozen=True, kw_only=True):
@@ -62,10 +61,7 @@ class OverviewWanted(Struct, frozen=True, kw_only=True):
 
 
 class OverviewDay(Struct, kw_only=True):
-    """One local day. `provider_tokens` are prompt and completion, `revenue_minor` what came in less what went back.
-
-    `refusals` are None where nobody counts them: they are no events.
-    """
+    """One local day. `provider_tokens` are prompt and completion, `revenue_minor` what came in less what went back."""
 
     calls: int = 0
     provider_tokens: int = 0
@@ -73,7 +69,7 @@ class OverviewDay(Struct, kw_only=True):
     cost_usd_micros: int = 0
     active_people: int = 0
     new_people: int = 0
-    refusals: int | None = None
+    refusals: int = 0
     revenue_minor: dict[str, int] = field(default_factory=dict)
 
 
@@ -98,8 +94,6 @@ async def load_overview(connection: asyncpg.Connection, wanted: OverviewWanted) 
             days[day].active_people = people
         for day, currency, amount_minor in await connection.fetch(_REVENUE, *asked):
             days[day].revenue_minor[currency] = amount_minor
-        if await connection.fetchval(_COUNTS_REFUSALS):
-            refused = {row[0]: row[1] for row in await connection.fetch(_REFUSALS, *asked)}
-            for day in days.keys() | refused:
-                days[day].refusals = refused.get(day, 0)
+        for day, refusals in await connection.fetch(_REFUSALS, *asked):
+            days[day].refusals = refusals
     return dict(sorted(days.items()))

@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from ledger.store.arrays import figures, moments
+from ledger.store.arrays import figures, moments, words
 from ledger.store.projected_tables import TableShape
 from ledger.store.tracks import Track
 from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageChanges, UsageKey
@@ -38,7 +38,7 @@ _KEY: Final = ", ".join(_ROW)
 _COLUMNS: Final = ", ".join(_TABLE.columns)
 _ARRAYS: Final = ", ".join(
     (
-        *("$1::text[]", "$2::text::timestamptz[]", "$3::text[]", "$4::text[]"),
+        *("$1::text::text[]", "$2::text::timestamptz[]", "$3::text::text[]", "$4::text::text[]"),
         *(f"${n}::text::bigint[]" for n, _ in enumerate(Figures._fields, start=5)),
     )
 )
@@ -71,7 +71,7 @@ async def write_usage(connection: asyncpg.Connection, track: Track, changes: Usa
             INSERT INTO {table} AS usage ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})
             ON CONFLICT ({_KEY}) DO UPDATE SET {_SUMS}
             """,  # noqa: S608  names of our own
-            *(account_ids, moments(starts), models, endpoints),
+            *(words(account_ids), moments(starts), words(models), words(endpoints)),
             *added,
         )
     # Where calls were only added, no row is left empty.
