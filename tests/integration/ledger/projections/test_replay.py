@@ -126,6 +126,12 @@ async def test_what_was_never_built_or_emptied_is_built(own_ledger: str, damaged
         await caught_up(damaged)
         await assert_usage_is_right(damaged)
     assert (await operate("replay", projection="usage")).code == 0
+    live = await live_track(damaged)
+    assert live is not None
+    tables = {each for each in await tables_there(damaged) if each.startswith("usage_")}
+    assert {each.removeprefix(f"usage_v{live[1]}_{live[0]}") for each in tables} == {
+        *("", "_estimates", "_overview", "_activity")
+    }, "what the emptied list left behind is dropped"
 
 
 async def test_one_replay_at_a_time_and_none_is_held_up_by_one_that_was_killed(

@@ -9,7 +9,13 @@ from contracts.errors import UnavailableError
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
 from ledger.store.log import newest_position
-from ledger.store.projected_tables import create_tables, drop_tables, show_tables
+from ledger.store.projected_tables import (
+    create_tables,
+    drop_table,
+    drop_tables,
+    load_tables_of_nobody,
+    show_tables,
+)
 from ledger.store.tracks import (
     PAGE_EVENTS,
     MovedError,
@@ -86,7 +92,7 @@ async def _swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
 
 
 async def drop_retired(connection: asyncpg.Connection) -> None:
-    """Drop the tables that nobody reads any more; those that are in use stay until the next time."""
+    """Drop tables that nobody reads any more, also of tracks that are gone; those in use stay until the next time."""
     for track in await load_retired_tracks(connection):
         try:
             async with connection.transaction():
@@ -95,6 +101,10 @@ async def drop_retired(connection: asyncpg.Connection) -> None:
         except IN_USE:
             continue
         await let_go_of_track(connection, track.track_id)
+    for table in await load_tables_of_nobody(connection):
+        with contextlib.suppress(*IN_USE):
+            async with connection.transaction():
+                await drop_table(connection, table)
 
 
 async def retire_left_behind(connection: asyncpg.Connection, track: Track) -> bool:

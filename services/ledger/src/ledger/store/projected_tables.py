@@ -17,6 +17,16 @@ SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname = 'projections' AND (tablename = $1 OR starts_with(tablename, $1 || '_'))
 """
 
+# A track and its tables come and go in one transaction, and one statement sees both or neither.
+_TABLES_OF_NOBODY: Final = """
+SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+WHERE schemaname = 'projections' AND tableowner = current_user AND tablename ~ '^[a-z][a-z0-9_]*_v[0-9]+_[0-9]+(_|$)'
+AND NOT EXISTS (
+    SELECT FROM projections.tracks
+    WHERE tablename ~ ('^' || name || '_v' || version || '_' || track_id || '(_|$)')
+)
+"""
+
 
 class TableShape(Struct, frozen=True, kw_only=True):
     """One table of a projection: `columns` by name with their types, `key` of some of them, `indexes` beside it.
@@ -74,6 +84,17 @@ async def drop_tables(connection: asyncpg.Connection, track: Track) -> None:
     await wait_briefly(connection)
     for (table,) in await connection.fetch(_TABLES_OF, track.table.removeprefix("projections.")):
         await connection.execute(f"DROP TABLE {table}")
+
+
+async def load_tables_of_nobody(connection: asyncpg.Connection) -> list[str]:
+    """Tables of tracks that are not in the list any more: somebody has emptied it."""
+    return [row[0] for row in await connection.fetch(_TABLES_OF_NOBODY)]
+
+
+async def drop_table(connection: asyncpg.Connection, table: str) -> None:
+    """One of those; waits no longer than `LOCK_TIMEOUT`."""
+    await wait_briefly(connection)
+    await connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 async def wait_briefly(connection: asyncpg.Connection) -> None:
