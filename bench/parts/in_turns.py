@@ -19,7 +19,8 @@ WARM_UP_SECONDS: Final = 3.0
 _START_SECONDS: Final = 30.0
 
 type Figures = dict[str, float]
-"""Of one load: requests/s, milliseconds, and CPU microseconds a request: of the stack, and of each process of it."""
+"""Of one load: requests/s, milliseconds, and CPU microseconds a request: of each process of the stack, and of all with the upstream and the
+load generator (`cpu_us`)."""
 
 
 @contextlib.asynccontextmanager
@@ -92,7 +93,7 @@ async def _load(peer: Peer, upstream_pid: int, *, connections: int, seconds: flo
         "requests_per_second": load.requests_per_second,
         "p50_ms": load.p50_ms,
         "p99_ms": load.p99_ms,
-        "cpu_us": 1e6 * sum(used[name] for name in peer.processes) / load.requests,
+        "cpu_us": 1e6 * (sum(used.values()) + load.generator_cpu_seconds) / load.requests,
         **{f"{name}_cpu_us": 1e6 * used[name] / load.requests for name in peer.processes},
     }
 
