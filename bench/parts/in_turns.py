@@ -19,8 +19,8 @@ WARM_UP_SECONDS: Final = 3.0
 _START_SECONDS: Final = 30.0
 
 type Figures = dict[str, float]
-"""Of one load: requests/s, milliseconds, and CPU microseconds a request: of each process of the stack, and of all with the upstream and the
-load generator (`cpu_us`)."""
+"""Of one load: requests/s, milliseconds, and CPU microseconds a request of each process of the stack; `cpu_us` is of
+them all, upstream and load generator included."""
 
 
 @contextlib.asynccontextmanager

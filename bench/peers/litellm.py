@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +28,24 @@ async def running_litellm(upstream_port: int) -> AsyncIterator[tuple[Target, int
     Raises:
         ProcessError: it can't be installed or does not start.
     """
-    program_file = await _install()
     port = any_free()
     key = f"sk-bench-{secrets.token_hex(12)}"
-    configuration = BENCH_DIRECTORY / "litellm.yaml"
-    configuration.write_text(json.dumps(_configuration(upstream_port)))  # JSON is YAML
+    async with litellm_program(port, key, _configuration(upstream_port)) as pid:
+        yield Target(name="litellm", port=port, headers=(("authorization", f"Bearer {key}"),)), pid
+
+
+@contextlib.asynccontextmanager
+async def litellm_program(
+    port: int, key: str, configuration: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """The proxy with that configuration; gives its pid, and raises as `running_litellm`."""
+    program_file = await _install()
+    file = BENCH_DIRECTORY / "litellm.yaml"
+    file.write_text(json.dumps(configuration))  # JSON is YAML
     address = ("--host", "127.0.0.1", "--port", str(port))
     program = Program(
         name="litellm",
-        command=(str(program_file), "--config", str(configuration), *address, "--num_workers", "1"),
+        command=(str(program_file), "--config", str(file), *address, "--num_workers", "1"),
         environment={
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(BENCH_DIRECTORY),
@@ -46,13 +55,14 @@ async def running_litellm(upstream_port: int) -> AsyncIterator[tuple[Target, int
             "LITELLM_LOG": "ERROR",
             "LITELLM_TELEMETRY": "False",
             "LITELLM_DONT_SHOW_FEEDBACK_BOX": "True",
+            **(environment or {}),
         },
         directory=BENCH_DIRECTORY,
     )
     log = BENCH_DIRECTORY / "litellm.log"
     ready = lambda: answers(port, "/health/liveliness")  # noqa: E731  a one-line condition
     async with running(program, log, is_ready=ready, timeout_seconds=_START_SECONDS) as pid:
-        yield Target(name="litellm", port=port, headers=(("authorization", f"Bearer {key}"),)), pid
+        yield pid
 
 
 def _configuration(upstream_port: int) -> dict[str, object]:

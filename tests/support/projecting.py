@@ -6,7 +6,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +85,9 @@ class ProjectorProcess:
 
 
 @contextlib.asynccontextmanager
-async def projector_process(database_url: str, nats_url: str = "") -> AsyncIterator[ProjectorProcess]:
+async def projector_process(
+    database_url: str, nats_url: str = "", environment: Mapping[str, str] | None = None
+) -> AsyncIterator[ProjectorProcess]:
     """`python -m ledger.projector`, once it works; whoever leaves it running has it stopped, and it must end well."""
     port = any_free()
     process = await asyncio.create_subprocess_exec(
@@ -96,6 +98,7 @@ async def projector_process(database_url: str, nats_url: str = "") -> AsyncItera
             "SOLARIS_DATABASE_URL": database_url,
             "SOLARIS_PROJECTOR_PORT": str(port),
             "SOLARIS_NATS_URL": nats_url,
+            **(environment or {}),
         },
     )
     try:

@@ -24,7 +24,7 @@ ROOMS: Final = frozenset(
 ROOMS_OF_THEIR_OWN: Final = {
     "gateway": {"upstream", "journal", "tokenizers"},
     "notifier": {"mail"},
-    "ledger": {"analytics", "audit", "demo", "projections", "projector", "catalog_file"},
+    "ledger": {"analytics", "audit", "demo", "projections", "projector", "reconciliation", "catalog_file"},
     "billing": {"stripe_api"},
 }
 HOMES_OF_SQL: Final = {

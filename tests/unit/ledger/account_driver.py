@@ -12,6 +12,7 @@ from ledger.domain.windows import Cap, Scope
 from msgspec.structs import replace
 
 from tests.unit.ledger.account_model import AccountModel, ReservationModel
+from tests.unit.ledger.estimates import as_estimate, estimate_of
 from tests.unit.ledger.messages import told
 from tests.unit.ledger.story import ACCOUNT_ID, POLICY, START, Story, expire, opened, reserve, settle
 from tests.unit.ledger.told_statement import ToldStatement
@@ -72,9 +73,21 @@ class AccountDriver(RuleBasedStateMachine):
             self.model.expire(reservation.id)
         self.command(expire(reservation.id))
 
-    def end_hold(self, reservation: ReservationModel, share: int, plus: int) -> None:
+    def end_hold(
+        self,
+        reservation: ReservationModel,
+        share: int,
+        plus: int,
+        *,
+        estimated: bool = False,
+        corrects: SettleUsage | None = None,
+    ) -> None:
         tokens = reservation.tokens * share // 100 + plus
         command = settle(reservation.id, prompt=tokens)
+        if estimated:
+            command = as_estimate(command)
+        if corrects is not None:
+            command = replace(command, corrects_estimate=estimate_of(corrects))
         self.may_be_negative |= tokens > reservation.tokens
         self.advance_model()
         self.model.end(reservation.id, tokens, self.story.now)

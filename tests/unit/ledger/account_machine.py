@@ -120,6 +120,27 @@ class AccountMachine(AccountDriver):
         self.story.now += timedelta(days=days)
         self.end_hold(reservation, used_share, 0)
 
+    @rule(
+        held_share=st.integers(30, 100),
+        counted_share=st.integers(0, 120),
+        granted_tokens=st.none() | st.integers(1, 1_000),
+        days=st.sampled_from([0, 0, 5, 31]),
+        used_share=st.integers(0, 120),
+    )
+    def count_it_and_be_corrected(
+        self, *, held_share: int, counted_share: int, granted_tokens: int | None, days: int, used_share: int
+    ) -> None:
+        """An estimate of ours, perhaps with debt that is repaid, gives way to the provider's figures."""
+        reservation = self.hold_share(held_share)
+        if reservation is None:
+            return
+        self.end_hold(reservation, counted_share, 0, estimated=True)
+        if granted_tokens is not None:
+            self.grant(granted_tokens, None)
+        self.story.now += timedelta(days=days)
+        reservation.state = "expired"  # what was charged may be put right once, as that of an expired hold
+        self.end_hold(reservation, used_share, 0, corrects=self.ends.pop())
+
     @rule(calls=st.lists(st.tuples(st.integers(30, 90), st.integers(0, 110)), min_size=2, max_size=3), tokens=amounts)
     def end_several_after_their_cycle(self, calls: list[tuple[int, int]], tokens: int) -> None:
         """One rule for what single ones rarely line up: holds that share an ended cycle's remainder."""

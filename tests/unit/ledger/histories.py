@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from contracts.events.registry import LedgerEvent
+from contracts.events.reservations import CorrectedEstimate, UsageSettled
 from contracts.usage import Outcome
 from hypothesis import strategies as st
 from ledger.domain.commands import SettleUsage
+from ledger.domain.holds import may_be_corrected
+from ledger.domain.settlements import FREE_OUTCOMES
 from ledger.store.facts import Fact
 from ledger.store.tracks import PageEvent
 from msgspec.structs import replace
 
+from tests.unit.ledger.estimates import as_estimate
 from tests.unit.ledger.story import ACCOUNT_ID, Story, expire, grant, opened, reserve, settle
 
 
@@ -41,11 +45,47 @@ def histories(draw: st.DrawFn) -> Story:
             command = settle(
                 reservation_id, prompt=prompt, cached=prompt // 3, completion=prompt // 7, model=model, outcome=outcome
             )
-            ended.append(begun_at(command, began_at + timedelta(seconds=draw(st.integers(-5, 1_200)))))
+            command = begun_at(command, began_at + timedelta(seconds=draw(st.integers(-5, 1_200))))
+            if outcome not in FREE_OUTCOMES and draw(st.booleans()):
+                command = as_estimate(command)
+            ended.append(command)
         comes_again = draw(st.booleans())
         if ended and comes_again:
             story.after(hours=draw(st.integers(0, 30))).when(ended[draw(st.integers(0, len(ended) - 1))])
+        if draw(st.booleans()):
+            story.after(hours=draw(st.integers(0, 30)))
+            _correct_an_estimate(story, draw(st.integers(0, 2_000)), draw(st.integers(0, 100)))
     return story
+
+
+def _correct_an_estimate(story: Story, prompt: int, pick: int) -> None:
+    """One of those that still stand, if any does, by figures that were told by somebody else."""
+    corrected = {each.reservation_id for each in story.logged(UsageSettled) if each.corrects_estimate is not None}
+    settled = [
+        (at, event)
+        for at, event in story.log
+        if isinstance(event, UsageSettled) and may_be_corrected(event) and event.reservation_id not in corrected
+    ]
+    if not settled:
+        return
+    told_at, event = settled[pick % len(settled)]
+    estimate = CorrectedEstimate(
+        content_hash=event.content_hash,
+        usage=event.usage,
+        cost_usd_micros=event.cost_usd_micros,
+        price_known=event.price_known,
+        unreserved_rates=event.unreserved_rates,
+        catalog_version=event.catalog_version,
+    )
+    command = settle(event.reservation_id, prompt=prompt, completion=prompt // 9, model=event.model)
+    # As it is counted: no call begins after it was told of.
+    command = begun_at(command, min(event.started_at, told_at))
+    story.when(replace(command, corrects_estimate=estimate))
+
+
+def last_settlements(story: Story) -> list[UsageSettled]:
+    """Of each reservation the one that counts: an estimate that gave way is none."""
+    return list({each.reservation_id: each for each in story.logged(UsageSettled)}.values())
 
 
 def pages(events: Sequence[PageEvent[LedgerEvent]], sizes: Iterable[int]) -> Iterator[Sequence[PageEvent[LedgerEvent]]]:

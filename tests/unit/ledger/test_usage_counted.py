@@ -18,7 +18,7 @@ from ledger.store.tracks import PageEvent
 from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageKey
 from msgspec.structs import replace
 
-from tests.unit.ledger.histories import begun_at, events_of, histories, pages
+from tests.unit.ledger.histories import begun_at, events_of, histories, last_settlements, pages
 from tests.unit.ledger.story import ACCOUNT_ID, START, Story, expire, opened, reserve, settle
 
 CHAT = "/v1/chat/completions"
@@ -168,7 +168,7 @@ def test_sums_of_usage_are_sums_of_settlements_in_pages_of_any_size(story: Story
         tables.take(page)
     assert (tables.rows, tables.estimates) == (whole.rows, whole.estimates)
 
-    settled = story.logged(UsageSettled)
+    settled = last_settlements(story)
     corrected = {each.reservation_id for each in settled}
     unsettled = [each for each in story.logged(ReservationExpired) if each.reservation_id not in corrected]
     assert tables.total == Figures(

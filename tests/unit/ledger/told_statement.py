@@ -5,6 +5,7 @@ from math import ceil
 
 from contracts.codec import encode
 from contracts.events.registry import LedgerEvent
+from contracts.usage import UsageSource
 from ledger.domain.account import Account
 from ledger.projections.statement import corrected_reservations, tell_movements
 from ledger.store.statement_rows import Charged, Kind, KnownAccount, Movement, Terms
@@ -63,7 +64,7 @@ class ToldStatement:
         return {
             ReservationKey(each.account_id, each.reservation_id or ""): Charged(each.position, _terms(each))
             for each in self.movements
-            if each.kind == Kind.UNSETTLED
+            if each.kind == Kind.UNSETTLED or each.usage_source == UsageSource.ESTIMATED
         }
 
 

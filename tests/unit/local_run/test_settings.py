@@ -12,6 +12,7 @@ from chassis.setting_types import DEVELOPMENT_KEY
 from chassis.settings import ServiceSettings, SettingsError
 from gateway.settings import GatewaySettings
 from ledger.catalog_file import load_policy
+from ledger.projector.settings import ProjectorSettings
 from ledger.settings import LedgerSettings
 from notifier.settings import NotifierSettings
 
@@ -25,6 +26,7 @@ RIGHT: dict[type[ServiceSettings], dict[str, str]] = {
         "SOLARIS_GATEWAY_SECRET": "0123456789abcdef",
     },
     LedgerSettings: {"SOLARIS_DATABASE_URL": DATABASE_URL, "SOLARIS_NATS_URL": NATS_URL},
+    ProjectorSettings: {"SOLARIS_DATABASE_URL": DATABASE_URL, "SOLARIS_NATS_URL": NATS_URL},
     NotifierSettings: {
         "SOLARIS_DATABASE_URL": DATABASE_URL,
         "SOLARIS_NATS_URL": NATS_URL,
@@ -69,11 +71,13 @@ WRONG_TEXTS = {
     "checkpoint_key": ["hidden", "0" * 63, "g" * 64, "0" * 65],
     "checkpoint_public_keys": ["0" * 63, "0" * 64 + ",x"],
     "checkpoints": ["s3://", "s3:///solaris", "http://s3/solaris", "gs://bucket"],
+    "litellm_url": ["127.0.0.1:4000", "ftp://litellm", "http://"],
+    "litellm_callback_keys": ["short", "aaaaaaaaaaaaaaaaaaaaaaaa", " , "],
     "checkpoints_s3_url": ["127.0.0.1:9000", "ftp://s3", "http://"],
 }
 ANY_TEXT = {
     *("instance", "data_dir", "catalog", "default_plan", "upstream_api_key"),
-    *("checkpoint_key_file", "checkpoints_s3_region", "checkpoints_s3_key_id", "checkpoints_s3_secret"),
+    *("checkpoint_key_file", "checkpoints_s3_region", "checkpoints_s3_key_id", "checkpoints_s3_secret", "litellm_key"),
 }
 """Right by themselves; the catalog and the plan are looked up (see below), files and folders are tried by whoever uses
 them."""

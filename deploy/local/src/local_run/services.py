@@ -94,6 +94,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),
             "requests": Verb(optional=("ACCOUNT", "ID", "CODE", "FROM", "TO", "FORMAT")),
             "refusals": Verb(optional=("ACCOUNT", "FROM", "TO", "BY", "FORMAT")),
+            "reconcile": Verb(optional=("FROM", "TO", "SOURCE", "FILE", "THRESHOLD", "FORMAT", "CORRECT", "DUE")),
             "holds": Verb(optional=("ACCOUNT", "OLDER", "FORMAT")),
         },
         verbs_read_settings=True,

@@ -16,5 +16,7 @@ CHECKPOINT: Final = 7205759403792797
 """Of a session: the one process that makes a checkpoint of the log; were there two, one would find its number taken."""
 SNAPSHOTS: Final = 7205759403792798
 """Of a session: the one process that keeps snapshots of accounts; were there two, they would keep the same."""
+RECONCILIATION: Final = 7205759403792799
+"""Of a session: the one process that compares other sides' figures with the log's when it is time to."""
 PROJECTION_TRACK: Final = 72057
 """Of a session, and the first of two numbers: the one process that leads the track whose number is the second."""

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from chassis.setting_types import DatabaseUrl, NatsUrl, Port, WebUrl
+from chassis.settings import ServiceSettings
 from language.settings import ZoneSettings
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -40,7 +41,18 @@ def _place(value: str) -> str:
     return value.rstrip("/")
 
 
-class LedgerSettings(ZoneSettings):
+class ReconciliationSettings(ServiceSettings):
+    """What comparing with other sides' figures needs, by the verb and by the process that has it done."""
+
+    litellm_url: WebUrl | None = None
+    """Where LiteLLM's own log is read, and with which key; only where it has a database."""
+    litellm_key: SecretStr | None = None
+    reconcile_threshold: float = Field(default=0.5, ge=0, le=100)
+    """By how many percent figures may differ."""
+    reconcile_keep_days: int = Field(default=400, ge=40)
+
+
+class LedgerSettings(ZoneSettings, ReconciliationSettings):
     """The full list of the ledger's variables, prefix `SOLARIS_`."""
 
     database_url: DatabaseUrl

@@ -44,6 +44,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "overview": {},
     "requests": {},
     "refusals": {},
+    "reconcile": {},
 }
 """What each verb needs, typed right."""
 
@@ -77,6 +78,9 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     "to": (*NO_POSITIONS, "0"),
     "older": ("15", "m", "-1m", "0s", "1.5h", "2 h", "1w", "15M", "9" * 9 + "d"),
     "projection": ("balances", "Accounts", "*"),
+    "source": ("guesses", "LITELLM", " "),
+    "threshold": ("-1", "101", "nan", "1e3", "0,5", "x"),
+    "correct": ("yes", "0"),
     "model": (" ", "m" * 257, "half a pair: \udcff"),
     "by": ("year", "Day", " "),
     "format": ("xml", "JSON", " "),
@@ -127,6 +131,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "holds": ("account", "older", "format"),
     "requests": ("account", "id", "code", "from", "to", "format"),
     "refusals": ("account", "from", "to", "by", "format"),
+    "reconcile": ("from", "to", "source", "file", "threshold", "format", "correct", "due"),
     "republish": ("from", "to"),
     "dead-letters-retry": ("id",),
 }

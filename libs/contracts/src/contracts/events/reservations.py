@@ -80,6 +80,20 @@ class ReservationExpired(Struct, frozen=True, kw_only=True):
     windows: tuple[WindowRef, ...] = ()
 
 
+class CorrectedEstimate(Struct, frozen=True, kw_only=True):
+    """What was settled before by our own count; `content_hash` names that settlement, and rates are in its hold.
+
+    Where there was none, `unreserved_rates` are those that it was charged at, of that version of the catalog.
+    """
+
+    content_hash: str
+    usage: TokenUsage
+    cost_usd_micros: Tokens
+    price_known: bool | None = None
+    unreserved_rates: Rates | None = None
+    catalog_version: str = ""
+
+
 class UsageSettled(Struct, frozen=True, kw_only=True):
     """Real usage, charged at the rates of the hold.
 
@@ -87,7 +101,8 @@ class UsageSettled(Struct, frozen=True, kw_only=True):
     `billable_tokens`. `price_known` False: `cost_usd_micros` is 0 because nobody named a price (None: an older ledger).
     `conversation_id` is of older ledgers alone: what stays for ever names no conversation.
     `hold_tokens` is what the hold frees; None when no hold was open. A settlement that corrects
-    an expired hold moves only the difference: `give_back` (less was used than charged) or `charged` (more was).
+    an expired hold, or an estimate (`corrects_estimate`), moves only the difference: `give_back` (less was used than
+    charged) or `charged` (more was). `corrects_billable_tokens` is what was charged before, and None where nothing was.
     A charge without a hold is `unreserved` and names its rates itself; else they stand in `TokensReserved`.
     """
 
@@ -121,6 +136,7 @@ class UsageSettled(Struct, frozen=True, kw_only=True):
     to_unowed: Tokens = 0
     price_known: bool | None = None
     windows: tuple[WindowRef, ...] = ()
+    corrects_estimate: CorrectedEstimate | None = None
 
     @property
     def split(self) -> Charge:

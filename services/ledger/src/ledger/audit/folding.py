@@ -12,7 +12,7 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 
 from ledger.domain.account import Account
 from ledger.domain.evolve import evolve
-from ledger.domain.holds import FINAL_STATES, Hold, HoldState, evolve_hold
+from ledger.domain.holds import FINAL_STATES, Hold, HoldState, evolve_hold, may_be_corrected
 from ledger.domain.lots import ABOUT_LOTS, LotEvent, LotRecord, evolve_lot
 from ledger.store.codec import GENESIS
 from ledger.store.log import EPOCH
@@ -78,7 +78,7 @@ class Folded:
         reservation_id: str = event.reservation_id  # type: ignore[union-attr]  # all of OF_RESERVATION have one
         hold = evolve_hold(self.unfinished.get(reservation_id), event, at)
         assert hold is not None, "an event of a reservation makes its record"
-        if hold.state not in FINAL_STATES:
+        if hold.state not in FINAL_STATES or may_be_corrected(event):
             self.unfinished[reservation_id] = hold
             return
         self.unfinished.pop(reservation_id, None)

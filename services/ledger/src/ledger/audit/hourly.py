@@ -1,12 +1,11 @@
 """Has a checkpoint made every hour, by a process of its own: what it computes must not make a call wait."""
 
 import asyncio
-import contextlib
-import sys
 from datetime import datetime
 from typing import Final
 
 import structlog
+from chassis.operate.process import Ended, run_command, verb_command
 from contracts.codec import DECODE_ERRORS
 from msgspec import Struct, json
 
@@ -18,7 +17,7 @@ FIRST_SECONDS: Final = 20.0
 """A service that starts has other things to do."""
 RETRY_SECONDS: Final = 300.0
 TIMEOUT_SECONDS: Final = 2 * 3600.0
-COMMAND: Final = (sys.executable, "-m", "ledger.operate", "checkpoint", "--due=1")
+COMMAND: Final = verb_command("ledger", "checkpoint", "--due=1")
 
 
 class _Statement(Struct):
@@ -57,11 +56,11 @@ class HourlyCheckpoints:
 
     async def _make(self) -> float:
         """Returns when to look again, in seconds."""
-        code, out, err = await _run()
-        if code != 0:
-            return self._fail(_words(out, err))
+        ended = await run_command(COMMAND, timeout_seconds=TIMEOUT_SECONDS)
+        if ended.code != 0:
+            return self._fail(_words(ended))
         try:
-            answer = json.decode(out, type=_Answer)
+            answer = json.decode(ended.out, type=_Answer)
         except DECODE_ERRORS as error:  # perhaps there is a checkpoint, and nobody knows
             return self._fail(f"its answer can't be read: {error}")
         if answer.statement is None and answer.due_in_seconds is None:
@@ -84,33 +83,10 @@ class HourlyCheckpoints:
         return min(RETRY_SECONDS, self._every_seconds)
 
 
-async def _run() -> tuple[int, bytes, bytes]:
-    pipe = asyncio.subprocess.PIPE
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        )
-    except OSError as error:
-        return 1, b"", f"error: no process for it: {error.strerror}".encode()
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            out, err = await process.communicate()
-    except TimeoutError:
-        return 1, b"", b"error: it took too long"
-    finally:
-        # Also where this service ends: what is half made leaves nothing behind.
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-    return process.returncode or 0, out, err
-
-
-def _words(out: bytes, err: bytes) -> str:
+def _words(ended: Ended) -> str:
     """What it said is wrong: a line of error, or the first finding on standard output."""
     try:
-        finding = json.decode(out, type=_Finding)
+        finding = json.decode(ended.out, type=_Finding)
     except DECODE_ERRORS:
-        pass
-    else:
-        return f"the log is not what it was: {finding.account_id} {finding.reason}"
-    text = (err or out).decode(errors="replace").strip()
-    return text.splitlines()[-1][:500] if text else "it said nothing"
+        return ended.last_words
+    return f"the log is not what it was: {finding.account_id} {finding.reason}"

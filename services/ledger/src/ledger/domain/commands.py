@@ -5,6 +5,7 @@ from datetime import datetime
 from contracts.balance import Cycle
 from contracts.events.accounts import RateLimits
 from contracts.events.actors import Actor
+from contracts.events.reservations import CorrectedEstimate
 from contracts.events.usage import UsageRecorded
 from msgspec import Struct
 
@@ -36,11 +37,15 @@ class ReserveTokens(Struct, frozen=True, kw_only=True):
 
 
 class SettleUsage(Struct, frozen=True, kw_only=True):
-    """End a reservation by what the gateway recorded."""
+    """End a reservation by what the gateway recorded, or by what somebody else knows of the call.
+
+    `corrects_estimate`: what it ended by before, where that was our own count; it gives way to these figures once.
+    """
 
     account_id: str
     usage: UsageRecorded
     content_hash: str
+    corrects_estimate: CorrectedEstimate | None = None
 
     @property
     def reservation_id(self) -> str:

@@ -14,6 +14,7 @@ from contracts.events.reservations import (
     UsageSettled,
     WindowRef,
 )
+from contracts.usage import UsageSource
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -38,13 +39,14 @@ class HoldState(StrEnum):
 
 
 FINAL_STATES: Final = frozenset({HoldState.SETTLED, HoldState.RELEASED})
-"""No later event changes such a hold."""
+"""No later event changes such a hold, unless it `may_be_corrected`."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):
     """Kept for `HOLDS_KEPT`: it makes reserve and settle idempotent and is the basis of corrections.
 
     `charge` and `billable_tokens` are the final split. A terminal record without a reserve has `tokens` None.
+    `corrected_hash` is of an estimate that has given way to the provider's figures: told again, it changes nothing.
     """
 
     format: Literal[1] | UnsetType = UNSET
@@ -67,6 +69,12 @@ class Hold(Struct, frozen=True, kw_only=True):
     charge: Charge = Charge()
     windows: tuple[WindowRef, ...] = ()
     observed: bool = False
+    corrected_hash: str | UnsetType = UNSET
+
+
+def may_be_corrected(event: LedgerEvent) -> bool:
+    """Whether the end that it tells is our own count, which gives way to the provider's figures."""
+    return isinstance(event, UsageSettled) and event.usage_source is UsageSource.ESTIMATED
 
 
 def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | None:
@@ -105,6 +113,7 @@ def evolve_hold(hold: Hold | None, event: LedgerEvent, at: datetime) -> Hold | N
                 usage_hash=event.content_hash,
                 billable_tokens=event.billable_tokens,
                 charge=event.split,
+                corrected_hash=UNSET if event.corrects_estimate is None else event.corrects_estimate.content_hash,
             )
         case _:
             return hold

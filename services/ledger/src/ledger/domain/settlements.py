@@ -4,11 +4,18 @@ from datetime import datetime
 
 from contracts.errors import ConflictError, InvalidError
 from contracts.events.charges import Charge, GiveBack
-from contracts.events.reservations import ReservationExpired, ReservationReleased, UsageSettled, WindowRef
+from contracts.events.reservations import (
+    CorrectedEstimate,
+    ReservationExpired,
+    ReservationReleased,
+    UsageSettled,
+    WindowRef,
+)
 from contracts.events.usage import UsageRecorded
 from contracts.limits import MAX_INTEGER
 from contracts.usage import Outcome
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from ledger.domain.charges import add_charges, charge_for, charge_let_through, give_back_for
 from ledger.domain.commands import ExpireReservation, SettleUsage
@@ -48,9 +55,11 @@ def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decisio
         case HoldState.EXPIRED:
             _correct(draft, command, hold, policy)
         case HoldState.SETTLED | HoldState.RELEASED:
-            if hold.usage_hash != command.content_hash:
+            if command.content_hash in (hold.usage_hash, hold.corrected_hash):
+                return draft.decided(Ended(command.reservation_id, changed=False))
+            if not _gives_way(hold, command):
                 raise ConflictError(f"reservation {command.reservation_id} has ended by another figure")
-            return draft.decided(Ended(command.reservation_id, changed=False))
+            _correct(draft, command, _with_terms(hold, command.corrects_estimate), policy)
     return draft.decided(ended)
 
 
@@ -138,14 +147,33 @@ def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> 
     _exhaust(draft, usage, policy)
 
 
+def _gives_way(hold: Hold, command: SettleUsage) -> bool:
+    """Whether it has ended by the estimate that the command corrects: that is put right once, and nothing else is."""
+    estimate = command.corrects_estimate
+    return (
+        estimate is not None
+        and hold.state is HoldState.SETTLED
+        and hold.usage_hash == estimate.content_hash
+        and hold.corrected_hash is UNSET
+        and command.usage.outcome not in FREE_OUTCOMES
+    )
+
+
+def _with_terms(hold: Hold, estimate: CorrectedEstimate | None) -> Hold:
+    """A record that was made without a hold does not know at what rates it was charged."""
+    if hold.tokens is not None or estimate is None or estimate.unreserved_rates is None:
+        return hold
+    return replace(hold, rates=estimate.unreserved_rates, catalog_version=estimate.catalog_version)
+
+
 def _correct(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy) -> None:
-    """Late usage of an expired hold: move the difference between what was charged and what was used, once."""
+    """Late usage of an expired hold, or of an estimate: move the difference to what was charged before, once."""
     before, usage = draft.account, command.usage
     free = usage.outcome in FREE_OUTCOMES
     billable = 0 if free else billable_tokens(usage.usage, hold.rates)
     difference = billable - hold.billable_tokens
     if difference > 0:
-        charge = charge_let_through if _is_let_through(usage) else charge_for
+        charge = charge_let_through if _is_let_through(usage) or hold.observed else charge_for
         charged = charge(before, difference, hold.cycle_id)
         final, correction = add_charges(hold.charge, charged), Correction(charged=charged)
     else:
@@ -234,6 +262,7 @@ def _settled(
         price_known=hold.rates.has_price,
         windows=hold.windows,
         corrects_billable_tokens=None if correction is None else hold.billable_tokens,
+        corrects_estimate=None if hold.state is HoldState.EXPIRED or correction is None else command.corrects_estimate,
         charged=None if correction is None else correction.charged,
         give_back=None if correction is None else correction.give_back,
         tokens_allowed_at=tokens_allowed_at,

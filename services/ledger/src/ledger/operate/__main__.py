@@ -23,6 +23,7 @@ VERBS: Final = Verbs(
         "ledger.operate.requests": ("requests", "refusals"),
         "ledger.operate.holds": ("holds",),
         "ledger.operate.overview": ("overview",),
+        "ledger.operate.reconcile": ("reconcile",),
     },
     refused=(SolarisError,),
     bad_input=(InvalidError,),

@@ -12,6 +12,7 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.domain.evolve import evolve
+from ledger.domain.holds import may_be_corrected
 from ledger.projections.known_accounts import KnownAccounts
 from ledger.projections.movements import account_movement, expired_movement, settled_movement
 from ledger.projections.projection import BrokenLogError, Projection
@@ -24,7 +25,7 @@ type Events = Sequence[PageEvent[LedgerEvent]]
 
 
 def corrected_reservations(events: Iterable[PageEvent[LedgerEvent]]) -> list[ReservationKey]:
-    """Whose charged holds must be known to tell these events."""
+    """Of which calls it must be known how they were charged before, to tell these events."""
     return [
         ReservationKey(each.account_id, each.fact.data.reservation_id)
         for each in events
@@ -39,7 +40,7 @@ def tell_movements(
 ) -> list[Movement]:
     """What these events moved; `accounts` are brought to their ends, those that are not there are opened.
 
-    `charged` are the charged holds of the `corrected_reservations` at least, but for those of these very events.
+    `charged` are what the `corrected_reservations` at least were charged before, but for those of these very events.
 
     Raises:
         BrokenLogError: an event of an account is missing, or usage corrects what was never charged.
@@ -107,6 +108,8 @@ class _Teller:
             terms = known.terms.pop(event.reservation_id, None)
             if terms is None and event.unreserved_rates is not None:
                 terms = _terms(event.unreserved_rates, None)
+        if may_be_corrected(event):
+            self._charged[ReservationKey(each.account_id, event.reservation_id)] = Charged(each.position, terms)
         self.movements.append(settled_movement(each, event, after, terms, corrected))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from contracts.events.accounts import AccountOpened
 from contracts.events.registry import LedgerEvent
-from contracts.events.reservations import ReservationExpired, UsageSettled
+from contracts.events.reservations import CorrectedEstimate, ReservationExpired, UsageSettled
 from contracts.usage import UsageSource
 
 from ledger.projections.overview import overview_of
@@ -27,7 +27,7 @@ def corrected_reservations(events: Iterable[PageEvent[LedgerEvent]]) -> list[Res
     return [
         ReservationKey(each.account_id, each.fact.data.reservation_id)
         for each in events
-        if isinstance(each.fact.data, UsageSettled) and each.fact.data.corrects_billable_tokens is not None
+        if isinstance(each.fact.data, UsageSettled) and _corrects_a_hold(each.fact.data)
     ]
 
 
@@ -35,7 +35,8 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
     """What these events change; `estimates` are those that stand, of the `corrected_reservations` at least.
 
     A call belongs to the quarter hour in which it began. One whose usage comes after its hold was charged takes that
-    estimate out of where it stood; whoever began it was active then all the same.
+    estimate out of where it stood; whoever began it was active then all the same. One that was counted by us and is
+    corrected is told with what it was counted as.
 
     Raises:
         BrokenLogError: usage corrects what was never charged.
@@ -44,11 +45,13 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
     for each in events:
         event = each.fact.data
         if isinstance(event, UsageSettled):
-            if event.corrects_billable_tokens is not None:
+            if _corrects_a_hold(event):
                 _take_estimate(changes, ReservationKey(each.account_id, event.reservation_id), estimates)
             row = UsageKey(each.account_id, quarter_of(event.started_at, each.fact.time), event.model, event.endpoint)
             changes.add(row, _settled(event))
             changes.active.add(row[:2])
+            if event.corrects_estimate is not None:
+                changes.add(row, _estimated(event, event.corrects_estimate))
         elif isinstance(event, ReservationExpired):
             row = UsageKey(each.account_id, quarter_of(event.reserved_at, each.fact.time), event.model, event.endpoint)
             changes.begun[ReservationKey(each.account_id, event.reservation_id)] = Estimate(row, event.billable_tokens)
@@ -70,6 +73,10 @@ def quarter_of(began_at: datetime | None, told_at: datetime) -> datetime:
     elif not timedelta() <= told_at - began_at <= LONGEST_CALL:
         began_at = told_at
     return began_at.replace(minute=began_at.minute - began_at.minute % QUARTER_MINUTES, second=0, microsecond=0)
+
+
+def _corrects_a_hold(event: UsageSettled) -> bool:
+    return event.corrects_billable_tokens is not None and event.corrects_estimate is None
 
 
 def _take_estimate(
@@ -99,6 +106,25 @@ def _settled(event: UsageSettled) -> Figures:
         0,
         int(event.usage_source is UsageSource.ESTIMATED),
         int(event.price_known is False),
+    )
+
+
+def _estimated(event: UsageSettled, estimate: CorrectedEstimate) -> Figures:
+    """What the same call was counted as before, to be taken away: it began when it began."""
+    usage = estimate.usage
+    return Figures(
+        -1,
+        -usage.prompt_tokens,
+        -usage.cached_prompt_tokens,
+        -usage.cache_write_tokens,
+        -usage.completion_tokens,
+        -usage.reasoning_tokens,
+        -(event.corrects_billable_tokens or 0),
+        -estimate.cost_usd_micros,
+        0,
+        0,
+        -1,
+        -int(estimate.price_known is False),
     )
 
 

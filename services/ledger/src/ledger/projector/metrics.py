@@ -28,3 +28,23 @@ REQUEST_LINES: Final = Counter(
     " day that is dropped, or far ahead), unreadable, not_storable",
     ["outcome"],
 )
+TOLD_CALLS: Final = Counter(
+    "solaris_reconciliation_told_calls_total", "Calls that LiteLLM's callback told, by what became of them", ["result"]
+)
+RECONCILED_DIFFERENCE: Final = Gauge(
+    "solaris_reconciliation_difference_percent", "Tokens on which the last reconciliation by time differed", ["period"]
+)
+RECONCILED_COST_DIFFERENCE: Final = Gauge(
+    "solaris_reconciliation_cost_difference_percent",
+    "Cost on which the last reconciliation by time differed",
+    ["period"],
+)
+RECONCILED_WITHIN: Final = Gauge(
+    "solaris_reconciliation_within_threshold", "1 where the last reconciliation by time was within it", ["period"]
+)
+RECONCILED_AT: Final = Gauge(
+    "solaris_reconciliation_timestamp_seconds", "When the last reconciliation by time was made", ["period"]
+)
+RECONCILING_FAILURES: Final = Counter(
+    "solaris_reconciliation_failures_total", "Reconciliations by time that could not be made"
+)

@@ -12,7 +12,8 @@ from ledger.domain.account import Account
 class Kind(StrEnum):
     """What moved the tokens of an account, or the limit that they are counted against.
 
-    `unsettled` is a hold that was charged since no usage came, `correction` the usage that came after all.
+    `unsettled` is a hold that was charged since no usage came, `correction` the usage that came after all, or the
+    provider's figures where we had counted ourselves.
     """
 
     OPENED = "opened"
@@ -47,7 +48,7 @@ class KnownAccount(Struct):
 
 
 class Charged(NamedTuple):
-    """A hold that was charged: at which position, and by which terms; usage that comes later corrects it."""
+    """A hold, or a call by our own count, that was charged: where, and by which terms; what comes later corrects it."""
 
     position: int
     terms: Terms | None

@@ -82,14 +82,15 @@ async def load_accounts(
 async def load_charged(
     connection: asyncpg.Connection, track: Track, reservations: Sequence[ReservationKey]
 ) -> dict[ReservationKey, Charged]:
-    """Of those reservations whose holds were charged."""
+    """Of those reservations that were charged by their hold or by our own count, as they last were."""
     found = await connection.fetch(
         f"""
         SELECT account_id, reservation_id, position, reserved_position, prompt_weight_millionths,
             cached_prompt_weight_millionths, cache_write_weight_millionths, completion_weight_millionths
         FROM unnest($1::text[], $2::text[]) AS wanted (account_id, reservation_id)
         JOIN {_TABLE.name_in(track)} AS movement USING (account_id, reservation_id)
-        WHERE movement.kind = 'unsettled' ORDER BY position  -- an id is free again after 400 days
+        WHERE movement.kind = 'unsettled' OR movement.usage_source = 'estimated'
+        ORDER BY position  -- an id is free again after 400 days
         """,  # noqa: S608  names of our own
         *zip(*reservations, strict=True),
     )
