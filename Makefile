@@ -102,7 +102,7 @@ dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never 
 seed: ## [SEED=n]: a made-up company: 200 people with three months of calls, purchases and refunds; mails nobody
 overview: ## [FROM=day] [TO=day] [FORMAT=table|csv|json]: calls, tokens, cost, active and new people, refusals, revenue by day
 holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage has not come, open or charged by their hold
-explain: ## ID=call [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken
+explain: ## ID=call, conversation or client's own [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken
 statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=table|csv|json]: every movement of its tokens, what it was made of, and the balances after it
 reconcile: ## [FROM=day] [TO=day] [SOURCE=litellm|spend-logs] or [FILE=export] [THRESHOLD=percent] [FORMAT=table|csv|json] [CORRECT=1]: compares LiteLLM's or a provider's figures with the log; UTC days, yesterday without any
 usage: ## [ACCOUNT=id] [MODEL=name] [FROM=day] [TO=day] [BY=day|week|month|model|person] [FORMAT=table|csv|json]: calls, tokens and cost

@@ -1,6 +1,7 @@
 """`make explain`: what was stored of a call, class by class, whatever became of it."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,6 +13,8 @@ from ledger.domain.commands import ExpireReservation
 from ledger.domain.policy import Policy
 from ledger.operate.executing import open_executor
 from ledger.settings import LedgerSettings
+from ledger.store.request_days import load_today, make_days
+from ledger.store.request_lines import store_lines
 from msgspec.structs import replace
 
 from tests.support.gateway_messages import usage_recorded
@@ -19,6 +22,7 @@ from tests.support.infrastructure import Postgres
 from tests.support.ledger_commands import reserve_tokens, settle_usage
 from tests.support.ledger_operate import CATALOG, Operate, operate_on
 from tests.support.projecting import caught_up, projecting
+from tests.support.request_lines import RETENTION, refused, served
 
 MODEL = "claude-sonnet-4-5"
 USAGE = TokenUsage(prompt_tokens=1_000, cached_prompt_tokens=300, cache_write_tokens=100, completion_tokens=77)
@@ -144,6 +148,24 @@ async def test_a_call_without_a_hold_has_the_rates_that_it_was_charged_by(operat
     told = (await operate("explain", id="unheld", account="ana")).json
     assert (told["hold"], told["rates"]["prompt_weight_millionths"]) == (None, 500_000)
     assert told["steps"][0]["movement"]["billable_tokens"] == 2
+
+
+async def test_a_conversation_and_the_client_s_own_id_are_its_calls(operate: Operate, explained_ledger: str) -> None:
+    connection = await asyncpg.connect(explained_ledger)
+    await make_days(connection, RETENTION, await load_today(connection))
+    lines = [
+        served("ana", request_id="settled", conversation_id="talk", client_request_id="mine"),
+        served("ana", request_id="free", conversation_id="talk", at=datetime.now(UTC) + timedelta(milliseconds=9)),
+        refused("ana", request_id="refused", conversation_id="talk", client_request_id="in vain"),
+    ]
+    await store_lines(connection, lines)
+    await connection.close()
+    assert [line["reservation_id"] for line in (await operate("explain", id="talk")).lines] == ["settled", "free"]
+    assert (await operate("explain", id="mine")).json == (await operate("explain", id="settled")).json
+    (await operate("explain", id="talk", account="account-00003")).assert_refused(1)
+    ran = await operate("explain", id="in vain")
+    ran.assert_refused(1)
+    assert "make requests ID=" in ran.err
 
 
 async def test_an_id_that_nobody_has_is_refused(operate: Operate) -> None:

@@ -1,5 +1,6 @@
 """How a call came to its tokens: what was held, by which rates, what it used, where it was taken."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 
 import asyncpg
@@ -13,6 +14,7 @@ from ledger.domain.holds import Hold, HoldState
 from ledger.store.facts import Fact, decode_fact
 from ledger.store.log import EPOCH, rows_between
 from ledger.store.read_path import load_holds_of
+from ledger.store.request_people import find_requests
 from ledger.store.statement_report import load_movements_of
 from ledger.store.statement_rows import Movement
 
@@ -84,23 +86,42 @@ class _Sources(Struct, frozen=True):
     settled: dict[int, UsageSettled]
 
 
-async def explain(connection: asyncpg.Connection, reservation_id: str, account_id: str | None) -> list[Explained]:
-    """The reservation of that id, of one account or of any; of any, first what the statement has is looked for.
+async def explain(connection: asyncpg.Connection, any_id: str, account_id: str | None) -> AsyncGenerator[Explained]:
+    """The calls, of one account or of any, that a reservation's id, a conversation's or the client's own id means.
+
+    Conversations and clients' ids are known as long as the request log is kept: its first `MAX_NAMED` calls of them are
+    told. What it does not know is looked for in the statement, then among the holds.
 
     Raises:
-        NotFoundError: nobody has it.
+        NotFoundError: there is none, or each of them was refused before anything was held for it.
     """
+    named = [each for each in await find_requests(connection, any_id) if account_id in (None, each.account_id)]
+    is_found = False
+    for each in named:
+        for explained in await _of_reservation(connection, each.request_id, each.account_id):
+            is_found = True
+            yield explained
+    if named and not is_found:
+        raise NotFoundError(f"nothing was held for {any_id}: make requests ID= tells how it ended")
+    if not named:
+        of = "" if account_id is None else f" of account {account_id}"
+        found = await _of_reservation(connection, any_id, account_id)
+        if not found:
+            raise NotFoundError(f"no call {any_id}{of}")
+        for explained in found:
+            yield explained
+
+
+async def _of_reservation(
+    connection: asyncpg.Connection, reservation_id: str, account_id: str | None
+) -> list[Explained]:
     movements: dict[str, list[Movement]] = {}
     for movement in await load_movements_of(connection, reservation_id, account_id):
         movements.setdefault(movement.account_id, []).append(movement)
     accounts = [account_id] if account_id is not None else [*movements] or None
     records = await load_holds_of(connection, reservation_id, accounts)
-    found = sorted({*movements, *records})
-    if not found:
-        of = "" if account_id is None else f" of account {account_id}"
-        raise NotFoundError(f"no call {reservation_id}{of}")
     explained = []
-    for each in found:
+    for each in sorted({*movements, *records}):
         sources = await _sources(connection, movements.get(each, []), records.get(each))
         explained.append(_explained(reservation_id, each, sources))
     return explained

@@ -1,5 +1,6 @@
 """The verb that tells how a call came to its tokens."""
 
+import contextlib
 import sys
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -18,8 +19,9 @@ from ledger.operate.explain_text import explained_text
 from ledger.operate.options import AccountOrAll, one_of
 from ledger.operate.reports import look
 from ledger.operate.settings import load_settings
+from ledger.store.request_people import MAX_NAMED
 
-_ID: Final = option("--id", parse=text(MAX_TEXT_LENGTH), help="id of a call, as X-Solaris-Request-Id tells it")
+_ID: Final = option("--id", parse=text(MAX_TEXT_LENGTH), help="a call's id, its conversation's, or the client's own")
 
 
 class Format(StrEnum):
@@ -31,19 +33,24 @@ class Format(StrEnum):
 
 async def explain(
     *,
-    reservation_id: Annotated[str, _ID],
+    any_id: Annotated[str, _ID],
     account: AccountOrAll = None,
     format: Annotated[Format | None, option("--format", parse=one_of(Format), help="text or json")] = None,  # noqa: A002  as it is typed
 ) -> None:
     """What was held for a call, by which rates, what it used, and where that was taken; corrections too."""
-    zone = ZoneInfo(load_settings().time_zone)
+    zone, told = ZoneInfo(load_settings().time_zone), 0
+    is_text = (format or (Format.TEXT if sys.stdout.isatty() else Format.JSON)) is Format.TEXT
     async with open_ledger() as connection:
         await look(connection, "statement", account)
-        for each in await explaining.explain(connection, reservation_id, account):
-            if (format or (Format.TEXT if sys.stdout.isatty() else Format.JSON)) is Format.JSON:
-                write_line(_record(each))
-            else:
-                write_text(explained_text(each, zone))
+        async with contextlib.aclosing(explaining.explain(connection, any_id, account)) as calls:
+            async for each in calls:
+                if is_text:
+                    write_text(("\n" if told else "") + explained_text(each, zone))
+                else:
+                    write_line(_record(each))
+                told += 1
+    if told == MAX_NAMED:
+        sys.stderr.write(f"there are more: only the first {MAX_NAMED:,} are told\n")
 
 
 def _record(explained: Explained) -> Any:  # Any: JSON
