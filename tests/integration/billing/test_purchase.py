@@ -1,6 +1,7 @@
 """A purchase from its beginning to its credits, and whatever becomes of it after."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -32,8 +33,12 @@ async def test_what_is_paid_later_is_pending_and_then_credited(stage: BillingSta
     paid = await stage.stripe.pay(bought["checkout_url"], method, "later")
     await stage.reaches(bought["order_id"], "pending")
     assert (await stage.books(account)).purchases == 0
+    order_page = f"{stage.url}/buy/order/{bought['order_id']}"
+    codes = re.findall(r'href="([^"]+/c/voucher/[^"]+)"', (await stage.http.get(order_page)).text)
+    assert [(await stage.http.get(code)).status_code for code in codes] == [200]
     await stage.stripe.complete_payment(paid["payment_intent"])
     await stage.reaches(bought["order_id"], "paid")
+    assert "/c/voucher/" not in (await stage.http.get(order_page)).text
     await stage.has_in_books(account, granted=500_000)
 
 

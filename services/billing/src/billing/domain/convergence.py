@@ -70,7 +70,10 @@ def _with_ids(order: Order, facts: OrderFacts) -> Order:
         )
     if payment is not None:
         order = structs.replace(
-            order, payment_intent_id=payment.id, receipt_url=payment.receipt_url or order.receipt_url
+            order,
+            payment_intent_id=payment.id,
+            receipt_url=payment.receipt_url or order.receipt_url,
+            code_url=payment.code_url,
         )
     return order
 

@@ -63,6 +63,8 @@ class PaymentFacts(Struct, frozen=True, kw_only=True):
     failure_code: str | None = None
     method: str | None = None
     receipt_url: str | None = None
+    code_url: str | None = None
+    """Stripe's page with the Pix code or the boleto, while that is awaited."""
 
 
 class RefundFacts(Struct, frozen=True, kw_only=True):

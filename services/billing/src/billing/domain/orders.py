@@ -100,6 +100,7 @@ class Order(Struct, frozen=True, kw_only=True):
     revoked_tokens: int = 0
     revision: int = 0
     receipt_url: str | None = None
+    code_url: str | None = None
     quarantine_reason: str | None = None
     reference: str | None = None
     reason: str | None = None

@@ -70,7 +70,8 @@ _FORGET_LETTERS: Final = text(f"""
     WHERE payload <> '' AND ({_NAMES_THEM} OR message_id IN (SELECT id FROM billing.webhook_events WHERE {_IS_EVENT}))
 """)  # noqa: S608  as above
 _FORGET_ORDERS: Final = text(f"""
-    UPDATE billing.orders SET locale = NULL, session_url = NULL, receipt_url = NULL, version = version + 1
+    UPDATE billing.orders SET locale = NULL, session_url = NULL, receipt_url = NULL, code_url = NULL,
+        version = version + 1
     WHERE id IN ({_ORDERS})
 """)  # noqa: S608  as above
 _ERASE_REASONS: Final = text("SELECT billing.erase_reasons(:account)")

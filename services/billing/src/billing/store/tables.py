@@ -65,6 +65,7 @@ orders = Table(
     Column("revoked_tokens", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("receipt_url", Text),
+    Column("code_url", Text),  # the page of a Pix code or a boleto, while it is awaited
     Column("quarantine_reason", Text),
     Column("reference", Text),  # what an operator or a voucher names: a bank transfer, a code
     Column("reason", Text),

@@ -46,8 +46,29 @@ class LastPaymentError(Struct, frozen=True):
     decline_code: str | None = None
 
 
+class PixCode(Struct, frozen=True):
+    hosted_instructions_url: str | None = None
+
+
+class Boleto(Struct, frozen=True):
+    hosted_voucher_url: str | None = None
+
+
 class NextAction(Struct, frozen=True):
     type: str
+    pix_display_qr_code: PixCode | None = None
+    boleto_display_details: Boleto | None = None
+
+    @property
+    def code_url(self) -> str | None:
+        """Where what is to be paid elsewhere is shown; it stands as a link on a page of ours."""
+        if self.pix_display_qr_code is not None:
+            url = self.pix_display_qr_code.hosted_instructions_url
+        elif self.boleto_display_details is not None:
+            url = self.boleto_display_details.hosted_voucher_url
+        else:
+            return None
+        return url if url is not None and url.startswith(("https://", "http://127.0.0.1:")) else None
 
 
 class PaymentIntent(Struct, frozen=True):
@@ -81,6 +102,7 @@ class PaymentIntent(Struct, frozen=True):
             failure_code=None if failure is None else failure.decline_code or failure.code,
             method=method if isinstance(method, str) else None,
             receipt_url=None if charge is None else charge.receipt_url,
+            code_url=None if self.next_action is None else self.next_action.code_url,
         )
 
     def _status(self) -> PaymentStatus:

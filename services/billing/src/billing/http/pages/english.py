@@ -96,6 +96,7 @@ _ORDER: Final = OrderWords(
         ),
     },
     pay="Go to the payment",
+    code="Show the payment code",
     again="Try again",
     number="Order",
     taken_back="{tokens} of this order were taken back after a refund or a dispute.",

@@ -38,6 +38,7 @@ class OrderSight:
     is_live: bool
     may_retry: bool
     pay_url: str | None
+    code_url: str | None
     price_minor: int
     taken_back: int
 
@@ -56,6 +57,7 @@ def sight_of(order: Order, now: datetime, arrival: Arrival = Arrival.AWAITED) ->
         is_live=stage in LIVE,
         may_retry=stage in _RETRIED,
         pay_url=order.session_url if order.state is OrderState.OPEN else None,
+        code_url=order.code_url if order.state is OrderState.PENDING else None,
         price_minor=order.amount_minor if order.paid_minor is None else order.paid_minor,
         taken_back=order.revoked_tokens if stage is OrderStage.SETTLED else 0,
     )

@@ -96,6 +96,7 @@ _ORDER: Final = OrderWords(
         ),
     },
     pay="Ir para o pagamento",
+    code="Ver o código do pagamento",
     again="Tentar de novo",
     number="Pedido",
     taken_back="{tokens} deste pedido foram retirados depois de um estorno ou de uma contestação.",

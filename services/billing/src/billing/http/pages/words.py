@@ -71,6 +71,7 @@ class OrderWords:
     title: str
     situations: Mapping[OrderStage, Situation]
     pay: str
+    code: str
     again: str
     number: str
     taken_back: str
