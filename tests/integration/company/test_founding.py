@@ -1,17 +1,22 @@
 """What `make seed` writes is sound for both services, shows every kind of thing, and is made once."""
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
 import pytest
-from company.people import HEADCOUNT
+from chassis.postgres import create_engine, disposed
+from company.founding import Founded
+from company.people import HEADCOUNT, hire
 from contracts.accounts import subject_token
+from contracts.errors import ConflictError
 from contracts.subjects import event_subject
 from ledger.application.executor import Executor
 from ledger.messaging.billing import execute
 from ledger.messaging.instructions import HEARD, read_instruction
 
-from tests.integration.company.conftest import KILLED_AFTER, Company
+from tests.integration.company.conftest import KILLED_AFTER, Company, founding
+from tests.support.infrastructure import Postgres
 from tests.support.ledger_history import roomy_policy
 from tests.support.ledger_operate import operate_on
 
@@ -137,3 +142,26 @@ async def test_no_event_names_anybody_and_nobody_can_be_written_to(database: asy
 @pytest.mark.parametrize("seed", ["", "0", "-1", "x", "10000"])
 async def test_a_seed_is_a_small_number(company: Company, seed: str) -> None:
     (await operate_on(company.url, "company")("seed", seed=seed)).assert_refused(2)
+
+
+async def test_two_at_once_make_one_company(
+    postgres_server: Postgres, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = hire(2)[10:40:2]
+    monkeypatch.setattr("company.founding.hire", lambda _: few)
+    monkeypatch.setattr("company.founding.EVENTS_AT_ONCE", 300)
+
+    async def found(url: str) -> Founded:
+        engine = create_engine(url, service="company")
+        async with disposed(engine):
+            return await founding(engine).found(2, lambda done, of: None)
+
+    async with postgres_server.copied("test_company") as url:
+        ended = await asyncio.gather(found(url), found(url), return_exceptions=True)
+        assert [each for each in ended if not isinstance(each, Founded | ConflictError)] == []
+        again = await found(url)
+        connection = await asyncpg.connect(url, timeout=10)
+        seeded = "SELECT count(*) FROM ledger.accounts WHERE version > 0 AND account_id LIKE 'demo2-%'"
+        assert (await connection.fetchval(seeded), again.created + again.skipped) == (len(few), len(few))
+        assert await connection.fetch(DISAGREEING) == []
+        await connection.close()

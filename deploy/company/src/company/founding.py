@@ -17,6 +17,7 @@ from ledger.store.rows import Changes, Premises
 from ledger.store.write_path import append_current, read_batch
 from msgspec import Struct
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from company.buying import OPERATOR
@@ -26,6 +27,7 @@ from company.shopping import VOUCHER_DAYS, VOUCHER_TOKENS, Shop
 
 EVENTS_AT_ONCE: Final = 3_000
 """Of one transaction, which keeps everybody else's events waiting while it writes them: some 0.1 s."""
+MEANWHILE: Final = "somebody else makes this company just now: run it again"
 type Progress = Callable[[int, int], None]
 """Told how many people are written, and of how many."""
 
@@ -58,6 +60,12 @@ class Founding:
         Raises:
             ConflictError: one of these accounts was made by somebody else meanwhile.
         """
+        try:
+            return await self._found(seed, progress)
+        except IntegrityError as error:  # of ids that follow from the seed
+            raise ConflictError(MEANWHILE) from error
+
+    async def _found(self, seed: int, progress: Progress) -> Founded:
         people = hire(seed)
         digest = digest_of(code_of(seed))
         shop = Shop(offers=self._offers, rules=self._rules, voucher_digest=digest)
@@ -115,7 +123,7 @@ async def _append(driver: asyncpg.Connection, lives: Sequence[Lived]) -> None:
     versions = {lived.person.account_id: 0 for lived in lives}
     appended = await append_current(driver, Premises(versions=versions, decided_at=None, unseen=set()), together)
     if appended is None or appended.stale:
-        raise ConflictError("an account of the company was made meanwhile: run it again")
+        raise ConflictError(MEANWHILE)
 
 
 async def _missing(connection: AsyncConnection, people: Sequence[Person]) -> Sequence[Person]:

@@ -40,6 +40,10 @@ DEPARTMENTS: Final = (
 )
 
 
+NEARLY_ALL: Final = {"trial": (2.6, 60), "basic": (6.4, 240), "pro": (9.5, 240), "premium": (12.5, 240)}
+"""Calls a day and their size that use most of a plan within two or three weeks."""
+
+
 class Subscribing(StrEnum):
     """How a subscription goes that somebody pays by card."""
 
@@ -153,10 +157,11 @@ def _happenings(random: Random, people: Sequence[Person]) -> Sequence[Person]:
         done.append(replace(person, **{"opened_days_ago": max(person.opened_days_ago, 75.0), **changes}))
 
     # Their cycles are two or three weeks old, whatever month it is, and none starts anew in the last days.
-    for percent in (82, 86, 91, 93, 96, 98):
-        happens(ends_near_percent=percent, opened_days_ago=random.uniform(74, 80))
-    for plan in ("trial", "basic", "trial", "basic"):
-        happens(ends_near_percent=100, plan=plan, opened_days_ago=random.uniform(74, 80))
+    near = ((82, "pro"), (86, "basic"), (91, "trial"), (93, "premium"), (96, "basic"), (98, "basic"))
+    for percent, plan in (*near, (100, "trial"), (100, "basic"), (100, "trial"), (100, "basic")):
+        calls, size = NEARLY_ALL[plan]
+        opened = random.uniform(74, 80)
+        happens(ends_near_percent=percent, plan=plan, calls_a_day=calls, size_percent=size, opened_days_ago=opened)
     happens(suspended_days_ago=6.0)
     for subscribing, plan in (
         *((Subscribing.STEADY, plan) for plan in ("basic", "basic", "pro", "pro", "pro", "premium", "basic", "pro")),

@@ -184,9 +184,12 @@ class Shopping:
         if offer is None:
             return
         price = offer.prices.get(CURRENCY, 0)
+        named = order_id(self._random)
+        subscribed = Subscribed(self._random, self._shop.rules, self._person.account_id, named)
         order = Order(
-            id=order_id(self._random),
+            id=named,
             kind=OrderKind.SUBSCRIPTION,
+            subscription_id=subscribed.id,
             account_id=self._person.account_id,
             plan=offer.id,
             tokens=offer.tokens,
@@ -199,7 +202,6 @@ class Shopping:
         placed = Change(what="placed", who=f"link:{self._random.getrandbits(48):012x}", details={"via": "link"})
         bought = self._placed(order, placed)
         self._hear(bought.pays(at), at)
-        subscribed = Subscribed(self._random, self._shop.rules, self._person.account_id, order.id)
         self._subscribed.append(subscribed)
         self._period(subscribed, goes, Month(plan=offer.id, price=price, number=0, began_at=at), at)
 

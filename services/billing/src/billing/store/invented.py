@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chassis import locks
 from msgspec import Struct, structs
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.domain.facts import OrderFacts
@@ -86,6 +86,8 @@ async def write_invented(
 
     What was said is published once it is committed, as all is; so whoever hears it must have been told before.
     """
+    # Whoever freezes in the middle keeps the locks of what follows from everybody no longer than this.
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '2s'"))
     for order in invented:
         await _write_order(connection, order)
     for subscription in subscribed:
