@@ -13,7 +13,7 @@ import openai
 import pytest
 from nats.js.errors import NotFoundError
 
-from tests.support.eventually import eventually_blocking
+from tests.support.eventually import eventually, eventually_blocking
 from tests.support.stack import KEY, REPOSITORY, Stack
 
 QUESTION: Any = [{"role": "user", "content": "What is a ledger?"}]
@@ -60,6 +60,8 @@ async def test_an_exported_person_is_complete_and_a_forgotten_one_a_number(
     owner = await asyncpg.connect(stack.owner_database_url(), timeout=10)
     try:
         await _break_messages(owner, person)
+        summed = "SELECT count(*) FROM projections.usage WHERE account_id = $1"
+        await eventually(lambda: owner.fetchval(summed, account), 30)
         held = json.loads(_done(stack, "export", ACCOUNT=account))
         _check_complete(held, person)
         # The searches find what there is.
@@ -125,6 +127,7 @@ def _check_complete(held: dict[str, Any], person: Person) -> None:
     assert {entry["action"] for entry in ledger["audit"]} == {"import", "credit"}
     assert {lot["source"] for lot in ledger["lots"]} == {"package", "admin"}
     assert ledger["ledger.holds"]
+    assert ledger["projections.usage"], "sums of it too"
     assert {"tokens-exhausted", "credits-purchased"} <= {mail["kind"] for mail in notifier["mails"]}
     assert [order["state"] for order in billing["orders"]] == ["paid"]
     assert person.email in json.dumps(billing["stripe_events"])

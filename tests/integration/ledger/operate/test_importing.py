@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -49,7 +51,10 @@ async def test_a_file_is_done_once_and_what_others_changed_since_stays(
     assert tuple(profile) == ("o@example.com", "Olga")
     (audit,) = await database.fetch("SELECT action, reason, details FROM ledger.audit WHERE account_id = 'once-1'")
     assert (audit["action"], audit["reason"]) == ("import", "import of people.csv, row 1")
-    assert json.loads(audit["details"])["changes"] == ["plan pro", "limit 7", "credits +500", "anchor_day 31"]
+    assert json.loads(audit["details"])["changes"] == [
+        *("plan pro", "limit 7", "credits +500", "anchor_day 31"),
+        *("email", "name"),
+    ]
 
     await operate("limit", account="once-1", tokens=9)
     await operate("plan", account="once-1", plan="trial")
@@ -59,6 +64,22 @@ async def test_a_file_is_done_once_and_what_others_changed_since_stays(
     path.write_text(path.read_text() + "once-3;;;;;;\n")
     other = await operate("import", file=path, apply=1)
     assert other.lines[0]["changes"] == ["plan trial -> pro", "limit 1500000 -> 7"], "another file's word is a new one"
+
+
+async def test_who_gives_a_person_another_address_is_noted(
+    operate: Operate, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await operate("import", file=_file(tmp_path, "noted-1;one@example.com;;;;;\n"), apply=1)
+    events = (await operate("events", account="noted-1")).lines
+    ran = await operate("import", file=_file(tmp_path, "noted-1;two@example.com;;;;;\n"), apply=1)
+    assert ran.lines[0]["changes"] == ["email"]
+    assert (
+        await database.fetchval("SELECT email FROM ledger.profiles WHERE account_id = 'noted-1'") == "two@example.com"
+    )
+    notes = "SELECT details->'changes' FROM ledger.audit WHERE account_id = 'noted-1' ORDER BY recorded_at"
+    assert [json.loads(row[0])[-1] for row in await database.fetch(notes)] == ["email", "email"]
+    assert "two" not in str(await database.fetch("SELECT * FROM ledger.audit WHERE account_id = 'noted-1'"))
+    assert (await operate("events", account="noted-1")).lines == events
 
 
 async def test_credits_are_granted_once_a_key_whatever_the_file(operate: Operate, tmp_path: Path) -> None:
@@ -123,3 +144,20 @@ async def test_one_that_is_killed_anywhere_is_started_again_and_two_at_once_do_t
     )
     assert await database.fetchval("SELECT count(*) FROM ledger.profiles WHERE account_id LIKE 'cut-%'") == 1_200
     assert (await operate("import", file=path, apply=1)).lines[-1]["unchanged"] == 1_200
+
+
+async def test_a_reader_that_leaves_early_leaves_no_half_of_the_work(
+    operate: Operate, database: asyncpg.Connection, ledger_url: str, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, "".join(f"early-{number};;;;;;\n" for number in range(2_000)))
+    command = f"{sys.executable} -m ledger.operate import --file={path} --apply=1 | head -c 1"
+    environment = {**os.environ, "SOLARIS_DATABASE_URL": ledger_url, "SOLARIS_CATALOG": str(CATALOG)}
+    shell = await asyncio.create_subprocess_shell(command, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert (await shell.communicate())[0] == b"{"
+    opened = "SELECT count(*) FROM ledger.accounts WHERE account_id LIKE 'early-%' AND version > 0"
+    await eventually(lambda: _is(database, opened, 2_000), 30)
+    assert (await operate("import", file=path)).lines[-1]["unchanged"] == 2_000
+
+
+async def _is(database: asyncpg.Connection, query: str, wanted: int) -> bool:
+    return bool(await database.fetchval(query) == wanted)

@@ -17,7 +17,7 @@ from ledger.application.executor import BusyError, Executor
 from ledger.application.people_changes import Known, RowChanges, changes_of
 from ledger.application.people_rows import Outcome, PersonRow, RefusedRow, RowReport
 from ledger.application.submission import Idempotency, Kind
-from ledger.domain.commands import ChangeLimit, ChangePlan, Command, GrantCredits, OpenAccount
+from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangePlan, Command, GrantCredits, OpenAccount
 from ledger.domain.policy import Policy
 from ledger.store.profiles import load_people, store_profiles
 from ledger.store.rows import AuditEntry, BatchState
@@ -136,7 +136,7 @@ async def _execute(executor: Executor, changes: RowChanges, wanted: Import) -> N
         actor=operator(),
         action="import",
         reason=f"import of {wanted.file}, row {changes.row.number}",
-        details={"digest": wanted.digest, "changes": [each for each in changes.told if " " in each]},
+        details={"digest": wanted.digest, "changes": list(changes.told)},
     )
     noted: AuditEntry | None = audit
     for command, command_id in _commands(changes, wanted, audit.id):
@@ -145,16 +145,19 @@ async def _execute(executor: Executor, changes: RowChanges, wanted: Import) -> N
             command,
             Kind.ADMIN,
             deadline_seconds=ANSWER_SECONDS,
-            idempotency=Idempotency(command_id=command_id, content_hash=_content_of(command)),
+            idempotency=None if command_id is None else _idempotency(command, command_id),
             audit=noted,
         )
         noted = None
 
 
-def _commands(changes: RowChanges, wanted: Import, reason_id: str) -> list[tuple[Command, str]]:
-    """What is to be decided, each with the id by which it is known to have been."""
+def _commands(changes: RowChanges, wanted: Import, reason_id: str) -> list[tuple[Command, str | None]]:
+    """What is to be decided, each with the id by which it is known to have been.
+
+    Where name and address alone change there is nothing to decide, and yet somebody to be noted for it.
+    """
     row, account_id = changes.row, changes.row.account_id
-    found: list[tuple[Command, str]] = []
+    found: list[tuple[Command, str | None]] = []
     if changes.is_new:
         opening = OpenAccount(account_id=account_id, plan=row.plan, anchor_day=row.anchor_day, actor=Actor.OPERATOR)
         # What plan it was opened with is this file's doing as much as a change.
@@ -178,7 +181,11 @@ def _commands(changes: RowChanges, wanted: Import, reason_id: str) -> list[tuple
             actor=Actor.OPERATOR,
         )
         found.append((grant, wanted.credits_id))
-    return found
+    return found or [(AdvanceAccount(account_id=account_id), None)]
+
+
+def _idempotency(command: Command, command_id: str) -> Idempotency:
+    return Idempotency(command_id=command_id, content_hash=_content_of(command))
 
 
 def _content_of(command: Command) -> str:

@@ -54,7 +54,13 @@ async def import_(
         connection = await stack.enter_async_context(open_ledger())
         executor = await stack.enter_async_context(open_executor(settings, policy, connection)) if apply else None
         reports = _counted(import_people(connection, policy, rows, wanted, executor), tally)
-        await _write(format or (Format.TABLE if sys.stdout.isatty() else Format.JSON), reports, rows, tally)
+        try:
+            await _write(format or (Format.TABLE if sys.stdout.isatty() else Format.JSON), reports, rows, tally)
+        except BrokenPipeError:  # nobody reads it any more; what was asked for is done all the same
+            if not apply:
+                raise
+            async for _ in reports:
+                pass
     return 1 if tally.refused else 0
 
 
