@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY CODE OLDER FILE APPLY CREDITS_PER_TOKEN SEED SOURCE THRESHOLD CORRECT
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY CODE OLDER SORT FILE APPLY CREDITS_PER_TOKEN SEED SOURCE THRESHOLD CORRECT
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -71,7 +71,7 @@ bench: $(STAMP) ## The benchmark; results in bench/results
 	@$(PYTHON) -m bench
 
 ##@ Operate (against the running stack, or SOLARIS_DATABASE_URL and SOLARIS_NATS_URL)
-OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find import export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage requests refusals statement explain holds overview reconcile order approve refund unfreeze orders billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
+OPERATE_VERBS := balance credit revoke lots plan limit suspend activate block correct-cycle apply-catalog find import export forget events replay verify checkpoint republish dead-letters dead-letters-retry dead-letters-discard seed usage requests refusals statement explain holds overview people reconcile order approve refund unfreeze orders billing-sync billing-republish stripe-setup stripe-check vouchers vouchers-withdraw top-up
 .PHONY: $(OPERATE_VERBS)
 $(OPERATE_VERBS): $(STAMP)
 	@$(OPERATE) $@
@@ -100,6 +100,7 @@ dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
 dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed
 seed: ## [SEED=n]: a made-up company: 200 people with three months of calls, purchases and refunds; mails nobody
+people: ## [WHO=part] [SORT=[-]column] [FORMAT=table|csv|json]: people with plan, status, tokens and last call, by any column
 overview: ## [FROM=day] [TO=day] [FORMAT=table|csv|json]: calls, tokens, cost, active and new people, refusals, revenue by day
 holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage has not come, open or charged by their hold
 explain: ## ID=call, conversation or client's own [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken

@@ -89,6 +89,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
+            "people": Verb(optional=("WHO", "SORT", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
             "explain": Verb(required=("ID",), optional=("ACCOUNT", "FORMAT")),
             "statement": Verb(required=("ACCOUNT",), optional=("FROM", "TO", "FORMAT")),

@@ -45,6 +45,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "requests": {},
     "refusals": {},
     "reconcile": {},
+    "people": {},
 }
 """What each verb needs, typed right."""
 
@@ -76,6 +77,7 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
     ),
     "from": NO_POSITIONS,
     "to": (*NO_POSITIONS, "0"),
+    "sort": ("--used", "+used", "monthly_used", "Name", "-", "used desc"),
     "older": ("15", "m", "-1m", "0s", "1.5h", "2 h", "1w", "15M", "9" * 9 + "d"),
     "projection": ("balances", "Accounts", "*"),
     "source": ("guesses", "LITELLM", " "),
@@ -125,6 +127,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "checkpoint": ("due", "anew"),
     "replay": ("projection",),
     "usage": ("account", "model", "from", "to", "by", "format"),
+    "people": ("who", "sort", "format"),
     "overview": ("from", "to", "format"),
     "statement": ("from", "to", "format"),
     "explain": ("account", "format"),

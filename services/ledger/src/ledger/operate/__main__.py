@@ -24,6 +24,7 @@ VERBS: Final = Verbs(
         "ledger.operate.holds": ("holds",),
         "ledger.operate.overview": ("overview",),
         "ledger.operate.reconcile": ("reconcile",),
+        "ledger.operate.people_list": ("people",),
     },
     refused=(SolarisError,),
     bad_input=(InvalidError,),

@@ -15,7 +15,9 @@ from ledger.domain.evolve import evolve
 from ledger.domain.holds import may_be_corrected
 from ledger.projections.known_accounts import KnownAccounts
 from ledger.projections.movements import account_movement, expired_movement, settled_movement
+from ledger.projections.people import person_of
 from ledger.projections.projection import BrokenLogError, Projection
+from ledger.store.people_tables import PEOPLE_SHAPES, write_people
 from ledger.store.statement_rows import Charged, KnownAccount, Movement, Terms
 from ledger.store.statement_tables import SHAPES, load_accounts, load_charged, write_statement
 from ledger.store.tracks import PageEvent, Track
@@ -72,6 +74,7 @@ class _Teller:
         match event:
             case TokensReserved():
                 known.terms[event.reservation_id] = _terms(event.rates, each.position)
+                known.last_call_at = each.fact.time
             case UsageSettled():
                 self._tell_settled(each, event, known, after)
             case ReservationReleased():
@@ -106,6 +109,8 @@ class _Teller:
             terms = corrected.terms
         else:
             terms = known.terms.pop(event.reservation_id, None)
+            if event.unreserved:
+                known.last_call_at = each.fact.time
             if terms is None and event.unreserved_rates is not None:
                 terms = _terms(event.unreserved_rates, None)
         if may_be_corrected(event):
@@ -124,16 +129,16 @@ def _terms(rates: Rates, reserved_position: int | None) -> Terms:
 
 
 class Statement:
-    """The projection `projections.statement`; beside it stand the accounts as of the same position.
+    """`projections.statement` and `projections.people`; beside them stand the accounts as of the same position.
 
     It reads all events, since all of them make an account what it is: one of a type that is not known here holds it up.
     """
 
     name: Final = "statement"
     # What folds differently is another projection.
-    version: Final = 100 * STATE_FORMAT + 1
+    version: Final = 100 * STATE_FORMAT + 2
     reads: Final = frozenset(LEDGER_EVENTS.values())
-    shapes: Final = SHAPES
+    shapes: Final = (*SHAPES, *PEOPLE_SHAPES)
 
     def __init__(self) -> None:
         self._known = KnownAccounts()
@@ -150,6 +155,7 @@ class Statement:
         charged = await load_charged(connection, track, corrected) if corrected else {}
         movements = tell_movements(events, accounts, charged)
         await write_statement(connection, track, movements, accounts)
+        await write_people(connection, track, map(person_of, accounts.values()))
         self._known.keep(track, events[-1].position, known | accounts)
 
 

@@ -14,8 +14,8 @@ from ledger.store.rows import AuditEntry
 _PERSON: Final = "account_id, email, name, locale, user_id"
 _PEOPLE_BY_PART: Final = f"""
 SELECT {_PERSON} FROM ledger.profiles
-WHERE ledger.trigrams(ledger.searched(email, name, user_id)) @> ledger.trigrams(ledger.plain_letters($1))
-AND position(ledger.plain_letters($1) IN ledger.searched(email, name, user_id)) > 0
+WHERE ledger.trigrams(searched) @> ledger.trigrams(ledger.plain_letters($1))
+AND position(ledger.plain_letters($1) IN searched) > 0
 ORDER BY account_id LIMIT $2
 """  # noqa: S608  constants
 _PERSON_BY_ID: Final = f"""
@@ -77,7 +77,7 @@ async def person_by_id(connection: asyncpg.Connection, account_id: str) -> Perso
 
 
 async def people_by_part(connection: asyncpg.Connection, part: str, limit: int) -> list[Person]:
-    """People with these letters, at least three, in name, e-mail or the id that a pseudonym stands for."""
+    """People with these letters, at least three, in name, e-mail, account id or the id that a pseudonym stands for."""
     return [Person(*row) for row in await connection.fetch(_PEOPLE_BY_PART, part, limit)]
 
 

@@ -32,7 +32,8 @@ class TableShape(Struct, frozen=True, kw_only=True):
     """One table of a projection: `columns` by name with their types, `key` of some of them, `indexes` beside it.
 
     Without a `suffix` it is what is read under the projection's own name; another one is read where it has a `view`. In
-    what is read columns may be added and none removed.
+    what is read columns may be added and none removed. It has those of the table, and `joined` ones of what the view
+    joins to it (`join`), which are no part of the projection.
     """
 
     suffix: str = ""
@@ -40,6 +41,8 @@ class TableShape(Struct, frozen=True, kw_only=True):
     columns: dict[str, str]
     key: tuple[str, ...]
     indexes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    join: str = ""
 
     def name_in(self, track: Track) -> str:
         return track.table + self.suffix
@@ -74,8 +77,9 @@ async def show_tables(connection: asyncpg.Connection, track: Track, shapes: Sequ
     await wait_briefly(connection)
     for shape in shapes:
         if (name := shape.view_of(track.name)) is not None:
-            columns = ", ".join(shape.columns)
-            view = f"CREATE OR REPLACE VIEW projections.{name} AS SELECT {columns} FROM {shape.name_in(track)}"  # noqa: S608  names of our own
+            columns = ", ".join((*shape.columns, *shape.joined))
+            rows = f"{shape.name_in(track)} {shape.join}"
+            view = f"CREATE OR REPLACE VIEW projections.{name} AS SELECT {columns} FROM {rows}"  # noqa: S608  names of our own
             await connection.execute(view)
 
 

@@ -41,10 +41,14 @@ class Terms(NamedTuple):
 
 
 class KnownAccount(Struct):
-    """An account as the events so far make it, with the terms of its holds that are open, by reservation."""
+    """An account as the events so far make it, with the terms of its holds that are open, by reservation.
+
+    `last_call_at` is when its last call was let through.
+    """
 
     account: Account
     terms: dict[str, Terms]
+    last_call_at: datetime | None = None
 
 
 class Charged(NamedTuple):
