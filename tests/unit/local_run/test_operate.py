@@ -1,5 +1,6 @@
 """Operator commands behind make: values become arguments, untouched."""
 
+import json
 import os
 import signal
 import socket
@@ -7,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from local_run.commands.operate import UsageError, command_arguments, stack_environment
+from local_run.commands.operate import UsageError, command_arguments, join, stack_environment
 from local_run.data_folder import DataFolder, DataFolderError
 
 
@@ -33,8 +35,8 @@ def test_a_variable_that_a_command_does_not_take_is_refused() -> None:
     environment = {"SOLARIS_OPERATE_ACCOUNT": "ana", "SOLARIS_OPERATE_GIVEN": "ACCOUNT KYE"}
     with pytest.raises(UsageError, match="make lots takes ACCOUNT, and not KYE"):
         command_arguments("lots", environment)
-    with pytest.raises(UsageError, match="make seed takes no variables, and not ACCOUNT KYE"):
-        command_arguments("seed", environment)
+    with pytest.raises(UsageError, match="make billing-republish takes no variables, and not ACCOUNT KYE"):
+        command_arguments("billing-republish", environment)
 
 
 def test_a_variable_without_a_value_is_refused_where_it_was_given() -> None:
@@ -107,6 +109,33 @@ def test_a_command_gets_the_settings_that_the_stack_runs_with(tmp_path: Path) ->
 def test_without_a_stack_and_addresses_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataFolderError, match="no stack runs"):
         stack_environment({"SOLARIS_DATA_DIR": str(tmp_path)})
+
+
+def _python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+ONE: Final = _python("print('{\"a\":[' + '1,' * 100_000 + '2]}')")
+"""Longer than what is passed on at once."""
+
+
+def test_what_several_services_print_is_joined_to_one_object(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert join({"ledger": ONE, "notifier": _python("print('{}')")}, os.environ) == 0
+    joined = json.loads(capfdbinary.readouterr().out)
+    assert (len(joined["ledger"]["a"]), joined["notifier"]) == (100_001, {})
+
+
+def test_what_one_service_refuses_is_no_object_and_the_next_is_not_asked(
+    capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    refused = _python("import sys; sys.exit('error: no account')")
+    asked = _python(f"open({str(tmp_path / 'asked')!r}, 'w')")
+    assert join({"ledger": refused, "notifier": asked}, os.environ) == 1
+    assert capfdbinary.readouterr() == (b"", b"error: no account\n")
+    assert join({"ledger": ONE, "notifier": refused, "billing": asked}, os.environ) == 1
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(capfdbinary.readouterr().out)
+    assert not (tmp_path / "asked").exists()
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Operators find people, hand out what is kept of them, and forget them."""
 
+import asyncio
 import json
+import os
+import sys
 
 import asyncpg
 import pytest
@@ -9,7 +12,8 @@ from ledger.store import people
 from ledger.store.profiles import FORGOTTEN_FOR
 from ledger.store.read_path import store_profile
 
-from tests.support.ledger_operate import Operate
+from tests.support.eventually import eventually
+from tests.support.ledger_operate import CATALOG, Operate
 
 JOAO = "665f1a2b3c4d5e6f70818283"
 ODD = "p-0123456789abcdef0123456789abcdef"
@@ -124,6 +128,44 @@ async def test_dead_letters_of_a_person_are_handed_out_and_emptied_with_what_was
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await database.execute("UPDATE ledger.audit SET reason = 'x'")
     await database.execute("RESET ROLE")
+
+
+async def test_one_that_is_killed_half_way_is_done_again_and_noted_once(
+    operate: Operate, database: asyncpg.Connection, ledger_url: str
+) -> None:
+    account = "account-00008"
+    await store_profile(database, account, Profile(name="Half Way"))
+    await database.execute(
+        "INSERT INTO ledger.dead_letters (consumer, message_id, subject, payload, reason)"
+        " VALUES ('ledger-usage', 'half', $1, 'Half Way', 'odd')",
+        f"solaris.usage.recorded.{account}",
+    )
+    letter = "SELECT payload FROM ledger.dead_letters WHERE message_id = 'half'"
+    name = "SELECT name FROM ledger.profiles WHERE account_id = $1"
+    environment = {"PATH": os.environ["PATH"], "SOLARIS_DATABASE_URL": ledger_url, "SOLARIS_CATALOG": str(CATALOG)}
+    command = (sys.executable, "-m", "ledger.operate", "forget", f"--account={account}")
+    other = await asyncpg.connect(ledger_url, timeout=10)
+    try:
+        async with other.transaction():
+            # Its last statement waits for this row.
+            await other.execute("SELECT FROM ledger.profiles WHERE account_id = $1 FOR UPDATE", account)
+            forgetting = await asyncio.create_subprocess_exec(*command, env=environment)
+            await eventually(lambda: _is(database, letter, b""), 30)
+            forgetting.kill()
+            await forgetting.wait()
+    finally:
+        await other.close()
+    assert await database.fetchval(name, account) == "Half Way"
+    notes = "SELECT count(*) FROM ledger.audit WHERE action = 'forget' AND account_id = $1"
+    assert await database.fetchval(notes, account) == 0
+    for _ in range(2):
+        assert (await operate("forget", account=account)).code == 0
+        assert await database.fetchval(name, account) is None
+        assert await database.fetchval(notes, account) == 1
+
+
+async def _is(database: asyncpg.Connection, query: str, wanted: object) -> bool:
+    return bool(await database.fetchval(query) == wanted)
 
 
 async def test_what_was_under_way_does_not_bring_a_person_back_and_a_later_call_does(

@@ -201,6 +201,13 @@ def test_lines_that_are_no_records_are_refused_alone(tmp_path: Path) -> None:
     assert [isinstance(row, PersonRow) for row in rows] == [True, False, False, False, False, True]
 
 
+def test_a_record_that_is_nested_without_end_is_refused_alone(tmp_path: Path) -> None:
+    deep = '{"id":' + '{"a":' * 20_000 + "1" + "}" * 20_000 + "}"
+    for content in (f'{deep}\n{{"id":"{BIA}"}}', f'[{deep},{{"id":"{BIA}"}}]'):
+        rows = _rows(tmp_path / "people", content)
+        assert [isinstance(row, PersonRow) for row in rows] == [False, True]
+
+
 def test_a_row_of_more_cells_than_names_is_refused_alone(tmp_path: Path) -> None:
     rows = _rows(tmp_path / "p.csv", f"id,name\n{ANA},Souza, Ana\n{BIA},Bia,\n")
     assert [isinstance(row, PersonRow) for row in rows] == [False, True]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from chassis.operate.errors import BadInputError
-from msgspec import DecodeError, Struct, json
+from contracts.codec import DECODE_ERRORS
+from msgspec import Struct, json
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_RECORD_BYTES: Final = 1024 * 1024
@@ -93,6 +94,6 @@ def _kind_of(head: bytes) -> Kind:
         return Kind.API
     try:
         json.decode(text.split(b"\n", 1)[0])
-    except DecodeError:
+    except DECODE_ERRORS:
         return Kind.OBJECTS
     return Kind.LINES
