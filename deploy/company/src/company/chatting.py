@@ -84,6 +84,9 @@ class Chatting:
             timeline.plan(timeline.before_end(seconds=20 + 15 * number), self._leave_open)
         if person.ends_near_percent is not None:
             timeline.plan(timeline.before_end(hours=30), partial(self._spend, MAX_LAST_CALLS))
+        if person.suspended_days_ago is not None:
+            for hours in (1, 1.1, 26):
+                timeline.plan(last_call + timedelta(hours=hours), self._call)
         if person.ends_near_percent == 100:
             for hours in (20.5, 20.4, 3.2, 3.1, 0.6):
                 timeline.plan(timeline.before_end(hours=hours), self._call)

@@ -1,7 +1,7 @@
 """Writes the company into a database, a few people at a time: of each all or nothing, while others go on to work."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 import asyncpg
@@ -9,10 +9,13 @@ from billing.domain.entitlement import PlanRules
 from billing.domain.offers import Offers
 from billing.domain.voucher_codes import code_of, digest_of
 from billing.store.invented import InventedBatch, write_batch, write_invented
+from chassis.postgres import statements
 from contracts.errors import ConflictError
 from contracts.profiles import Profile
 from ledger.domain.policy import Policy
 from ledger.store.read_path import load_clock, store_profile
+from ledger.store.request_days import make_past_days
+from ledger.store.request_lines import store_lines
 from ledger.store.rows import Changes, Premises
 from ledger.store.write_path import append_current, read_batch
 from msgspec import Struct
@@ -20,6 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from company.asking import lines_of
 from company.buying import OPERATOR
 from company.life import Life, Lived
 from company.people import HEADCOUNT, Person, hire
@@ -27,6 +31,8 @@ from company.shopping import VOUCHER_DAYS, VOUCHER_TOKENS, Shop
 
 EVENTS_AT_ONCE: Final = 3_000
 """Of one transaction, which keeps everybody else's events waiting while it writes them: some 0.1 s."""
+ASKED_DAYS: Final = 30
+"""So far back the request log goes: each day is a partition, and it is for looking at what was lately."""
 MEANWHILE: Final = "somebody else makes this company just now: run it again"
 type Progress = Callable[[int, int], None]
 """Told how many people are written, and of how many."""
@@ -76,11 +82,15 @@ class Founding:
                 await write_batch(connection, _batch(seed, digest, now))
         events = orders = subscriptions = refusals = 0
         waiting: list[Lived] = []
+        asked_since = datetime.combine(now.date() - timedelta(days=ASKED_DAYS), time.min, UTC)
+        if missing:
+            async with statements(self._engine) as connection:
+                await make_past_days(await _driver(connection), asked_since.date(), now.date())
         for number, person in enumerate(missing, start=1):
             waiting.append(Life(self._policy, shop, person, now).live())
             if number == len(missing) or sum(len(each.changes.events) for each in waiting) >= EVENTS_AT_ONCE:
                 events += sum(len(each.changes.events) for each in waiting)
-                await self._write(waiting)
+                await self._write(waiting, asked_since)
                 orders += sum(len(each.orders) for each in waiting)
                 subscriptions += sum(len(each.subscriptions) for each in waiting)
                 refusals += sum(1 for each in waiting for asked in each.asked if asked.is_refused)
@@ -96,7 +106,7 @@ class Founding:
             refusals=refusals,
         )
 
-    async def _write(self, lives: Sequence[Lived]) -> None:
+    async def _write(self, lives: Sequence[Lived], asked_since: datetime) -> None:
         """One transaction for both services: what is published of billing, the ledger knows already."""
         async with self._engine.begin() as connection:
             driver = await _driver(connection)
@@ -107,6 +117,8 @@ class Founding:
             orders = [order for lived in lives for order in lived.orders]
             subscriptions = [each for lived in lives for each in lived.subscriptions]
             await write_invented(connection, orders, subscriptions)
+            if lines := [line for lived in lives for line in lines_of(lived.person, lived.asked, asked_since)]:
+                await store_lines(driver, lines)
             await _append(driver, lives)
 
 

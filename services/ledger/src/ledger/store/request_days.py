@@ -58,6 +58,14 @@ async def make_days(connection: Connection, retention: Retention, today: date) -
     return made
 
 
+async def make_past_days(connection: Connection, first: date, last: date) -> None:
+    """Make the days of a history that was not told as it went, each in a transaction of its own."""
+    there = await _days_of(connection, LOG)
+    for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+        if day not in there:
+            await connection.execute(_MAKE, LOG, day)
+
+
 async def drop_days(connection: Connection, retention: Retention, today: date) -> int:
     """Drop what was kept long enough, each day in a transaction of its own, and of counts some ten thousand.
 
