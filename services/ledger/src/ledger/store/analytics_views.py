@@ -192,7 +192,91 @@ MARGIN_BY_MONTH: Final = View(
     """,
 )
 
+PEOPLE: Final = View(
+    name="people",
+    about="Everybody who has an account, as they stand now; who was forgotten has neither name nor address here",
+    columns={
+        "account_id": _ACCOUNT,
+        "name": Column("text", "As the client tells it, or as it was imported; null where nobody does"),
+        "email": Column("text", "Likewise"),
+        "plan": Column("text", "Plan now"),
+        "status": Column("text", "active, suspended, blocked or pending"),
+        "monthly_used": Column("bigint", "Billable tokens used of the cycle's allowance"),
+        "monthly_limit": Column("bigint", "Allowance of the cycle"),
+        "used_percent": Column("numeric", "Of the allowance, to a tenth; 100 where the limit is 0"),
+        "credits": Column("bigint", "Credits left"),
+        "debt": Column("bigint", "Debt"),
+        "last_call_at": Column("timestamptz", "Null: never"),
+    },
+    sources=("projections.people",),
+    query="""
+        SELECT *, CASE WHEN monthly_limit > 0 THEN round(monthly_used * 100.0 / monthly_limit, 1) ELSE 100 END
+            AS used_percent
+        FROM projections.people
+    """,
+    is_personal=True,
+)
+REFUSALS_BY_DAY: Final = View(
+    name="refusals_by_day",
+    about="How often whom was refused what, by the local day in which the hour of UTC begins",
+    columns={
+        "day": _DAY,
+        "account_id": _ACCOUNT,
+        "code": Column("text", "insufficient_tokens, account_suspended, …"),
+        "refusals": Column("bigint", "How often"),
+    },
+    sources=("requests.refusals",),
+    query="""
+        SELECT (hour AT TIME ZONE {zone})::date AS day, account_id, code, sum(refusals) AS refusals
+        FROM requests.refusals GROUP BY 1, 2, 3
+    """,
+)
+REQUESTS_BY_DAY: Final = View(
+    name="requests_by_day",
+    about="Requests of the request log by local day, model and how they ended, as far back as the log is kept",
+    columns={
+        "day": _DAY,
+        "model": _MODEL,
+        "ending": Column("text", "served, refused or failed"),
+        "code": Column("text", "Why it was refused or failed; empty where it was served"),
+        "requests": Column("bigint", "How many"),
+        "median_duration_ms": Column("numeric", "Half of them took no longer"),
+        "p95_duration_ms": Column("numeric", "19 of 20 took no longer"),
+        "median_first_token_ms": Column("numeric", "Half of those that were answered began no later"),
+    },
+    sources=("requests.log",),
+    query="""
+        SELECT (at AT TIME ZONE {zone})::date AS day, model, ending, coalesce(code, '') AS code, count(*) AS requests,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) AS median_duration_ms,
+            percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS p95_duration_ms,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY first_token_ms) AS median_first_token_ms
+        FROM requests.log GROUP BY 1, 2, 3, 4
+    """,
+)
+ESTIMATES_BY_DAY: Final = View(
+    name="estimates_by_day",
+    about="How right prompts were estimated, of calls whose provider told its own figures, by local day and model",
+    columns={
+        "day": _DAY,
+        "model": _MODEL,
+        "calls": Column("bigint", "How many"),
+        "estimated_prompt_tokens": Column("bigint", "Estimated before the call, without any margin"),
+        "prompt_tokens": Column("bigint", "As the provider counted them"),
+        "short_calls": Column("bigint", "Of the calls: estimated below what came"),
+        "wide_calls": Column("bigint", "Of the calls: a tenth or more away from what came, either way"),
+    },
+    sources=("requests.log",),
+    query="""
+        SELECT (at AT TIME ZONE {zone})::date AS day, model, count(*) AS calls,
+            sum(estimated_prompt_tokens) AS estimated_prompt_tokens, sum(prompt_tokens) AS prompt_tokens,
+            count(*) FILTER (WHERE estimated_prompt_tokens < prompt_tokens) AS short_calls,
+            count(*) FILTER (WHERE abs(estimated_prompt_tokens - prompt_tokens) * 10 >= prompt_tokens) AS wide_calls
+        FROM requests.log WHERE usage_source = 'provider' AND prompt_tokens > 0 GROUP BY 1, 2
+    """,
+)
+
 VIEWS: Final = (
+    PEOPLE,
     USAGE_BY_DAY,
     USAGE_BY_HOUR,
     OVERVIEW_BY_DAY,
@@ -201,4 +285,7 @@ VIEWS: Final = (
     REVENUE,
     REVENUE_BY_DAY,
     MARGIN_BY_MONTH,
+    REFUSALS_BY_DAY,
+    REQUESTS_BY_DAY,
+    ESTIMATES_BY_DAY,
 )
