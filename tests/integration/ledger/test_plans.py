@@ -62,8 +62,8 @@ RECURRING = {
     "expired holds": (due.EXPIRED_HOLDS, (NOW, NOW, "", "", 500), {"holds_open_page"}),
     "oldest open hold": (due.OLDEST_OPEN_HOLD, (), {"holds_open_page"}),
     "old holds": (retention.REMOVE_HOLDS, (OLD, 500), {"holds_by_age"}),
-    "time": (due.DATABASE_TIME, (), {"events_pkey"}),
-    "relay": (log.EVENTS_AFTER, (5_000, 250), {"events_pkey"}),
+    "time": (due.DATABASE_TIME, (), {"events_0_pkey"}),
+    "relay": (log.EVENTS_AFTER, (5_000, 250), {"events_0_pkey"}),
     "batch": (
         schema.READ_BATCH,
         (["a-1"], ["a-1"], ["r-1"], ["a-1"], ["c-1"], ["a-1"], ["l-1"]),

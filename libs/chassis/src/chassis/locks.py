@@ -18,5 +18,7 @@ SNAPSHOTS: Final = 7205759403792798
 """Of a session: the one process that keeps snapshots of accounts; were there two, they would keep the same."""
 RECONCILIATION: Final = 7205759403792799
 """Of a session: the one process that compares other sides' figures with the log's when it is time to."""
+LOG_PART: Final = 7205759403792800
+"""Of a transaction: whoever makes the next part of the log. It stands as a number in the SQL function that takes it."""
 PROJECTION_TRACK: Final = 72057
 """Of a session, and the first of two numbers: the one process that leads the track whose number is the second."""

@@ -19,6 +19,7 @@ from contracts.topology import CONSUMERS, STREAMS
 from ledger.application.executor import Executor
 from ledger.application.hold_retention import HoldRetention
 from ledger.application.housekeeping import keep_pruning
+from ledger.application.log_parts import LogParts
 from ledger.application.profiles import Profiles
 from ledger.application.sweeper import Sweeper
 from ledger.audit.hourly import HourlyCheckpoints
@@ -58,6 +59,7 @@ def assemble(settings: LedgerSettings) -> Service:
     watermark = UsageWatermark(core, executor.clock.hold_time)
     sweeper = Sweeper(pool, executor, watermark.passed, hold_ttl=policy.hold_ttl, tick_seconds=settings.sweep_seconds)
     retention = HoldRetention(pool, executor.clock, policy.hold_ttl)
+    parts = LogParts(pool)
     usage = UsageConsumer(core, executor, engine, make_streams)
     billing = Consumer(
         core,
@@ -87,6 +89,7 @@ def assemble(settings: LedgerSettings) -> Service:
             "streams": partial(find_drift, core, STREAMS, replicas=replicas),
             "billing": billing.check,
             "checkpoints": checkpoints.check,
+            "log_parts": parts.check,
         },
         parts=[
             opened(pool),
@@ -98,6 +101,7 @@ def assemble(settings: LedgerSettings) -> Service:
                 billing.run,
                 sweeper.run,
                 retention.run,
+                parts.run,
                 profiles.run,
                 announcing,
                 pruning,

@@ -69,9 +69,10 @@ SELECT sample.account_id FROM generate_series(1, $1::bigint) AS step CROSS JOIN 
 ) AS sample ORDER BY sample.account_id
 """
 _IS_GUARDED: Final = """
-SELECT EXISTS (
-    SELECT FROM pg_trigger WHERE tgrelid = 'ledger.events'::regclass AND tgname = 'history_never_changes'
-    AND tgenabled = 'A'
+SELECT NOT EXISTS (
+    SELECT FROM pg_partition_tree('ledger.events') AS part WHERE NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgrelid = part.relid AND tgname = 'history_never_changes' AND tgenabled = 'A'
+    )
 )
 """
 
@@ -217,7 +218,7 @@ async def last_type_of(
 
 
 async def is_history_guarded(connection: asyncpg.Connection) -> bool:
-    """Whether the trigger that refuses every change of an event stands, also against the owner."""
+    """Whether the trigger that refuses every change of an event stands on all parts, also against the owner."""
     guarded: bool = await connection.fetchval(_IS_GUARDED)
     return guarded
 

@@ -1,0 +1,13 @@
+"""All events are read once to see that they stand below their bound, while others read and write them.
+
+Revision ID: 0023
+"""
+
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE ledger.events VALIDATE CONSTRAINT below")
