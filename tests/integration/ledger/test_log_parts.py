@@ -119,9 +119,9 @@ async def test_a_ledger_in_use_is_partitioned_without_a_call_that_fails(
     versions = Path(migrations.__path__[0]) / "versions"
     before = tmp_path / "migrations"
     (before / "versions").mkdir(parents=True)
-    partitioning = {"bound_of_events", "bound_is_checked", "events_in_partitions"}
+    (first,) = versions.glob("*_bound_of_events.py")
     for file in versions.glob("*.py"):
-        if file.stem[5:] not in partitioning:
+        if file.name < first.name:
             shutil.copy(file, before / "versions")
     url = await postgres_server.create_database("before_partitions")
     await migrate(url, "ledger", folder=before)
@@ -134,7 +134,7 @@ async def test_a_ledger_in_use_is_partitioned_without_a_call_that_fails(
             await made.make(5)
             applied = await migrate(url, "ledger")
             await made.make(5)
-        assert len(applied) == 3
+        assert len(applied) >= 3
         assert await migrate(url, "ledger") == []
         assert set(await places(owner)) == {"events_0"}
         await assert_all_is_read(url, owner)

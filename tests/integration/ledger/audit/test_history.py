@@ -9,9 +9,8 @@ CHANGES = (
     "UPDATE ledger.events SET data = data WHERE position = -1",
     "DELETE FROM ledger.events WHERE position = 5",
     "TRUNCATE ledger.events",
-    "INSERT INTO ledger.events (account_id, version, id, type, recorded_at, data, hash)"
-    " SELECT account_id, version, id, type, recorded_at, data, hash FROM ledger.events LIMIT 1"
-    " ON CONFLICT (account_id, version) DO UPDATE SET data = excluded.data",
+    "INSERT INTO ledger.events OVERRIDING SYSTEM VALUE SELECT * FROM ledger.events LIMIT 1"
+    " ON CONFLICT (position) DO UPDATE SET data = excluded.data",
 )
 
 

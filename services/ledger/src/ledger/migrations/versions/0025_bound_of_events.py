@@ -1,12 +1,12 @@
 """What stands in the log so far gets a bound that it stays below, told before it is checked.
 
-Revision ID: 0022
+Revision ID: 0025
 """
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0025"
+down_revision = "0024"
 
 STATEMENTS = (
     """

@@ -1,12 +1,12 @@
 """The log is partitioned by ranges of positions: what stood in it becomes the first part, without being copied.
 
-Revision ID: 0024
+Revision ID: 0027
 """
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0023"
+revision = "0027"
+down_revision = "0026"
 
 STATEMENTS = (
     # The checked bound makes attaching a matter of the catalog, so others wait for some milliseconds.
