@@ -93,7 +93,7 @@ export: ## ACCOUNT=id: all that is kept about the person, as JSON lines
 forget: ## ACCOUNT=id [REASON=text]: erases what is personal; the figures stay
 events: ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
 replay: ## [PROJECTION=name|all]: rebuilds projections from the events and compares
-verify: ## [CHECKPOINT=latest|number|file]: checks hash chains, gaps, sums, events against state; [SINCE=…]: what came since
+verify: ## [CHECKPOINT=latest|number|file]: checks hash chains, gaps, sums, events against state; [SINCE=… [STATES=1]]: what came since
 checkpoint: ## [DUE=1] [ANEW=reason]: states what the log is, signed, to be kept where the database's owner can't change it
 republish: ## [FROM=position] [TO=position]: publishes stored events again, same ids
 dead-letters: ## Lists what consumers gave up on

@@ -53,6 +53,7 @@ class CheckpointDesk:
         with tempfile.TemporaryDirectory() as folder:
             return await verify(self.database_url, signed=find_document(name, self.settings, Path(folder)))
 
-    async def verify_since(self, name: str = "latest") -> VerifiedSince | Broken:
+    async def verify_since(self, name: str = "latest", *, states: bool = False) -> VerifiedSince | Broken:
         with tempfile.TemporaryDirectory() as folder:
-            return await verify_since(self.database_url, find_document(name, self.settings, Path(folder)))
+            document = find_document(name, self.settings, Path(folder))
+            return await verify_since(self.database_url, document, states=states)

@@ -20,7 +20,7 @@ from tests.support.infrastructure import Postgres
 from tests.support.ledger_history import write_history
 from tests.support.projecting import assert_usage_is_right, calls, caught_up, projecting, traffic
 
-FIRST_END, SECOND_END = 2_000_000, 3_000_000
+FIRST_END, SECOND_END, THIRD_END = 20_000_000, 30_000_000, 40_000_000
 PARTS = "SELECT array_agg(name ORDER BY first_position) FROM ledger.event_partitions"
 PLACES = "SELECT tableoid::regclass::text, count(*) FROM ledger.events GROUP BY 1 ORDER BY 1"
 
@@ -53,18 +53,18 @@ async def test_events_and_what_is_made_of_them_go_on_over_a_border(
 ) -> None:
     parts = LogParts(pool)
     await parts.look()
-    assert await damaged.fetchval(PARTS) == ["events_0", "events_2000000"]
+    assert await damaged.fetchval(PARTS) == ["events_0", "events_20000000"]
     await go_to(damaged, FIRST_END - 5)
     async with projecting(own_ledger), calls(own_ledger) as made:
         await made.make(5)
         await caught_up(damaged)
-    assert await places(damaged) == {"events_0": 1_505 + 5, "events_2000000": 5}
+    assert await places(damaged) == {"events_0": 1_505 + 5, "events_20000000": 5}
     await assert_usage_is_right(damaged)
     await assert_all_is_read(own_ledger, damaged)
     # One process makes the next part, however many see that it is time.
     await asyncio.gather(*(LogParts(pool).look() for _ in range(3)))
     await parts.look()
-    assert await damaged.fetchval(PARTS) == ["events_0", "events_2000000", "events_3000000", "events_4000000"]
+    assert await damaged.fetchval(PARTS) == ["events_0", "events_20000000", "events_30000000", "events_40000000"]
     assert await parts.check() is None
 
 
@@ -79,14 +79,14 @@ async def test_events_for_which_no_part_was_made_are_kept_and_told_of(
         await parts.look()
         assert "events_beyond" in str(await parts.check())
         # Their range is left to them, and what comes behind it has a part again.
-        assert (await damaged.fetchval(PARTS))[-1] == "events_4000000"
-        await go_to(damaged, 4_000_000)
+        assert (await damaged.fetchval(PARTS))[-1] == "events_40000000"
+        await go_to(damaged, THIRD_END)
         await made.make(2)
-    assert (await places(damaged))["events_4000000"] == 4
+    assert (await places(damaged))["events_40000000"] == 4
     await assert_all_is_read(own_ledger, damaged)
 
 
-@pytest.mark.parametrize("part", ["events", "events_0", "events_2000000", "events_beyond"])
+@pytest.mark.parametrize("part", ["events", "events_0", "events_20000000", "events_beyond"])
 async def test_nobody_changes_a_part_and_verify_names_one_that_is_not_guarded(
     own_ledger: str, damaged: asyncpg.Connection, part: str
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,14 +13,16 @@ from contracts.errors import NotFoundError
 from ledger.application.balances import balance_at
 from ledger.audit.differences import Projection
 from ledger.audit.replay import replay
-from ledger.audit.verify import Broken, Verified, verify
+from ledger.audit.verify import Broken, Verified, VerifiedSince, verify
 from ledger.domain.account import STATE_FORMAT
 from ledger.projector.snapshotting import Snapshots
 from ledger.store.snapshots import last_version_until, load_base
 from ledger.store.tracks import connect_for_projecting
 
+from tests.support.checkpoints import CheckpointDesk
 from tests.support.eventually import eventually
-from tests.support.projecting import projector_process, traffic
+from tests.support.ledger_operate import operate_on
+from tests.support.projecting import calls, projector_process, traffic
 from tests.support.tampering import tamper
 
 ACCOUNT = "account-00003"
@@ -187,3 +190,27 @@ async def test_the_projector_passes_what_no_fold_can_take(own_ledger: str, damag
         at_end = "SELECT position = (SELECT max(position) FROM ledger.events) FROM ledger.snapshot_progress"
         await eventually(lambda: damaged.fetchval(at_end), 20, message="the snapshots' turn is over")
     assert await damaged.fetchval("SELECT count(*) FROM ledger.snapshots") == 0
+
+
+async def test_since_a_checkpoint_states_are_held_to_the_events_behind_their_snapshots(
+    own_ledger: str, damaged: asyncpg.Connection, tmp_path: Path
+) -> None:
+    desk = CheckpointDesk(own_ledger, str(tmp_path / "checkpoints"))
+    await desk.made()
+    await make(own_ledger)
+    async with calls(own_ledger) as made:
+        await made.make(9)
+    # Nothing of before a snapshot is read.
+    await tamper(damaged, "UPDATE ledger.events SET data = 'x' WHERE version = 100 OR version = 7")
+    sound = await desk.verify_since(states=True)
+    assert isinstance(sound, VerifiedSince)
+    assert "snapshots are believed" in sound.blind_to
+    state = "replace(state::text, '\"monthly_used\":', '\"monthly_used\":1')::json"
+    await damaged.execute(f"UPDATE ledger.accounts SET state = {state} WHERE account_id = $1", ACCOUNT)
+    assert isinstance(await desk.verify_since(), VerifiedSince)
+    found = await desk.verify_since(states=True)
+    assert isinstance(found, Broken)
+    assert (found.account_id, "monthly_used" in found.reason) == (ACCOUNT, True)
+    operate = operate_on(own_ledger)
+    assert (await operate("verify", environment=desk.environment, since="latest", states="1")).code == 1
+    (await operate("verify", environment=desk.environment, states="1")).assert_refused(2)

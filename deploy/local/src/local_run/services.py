@@ -85,7 +85,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             **_PERSON_VERBS,
             "events": Verb(optional=("ACCOUNT", "FROM", "TO")),
             "replay": Verb(optional=("PROJECTION",)),
-            "verify": Verb(optional=("CHECKPOINT", "SINCE")),
+            "verify": Verb(optional=("CHECKPOINT", "SINCE", "STATES")),
             "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
             "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),

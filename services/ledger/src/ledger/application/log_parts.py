@@ -12,7 +12,7 @@ from ledger.store.partitions import has_gone_beyond, make_next_part
 log = structlog.get_logger()
 
 LOOK_SECONDS: Final = 60.0
-"""At twenty thousand events a second, a minute fills little more than one of the two parts that are ahead."""
+"""At twenty thousand events a second, a minute fills an eighth of one of the two parts that are ahead."""
 
 
 class LogParts:

@@ -27,7 +27,7 @@ def account_difference(folded: Folded, row: AccountRow | None) -> str | None:
         return f"the state is of version {row.version}, the last event of version {folded.version}"
     if row.head != folded.head:
         return "the head is not the last event's hash"
-    difference = _state_difference(folded.account, row.state)
+    difference = state_difference(folded.account, row.state)
     if difference is None and not _is_earlier(row.state) and row.due_at != folded.account.due_at:
         return "the due time is not the state's"
     return difference
@@ -105,7 +105,8 @@ def _held(holds: Iterable[Hold]) -> tuple[int, int]:
     return sum(tokens), len(tokens)
 
 
-def _state_difference(folded: Account, state: str | None) -> str | None:
+def state_difference(folded: Account, state: str | None) -> str | None:
+    """What distinguishes a stored state from the folded account, None if nothing does."""
     if state == encode(folded).decode():
         return None
     try:

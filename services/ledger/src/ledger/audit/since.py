@@ -14,6 +14,7 @@ from msgspec import Struct
 from ledger.audit.checkpoints.heads import Head, difference
 from ledger.audit.checkpoints.statement import Statement
 from ledger.audit.problems import Problem, Problems
+from ledger.audit.states import check_states
 from ledger.audit.walk import odd_columns
 from ledger.store.codec import GENESIS, UnknownEventTypeError, chain_hash, decode_event
 from ledger.store.heads import HeadRow, count_events, first_event_id, head_rows, load_hashes
@@ -98,18 +99,27 @@ async def heads_at(connection: asyncpg.Connection, position: int, problems: Prob
 
 
 async def check_since(
-    connection: asyncpg.Connection, statement: Statement, base: Iterator[Head], up_to: int, problems: Problems
+    connection: asyncpg.Connection,
+    statement: Statement,
+    base: Iterator[Head],
+    up_to: int,
+    problems: Problems,
+    *,
+    states: bool = False,
 ) -> AsyncIterator[Head]:
     """Check the log from the checkpoint up to `up_to`, and yield the heads there, by account id.
 
     `base` has the checkpoint's heads, in that order; what is wrong is added to `problems`, which are all there once
-    the last head was taken. Memory holds the accounts that something happened to since.
+    the last head was taken. Memory holds the accounts that something happened to since. With `states`, theirs are
+    compared with what the events since the last snapshot of each come to.
     """
     await check_guard(connection, problems)
     for problem in await not_of_this_log(connection, statement):
         problems.add(problem)
     window = Window(problems)
     await window.walk(connection, statement.position, up_to)
+    if states:
+        await check_states(connection, window.moved, problems)
     unseen = dict.fromkeys(window.moved)
     events, expected = 0, next(base, None)
     async for head in heads_at(connection, up_to, problems):

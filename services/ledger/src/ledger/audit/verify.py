@@ -22,6 +22,11 @@ BLIND_TO_SINCE: Final = (
     "of before the checkpoint, only what the last event of an account is was compared, and how many events there are: "
     "bytes that were changed within are found in full, and so is a state that is not what the events say"
 )
+BLIND_TO_SINCE_BUT_STATES: Final = (
+    "of before the checkpoint, only what the last event of an account is was compared, and how many events there are; "
+    "snapshots are believed, and states of accounts to which nothing happened since: what is changed there is found in "
+    "full"
+)
 BLIND_TO_AFTER: Final = "what was rewritten or cut off behind the checkpoint, states and all"
 
 
@@ -91,14 +96,17 @@ async def verify(
     return Verified(found.whole.events, found.accounts, seconds, found.whole)
 
 
-async def verify_since(database_url: str, signed: Document) -> VerifiedSince | Broken:
-    """Check what came since a checkpoint, and that the log up to it still is the one that was signed."""
+async def verify_since(database_url: str, signed: Document, *, states: bool = False) -> VerifiedSince | Broken:
+    """Check what came since a checkpoint, and that the log up to it still is the one that was signed.
+
+    With `states`, also that accounts to which something happened since are what their events, from a snapshot on, say.
+    """
     started = time.perf_counter()
     problems, accounts, events = Problems(), 0, 0
     connection = await connect(database_url)
     try:
         newest = await newest_position(connection)
-        async for head in check_since(connection, signed.statement, signed.heads(), newest, problems):
+        async for head in check_since(connection, signed.statement, signed.heads(), newest, problems, states=states):
             accounts += 1
             events += head.version
     finally:
@@ -107,7 +115,8 @@ async def verify_since(database_url: str, signed: Document) -> VerifiedSince | B
     if problems.count:
         return broken(problems, events, accounts, seconds)
     new_events = events - signed.statement.events
-    return VerifiedSince(new_events, events, accounts, newest, seconds, signed.statement)
+    blind_to = BLIND_TO_SINCE_BUT_STATES if states else BLIND_TO_SINCE
+    return VerifiedSince(new_events, events, accounts, newest, seconds, signed.statement, blind_to)
 
 
 def _not_the_log_of(checkpoint: Checkpoint, found: Checkpoint | None) -> str:

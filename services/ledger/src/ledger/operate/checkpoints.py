@@ -59,15 +59,21 @@ async def verify(
         Named | None, option("--checkpoint", parse=_checkpoint, help="latest, a number, a file, or its JSON object")
     ] = None,
     since: Annotated[Named | None, option("--since", parse=_signed, help="latest, a number or a file")] = None,
+    states: Annotated[
+        str | None, option("--states", parse=switch, help="1, with SINCE, compares states with snapshots too")
+    ] = None,
 ) -> int:
     """Checks the whole log and what was made of it, or since a checkpoint; exit 1 and the first bad event if any."""
     if checkpoint is not None and since is not None:
         raise BadInputError("CHECKPOINT compares the whole log, SINCE reads what came after it: give one of them")
+    if states is not None and since is None:
+        raise BadInputError("STATES: with SINCE alone; without it all states are compared")
     async with open_ledger():  # fails at once, and in one line, where there is no ledger
         pass
     with tempfile.TemporaryDirectory(prefix="solaris-verify-") as folder:
         if since is not None:
-            since_result = await verify_since(database_url(), find_document(since.name, load_settings(), Path(folder)))
+            document = find_document(since.name, load_settings(), Path(folder))
+            since_result = await verify_since(database_url(), document, states=states is not None)
             write_line(since_result)
             return 1 if isinstance(since_result, Broken) else 0
         printed = checkpoint.printed if checkpoint else None

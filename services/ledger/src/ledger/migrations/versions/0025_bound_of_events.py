@@ -15,11 +15,11 @@ STATEMENTS = (
         made_at timestamptz NOT NULL DEFAULT clock_timestamp(), CHECK (first_position < end_position)
     )
     """,
-    # Room for at least a million more, until the next revision but one has made the parts that follow.
+    # Room for at least ten million more, until the next revision but one has made the parts that follow.
     """
     DO $$
     DECLARE
-        bound bigint := ((SELECT coalesce(max(position), 0) FROM ledger.events) / 1000000 + 2) * 1000000;
+        bound bigint := ((SELECT coalesce(max(position), 0) FROM ledger.events) / 10000000 + 2) * 10000000;
     BEGIN
         EXECUTE format('ALTER TABLE ledger.events ADD CONSTRAINT below CHECK (position < %s) NOT VALID', bound);
         INSERT INTO ledger.event_partitions (first_position, end_position, name) VALUES (0, bound, 'events_0');

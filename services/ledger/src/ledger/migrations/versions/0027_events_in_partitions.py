@@ -78,7 +78,7 @@ STATEMENTS = (
     CREATE FUNCTION ledger.make_next_part_of_events() RETURNS text LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
     DECLARE
-        size CONSTANT bigint := 1000000;
+        size CONSTANT bigint := 10000000;
         newest bigint := (SELECT coalesce(max(position), 0) FROM ledger.events);
         first bigint := (SELECT max(end_position) FROM ledger.event_partitions);
         part text;
