@@ -1,12 +1,12 @@
 """What stands in the log so far gets a bound that it stays below, told before it is checked.
 
-Revision ID: 0025
+Revision ID: 0026
 """
 
 from alembic import op
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
 STATEMENTS = (
     """

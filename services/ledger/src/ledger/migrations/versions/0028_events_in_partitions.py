@@ -1,12 +1,12 @@
 """The log is partitioned by ranges of positions: what stood in it becomes the first part, without being copied.
 
-Revision ID: 0027
+Revision ID: 0028
 """
 
 from alembic import op
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 
 STATEMENTS = (
     # The checked bound makes attaching a matter of the catalog, so others wait for some milliseconds.
@@ -83,7 +83,7 @@ STATEMENTS = (
         first bigint := (SELECT max(end_position) FROM ledger.event_partitions);
         part text;
     BEGIN
-        IF newest + 2 * size < first OR NOT pg_try_advisory_xact_lock(7205759403792799) THEN
+        IF newest + 2 * size < first OR NOT pg_try_advisory_xact_lock(7205759403792800) THEN
             RETURN NULL;
         END IF;
         first := (SELECT max(end_position) FROM ledger.event_partitions);
