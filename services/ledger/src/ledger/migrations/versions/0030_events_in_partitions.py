@@ -1,12 +1,12 @@
 """The log is partitioned by ranges of positions: what stood in it becomes the first part, without being copied.
 
-Revision ID: 0028
+Revision ID: 0030
 """
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0030"
+down_revision = "0029"
 
 STATEMENTS = (
     # The checked bound makes attaching a matter of the catalog, so others wait for some milliseconds.

@@ -1,12 +1,12 @@
 """What stands in the log so far gets a bound that it stays below, told before it is checked.
 
-Revision ID: 0026
+Revision ID: 0028
 """
 
 from alembic import op
 
-revision = "0026"
-down_revision = "0025"
+revision = "0028"
+down_revision = "0027"
 
 STATEMENTS = (
     """
