@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import nats
 from contracts.requests import RequestEnded
+from contracts.subjects import REQUESTS_ENDED
 from nats.aio.msg import Msg
 
 from tests.support.eventually import eventually
@@ -20,10 +21,10 @@ class RequestListener:
         self.lines: dict[str, list[RequestEnded]] = {}
 
     async def hear(self, message: Msg) -> None:
-        line = _decode(message.data)
-        assert message.subject == f"solaris.requests.{line.account_id}"
-        assert (message.headers or {})["Nats-Msg-Id"] == line.request_id
-        self.lines.setdefault(line.account_id, []).append(line)
+        lines = [_decode(line) for line in message.data.split(b"\n")]
+        assert (message.headers or {})["Nats-Msg-Id"] == lines[0].request_id
+        for line in lines:
+            self.lines.setdefault(line.account_id, []).append(line)
 
     async def of(self, account_id: str, number: int = 1) -> list[RequestEnded]:
         """All lines of an account once there are so many; fails where there are more."""
@@ -42,7 +43,7 @@ async def listening(nats_url: str) -> AsyncIterator[RequestListener]:
     listener = RequestListener()
     client = await nats.connect(nats_url)
     try:
-        await client.subscribe("solaris.requests.*", cb=listener.hear)
+        await client.subscribe(REQUESTS_ENDED, cb=listener.hear)
         await client.flush()
         yield listener
     finally:

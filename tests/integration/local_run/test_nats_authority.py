@@ -233,7 +233,7 @@ ASKED_OR_TOLD = (
     "solaris.rpc.ledger.read.events.ana",
     "solaris.rpc.ledger.admin.ana",
     "solaris.usage.recorded.ana",
-    "solaris.requests.ana",
+    subjects.REQUESTS_ENDED,
     "solaris.ledger.credits_granted.ana",
     "solaris.billing.credits_purchased.ana",
     "solaris.deadletter.ledger.x",
@@ -267,7 +267,7 @@ MAY = {
         f"{subjects.RESERVE_AGAIN_PREFIX}.ana",
         subjects.READ_READY,
         "solaris.usage.recorded.ana",
-        "solaris.requests.ana",
+        subjects.REQUESTS_ENDED,
         "$JS.API.STREAM.INFO.USAGE",
     },
     "projector": {

@@ -32,7 +32,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         note="OpenAI-compatible",
         publishes=(
             "solaris.usage.>",
-            "solaris.requests.*",
+            subjects.REQUESTS_ENDED,
             f"{subjects.RESERVE_PREFIX}.*",
             f"{subjects.RESERVE_AGAIN_PREFIX}.*",
             subjects.READ_READY,

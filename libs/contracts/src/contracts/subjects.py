@@ -21,6 +21,9 @@ PROJECTOR_REQUESTS_CONSUMER: Final = "projector-requests"
 BALANCE_FALLS: Final = ("ledger.usage_settled", "ledger.reservation_expired")
 """Events after which less is left. Billing hears those of accounts with auto top-up, by plain subscriptions."""
 
+REQUESTS_ENDED: Final = "solaris.requests.ended"
+"""Subject on which gateways tell how requests ended, many in a message."""
+
 # Request-reply stands outside the streams' subjects: a stream would answer a request with its PubAck.
 RESERVE_PREFIX: Final = "solaris.rpc.ledger.reserve"
 RESERVE_AGAIN_PREFIX: Final = "solaris.rpc.ledger.reserve_again"
@@ -34,11 +37,6 @@ LEDGER_QUEUE: Final = "ledger"
 def event_subject(name: str, account_token: str) -> str:
     """Subject of an event: `ledger.usage_settled` → `solaris.ledger.usage_settled.<account>`."""
     return f"solaris.{name}.{account_token}"
-
-
-def request_subject(account_token: str) -> str:
-    """Subject on which it is told how requests of an account ended."""
-    return f"solaris.requests.{account_token}"
 
 
 def dead_letter(service: str, consumer: str) -> str:

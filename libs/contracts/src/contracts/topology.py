@@ -1,8 +1,7 @@
 """The JetStream topology as data: streams, their limits, and the durable consumers on them.
 
-Postgres is the truth; a stream is transport. Limits are explicit, and no message can be deleted by a client; what is
-personal an operator can purge, and nothing else can be purged by anybody. All is in JetStream's own words, times in
-nanoseconds: as it stands here it is handed to JetStream.
+Postgres is the truth; a stream is transport. Limits are explicit, and nothing can be deleted or purged by a client. All
+is in JetStream's own words, times in nanoseconds: as it stands here it is handed to JetStream.
 """
 
 from typing import Final, Literal
@@ -66,9 +65,8 @@ STREAMS: Final = (
         subjects=("solaris.requests.>",),
         max_age=7 * _DAY,
         max_bytes=2 * _GIB,
-        # Personal: what is stored in Postgres is kept here no longer, and what is to be forgotten can be purged.
+        # Personal: what is stored in Postgres is kept here no longer.
         retention="workqueue",
-        deny_purge=False,
         # What a gateway is refused it counts as lost; what is dropped here would be missed by nobody.
         discard="new",
     ),
@@ -137,7 +135,7 @@ CONSUMERS: Final = (
     Consumer(
         stream=subjects.REQUESTS_STREAM,
         durable_name=subjects.PROJECTOR_REQUESTS_CONSUMER,
-        filter_subjects=("solaris.requests.*",),
+        filter_subjects=(subjects.REQUESTS_ENDED,),
         ack_wait=30 * SECOND,
     ),
 )

@@ -1,7 +1,7 @@
 """Reads what gateways tell of requests and stores it in batches: acknowledged once it is committed, counted once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import asyncpg
@@ -12,10 +12,9 @@ from chassis.jetstream import SLICE
 from chassis.postgres import DATABASE_ERRORS, refuses_the_data
 from chassis.pull import PullEndedError, Puller
 from contracts import subjects
-from contracts.accounts import subject_token
 from contracts.codec import DECODE_ERRORS, fault_of
-from contracts.requests import RequestEnded
-from msgspec import json
+from contracts.requests import NUL, RequestEnded
+from msgspec import Struct, json
 from nats.errors import Error as NatsError
 
 from ledger.projector.metrics import REQUEST_LINES
@@ -24,7 +23,10 @@ from ledger.store.request_lines import Stored, store_lines
 
 log = structlog.get_logger()
 
-FETCH_SIZE: Final = 500
+FETCH_SIZE: Final = 4
+"""Messages in memory at once, of some hundreds of lines each where calls are many."""
+MAX_LINES: Final = 10_000
+"""Of a message; what comes behind them is one line, which nobody can read."""
 RETRY_SECONDS: Final = 0.5
 PUT_BACK_SECONDS: Final = 2.0
 CONNECTED_SECONDS: Final = 30.0
@@ -71,26 +73,16 @@ class RequestLog:
                     await self._take(puller, messages)
 
     async def _take(self, puller: Puller, messages: Sequence[Message]) -> None:
-        lines: list[RequestEnded] = []
-        readable: list[Message] = []
-        for number, message in enumerate(messages, start=1):
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-            if (line := read_line(message)) is None:
-                REQUEST_LINES.labels("unreadable").inc()
-                puller.terminate(message)
-            else:
-                lines.append(line)
-                readable.append(message)
-        if not lines:
-            return
-        try:
-            await self._store(lines)
-        except DATABASE_ERRORS:
-            for message in readable:
-                puller.put_back(message, PUT_BACK_SECONDS)
-            raise
-        for message in readable:
+        """A message at a time, each committed before it is acknowledged; what can't be stored now comes again."""
+        for number, message in enumerate(messages):
+            lines = await read_lines(message.payload)
+            try:
+                if lines:
+                    await self._store(lines)
+            except DATABASE_ERRORS:
+                for left in messages[number:]:
+                    puller.put_back(left, PUT_BACK_SECONDS)
+                raise
             puller.acknowledge(message)
 
     async def _store(self, lines: Sequence[RequestEnded]) -> None:
@@ -119,17 +111,34 @@ class RequestLog:
             log.warning("requests_not_read", reason=problem)
 
 
-def read_line(message: Message) -> RequestEnded | None:
-    """The line of a message; None where it is none, or of another account than its subject's."""
-    try:
-        line = _decode(message.payload)
-    except DECODE_ERRORS as error:
-        log.error("request_line_unreadable", reason=fault_of(error))  # noqa: TRY400  the line itself is not for the log
-        return None
-    if message.subject != subjects.request_subject(subject_token(line.account_id)):
-        log.error("request_line_of_another_account", request_id=line.request_id)
-        return None
+async def read_lines(payload: bytes) -> list[RequestEnded]:
+    """The lines of a message; those that are none are counted and left out."""
+    told = payload.split(b"\n", MAX_LINES)
+    lines: list[RequestEnded] = []
+    fault = ""
+    for number, line in enumerate(told, start=1):
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+        try:
+            lines.append(_read(line))
+        except DECODE_ERRORS as error:
+            fault = fault_of(error)
+    if (unreadable := len(told) - len(lines)) > 0:
+        REQUEST_LINES.labels("unreadable").inc(unreadable)
+        log.error("request_lines_unreadable", lines=unreadable, last_fault=fault)  # they themselves are not for the log
+    return lines
+
+
+def _read(told: bytes) -> RequestEnded:
+    """Raises what `DECODE_ERRORS` are."""
+    line = _decode(told)
+    if NUL in told and any("\x00" in text for text in (*_texts(line), *(_texts(line.bodies) if line.bodies else ()))):
+        raise ValueError("it holds NUL")
     return line
+
+
+def _texts(struct: Struct) -> Iterator[str]:
+    return (value for name in struct.__struct_fields__ if isinstance(value := getattr(struct, name), str))
 
 
 def _count(stored: Stored) -> None:

@@ -55,12 +55,10 @@ WITH line AS (
     SELECT * FROM unnest({", ".join(f"${number}::{kind}[]" for number, kind in enumerate(COLUMNS.values(), start=1))})
     AS line ({_NAMES})
 ), told AS (
-    SELECT line.*, EXISTS (
-        SELECT FROM requests.days WHERE parent = 'log' AND day = (line.at AT TIME ZONE 'UTC')::date
-    ) AS has_day, EXISTS (
-        SELECT FROM requests.forgotten WHERE forgotten.account_id = line.account_id AND line.at <= forgotten.at
-    ) AS is_forgotten
+    SELECT line.*, days.day IS NOT NULL AS has_day, coalesce(line.at <= forgotten.at, false) AS is_forgotten
     FROM line
+    LEFT JOIN requests.days ON days.parent = 'log' AND days.day = (line.at AT TIME ZONE 'UTC')::date
+    LEFT JOIN requests.forgotten ON forgotten.account_id = line.account_id
 ), stored AS (
     INSERT INTO requests.log ({_NAMES})
     SELECT {_NAMES} FROM told WHERE has_day AND NOT is_forgotten ORDER BY request_id

@@ -54,7 +54,7 @@ async def erase_requests(connection: asyncpg.Connection, account_id: str) -> int
     """Erase an account's lines and bodies, and have none kept that was told before now; returns how many lines.
 
     Counts of refusals stay: they say how often, and nothing of a person. What waits in the stream meets the mark when
-    it is read, unless it is purged.
+    it is read.
     """
     await connection.execute(_MARK, account_id)
     erased: int = await connection.fetchval(_ERASE, account_id, timeout=ERASE_TIMEOUT_SECONDS)
