@@ -1,12 +1,14 @@
-"""What was used, as operators ask for it on the running stack; the projector is killed in between."""
+"""What was used, and why, as operators ask for it on the running stack; the projector is killed in between."""
 
 import json
 import os
 import signal
+from typing import Any
 
 from tests.support.eventually import eventually_blocking
 from tests.support.stack import Stack
 
+BALANCES = ("monthly_used", "monthly_limit", "credits", "debt", "unowed")
 QUESTION = [{"role": "user", "content": "What is a ledger?"}]
 
 
@@ -16,7 +18,7 @@ def test_a_call_is_in_the_usage_once_also_after_a_kill_and_a_replay(stack: Stack
         assert ran.returncode == 0, ran.stderr
         return sum(json.loads(line)["calls"] for line in ran.stdout.splitlines())
 
-    client = stack.client(account)
+    client = stack.client(account, **{"X-Conversation-Id": f"talk of {account}"})
     client.chat.completions.create(model="demo-usage:20:0:10", messages=QUESTION)  # type: ignore[arg-type]
     stack.wait_settled(account)
     eventually_blocking(lambda: calls() == 1, 20, message="the call is in the usage")
@@ -29,3 +31,16 @@ def test_a_call_is_in_the_usage_once_also_after_a_kill_and_a_replay(stack: Stack
     (person,) = map(json.loads, stack.operate("usage", ACCOUNT=account, BY="person").stdout.splitlines())
     assert (person["person"], person["calls"], person["prompt_tokens"]) == (account, 2, 40)
     assert person["billable_tokens"] == balance["monthly_used"]
+
+    def explained() -> list[dict[str, Any]]:
+        ran = stack.operate("explain", ID=f"talk of {account}")
+        assert ran.returncode == 0, ran.stderr
+        told = [json.loads(line) for line in ran.stdout.splitlines()]
+        return told if len(told) == 2 else []
+
+    lines = [json.loads(line) for line in stack.operate("statement", ACCOUNT=account).stdout.splitlines()]
+    assert [line["kind"] for line in lines] == ["opened", "call", "call"]
+    assert {name: lines[-1][name] for name in BALANCES} == {name: balance[name] for name in BALANCES}
+    calls_of_talk = eventually_blocking(explained, 20, message="the request log names the conversation's calls")
+    assert [each["reservation_id"] for each in calls_of_talk] == [line["reservation_id"] for line in lines[1:]]
+    assert calls_of_talk[0]["steps"][0]["movement"]["billable_tokens"] == 30

@@ -70,6 +70,19 @@ def test_an_id_that_names_no_dead_letter_is_refused_in_one_line(letter: str) -> 
     )
 
 
+def test_the_id_of_something_else_goes_to_the_verb_s_only_service() -> None:
+    variables = {
+        **os.environ,
+        "SOLARIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "SOLARIS_NATS_URL": "nats://127.0.0.1:1",
+        "SOLARIS_OPERATE_ID": "0199f2a4-7d3b-7c11-8a52-0a6f6f1f2a3c",
+    }
+    command = [sys.executable, "-m", "local_run.commands.operate", "explain"]
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: the database ")
+
+
 def test_an_unknown_command_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown command 'drop'"):
         command_arguments("drop", {})

@@ -150,7 +150,7 @@ def _write(text: bytes) -> None:
 
 
 def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program, ...]:
-    """All services of the verb, or the one that a dead letter's id names (`notifier:3`).
+    """All services of the verb, or the one of several that a dead letter's id names (`notifier:3`).
 
     Raises:
         UsageError: an id that names none.
@@ -158,7 +158,7 @@ def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program,
     services = services_of(verb)
     known = services[0].verbs[verb]
     letter = environment.get(_OPTION_PREFIX + "ID", "")
-    if not letter or "ID" not in (*known.required, *known.optional):
+    if len(services) == 1 or not letter or "ID" not in (*known.required, *known.optional):
         return services
     named, _, number = letter.partition(":")
     if named not in {service.name for service in services} or not (number.isascii() and number.isdigit()):
