@@ -98,7 +98,7 @@ def test_what_a_shell_exports_is_no_value_of_a_command(stack: Stack, account: st
         ("apply-catalog PLAN=' ' SHOW=", "make apply-catalog: no value stands after PLAN= SHOW="),
         ("dead-letters-retry ID=", "make dead-letters-retry: no value stands after ID="),
         ("verify CHEKPOINT={{}}", "make verify takes CHECKPOINT SINCE STATES, and not CHEKPOINT"),
-        ("seed ACCOUNT=", "make seed takes no variables, and not ACCOUNT"),
+        ("seed ACCOUNT=", "make seed takes SEED, and not ACCOUNT"),
     ],
 )
 def test_what_a_command_does_not_take_or_has_no_value_is_refused_and_nothing_is_done(
