@@ -1,6 +1,7 @@
 """What a person reads on a terminal: columns that stand under each other, and how far a long verb is."""
 
 import io
+from decimal import Decimal
 
 import pytest
 from chassis.operate import progress as progress_module
@@ -13,6 +14,14 @@ def test_words_stand_to_the_left_and_figures_to_the_right_with_their_thousands()
         "day         calls  note",
         "2026-11-20  1,234",
         "total           7  x",
+    ]
+
+
+def test_amounts_stand_among_the_figures_with_all_their_digits() -> None:
+    assert table_text(("day", "cost"), [("a", Decimal("1234.5000")), ("b", Decimal(7))]).splitlines() == [
+        "day        cost",
+        "a    1,234.5000",
+        "b             7",
     ]
 
 

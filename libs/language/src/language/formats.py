@@ -40,13 +40,18 @@ def format_count(number: int, one: str, many: str, language: Language) -> str:
 
 def format_money(amount_minor: int, currency: str, language: Language) -> str:
     """`R$ 1.234,56`, `US$ 14.90`, `JPY 1,490`: an amount in the smallest unit of `currency`, its code in any case."""
-    code = currency.lower()
-    decimals = 0 if code in _WITHOUT_DECIMALS else 3 if code in _WITH_THREE_DECIMALS else 2
+    code, decimals = currency.lower(), currency_decimals(currency)
     whole, part = divmod(abs(amount_minor), 10**decimals)
     comma = "," if language is Language.PORTUGUESE else "."
     fraction = f"{comma}{part:0{decimals}}" if decimals else ""
     minus = "\N{MINUS SIGN}" if amount_minor < 0 else ""
     return f"{minus}{currency_sign(code)} {format_number(whole, language)}{fraction}"
+
+
+def currency_decimals(currency: str) -> int:
+    """How many digits stand behind the comma of an amount: 2 of `brl`, 0 of `jpy`; the code in any case."""
+    code = currency.lower()
+    return 0 if code in _WITHOUT_DECIMALS else 3 if code in _WITH_THREE_DECIMALS else 2
 
 
 def currency_sign(currency: str) -> str:

@@ -1,8 +1,9 @@
 """Records as a table that a person reads: words to the left, figures to the right with their thousands."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
-type Cell = str | int | None
+type Cell = str | int | Decimal | None
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -26,5 +27,7 @@ def _cell(value: Cell) -> str:
             return ""
         case int():
             return f"{value:,}"
+        case Decimal():
+            return f"{value:,f}"
     # What somebody typed moves no cursor of a terminal.
     return "".join(char if char.isprintable() else " " for char in value)

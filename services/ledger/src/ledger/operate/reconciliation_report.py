@@ -3,15 +3,16 @@
 import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import date
+from datetime import UTC, date
 
 import asyncpg
 from chassis.operate.output import write_line
 from chassis.operate.spreadsheet import write_rows, write_text
-from chassis.operate.table import Cell, table_text
+from chassis.operate.table import Cell
 from msgspec import structs
 
 from ledger.operate.reports import TOTAL, Format
+from ledger.operate.seen import seen_table
 from ledger.reconciliation.corrections import Corrected
 from ledger.reconciliation.running import Reconciled
 from ledger.store.reconciliation_rows import Finding, Run, Sums
@@ -71,9 +72,11 @@ async def _write_table(connection: asyncpg.Connection, reconciled: Reconciled) -
     run, totals = reconciled.run, reconciled.totals
     key, sums = run.key, run.sums
     write_text(f"{key.source}, {key.first_day} to {key.last_day} (UTC), run {run.run_id}\n\n")
+    if sums.calls and sums.calls == sums.missing_there:
+        write_text(f"{key.source} told nothing of these days: is it set up?\n\n")
     for name, lines in (("day", totals.days), ("model", totals.models), ("account", totals.accounts)):
         if lines:
-            write_text(table_text((name, *_SUMS), list(_lines(lines, sums))) + "\n")
+            write_text(seen_table((name, *_SUMS), list(_lines(lines, sums)), UTC) + "\n")
     shown: list[tuple[Cell, ...]] = []
     correctable = 0
     async with aclosing(load_findings(connection, run.run_id)) as findings:
@@ -82,7 +85,7 @@ async def _write_table(connection: asyncpg.Connection, reconciled: Reconciled) -
             if len(shown) < SHOWN_FINDINGS:
                 shown.append(tuple(_cell(value) for value in _record(finding).values()))
     if shown:
-        write_text(table_text(_COLUMNS, shown))
+        write_text(seen_table(_COLUMNS, shown, UTC))
         found = sums.different + sums.missing_there + sums.missing_here
         if found > len(shown):
             write_text(f"and {found - len(shown):,} more: FORMAT=csv or FORMAT=json\n")

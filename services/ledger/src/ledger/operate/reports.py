@@ -2,20 +2,21 @@
 
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 import asyncpg
 from chassis.operate.errors import RefusedError
 from chassis.operate.options import option
 from chassis.operate.output import write_line
 from chassis.operate.spreadsheet import write_rows, write_text
-from chassis.operate.table import Cell, table_text
 from contracts.errors import NotFoundError
 from msgspec import Struct
 
 from ledger.operate.options import one_of
+from ledger.operate.seen import Value, seen_table
+from ledger.operate.settings import load_settings
 from ledger.store.log import opening_time_of
 from ledger.store.projected_tables import is_shown
 from ledger.store.tracks import load_lags
@@ -25,7 +26,6 @@ MAX_TABLE_ROWS: Final = 10_000
 OLD_SECONDS: Final = 5.0
 TOTAL: Final = "total"
 
-type Value = Cell | datetime
 type Row = Sequence[Value]
 
 
@@ -88,14 +88,14 @@ async def write_report(format: Format | None, report: Report, rows: AsyncIterato
 
 
 async def _write_table(report: Report, rows: AsyncIterator[Row]) -> None:
-    laid_out: list[list[Cell]] = []
+    laid_out: list[Row] = []
     async for row in _with_total(report, rows):
         if len(laid_out) > MAX_TABLE_ROWS:
             raise RefusedError(
                 f"more than {MAX_TABLE_ROWS} lines: take FORMAT=csv or FORMAT=json, or {report.narrower}"
             )
-        laid_out.append([f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value for value in row])
-    write_text(table_text(report.columns, laid_out))
+        laid_out.append(row)
+    write_text(seen_table(report.columns, laid_out, ZoneInfo(load_settings().time_zone)))
 
 
 async def _with_total(report: Report, rows: AsyncIterator[Row]) -> AsyncIterator[Row]:
