@@ -1,11 +1,11 @@
 """Makes a statement's movement of an event: what it moved, why, and how the account stood after it."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.codec import encode
 from contracts.events.accounts import AccountOpened, CycleCorrected, CycleStarted, LimitChanged, PlanChanged
-from contracts.events.charges import Charge, GiveBack, LotTokens
+from contracts.events.charges import Charge, LotTokens
 from contracts.events.credits import CreditsExpired, CreditsGranted, CreditsRestored, CreditsRevoked
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
@@ -39,6 +39,21 @@ KIND_OF: Final[dict[type, Kind]] = {
 """Events that move tokens, or the limit, and are of no call. All others move nothing: a hold only sets aside."""
 
 
+class _Moved(NamedTuple):
+    """Where tokens were taken, or given back."""
+
+    from_allowance: int
+    from_credits: int
+    to_debt: int
+    to_unowed: int
+    lots: str | None
+    lapsed: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        return -(self.from_allowance + self.from_credits + self.to_debt + self.to_unowed)
+
+
 def settled_movement(
     each: PageEvent[LedgerEvent], event: UsageSettled, after: Account, terms: Terms | None, corrected: Charged | None
 ) -> Movement:
@@ -46,35 +61,14 @@ def settled_movement(
 
     What it moves is the whole call, or of an estimate that it corrects the difference.
     """
-    if corrected is None:
-        from_allowance, parts, to_debt, to_unowed = (
-            event.from_allowance,
-            event.from_credits,
-            event.to_debt,
-            event.to_unowed,
-        )
-        gained: list[LotTokens] | tuple[LotTokens, ...] = ()
-        lapsed = None
-    elif event.give_back is not None:
-        from_allowance, gained, parts, to_debt, to_unowed = _given_back(event.give_back)
-        lapsed = event.give_back.lapsed
-    else:
-        charge = event.charged or Charge()
-        from_allowance, parts, to_debt, to_unowed = (
-            charge.from_allowance,
-            charge.from_credits,
-            charge.to_debt,
-            charge.to_unowed,
-        )
-        gained, lapsed = (), None
-    from_credits, lots = (_credits_of(gained, parts)) if parts or gained else (0, None)
+    moved = _moved_by_usage(event, corrected)
     usage = event.usage
     return Movement(
         account_id=each.account_id,
         position=each.position,
         recorded_at=each.fact.time,
-        kind="call" if corrected is None else "correction",
-        tokens=-(from_allowance + from_credits + to_debt + to_unowed),
+        kind=(Kind.CALL if corrected is None else Kind.CORRECTION).value,
+        tokens=moved.tokens,
         reservation_id=event.reservation_id,
         model=event.model,
         cycle_id=event.cycle_id,
@@ -83,20 +77,20 @@ def settled_movement(
         cache_write_tokens=usage.cache_write_tokens,
         completion_tokens=usage.completion_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        prompt_weight_millionths=None if terms is None else terms[1],
-        cached_prompt_weight_millionths=None if terms is None else terms[2],
-        cache_write_weight_millionths=None if terms is None else terms[3],
-        completion_weight_millionths=None if terms is None else terms[4],
+        prompt_weight_millionths=None if terms is None else terms.prompt,
+        cached_prompt_weight_millionths=None if terms is None else terms.cached_prompt,
+        cache_write_weight_millionths=None if terms is None else terms.cache_write,
+        completion_weight_millionths=None if terms is None else terms.completion,
         billable_tokens=event.billable_tokens,
         cost_usd_micros=event.cost_usd_micros,
         usage_source=event.usage_source.value,
-        from_allowance=from_allowance,
-        from_credits=from_credits,
-        to_debt=to_debt,
-        to_unowed=to_unowed,
-        lapsed=lapsed,
-        lots=lots,
-        reserved_position=None if terms is None else terms[0],
+        from_allowance=moved.from_allowance,
+        from_credits=moved.from_credits,
+        to_debt=moved.to_debt,
+        to_unowed=moved.to_unowed,
+        lapsed=moved.lapsed,
+        lots=moved.lots,
+        reserved_position=None if terms is None else terms.reserved_position,
         corrects_position=None if corrected is None else corrected.position,
         corrects_tokens=event.corrects_billable_tokens,
         monthly_used=after.monthly_used,
@@ -111,8 +105,7 @@ def expired_movement(
     each: PageEvent[LedgerEvent], event: ReservationExpired, after: Account, terms: Terms | None
 ) -> Movement:
     """Of a hold that was charged in full, since no usage came."""
-    charge = event.charge
-    from_credits, lots = _credits_of((), charge.from_credits)
+    moved = _moved_by_charge(event.charge)
     return Movement(
         account_id=each.account_id,
         position=each.position,
@@ -127,11 +120,11 @@ def expired_movement(
         cache_write_weight_millionths=None if terms is None else terms.cache_write,
         completion_weight_millionths=None if terms is None else terms.completion,
         billable_tokens=event.billable_tokens,
-        from_allowance=charge.from_allowance,
-        from_credits=from_credits,
-        to_debt=charge.to_debt,
-        to_unowed=charge.to_unowed,
-        lots=lots,
+        from_allowance=moved.from_allowance,
+        from_credits=moved.from_credits,
+        to_debt=moved.to_debt,
+        to_unowed=moved.to_unowed,
+        lots=moved.lots,
         reserved_position=None if terms is None else terms.reserved_position,
         monthly_used=after.monthly_used,
         monthly_limit=after.monthly_limit,
@@ -176,18 +169,29 @@ def account_movement(each: PageEvent[LedgerEvent], event: OfAccount, before: Acc
     )
 
 
-def _given_back(back: GiveBack) -> tuple[int, list[LotTokens], tuple[LotTokens, ...], int, int]:
-    """From the allowance, what lots gain and what they lose, to debt, to what is unowed."""
+def _moved_by_usage(event: UsageSettled, corrected: Charged | None) -> _Moved:
+    if corrected is None:
+        return _moved_by_charge(event)
+    if event.give_back is None:
+        return _moved_by_charge(event.charged or Charge())
+    back = event.give_back
     repayment = back.debt_repayment
     gained = [*back.to_credits, *([] if back.correction_lot is None else [back.correction_lot])]
+    from_credits, lots = _credits_of(gained, repayment.from_credits)
     repaid = repayment.from_allowance + sum(part.tokens for part in repayment.from_credits)
-    return (
+    return _Moved(
         repayment.from_allowance - back.to_allowance,
-        gained,
-        repayment.from_credits,
+        from_credits,
         -back.debt_cancelled - repaid,
         -back.unowed_cancelled,
+        lots,
+        back.lapsed,
     )
+
+
+def _moved_by_charge(charge: Charge | UsageSettled) -> _Moved:
+    from_credits, lots = _credits_of((), charge.from_credits) if charge.from_credits else (0, None)
+    return _Moved(charge.from_allowance, from_credits, charge.to_debt, charge.to_unowed, lots)
 
 
 def _credits_of(gained: Iterable[LotTokens], lost: Iterable[LotTokens]) -> tuple[int, str | None]:

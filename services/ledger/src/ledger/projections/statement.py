@@ -68,7 +68,8 @@ class _Teller:
         before, event = known.account, each.fact.data
         if each.version != before.version + 1:
             raise BrokenLogError(
-                f"of account {each.account_id} event {before.version + 1} is missing before {each.version}"
+                f"of account {each.account_id} event {before.version + 1} is missing before {each.version},"
+                " or is of a type that only a newer ledger knows"
             )
         after = known.account = evolve(before, event, each.fact.time)
         match event:
