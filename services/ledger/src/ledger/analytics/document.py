@@ -17,10 +17,10 @@ The schema `analytics` is for whoever reads with SQL: Metabase ([deploy/metabase
 notebook, a report of finance. Its columns keep their names, types and order; new ones come last. Tables of other
 schemas may change with any release.
 
-**Who may.** The role `{READER}` reads these views and nothing else, never writes, and no statement of its own runs
-longer than 30 s: a reader that takes long keeps a new version of a projection from being shown. It can't log in until
-the database's owner lets it ([how](operations.md#projections)); another role that is granted it has what it may read,
-and no such bounds.
+**Who may.** The role `{READER}` reads these views and nothing else, and writes nothing. Its statements end after 30 s
+unless it sets another bound: a reader that takes long keeps a new version of a projection from being shown. It can't
+log in until the database's owner lets it ([how](operations.md#projections)); another role that is granted it has what
+it may read, and no such bounds.
 
 **What is personal.** An account id names nobody by itself, and stands where a figure is of one person. Names and
 addresses stand in the views that are marked *personal*, and nowhere else; who is forgotten (`make forget`) is gone
