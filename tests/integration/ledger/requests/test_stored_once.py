@@ -10,13 +10,15 @@ import pytest
 import pytest_asyncio
 from chassis.core_nats.client import CoreNats
 from chassis.jetstream import Message, publish_in_order, stream_info
+from chassis.postgres import create_pool, opened
 from chassis.provisioning import provision
 from contracts.codec import encode
 from contracts.requests import Bodies
 from contracts.subjects import REQUESTS_ENDED, REQUESTS_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from contracts.usage import TokenUsage
-from ledger.store.request_days import drop_days, make_days
+from ledger.projector.request_days import RequestDays
+from ledger.store.request_days import AHEAD, drop_days, make_days
 from ledger.store.request_lines import COLUMNS, Stored, store_lines
 from ledger.store.request_people import erase_requests, find_requests, has_requested
 
@@ -153,6 +155,26 @@ async def postgres_days(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     yield connection
     await transaction.rollback()
     await connection.close()
+
+
+async def test_days_are_made_and_dropped_while_the_projector_runs(
+    migrated: str, connection: asyncpg.Connection
+) -> None:
+    old = TODAY - timedelta(days=100)
+    for parent in ("log", "bodies"):
+        await connection.execute("SELECT requests.make_day($1, $2)", parent, old)
+    ahead = TODAY + AHEAD
+    await connection.execute("SELECT requests.drop_day('log', $1)", ahead)
+    days = "SELECT count(*) FROM requests.days WHERE day = ANY ($1)"
+    pool: asyncpg.Pool = create_pool(migrated, max_size=1, service="test-days")
+    async with opened(pool):
+        keeping = asyncio.create_task(RequestDays(pool, RETENTION).run())
+        try:
+            await eventually(lambda: _is(connection.fetchval(days, [old]), 0), message="old days are dropped")
+            assert await connection.fetchval(days, [ahead]) == 2
+            assert await connection.fetchval(f"SELECT to_regclass('requests.log_{old:%Y%m%d}')") is None
+        finally:
+            keeping.cancel()
 
 
 async def test_no_sample_outlasts_what_people_wrote(connection: asyncpg.Connection) -> None:
