@@ -1,7 +1,6 @@
 """Compares snapshots of accounts with what a fold of their events comes to, as a walk passes them."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import asyncpg
 from contracts.codec import encode
@@ -19,8 +18,6 @@ from ledger.store.snapshots import (
     store_snapshot,
     stray_snapshots,
 )
-
-MAX_STRAYS: Final = 1_000
 
 
 class SnapshotCheck:
@@ -99,7 +96,7 @@ class SnapshotPages:
         """Name, or remove, those that are of no event."""
         if not self._wanted:
             return
-        for account_id, version in await stray_snapshots(self._connection, accounts, MAX_STRAYS):
+        async for account_id, version in stray_snapshots(self._connection, accounts):
             self._check.find_stray(account_id, version)
             if repairing:
                 await remove_snapshot(self._connection, account_id, version)

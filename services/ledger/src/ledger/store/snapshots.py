@@ -4,7 +4,7 @@ They are made of the events alone, and whoever begins at one has its hash compar
 format than this version's is as if it were not there.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ledger.domain.account import STATE_FORMAT, Account
 from ledger.store.codec import decode_account
-from ledger.store.log import STATEMENT_TIMEOUT_SECONDS, AccountRange
+from ledger.store.log import BEFORE_ALL_VERSIONS, STATEMENT_TIMEOUT_SECONDS, AccountRange
 
 PAGE_EVENTS: Final = 2_000
 OUTDATED_AT_ONCE: Final = 500
@@ -67,11 +67,16 @@ SELECT {_ROW} FROM ledger.snapshots WHERE format = $1
 AND (account_id, version) > ($2, $3) AND (account_id, version) <= ($4, $5) ORDER BY account_id, version
 """  # noqa: S608  constants
 _BETWEEN: Final = f"SELECT {_ROW} FROM ledger.snapshots WHERE format = $1 AND position BETWEEN $2 AND $3"  # noqa: S608  constants
-_STRAY: Final = """
-SELECT snapshot.account_id, snapshot.version FROM ledger.snapshots AS snapshot
-LEFT JOIN ledger.events AS event USING (account_id, version)
-WHERE snapshot.format = $1 AND snapshot.account_id >= $2 AND snapshot.account_id < $3
-AND event.position IS DISTINCT FROM snapshot.position ORDER BY snapshot.account_id, snapshot.version LIMIT $4
+# A page is a statement, however many snapshots and parts of the log there are.
+_IN_THE_LOG: Final = """
+SELECT snapshot.account_id, snapshot.version, coalesce(event.position = snapshot.position, false)
+FROM (
+    SELECT account_id, version, position FROM ledger.snapshots
+    WHERE format = $1 AND (account_id, version) > ($2, $3) AND account_id < $4 ORDER BY account_id, version LIMIT $5
+) AS snapshot LEFT JOIN LATERAL (
+    SELECT position FROM ledger.events WHERE account_id = snapshot.account_id AND version = snapshot.version LIMIT 1
+) AS event ON true
+ORDER BY snapshot.account_id, snapshot.version
 """
 _REMOVE: Final = "DELETE FROM ledger.snapshots WHERE format = $1 AND account_id = $2 AND version = $3"
 _FORGET_OUTDATED: Final = "DELETE FROM ledger.snapshot_progress WHERE format < $1"
@@ -200,12 +205,16 @@ async def snapshots_between(connection: asyncpg.Connection, first: int, last: in
     return [SnapshotRow(*row) for row in await connection.fetch(_BETWEEN, STATE_FORMAT, first, last)]
 
 
-async def stray_snapshots(
-    connection: asyncpg.Connection, accounts: AccountRange, limit: int
-) -> Sequence[tuple[str, int]]:
+async def stray_snapshots(connection: asyncpg.Connection, accounts: AccountRange) -> AsyncIterator[tuple[str, int]]:
     """Accounts and versions of snapshots that are of no event, or of one that stands elsewhere."""
-    rows = await connection.fetch(_STRAY, STATE_FORMAT, *accounts, limit, timeout=STATEMENT_TIMEOUT_SECONDS)
-    return [(row[0], row[1]) for row in rows]
+    after = (accounts.first, BEFORE_ALL_VERSIONS)
+    while rows := await connection.fetch(
+        _IN_THE_LOG, STATE_FORMAT, *after, accounts.end, PAGE_EVENTS, timeout=STATEMENT_TIMEOUT_SECONDS
+    ):
+        for account_id, version, is_in_the_log in rows:
+            if not is_in_the_log:
+                yield account_id, version
+        after = rows[-1][0], rows[-1][1]
 
 
 async def remove_snapshot(connection: asyncpg.Connection, account_id: str, version: int) -> None:
