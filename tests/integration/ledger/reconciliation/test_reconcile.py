@@ -1,7 +1,9 @@
 """`reconcile` finds each fault, names it, keeps it, and puts right by new events what can be put right."""
 
+import asyncio
 import csv
 import io
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,19 @@ async def test_a_correction_is_made_once_whatever_is_told_after_it(calls: Calls,
     ran = await operate("reconcile", from_=day, to=day)
     assert found(ran)["left-2"] == ("different", "tokens")
     assert (await operate("reconcile", from_=day, to=day, correct=1)).err.startswith("corrected 0,")
+
+
+async def test_corrections_by_two_operators_at_once_are_made_once(calls: Calls, operate: Operate, day: str) -> None:
+    for number in range(20):
+        await calls.estimated(f"both-{number}", 60, 6)
+        await calls.told(f"both-{number}", 60, 9)
+    before = (await operate("balance", account="ana")).json["monthly_used"]
+    ran = await asyncio.gather(*(operate("reconcile", from_=day, to=day, correct=1) for _ in range(2)))
+    assert not any("both-" in found_id for each in ran for found_id in found(each))
+    done = [[int(word) for word in re.findall(r"\d+", each.err)] for each in ran]
+    assert sum(corrected for corrected, *_ in done) >= 20
+    assert [refused for *_, refused in done] == [0, 0]
+    assert (await operate("balance", account="ana")).json["monthly_used"] == before + 20 * 3
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])

@@ -75,7 +75,13 @@ def test_anthropics_csv_has_the_parts_of_the_prompt_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "answers", [openai_answer(), [openai_answer()], openai_answer()["data"], [openai_answer(has_more=True)]]
+    "answers",
+    [
+        openai_answer(),
+        [openai_answer()],
+        openai_answer()["data"],
+        [openai_answer(has_more=True), {"object": "page", "data": [], "has_more": False}],
+    ],
 )
 def test_openais_answers_say_the_same(tmp_path: Path, answers: object) -> None:
     assert read(tmp_path, json.dumps(answers)) == {(DAY, "gpt-4o"): OPENAI_SUMS}
@@ -105,6 +111,7 @@ def test_anthropics_answer_says_the_same(tmp_path: Path) -> None:
         ("[7]", "no usage answer"),
         ('{"error": {"message": "no"}}', "neither data nor results"),
         (json.dumps(openai_answer(has_more=True)), "has_more"),
+        (json.dumps([openai_answer(), openai_answer(has_more=True)]), "has_more"),
         (json.dumps(openai_answer()).replace("7200", "NaN"), "no number of tokens"),
         (json.dumps(openai_answer()).replace("1795651200", "1795951200"), "more than a day"),
         (json.dumps(openai_answer()).replace('"gpt-4o-2024-08-06"', "null"), "grouped by model"),

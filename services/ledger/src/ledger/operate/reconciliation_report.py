@@ -76,7 +76,7 @@ async def _write_table(connection: asyncpg.Connection, reconciled: Reconciled) -
         write_text(f"{key.source} told nothing of these days: is it set up?\n\n")
     for name, lines in (("day", totals.days), ("model", totals.models), ("account", totals.accounts)):
         if lines:
-            write_text(seen_table((name, *_SUMS), list(_lines(lines, sums)), UTC) + "\n")
+            write_text(seen_table((name, *_SUMS), list(_lines(lines)), UTC) + "\n")
     shown: list[tuple[Cell, ...]] = []
     correctable = 0
     async with aclosing(load_findings(connection, run.run_id)) as findings:
@@ -122,13 +122,17 @@ async def _rows_with_total(connection: asyncpg.Connection, run: Run) -> AsyncGen
     yield dict.fromkeys(_COLUMNS) | {"kind": TOTAL} | totals
 
 
-def _lines(lines: Mapping[date, Sums] | Mapping[str, Sums], whole: Sums) -> Iterator[tuple[Cell, ...]]:
+def _lines(lines: Mapping[date, Sums] | Mapping[str, Sums]) -> Iterator[tuple[Cell, ...]]:
+    """With their total; of accounts there are only those that something is found of."""
     named = [(str(of), sums) for of, sums in lines.items()]
     most = sorted(named, key=lambda line: (-line[1].differing_tokens, line[0]))
     for of, sums in most[:SHOWN_LINES]:
         yield (of or "(none)", *sums, f"{sums.difference_percent:g}")
     if len(most) > SHOWN_LINES:
         yield (f"({len(most) - SHOWN_LINES} others)", *[None for _ in _SUMS])
+    whole = Sums()
+    for sums in lines.values():
+        whole = whole.plus(sums)
     yield (TOTAL, *whole, f"{whole.difference_percent:g}")
 
 

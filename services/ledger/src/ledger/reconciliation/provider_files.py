@@ -158,14 +158,15 @@ def _json_lines(path: Path) -> Iterator[_Line]:
 
 
 def _buckets(decoded: object) -> Iterator[Mapping[str, object]]:
-    """Of one answer, or a list of answers or of buckets."""
-    for each in decoded if isinstance(decoded, list) else [decoded]:
+    """Of one answer, or a list of answers, the last of which has no more, or of buckets."""
+    listed = decoded if isinstance(decoded, list) else [decoded]
+    for each in listed:
         if not isinstance(each, dict):
             raise ExportError("no usage answer of OpenAI or Anthropic")
         if "results" in each:
             yield each
         elif isinstance(each.get("data"), list):
-            if each.get("has_more") is True and not isinstance(decoded, list):
+            if each is listed[-1] and each.get("has_more") is True:
                 raise ExportError("not all of it: has_more is true; fetch the pages that follow, as a list of answers")
             yield from _buckets(each["data"]) if each["data"] else ()
         else:
