@@ -18,6 +18,7 @@ from tests.support.gateway_messages import usage_recorded
 from tests.support.ledger_commands import settle_usage
 from tests.support.ledger_operate import Operate, Ran
 from tests.support.litellm_payloads import payload
+from tests.support.projecting import caught_up, projecting
 
 
 def of(ran: Ran, record: str) -> list[dict[str, Any]]:
@@ -110,6 +111,32 @@ async def test_corrections_by_two_operators_at_once_are_made_once(calls: Calls, 
     assert sum(corrected for corrected, *_ in done) >= 20
     assert [refused for *_, refused in done] == [0, 0]
     assert (await operate("balance", account="ana")).json["monthly_used"] == before + 20 * 3
+
+
+async def test_reports_have_a_corrected_call_once_and_say_what_corrected_it(
+    calls: Calls, operate: Operate, connection: asyncpg.Connection, ledger_url: str, day: str
+) -> None:
+    async def used() -> tuple[int, ...]:
+        for name in ("usage", "statement"):
+            await caught_up(connection, name)
+        row = await connection.fetchrow(
+            "SELECT sum(calls), sum(prompt_tokens), sum(completion_tokens), sum(estimated_calls) FROM projections.usage"
+        )
+        return tuple(map(int, row))
+
+    async with projecting(ledger_url):
+        await calls.estimated("reported", 40, 4)
+        before = await used()
+        await calls.told("reported", 33, 9)
+        await operate("reconcile", from_=day, to=day, correct=1)
+        after = await used()
+    assert [a - b for a, b in zip(after, before, strict=True)] == [0, 33 - 40, 9 - 4, -1]
+    (explained,) = (await operate("explain", id="reported")).lines
+    call, correction = (step["movement"] for step in explained["steps"])
+    assert (call["kind"], correction["kind"]) == ("call", "correction")
+    assert (correction["corrects_position"], correction["corrects_tokens"]) == (call["position"], 44)
+    replayed = await operate("replay", projection="all")
+    assert (replayed.code, replayed.json["difference_count"]) == (0, 0)
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])
