@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 
 # Values of operator commands reach the program as they were typed: `value` keeps make, and the environment keeps the
 # shell, from reading anything into them. What a shell happens to export is none: a KEY of something else, for instance.
-OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY CODE OLDER SORT FILE APPLY CREDITS_PER_TOKEN SEED SOURCE THRESHOLD CORRECT STATES
+OPERATE_VALUES := ACCOUNT TOKENS REASON KEY PLAN LOT WHO NEW SHOW CUSTOM AT FROM TO PROJECTION CHECKPOINT SINCE DUE ANEW ID COUNT USES PER_ACCOUNT UNTIL EXPIRES_DAYS BATCH ORDER STATE FORMAT PACKAGE PAID_BY REFERENCE AMOUNT CURRENCY PAYER BELOW MONTHLY_CAP OFF MODEL BY CODE OLDER SORT FILE APPLY CREDITS_PER_TOKEN TAG SEED SOURCE THRESHOLD CORRECT STATES
 typed = $(findstring command line,$(origin $(1)))
 define operate_value
 export SOLARIS_OPERATE_$(1) := $$(if $$(call typed,$(1)),$$(value $(1)))
@@ -106,7 +106,7 @@ holds: ## [ACCOUNT=id] [OLDER=age] [FORMAT=table|csv|json]: calls whose usage ha
 explain: ## ID=call, conversation or client's own [ACCOUNT=id] [FORMAT=text|json]: how a call came to its tokens: hold, rates, classes by their weights, where they were taken
 statement: ## ACCOUNT=id [FROM=day] [TO=day] [FORMAT=table|csv|json]: every movement of its tokens, what it was made of, and the balances after it
 reconcile: ## [FROM=day] [TO=day] [SOURCE=litellm|spend-logs] or [FILE=export] [THRESHOLD=percent] [FORMAT=table|csv|json] [CORRECT=1]: compares LiteLLM's or a provider's figures with the log; UTC days, yesterday without any
-usage: ## [ACCOUNT=id] [MODEL=name] [FROM=day] [TO=day] [BY=day|week|month|model|person] [FORMAT=table|csv|json]: calls, tokens and cost
+usage: ## [ACCOUNT=id] [MODEL=name] [TAG=tag] [FROM=day] [TO=day] [BY=day|week|month|model|person] [FORMAT=table|csv|json]: calls, tokens and cost
 requests: ## [ACCOUNT=id] [ID=request|conversation|client's] [CODE=code] [FROM=day] [TO=day] [FORMAT=table|csv|json]: the request log, a line for each request
 refusals: ## [ACCOUNT=id] [FROM=day] [TO=day] [BY=day|month|code|person] [FORMAT=table|csv|json]: how often what was refused
 order: ## ACCOUNT=id PAID_BY=how REFERENCE=text REASON=text [PACKAGE=name] or [TOKENS=n] [AMOUNT=minor] [CURRENCY=brl] [PAYER=id] [KEY=idempotency-key]: an order that was paid elsewhere, or is a courtesy

@@ -88,7 +88,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "verify": Verb(optional=("CHECKPOINT", "SINCE", "STATES")),
             "checkpoint": Verb(optional=("DUE", "ANEW")),
             "republish": Verb(optional=("FROM", "TO")),
-            "usage": Verb(optional=("ACCOUNT", "MODEL", "FROM", "TO", "BY", "FORMAT")),
+            "usage": Verb(optional=("ACCOUNT", "MODEL", "TAG", "FROM", "TO", "BY", "FORMAT")),
             "people": Verb(optional=("WHO", "SORT", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
             "explain": Verb(required=("ID",), optional=("ACCOUNT", "FORMAT")),

@@ -82,6 +82,25 @@ async def test_who_gives_a_person_another_address_is_noted(
     assert (await operate("events", account="noted-1")).lines == events
 
 
+async def test_people_are_found_by_the_tags_of_a_file_until_they_are_forgotten(
+    operate: Operate, tmp_path: Path
+) -> None:
+    path = tmp_path / "tags.json"
+    for tags, changes in ((["Sul", "Vendas"], ["tags"]), (["Sul", "Vendas"], []), (["Norte"], ["tags"])):
+        path.write_text(json.dumps({"id": "tagged-1", "name": "Tadeu", "tags": tags}))
+        (row, _) = (await operate("import", file=path, apply=1)).lines
+        assert [each for each in row["changes"] if each == "tags"] == changes
+    (found,) = (await operate("find", who="norte")).lines
+    assert (found["account_id"], found["tags"]) == ("tagged-1", ["norte"])
+    (await operate("find", who="vendas")).assert_refused(1)
+    await operate("forget", account="tagged-1")
+    (await operate("find", who="norte")).assert_refused(1)
+    (row, _) = (await operate("import", file=path, apply=1)).lines
+    assert row["changes"] == []
+    path.write_text(json.dumps({"id": "tagged-1", "tags": []}))
+    assert (await operate("import", file=path)).lines[0]["outcome"] == "unchanged"
+
+
 async def test_credits_are_granted_once_a_key_whatever_the_file(operate: Operate, tmp_path: Path) -> None:
     await operate("import", file=_file(tmp_path, "key-1;;;;;500;\n"), apply=1)
     longer = await operate("import", file=_file(tmp_path, "key-1;;;;;500;\nkey-2;;;;;500;\n"), apply=1)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -102,6 +103,17 @@ async def test_a_program_gets_lines_and_a_person_a_table_with_the_total(operate:
     ]
     assert [record["person"] for record in records] == [*(line["person"] for line in lines), "total"]
     assert int(records[-1]["billable_tokens"]) == whole["billable_tokens"]
+
+
+async def test_people_of_one_tag_are_summed_up(operate: Operate, tmp_path: Path) -> None:
+    all_lines = {line["person"]: line for line in (await operate("usage", by="person", model="gpt-4o-mini")).lines}
+    tagged = sorted(all_lines)[:2]
+    file = tmp_path / "tags.csv"
+    file.write_text("id,tags\n" + "".join(f"{account},Vendas\n" for account in tagged))
+    await operate("import", file=file, apply=1)
+    lines = (await operate("usage", by="person", model="gpt-4o-mini", tag=" VENDAS")).lines
+    assert {line["person"]: line for line in lines} == {account: all_lines[account] for account in tagged}
+    assert (await operate("usage", tag="compras")).lines == []
 
 
 async def test_on_a_terminal_it_is_a_table(usage_url: str) -> None:

@@ -122,6 +122,7 @@ async def test_reports_have_a_corrected_call_once_and_say_what_corrected_it(
         row = await connection.fetchrow(
             "SELECT sum(calls), sum(prompt_tokens), sum(completion_tokens), sum(estimated_calls) FROM projections.usage"
         )
+        assert row is not None
         return tuple(map(int, row))
 
     async with projecting(ledger_url):

@@ -189,6 +189,22 @@ def test_a_name_is_text_whatever_it_begins_with(tmp_path: Path) -> None:
     assert [_person(row)[2] for row in rows] == ["=1+1", "=HYPERLINK(x)", "'O Neill"]
 
 
+def test_tags_are_words_in_small_letters_each_once(tmp_path: Path) -> None:
+    rows = _rows(
+        tmp_path / "p.csv", f"id;tags\n{ANA};Vendas | Sul|vendas\n{BIA};\nc;{'|'.join('abcdefghijklmnopqrstu')}\n"
+    )
+    assert [row.tags if isinstance(row, PersonRow) else row.why for row in rows] == [
+        ("sul", "vendas"),
+        None,
+        "tags: at most 20",
+    ]
+    rows = _rows(
+        tmp_path / "p.json",
+        json.dumps([{"id": ANA, "tags": ["Sul"]}, {"id": BIA, "tags": []}, {"id": "c", "tags": [1]}]),
+    )
+    assert [row.tags if isinstance(row, PersonRow) else row.why[:5] for row in rows] == [("sul",), (), "tags:"]
+
+
 def test_who_stands_in_a_file_twice_is_refused_the_second_time(tmp_path: Path) -> None:
     rows = _rows(tmp_path / "p.csv", f"id,email\n{ANA},ANA@x.org\n{ANA},other@x.org\n{BIA},ana@X.org\nc,\nd,\n")
     whys = [row.why if isinstance(row, RefusedRow) else None for row in rows]

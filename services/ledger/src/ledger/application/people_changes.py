@@ -31,6 +31,7 @@ class RowChanges(Struct, frozen=True, kw_only=True):
     monthly_limit: int | None = None
     credits: int | None = None
     profile: Profile | None = None
+    tags: tuple[str, ...] | None = None
     told: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -80,7 +81,7 @@ def changes_of(row: PersonRow, known: Known, credits_hash: str | None, policy: P
             told.append(f"anchor_day {row.anchor_day}")
         elif row.anchor_day != account.anchor_day:
             notes.append(f"anchor_day stays {account.anchor_day}: an account has it from its opening on")
-    profile = _wanted_profile(row.profile, known.person, told, notes)
+    profile, tags = _wanted_words(row, known.person, told, notes)
     return RowChanges(
         row=row,
         is_new=is_new,
@@ -88,27 +89,31 @@ def changes_of(row: PersonRow, known: Known, credits_hash: str | None, policy: P
         monthly_limit=limit,
         credits=grant,
         profile=profile,
+        tags=tags,
         told=tuple(told),
         notes=tuple(notes),
     )
 
 
-def _wanted_profile(wanted: Profile, person: KnownPerson | None, told: list[str], notes: list[str]) -> Profile | None:
+def _wanted_words(
+    row: PersonRow, person: KnownPerson | None, told: list[str], notes: list[str]
+) -> tuple[Profile | None, tuple[str, ...] | None]:
+    """The profile and the tags, each None where it is as it should be."""
+    wanted = row.profile
     changed = [
         name
         for name, value, stored in (
             ("email", wanted.email, person.email if person else None),
             ("name", wanted.name, person.name if person else None),
+            ("tags", row.tags, tuple(person.tags or ()) if person else ()),
         )
         if value is not None and value != stored
     ]
-    if not changed:
-        return None
-    if person is not None and person.is_forgotten:
-        notes.append("the person was forgotten: name and address are not taken from a file")
-        return None
+    if changed and person is not None and person.is_forgotten:
+        notes.append("the person was forgotten: name, address and tags are not taken from a file")
+        return None, None
     told.extend(changed)
-    return wanted
+    return wanted if {"email", "name"} & {*changed} else None, row.tags if "tags" in changed else None
 
 
 def _refused(row: PersonRow, why: str) -> RefusedRow:

@@ -19,7 +19,7 @@ from ledger.application.people_rows import Outcome, PersonRow, RefusedRow, RowRe
 from ledger.application.submission import Idempotency, Kind
 from ledger.domain.commands import AdvanceAccount, ChangeLimit, ChangePlan, Command, GrantCredits, OpenAccount
 from ledger.domain.policy import Policy
-from ledger.store.profiles import load_people, store_profiles
+from ledger.store.profiles import load_people, store_profiles, store_tags
 from ledger.store.rows import AuditEntry, BatchState
 from ledger.store.write_path import read_batch
 
@@ -125,6 +125,10 @@ async def _carry_out(
             for each in told
             if each.profile is not None and each.row.number not in failed
         },
+    )
+    await store_tags(
+        connection,
+        {each.row.account_id: each.tags for each in told if each.tags is not None and each.row.number not in failed},
     )
     return failed
 

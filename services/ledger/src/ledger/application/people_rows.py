@@ -1,9 +1,12 @@
 """What a file says of people, one row each, and what became of each row."""
 
 from enum import StrEnum
+from typing import Final
 
 from contracts.profiles import Profile
 from msgspec import Struct
+
+MAX_TAG_LENGTH: Final = 64
 
 
 class PersonRow(Struct, frozen=True, kw_only=True):
@@ -16,6 +19,7 @@ class PersonRow(Struct, frozen=True, kw_only=True):
     monthly_limit: int | None = None
     credits: int | None = None
     anchor_day: int | None = None
+    tags: tuple[str, ...] | None = None
 
 
 class RefusedRow(Struct, frozen=True, kw_only=True):

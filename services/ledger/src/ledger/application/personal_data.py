@@ -91,7 +91,7 @@ async def forget_person(connection: asyncpg.Connection, engine: AsyncEngine, acc
 async def _person(connection: asyncpg.Connection, account_id: str) -> Person:
     person = await person_by_id(connection, account_id)
     if person is None and await has_requested(connection, account_id):
-        return Person(account_id, None, None, None, None)
+        return Person(account_id, None, None, None, None, None)
     if person is None:
         raise NotFoundError(f"no account {account_id}")
     return person

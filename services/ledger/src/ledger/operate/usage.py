@@ -9,6 +9,7 @@ from chassis.operate.errors import BadInputError
 from chassis.operate.options import option, text
 from contracts.limits import MAX_TEXT_LENGTH
 
+from ledger.application.people_rows import MAX_TAG_LENGTH
 from ledger.operate.database import open_ledger
 from ledger.operate.options import AccountOrAll, day, one_of
 from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_report
@@ -25,6 +26,7 @@ async def usage(
     ] = None,
     first_day: Annotated[date | None, option("--from", parse=day, help="first day, in SOLARIS_TIMEZONE")] = None,
     last_day: Annotated[date | None, option("--to", parse=day, help="last day, in SOLARIS_TIMEZONE")] = None,
+    tag: Annotated[str | None, option("--tag", parse=text(MAX_TAG_LENGTH), help="people who have this tag")] = None,
     by: Annotated[
         UsageBy, option("--by", parse=one_of(UsageBy), help="day, week, month, model or person")
     ] = UsageBy.DAY,
@@ -38,6 +40,7 @@ async def usage(
         time_zone=load_settings().time_zone,
         account_id=account,
         model=model,
+        tag=None if tag is None else tag.strip().casefold(),
         first_day=first_day,
         last_day=last_day,
     )

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from ledger.store.rows import AuditEntry
 
-_PERSON: Final = "account_id, email, name, locale, user_id"
+_PERSON: Final = "account_id, email, name, locale, user_id, tags"
 _PEOPLE_BY_PART: Final = f"""
 SELECT {_PERSON} FROM ledger.profiles
 WHERE ledger.trigrams(searched) @> ledger.trigrams(ledger.plain_letters($1))
@@ -21,7 +21,7 @@ ORDER BY account_id LIMIT $2
 _PERSON_BY_ID: Final = f"""
 SELECT {_PERSON} FROM ledger.profiles WHERE account_id = $1
 UNION ALL
-SELECT account_id, NULL, NULL, NULL, NULL FROM ledger.accounts AS account
+SELECT account_id, NULL, NULL, NULL, NULL, NULL FROM ledger.accounts AS account
 WHERE account_id = $1 AND version > 0
 AND NOT EXISTS (SELECT FROM ledger.profiles AS known WHERE known.account_id = account.account_id)
 """  # noqa: S608  constants
@@ -33,13 +33,13 @@ _BEFORE_ALL: Final = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 # In one statement: nobody is forgotten without a word about it, and no word is kept of what did not happen.
 _FORGET: Final = """
 WITH before AS (
-    SELECT (email, name, locale, user_id) IS DISTINCT FROM (NULL, NULL, NULL, NULL) AS held, forgotten_at
+    SELECT (email, name, locale, user_id, tags) IS DISTINCT FROM (NULL, NULL, NULL, NULL, NULL) AS held, forgotten_at
     FROM ledger.profiles WHERE account_id = $1
 ),
 forgotten AS (
     INSERT INTO ledger.profiles (account_id, forgotten_at) VALUES ($1, now())
     ON CONFLICT (account_id) DO UPDATE
-    SET email = NULL, name = NULL, locale = NULL, user_id = NULL, forgotten_at = now(), updated_at = now()
+    SET email = NULL, name = NULL, locale = NULL, user_id = NULL, tags = NULL, forgotten_at = now(), updated_at = now()
 ),
 noted AS (
     INSERT INTO ledger.audit (id, actor, action, account_id, reason, details)
@@ -57,6 +57,7 @@ class Person(Struct, frozen=True):
     name: str | None
     locale: str | None
     user_id: str | None
+    tags: list[str] | None
 
 
 class Audited(Struct, frozen=True):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 import asyncpg
+from contracts.codec import encode
 from contracts.profiles import Profile
 from msgspec import Struct
 
@@ -33,7 +34,16 @@ AND (
 )
 """
 _LOAD: Final = """
-SELECT account_id, email, name, forgotten_at IS NOT NULL FROM ledger.profiles WHERE account_id = ANY ($1::text[])
+SELECT account_id, email, name, tags, forgotten_at IS NOT NULL FROM ledger.profiles
+WHERE account_id = ANY ($1::text[])
+"""
+# Arrays of different lengths are no array of Postgres', so each comes as JSON.
+_STORE_TAGS: Final = """
+INSERT INTO ledger.profiles AS known (account_id, tags)
+SELECT account_id, ARRAY(SELECT jsonb_array_elements_text(tags)) FROM unnest($1::text[], $2::jsonb[])
+    AS told (account_id, tags) ORDER BY 1
+ON CONFLICT (account_id) DO UPDATE SET tags = nullif(excluded.tags, '{}')
+WHERE known.forgotten_at IS NULL AND known.tags IS DISTINCT FROM excluded.tags
 """
 
 
@@ -42,6 +52,7 @@ class KnownPerson(Struct, frozen=True):
 
     email: str | None
     name: str | None
+    tags: Sequence[str] | None
     is_forgotten: bool
 
 
@@ -63,4 +74,9 @@ async def store_profiles(connection: asyncpg.Pool | asyncpg.Connection, profiles
 async def load_people(connection: asyncpg.Connection, account_ids: Sequence[str]) -> dict[str, KnownPerson]:
     """By account; who is not known is not there."""
     rows = await connection.fetch(_LOAD, account_ids)
-    return {account_id: KnownPerson(email, name, is_forgotten) for account_id, email, name, is_forgotten in rows}
+    return {account_id: KnownPerson(*known) for account_id, *known in rows}
+
+
+async def store_tags(connection: asyncpg.Connection, tags: Mapping[str, Sequence[str]]) -> None:
+    """Replace those of each account; of who was forgotten nothing is kept."""
+    await connection.execute(_STORE_TAGS, list(tags), [encode(each).decode() for each in tags.values()])

@@ -24,10 +24,10 @@ _ERASE_UNHEARD: Final = """
 WITH unheard AS (
     SELECT account_id FROM ledger.profiles
     WHERE updated_at < now() - $1::interval
-    AND (email, name, locale, user_id) IS DISTINCT FROM (NULL, NULL, NULL, NULL)
+    AND (email, name, locale, user_id, tags) IS DISTINCT FROM (NULL, NULL, NULL, NULL, NULL)
     LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE ledger.profiles SET email = NULL, name = NULL, locale = NULL, user_id = NULL
+UPDATE ledger.profiles SET email = NULL, name = NULL, locale = NULL, user_id = NULL, tags = NULL
 FROM unheard WHERE profiles.account_id = unheard.account_id
 """
 

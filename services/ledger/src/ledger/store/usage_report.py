@@ -46,6 +46,7 @@ class UsageWanted(Struct, frozen=True, kw_only=True):
     time_zone: str
     account_id: str | None = None
     model: str | None = None
+    tag: str | None = None
     first_day: date | None = None
     last_day: date | None = None
 
@@ -69,9 +70,10 @@ async def load_usage(connection: asyncpg.Connection, wanted: UsageWanted) -> Asy
         -- A zone is less than a day away from UTC: this much an index finds.
         AND ($4::date IS NULL OR starts_at >= ($4 - 1)::timestamp AT TIME ZONE 'UTC' AND {_LOCAL}::date >= $4)
         AND ($5::date IS NULL OR starts_at < ($5 + 2)::timestamp AT TIME ZONE 'UTC' AND {_LOCAL}::date <= $5)
+        AND ($6::text IS NULL OR account_id IN (SELECT account_id FROM ledger.profiles WHERE $6 = ANY (tags)))
         GROUP BY 1 ORDER BY {_ORDER[wanted.by]}
     """  # noqa: S608  expressions of our own
-    arguments = (wanted.time_zone, wanted.account_id, wanted.model, wanted.first_day, wanted.last_day)
+    arguments = (wanted.time_zone, wanted.account_id, wanted.model, wanted.first_day, wanted.last_day, wanted.tag)
     async with connection.transaction(readonly=True):
         cursor = await connection.cursor(query, *arguments, timeout=REPORT_TIMEOUT_SECONDS)
         while rows := await cursor.fetch(FETCHED_ROWS, timeout=REPORT_TIMEOUT_SECONDS):

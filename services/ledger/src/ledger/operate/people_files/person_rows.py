@@ -8,7 +8,7 @@ from contracts.accounts import is_account_id
 from contracts.limits import MAX_INTEGER, is_clean_text
 from contracts.profiles import Profile
 
-from ledger.application.people_rows import PersonRow, RefusedRow
+from ledger.application.people_rows import MAX_TAG_LENGTH, PersonRow, RefusedRow
 from ledger.operate.people_files.json_records import Record
 
 ALIASES: Final = {
@@ -20,12 +20,14 @@ ALIASES: Final = {
     "limit": ("limit", "monthly_limit", "limite"),
     "credits": ("credits", "creditos"),
     "anchor_day": ("anchor_day", "anchor", "dia"),
+    "tags": ("tags", "tag", "etiquetas"),
 }
 LIBRECHAT_BALANCE: Final = "tokencredits"
 """LibreChat's own balance: a million of them are a USD at its prices."""
 MAX_EMAIL_LENGTH: Final = 320
 MAX_NAME_LENGTH: Final = 200
 MAX_PLAN_LENGTH: Final = 64
+MAX_TAGS: Final = 20
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _OBJECT_ID: Final = re.compile(r"ObjectId\(\"?([0-9a-f]{24})\"?\)")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
@@ -52,6 +54,7 @@ def row_of(number: int, record: Record, credits_per_token: int | None) -> Person
             monthly_limit=_whole("limit", _first(fields, "limit"), MAX_INTEGER),
             credits=_credits(fields, credits_per_token) or None,
             anchor_day=_anchor_day(_first(fields, "anchor_day")),
+            tags=_tags(_first(fields, "tags")),
         )
     except FieldError as error:
         return RefusedRow(number=number, account_id=account_id, why=str(error))
@@ -136,6 +139,17 @@ def _anchor_day(value: Any) -> int | None:
     if day == 0:
         raise FieldError("anchor_day: from 1 to 31")
     return day
+
+
+def _tags(value: Any) -> tuple[str, ...] | None:
+    """A list, or words with `|`, `,` or `;` between them; in small letters, each once."""
+    words = re.split(r"[|,;]", value) if isinstance(value, str) else value
+    if words is None:
+        return None
+    if not isinstance(words, list) or len(words) > MAX_TAGS:
+        raise FieldError(f"tags: at most {MAX_TAGS}")
+    tags = [_text("tags", word, MAX_TAG_LENGTH) for word in words]
+    return tuple(sorted({tag.casefold() for tag in tags if tag}))
 
 
 def _credits(fields: dict[str, Any], credits_per_token: int | None) -> int | None:
