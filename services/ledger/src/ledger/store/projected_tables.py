@@ -33,7 +33,7 @@ class TableShape(Struct, frozen=True, kw_only=True):
 
     Without a `suffix` it is what is read under the projection's own name; another one is read where it has a `view`. In
     what is read columns may be added and none removed. It has those of the table, and `joined` ones of what the view
-    joins to it (`join`), which are no part of the projection.
+    joins to it (`join`), which are no part of the projection. Rows of what is `appended` are never changed.
     """
 
     suffix: str = ""
@@ -43,6 +43,7 @@ class TableShape(Struct, frozen=True, kw_only=True):
     indexes: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
     join: str = ""
+    appended: bool = False
 
     def name_in(self, track: Track) -> str:
         return track.table + self.suffix
@@ -67,7 +68,8 @@ async def create_tables(connection: asyncpg.Connection, track: Track, shapes: Se
         columns = ", ".join(f"{name} {kind}" for name, kind in shape.columns.items())
         table, key = shape.name_in(track), ", ".join(shape.key)
         # A row is changed again and again while its time lasts: there is room for that beside it.
-        await connection.execute(f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})) WITH (fillfactor = 80)")
+        room = "" if shape.appended else " WITH (fillfactor = 80)"
+        await connection.execute(f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})){room}")
         for index in shape.indexes:
             await connection.execute(f"CREATE INDEX ON {table} USING {index}")
 

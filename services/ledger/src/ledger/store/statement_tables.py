@@ -55,6 +55,7 @@ assert tuple(_COLUMNS) == Movement.__struct_fields__, "a movement is a row, colu
 _TABLE: Final = TableShape(
     columns=_COLUMNS,
     key=("account_id", "position"),
+    appended=True,
     indexes=(
         "btree (reservation_id) WHERE reservation_id IS NOT NULL",
         # Rows come in the order of time: that little is enough to find those of some days.
