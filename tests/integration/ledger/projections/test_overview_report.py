@@ -89,6 +89,8 @@ async def test_it_agrees_with_usage_and_says_what_nobody_counts(own_ledger: str,
     assert table[-1].split()[0] == "total"
     assert "active_people" in table[0]
     assert (await operate("overview", to="2026-03-01")).lines == []
+    replayed = await operate("replay", projection="overview")
+    assert (replayed.code, replayed.json["projection"]) == (0, "usage"), "it moves with usage"
     (await operate("overview", from_="2026-03-03", to="2026-03-02")).assert_refused(2)
 
 

@@ -15,12 +15,12 @@ from ledger.audit.differences import Projection
 from ledger.audit.replay import Replayed
 from ledger.audit.replay import replay as replay_log
 from ledger.operate.database import open_ledger
-from ledger.projections.catalog import BY_NAME
+from ledger.projections.catalog import BY_NAME, BY_VIEW
 from ledger.projections.replay import ReplayedProjection, replay_projection
 
 
 def _projection(typed: str) -> str:
-    known = [*Projection, *BY_NAME]
+    known = [*Projection, *BY_VIEW]
     if typed not in known:
         raise ValueError(f"one of {', '.join(known)}")
     return typed
@@ -40,8 +40,8 @@ async def replay(
 ) -> int:
     """Rebuilds from the events what is made of them, compares, puts right what differs; exit 1 on any difference."""
     await _look()
-    if projection in BY_NAME:
-        replayed = await _replay_projection(projection)
+    if projection in BY_VIEW:
+        replayed = await _replay_projection(BY_VIEW[projection].name)
         write_line(replayed)
         return 1 if replayed.difference_count else 0
     result = await replay_log(database_url(), Projection(projection))

@@ -9,3 +9,10 @@ from ledger.projections.usage import USAGE
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (USAGE, OUTSTANDING, STATEMENT)
 BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}
+BY_VIEW: Final = {
+    view: projection
+    for projection in PROJECTIONS
+    for shape in projection.shapes
+    if (view := shape.view_of(projection.name)) is not None
+}
+"""By what is read of them: some show more than one view."""

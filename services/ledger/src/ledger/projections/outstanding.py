@@ -1,6 +1,7 @@
 """Outstanding holds: those that are open, and those that were charged and have no usage yet."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -20,28 +21,25 @@ def count_outstanding(events: Iterable[PageEvent[LedgerEvent]]) -> OutstandingCh
     made, charged, ended = changes.made, changes.charged, changes.ended
     for each in events:
         event = each.fact.data
-        if isinstance(event, TokensReserved):
-            made[ReservationKey(each.account_id, event.reservation_id)] = OutstandingHold(
-                OPEN,
-                each.fact.time,
-                event.expires_at,
-                event.model,
-                event.endpoint,
-                event.cycle_id,
-                event.tokens,
-            )
-        elif isinstance(event, ReservationExpired):
+        # Asked for its very type, which costs half as much: it is done for every event of a call.
+        if type(event) is TokensReserved:
+            made[ReservationKey(each.account_id, event.reservation_id)] = _open(event, each.fact.time)
+        elif type(event) is UsageSettled or type(event) is ReservationReleased:
+            reservation = ReservationKey(each.account_id, event.reservation_id)
+            if made.pop(reservation, None) is None:
+                charged.discard(reservation)
+                ended.add(reservation)
+        elif type(event) is ReservationExpired:
             reservation = ReservationKey(each.account_id, event.reservation_id)
             if (hold := made.get(reservation)) is not None:
                 made[reservation] = hold._replace(state=UNSETTLED)
             else:
                 charged.add(reservation)
-        elif isinstance(event, UsageSettled | ReservationReleased):
-            reservation = ReservationKey(each.account_id, event.reservation_id)
-            if made.pop(reservation, None) is None:
-                charged.discard(reservation)
-                ended.add(reservation)
     return changes
+
+
+def _open(event: TokensReserved, at: datetime) -> OutstandingHold:
+    return OutstandingHold(OPEN, at, event.expires_at, event.model, event.endpoint, event.cycle_id, event.tokens)
 
 
 class Outstanding:

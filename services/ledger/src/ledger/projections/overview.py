@@ -8,15 +8,14 @@ from ledger.store.usage_rows import NOTHING, Figures, UsageChanges
 
 def overview_of(changes: UsageChanges) -> OverviewChanges:
     """The same changes without accounts and models; a quarter hour to which nothing is added is left out."""
-    sums = dict.fromkeys(changes.opened, NOTHING)
+    rows: dict[datetime, list[Figures]] = {starts_at: [NOTHING] for starts_at in changes.opened}
     for row, figures in changes.added.items():
-        known = sums.get(row.starts_at)
-        sums[row.starts_at] = figures if known is None else Figures(*map(sum, zip(known, figures, strict=True)))
-    added = {
-        starts_at: QuarterSums(figures, changes.opened[starts_at])
-        for starts_at, figures in sums.items()
-        if figures != NOTHING or changes.opened[starts_at]
-    }
+        rows.setdefault(row.starts_at, []).append(figures)
+    added: dict[datetime, QuarterSums] = {}
+    for starts_at, parts in rows.items():
+        sums = QuarterSums(Figures(*map(sum, zip(*parts, strict=True))), changes.opened[starts_at])
+        if sums != (NOTHING, 0):
+            added[starts_at] = sums
     active: dict[ActivityKey, int] = {}
     for account_id, starts_at in changes.active:
         day = ActivityKey(starts_at.date(), account_id)

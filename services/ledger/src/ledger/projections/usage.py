@@ -27,7 +27,7 @@ def corrected_reservations(events: Iterable[PageEvent[LedgerEvent]]) -> list[Res
     return [
         ReservationKey(each.account_id, each.fact.data.reservation_id)
         for each in events
-        if isinstance(each.fact.data, UsageSettled) and _corrects_a_hold(each.fact.data)
+        if type(each.fact.data) is UsageSettled and _corrects_a_hold(each.fact.data)
     ]
 
 
@@ -44,7 +44,7 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
     changes = UsageChanges()
     for each in events:
         event = each.fact.data
-        if isinstance(event, UsageSettled):
+        if type(event) is UsageSettled:
             if _corrects_a_hold(event):
                 _take_estimate(changes, ReservationKey(each.account_id, event.reservation_id), estimates)
             row = UsageKey(each.account_id, quarter_of(event.started_at, each.fact.time), event.model, event.endpoint)
@@ -52,12 +52,12 @@ def count_usage(events: Iterable[PageEvent[LedgerEvent]], estimates: Mapping[Res
             changes.active.add(row[:2])
             if event.corrects_estimate is not None:
                 changes.add(row, _estimated(event, event.corrects_estimate))
-        elif isinstance(event, ReservationExpired):
+        elif type(event) is ReservationExpired:
             row = UsageKey(each.account_id, quarter_of(event.reserved_at, each.fact.time), event.model, event.endpoint)
             changes.begun[ReservationKey(each.account_id, event.reservation_id)] = Estimate(row, event.billable_tokens)
             changes.add(row, _unsettled(1, event.billable_tokens))
             changes.active.add(row[:2])
-        elif isinstance(event, AccountOpened):
+        elif type(event) is AccountOpened:
             changes.opened[quarter_of(None, each.fact.time)] += 1
     for row in [row for row, figures in changes.added.items() if figures == NOTHING]:
         del changes.added[row]  # whether an estimate and what corrects it come in one page must make no difference
