@@ -119,7 +119,6 @@ async def test_verify_names_a_snapshot_that_is_not_what_the_events_say_and_repla
 ) -> None:
     await make(own_ledger)
     before = await damaged.fetch(ALL)
-    assert isinstance(await verify(own_ledger), Verified)
     await damaged.execute(f"UPDATE ledger.snapshots SET {damage} WHERE account_id = $1 AND version = 60", ACCOUNT)
     found = await verify(own_ledger)
     assert isinstance(found, Broken)
