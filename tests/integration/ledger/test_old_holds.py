@@ -31,7 +31,9 @@ HOLDS = "SELECT count(*) FROM ledger.holds WHERE state = $1"
 
 @pytest_asyncio.fixture
 async def pool(own_ledger: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(own_ledger, min_size=1, max_size=3) as opened:
+    """With the rights of the ledger's role, and no others."""
+    role = {"role": "solaris_ledger"}
+    async with asyncpg.create_pool(own_ledger, min_size=1, max_size=3, server_settings=role) as opened:
         yield opened
 
 
