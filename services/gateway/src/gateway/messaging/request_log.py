@@ -34,6 +34,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
 _LOGGED_EVERY: Final = 10_000
+_LOG_SECONDS: Final = 60.0
 _MESSAGE_TOO_LARGE: Final = 10054
 """JetStream's own number."""
 
@@ -60,6 +61,7 @@ class RequestLog:
         self._waiting: deque[Line] = deque()
         self._bytes = 0
         self._lost = 0
+        self._logged_at = float("-inf")
         self._most_bytes = MAX_MESSAGE_BYTES
         self._message: _Told | None = None
         """What is being told: told again under its id it must be the very same."""
@@ -95,7 +97,7 @@ class RequestLog:
             try:
                 was_full = await self._publish_oldest()
             except (Error, OSError) as error:
-                log.debug("requests_not_told", error=repr(error))  # the connection's own loss is told elsewhere
+                self._tell_rarely(error, loop.time())
                 self._added.set()
                 await backoff.pause()
                 continue
@@ -156,6 +158,12 @@ class RequestLog:
         self._message = None
         for _ in range(number):
             self._bytes -= len(self._waiting.popleft()[1])
+
+    def _tell_rarely(self, error: Exception, now: float) -> None:
+        """The connection's own loss is told elsewhere; a stream that is missing, full, or not ours to tell, is not."""
+        if self._client.is_connected and now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            log.warning("requests_not_told", error=repr(error), waiting=len(self._waiting))
 
     def _lose(self, reason: str) -> None:
         metrics.REQUEST_LINES_LOST.labels(reason).inc()
