@@ -118,9 +118,11 @@ async def test_arrays_as_text_are_what_they_were(own_ledger: str) -> None:
         now = await connection.fetchval("SELECT clock_timestamp()")
         query = "SELECT $1::text::text[], $2::text::bigint[], $3::text::timestamptz[], $4::text::text[]"
         for texts in (odd, ["plain", "ones"], *([each] for each in odd)):
-            row = await connection.fetchrow(query, words(texts), figures([2**53, -1, 0]), moments([now]), words([]))
+            row = await connection.fetchrow(
+                query, words(texts), figures([2**53, -1, 0]), moments([now, None]), words([])
+            )
             assert row is not None
-            assert [*row] == [texts, [2**53, -1, 0], [now], []]
+            assert [*row] == [texts, [2**53, -1, 0], [now, None], []]
     finally:
         await connection.close()
 

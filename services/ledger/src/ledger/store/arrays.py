@@ -20,6 +20,6 @@ def words(values: Sequence[str]) -> str:
     return f'{{"{joined}"}}' if values else "{}"
 
 
-def moments(values: Iterable[datetime]) -> str:
+def moments(values: Iterable[datetime | None]) -> str:
     """For `::text::timestamptz[]`; the times have an offset."""
-    return "{" + ",".join(map(datetime.isoformat, values)) + "}"
+    return "{" + ",".join(["NULL" if value is None else value.isoformat() for value in values]) + "}"

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from ledger.store.arrays import figures, moments, words
 from ledger.store.projected_tables import TableShape
 from ledger.store.tracks import Track
 
@@ -52,8 +53,11 @@ _TABLE: Final = TableShape(
 PEOPLE_SHAPES: Final = (_TABLE,)
 assert tuple(_TABLE.columns) == PersonRow._fields, "a person is a row, column by column"
 
-_ARRAYS: Final = (
-    "$1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[]"
+_ARRAYS: Final = ", ".join(
+    (
+        *("$1::text::text[]", "$2::text::text[]", "$3::text::text[]", "$4::text::bigint[]", "$5::text::bigint[]"),
+        *("$6::text::bigint[]", "$7::text::bigint[]", "$8::text::timestamptz[]"),
+    )
 )
 _COLUMNS: Final = ", ".join(PersonRow._fields)
 _ANEW: Final = ", ".join(f"{name} = excluded.{name}" for name in PersonRow._fields[1:])
@@ -62,11 +66,14 @@ _ANEW: Final = ", ".join(f"{name} = excluded.{name}" for name in PersonRow._fiel
 async def write_people(connection: asyncpg.Connection, track: Track, people: Iterable[PersonRow]) -> None:
     """Keep people as they are after a page; who is unchanged is not written."""
     table = _TABLE.name_in(track)
+    account_ids, plans, statuses, used, limits, lots, debts, last_calls = zip(*people, strict=True)
     before, after = (", ".join(f"{row}.{name}" for name in PersonRow._fields[1:]) for row in ("known", "excluded"))
     await connection.execute(
         f"""
         INSERT INTO {table} AS known ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})
         ON CONFLICT (account_id) DO UPDATE SET {_ANEW} WHERE ({before}) IS DISTINCT FROM ({after})
         """,  # noqa: S608  names of our own
-        *zip(*people, strict=True),
+        *(words(account_ids), words(plans), words(statuses)),
+        *(figures(used), figures(limits), figures(lots), figures(debts)),
+        moments(last_calls),
     )
