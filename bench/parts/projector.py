@@ -116,7 +116,7 @@ def main() -> None:
         found = uvloop.run(_run(arguments.connections, arguments.seconds, arguments.rounds))
     except (ProcessError, LoadError) as error:
         sys.exit(f"bench: {error}")
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
