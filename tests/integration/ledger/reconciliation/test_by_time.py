@@ -48,3 +48,19 @@ async def test_each_day_is_reconciled_once_whoever_asks(
     assert kept.code == 0
     left = await connection.fetch("SELECT call_id FROM reconciliation.calls ORDER BY call_id")
     assert [row[0] for row in left] == ["night-1"]
+
+
+async def test_days_of_which_events_have_left_are_not_taken_for_days_without_calls(
+    calls: Calls, as_projector: Operate, connection: asyncpg.Connection, day: str
+) -> None:
+    """The last of this file: it takes away what others need."""
+    await calls.settled("first-1")
+    first: int = await connection.fetchval("SELECT min(position) FROM ledger.events WHERE version > 1")
+    part: str = await connection.fetchval(
+        "SELECT tableoid::regclass::text FROM ledger.events WHERE position = $1", first
+    )
+    await connection.execute(f"ALTER TABLE {part} DISABLE TRIGGER history_never_changes")
+    await connection.execute(f"DELETE FROM {part} WHERE position < $1", first)
+    refused = await as_projector("reconcile", from_=day, to=day)
+    refused.assert_refused(1)
+    assert "has no events before" in refused.err

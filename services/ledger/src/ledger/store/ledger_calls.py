@@ -6,19 +6,19 @@ from typing import Final
 
 import asyncpg
 from contracts.codec import encode
+from contracts.errors import NotFoundError
 from contracts.events.rates import Rates
 from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 from msgspec import json
 
-from ledger.store.log import newest_position
+from ledger.store.log import leaving_time, newest_position, position_before
 from ledger.store.reconciliation_rows import CallState, LedgerCall, Tokens
 from ledger.store.tracks import PageEvent, load_page
 
 TYPES: Final = frozenset[type[LedgerEvent]]({TokensReserved, UsageSettled, ReservationReleased, ReservationExpired})
 LATE: Final = timedelta(days=40)
 """How long after a call its last event may come and is still read: the corrections of a month are made in the next."""
-PROBED_EVENTS: Final = 10
 FETCHED_ROWS: Final = 1_000
 
 _TABLE: Final = "reconciled_calls"
@@ -49,11 +49,6 @@ SELECT (last.started_at AT TIME ZONE 'UTC')::date AS day, model, count(*), sum(p
     sum(reasoning_tokens)::bigint, sum(cost_usd_micros)::bigint
 FROM ({_LAST}) AS last WHERE state = 'settled' GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608  constants
-_PROBE: Final = """
-SELECT min(recorded_at), min(position) FROM (
-    SELECT position, recorded_at FROM ledger.events WHERE position >= $1 ORDER BY position LIMIT $2
-) AS probed
-"""
 _decode_rates: Final = json.Decoder(Rates).decode
 _SETTINGS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
@@ -63,12 +58,18 @@ async def gather_calls(connection: asyncpg.Connection, starts_at: datetime, ends
 
     Events are stored after their call has begun, and little out of the order of their times: a search by halves finds
     where the days begin.
+
+    Raises:
+        NotFoundError: the log has no events of that time any more; without them all would seem to be missing.
     """
+    left_at = await leaving_time(connection)
+    if left_at is not None and left_at > starts_at:
+        raise NotFoundError(f"the database has no events before {left_at:%Y-%m-%d %H:%M} UTC any more")
     await connection.execute(_SETTINGS)
     await connection.execute(_CREATE)
     newest = await newest_position(connection)
-    after = await _position_before(connection, starts_at, newest)
-    last = newest if ends_at + LATE >= now else await _position_before(connection, ends_at + LATE, newest)
+    after = await position_before(connection, starts_at, newest)
+    last = newest if ends_at + LATE >= now else await position_before(connection, ends_at + LATE, newest)
     while after < last:
         page = await load_page(connection, after, last, TYPES)
         if not page.count:
@@ -111,19 +112,6 @@ async def sorted_ledger_calls(connection: asyncpg.Connection) -> AsyncGenerator[
 async def load_sums(connection: asyncpg.Connection) -> Sequence[tuple[date, str, int, Tokens, int]]:
     """Of what was gathered and is settled, by UTC day and model: day, model, calls, tokens, cost in USD micros."""
     return [(row[0], row[1], row[2], Tokens(*row[3:8]), row[8]) for row in await connection.fetch(_SUMS)]
-
-
-async def _position_before(connection: asyncpg.Connection, moment: datetime, newest: int) -> int:
-    """A position with next to nothing of that moment or later at or before it."""
-    low, high = 0, newest
-    while low < high:
-        middle = (low + high + 1) // 2
-        ((recorded_at, position),) = await connection.fetch(_PROBE, middle, PROBED_EVENTS)
-        if recorded_at is None or recorded_at >= moment:
-            high = middle - 1
-        else:
-            low = min(max(middle, position), high)
-    return low
 
 
 type _Event = TokensReserved | UsageSettled | ReservationReleased | ReservationExpired

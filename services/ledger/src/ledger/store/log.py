@@ -11,6 +11,8 @@ from contracts.events.registry import LedgerEvent
 from ledger.store.codec import TYPES
 
 PAGE_EVENTS: Final = 5_000
+PROBED_EVENTS: Final = 10
+"""Times are looked at in so many events, of which one may be out of order."""
 STATEMENT_TIMEOUT_SECONDS: Final = 60.0
 """For one page, not for the whole log."""
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
@@ -61,6 +63,12 @@ _LAST_OF_TYPES: Final = """
 SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY ($2::text[]) ORDER BY version DESC LIMIT 1
 """
 _OPENED_AT: Final = "SELECT recorded_at FROM ledger.events WHERE account_id = $1 AND version = 1"
+_PROBE: Final = """
+SELECT min(recorded_at), min(position) FROM (
+    SELECT position, recorded_at FROM ledger.events WHERE position >= $1 ORDER BY position LIMIT $2
+) AS probed
+"""
+_FIRST: Final = "SELECT recorded_at, version FROM ledger.events ORDER BY position LIMIT 1"
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM ledger.events"
 # Evenly over the log, so that ranges between them have about as many events each.
 _SAMPLE: Final = """
@@ -131,6 +139,30 @@ async def newest_position(connection: asyncpg.Connection) -> int:
     """All events up to it are committed: position order is commit order."""
     newest: int = await connection.fetchval(_NEWEST, timeout=STATEMENT_TIMEOUT_SECONDS)
     return newest
+
+
+async def position_before(connection: asyncpg.Connection, moment: datetime, newest: int) -> int:
+    """A position up to `newest` with next to nothing of that moment or later at or before it: times are about in order.
+
+    Found by halves, since no index has times.
+    """
+    low, high = 0, newest
+    while low < high:
+        middle = (low + high + 1) // 2
+        ((recorded_at, position),) = await connection.fetch(_PROBE, middle, PROBED_EVENTS)
+        if recorded_at is None or recorded_at >= moment:
+            high = middle - 1
+        else:
+            low = min(max(middle, position), high)
+    return low
+
+
+async def leaving_time(connection: asyncpg.Connection) -> datetime | None:
+    """Up to when events have left the database; None where none have, as far as the first that is there tells."""
+    rows = await connection.fetch(_FIRST)
+    # A log begins with an account's first event, and what is left of one hardly ever does.
+    left_at: datetime | None = rows[0][0] if rows and rows[0][1] > 1 else None
+    return left_at
 
 
 async def sample_accounts(connection: asyncpg.Connection, number: int, newest: int) -> list[str]:
