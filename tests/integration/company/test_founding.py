@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from chassis.postgres import create_engine, disposed
 from company.founding import Founded
-from company.people import HEADCOUNT, hire
+from company.people import DEPARTMENTS, HEADCOUNT, hire
 from contracts.accounts import subject_token
 from contracts.errors import ConflictError
 from contracts.subjects import event_subject
@@ -133,6 +133,8 @@ async def test_no_event_names_anybody_and_nobody_can_be_written_to(database: asy
     profiles = await database.fetch("SELECT email, name FROM ledger.profiles")
     assert {email.rpartition(".")[2] for email, _ in profiles} == {"invalid"}
     assert len({email for email, _ in profiles}) == HEADCOUNT
+    tagged = await database.fetch("SELECT tags[1], count(*) FROM ledger.profiles GROUP BY 1")
+    assert {department for department, _ in tagged} == {department.name for department in DEPARTMENTS}
     text = b" ".join(row[0] for row in await database.fetch("SELECT data FROM ledger.events"))
     text += b" ".join(row[0] for row in await database.fetch("SELECT payload FROM billing.outbox"))
     assert b"@" not in text

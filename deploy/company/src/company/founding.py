@@ -13,6 +13,7 @@ from chassis.postgres import statements
 from contracts.errors import ConflictError
 from contracts.profiles import Profile
 from ledger.domain.policy import Policy
+from ledger.store.profiles import store_tags
 from ledger.store.read_path import load_clock, store_profile
 from ledger.store.request_days import make_past_days
 from ledger.store.request_lines import store_lines
@@ -114,6 +115,7 @@ class Founding:
                 person = lived.person
                 profile = Profile(email=person.email, name=person.name, locale=person.locale)
                 await store_profile(driver, person.account_id, profile)
+            await store_tags(driver, {each.person.account_id: [each.person.department.name] for each in lives})
             orders = [order for lived in lives for order in lived.orders]
             subscriptions = [each for lived in lives for each in lived.subscriptions]
             await write_invented(connection, orders, subscriptions)

@@ -10,7 +10,7 @@ from msgspec import Struct, json
 from ledger.store.projected_tables import wait_briefly
 
 READER: Final = "solaris_analytics"
-VERSION: Final = 2
+VERSION: Final = 3
 """Of all views: raise it with each change, so that an older release beside this one leaves alone what this one made."""
 _THERE: Final = "SELECT source FROM unnest($1::text[]) AS wanted (source) WHERE to_regclass(source) IS NOT NULL"
 _TAKE_TURN: Final = """

@@ -207,12 +207,13 @@ PEOPLE: Final = View(
         "credits": Column("bigint", "Credits left"),
         "debt": Column("bigint", "Debt"),
         "last_call_at": Column("timestamptz", "Null: never"),
+        "tags": Column("text", "What the person is grouped by, a department say, with commas between"),
     },
-    sources=("projections.people",),
+    sources=("projections.people", "ledger.profiles"),
     query="""
-        SELECT *, CASE WHEN monthly_limit > 0 THEN round(monthly_used * 100.0 / monthly_limit, 1) ELSE 100 END
-            AS used_percent
-        FROM projections.people
+        SELECT people.*, array_to_string(profile.tags, ', ') AS tags,
+            CASE WHEN monthly_limit > 0 THEN round(monthly_used * 100.0 / monthly_limit, 1) ELSE 100 END AS used_percent
+        FROM projections.people AS people LEFT JOIN ledger.profiles AS profile USING (account_id)
     """,
     is_personal=True,
 )
