@@ -230,6 +230,23 @@ async def test_what_is_erased_stays_erased_though_it_comes_again(connection: asy
     assert (await store_lines(connection, [anew])).new == 1
 
 
+async def test_what_is_being_stored_while_its_person_is_forgotten_is_erased_too(
+    migrated: str, connection: asyncpg.Connection
+) -> None:
+    storing_it = await asyncpg.connect(migrated)
+    try:
+        transaction = storing_it.transaction()
+        await transaction.start()
+        await store_lines(storing_it, [served("being-stored")])
+        erasing = asyncio.create_task(erase_requests(connection, "being-stored"))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareLock'"
+        await eventually(lambda: storing_it.fetchval(waiting), message="it is waited for")
+        await transaction.commit()
+        assert await asyncio.wait_for(erasing, 10) == 1
+    finally:
+        await storing_it.close()
+
+
 async def test_a_request_is_found_by_each_id_that_somebody_knows(connection: asyncpg.Connection) -> None:
     first = served("known", conversation_id="talk", client_request_id="message-1")
     second = refused("known", conversation_id="talk", client_request_id="message-2")

@@ -18,6 +18,8 @@ _MARK: Final = """
 INSERT INTO requests.forgotten (account_id, at) VALUES ($1, clock_timestamp())
 ON CONFLICT (account_id) DO UPDATE SET at = excluded.at
 """
+# Granted once those that began before the mark have stored what they store; let go at once.
+_WAIT: Final = "SET LOCAL lock_timeout = '10s'; LOCK TABLE ONLY requests.log IN SHARE MODE"
 _ERASE: Final = """
 WITH bodies AS (DELETE FROM requests.bodies WHERE account_id = $1),
 lines AS (DELETE FROM requests.log WHERE account_id = $1 RETURNING request_id)
@@ -54,8 +56,10 @@ async def erase_requests(connection: asyncpg.Connection, account_id: str) -> int
     """Erase an account's lines and bodies, and have none kept that was told before now; returns how many lines.
 
     Counts of refusals stay: they say how often, and nothing of a person. What waits in the stream meets the mark when
-    it is read.
+    it is read. In no transaction of the caller's: the mark is to be seen before the rest.
     """
     await connection.execute(_MARK, account_id)
+    async with connection.transaction():
+        await connection.execute(_WAIT)
     erased: int = await connection.fetchval(_ERASE, account_id, timeout=ERASE_TIMEOUT_SECONDS)
     return erased
