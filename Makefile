@@ -95,7 +95,7 @@ events: ## [ACCOUNT=id] [FROM=position] [TO=position]: events as JSON lines
 replay: ## [PROJECTION=name|all]: rebuilds projections from the events and compares
 verify: ## [CHECKPOINT=latest|number|file]: checks hash chains, gaps, sums, events against state; [SINCE=… [STATES=1]]: what came since
 checkpoint: ## [DUE=1] [ANEW=reason]: states what the log is, signed, to be kept where the database's owner can't change it
-republish: ## [FROM=position] [TO=position]: publishes stored events again, same ids
+republish: ## [FROM=position] [TO=position]: publishes stored events again, same ids; with neither also what billing has said
 dead-letters: ## Lists what consumers gave up on
 dead-letters-retry: ## [ID=service:n]: redelivers what consumers gave up on
 dead-letters-discard: ## ID=service:n REASON=text: puts away one that can never succeed; it stays listed

@@ -43,9 +43,8 @@ async def test_all_comes_back_and_nothing_happens_twice(stack: Stack, account: s
         emptied = [row[0] for row in await owner.fetch(_TRUNCATED)]
         await owner.execute(f"TRUNCATE {', '.join((*emptied, 'revenue.movements'))}")
 
-        assert (await asyncio.to_thread(stack.operate, "republish")).returncode == 0
-        republished = await asyncio.to_thread(stack.operate, "billing-republish")
-        assert json.loads(republished.stdout)["published"] >= 2
+        republished = await asyncio.to_thread(stack.operate, "republish")
+        assert all(json.loads(line)["published"] >= 2 for line in republished.stdout.splitlines()), "ledger and billing"
         found = await asyncio.to_thread(stack.operate, "replay", PROJECTION="all")
         assert (found.returncode, json.loads(found.stdout)["failed"]) == (1, {}), "what was emptied is told"
         await _at_rest(owner, stack)

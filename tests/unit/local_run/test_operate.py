@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from local_run.commands.operate import UsageError, command_arguments, join, stack_environment
+from local_run.commands.operate import UsageError, asked_services, command_arguments, join, stack_environment
 from local_run.data_folder import DataFolder, DataFolderError
 
 
@@ -47,6 +47,11 @@ def test_a_variable_without_a_value_is_refused_where_it_was_given() -> None:
 
 def test_settings_are_no_values_of_a_command() -> None:
     assert command_arguments("seed", {"SOLARIS_OPERATE_GIVEN": "SOLARIS_DATA_DIR"}) == ["seed"]
+
+
+def test_a_range_of_the_ledger_s_positions_is_asked_of_the_ledger_alone() -> None:
+    assert [service.name for service in asked_services("republish", {})] == ["ledger", "billing"]
+    assert [service.name for service in asked_services("republish", {"SOLARIS_OPERATE_TO": "3"})] == ["ledger"]
 
 
 def test_every_missing_value_is_named() -> None:

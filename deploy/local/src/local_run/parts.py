@@ -34,13 +34,15 @@ class Part:
 class Verb:
     """What an operators' command takes, as make variables; what one service refuses `in_turn` the next is not asked.
 
-    What several print is one JSON object by their names where it is `joined`, else one behind the other.
+    What several print is one JSON object by their names where it is `joined`, else one behind the other. A value of
+    `of_first` means something to the first of them alone, who is then asked alone.
     """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     in_turn: bool = False
     joined: bool = False
+    of_first: tuple[str, ...] = ()
 
 
 _DEAD_LETTER_VERBS: Final = {

@@ -21,6 +21,8 @@ _PERSON_VERBS: Final = {
     "forget": Verb(required=("ACCOUNT",), optional=("REASON",), in_turn=True),
 }
 """Of every service that keeps something about people."""
+_REPUBLISH: Final = Verb(optional=("FROM", "TO"), of_first=("FROM", "TO"))
+"""Of every service that stores what it says; positions are the ledger's."""
 
 SERVICES: Final[tuple[Service, ...]] = (
     Service(
@@ -87,7 +89,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "replay": Verb(optional=("PROJECTION",)),
             "verify": Verb(optional=("CHECKPOINT", "SINCE", "STATES")),
             "checkpoint": Verb(optional=("DUE", "ANEW")),
-            "republish": Verb(optional=("FROM", "TO")),
+            "republish": _REPUBLISH,
             "usage": Verb(optional=("ACCOUNT", "MODEL", "TAG", "FROM", "TO", "BY", "FORMAT")),
             "people": Verb(optional=("WHO", "SORT", "FORMAT")),
             "overview": Verb(optional=("FROM", "TO", "FORMAT")),
@@ -150,6 +152,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             "unfreeze": Verb(required=("ORDER", "REASON")),
             "orders": Verb(optional=("ORDER", "ACCOUNT", "STATE", "FROM", "TO", "FORMAT")),
             "billing-sync": Verb(optional=("FROM",)),
+            "republish": _REPUBLISH,
             "billing-republish": Verb(),
             "stripe-setup": Verb(optional=("SHOW",)),
             "stripe-check": Verb(),

@@ -19,6 +19,7 @@ NEEDED: Final[dict[str, dict[str, str]]] = {
     "orders": {},
     "billing-sync": {},
     "billing-republish": {},
+    "republish": {},
     "stripe-setup": {},
     "stripe-check": {},
     "top-up": {"account": "ana", "package": "small", "below": "7"},

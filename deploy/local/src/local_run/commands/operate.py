@@ -89,7 +89,7 @@ def main() -> None:
     verb = sys.argv[1] if len(sys.argv) == 2 else ""
     try:
         arguments = command_arguments(verb, os.environ)
-        services = _asked_services(verb, os.environ)
+        services = asked_services(verb, os.environ)
         environment = stack_environment(os.environ)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -149,14 +149,16 @@ def _write(text: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def _asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program, ...]:
-    """All services of the verb, or the one of several that a dead letter's id names (`notifier:3`).
+def asked_services(verb: str, environment: Mapping[str, str]) -> tuple[Program, ...]:
+    """All services of the verb, or the one of several that a value is for: a dead letter's id names it (`notifier:3`).
 
     Raises:
         UsageError: an id that names none.
     """
     services = services_of(verb)
     known = services[0].verbs[verb]
+    if any(environment.get(_OPTION_PREFIX + name) for name in known.of_first):
+        return services[:1]
     letter = environment.get(_OPTION_PREFIX + "ID", "")
     if len(services) == 1 or not letter or "ID" not in (*known.required, *known.optional):
         return services

@@ -10,7 +10,7 @@ VERBS: Final = Verbs(
         "billing.operate.orders": ("orders",),
         "billing.operate.money": ("order", "approve", "refund", "unfreeze"),
         "billing.operate.syncing": ("billing-sync",),
-        "billing.operate.stream": ("billing-republish",),
+        "billing.operate.stream": ("billing-republish", "republish"),
         "billing.operate.stripe": ("stripe-setup", "stripe-check"),
         "billing.operate.top_ups": ("top-up",),
         "billing.operate.people": ("export", "forget"),
