@@ -31,7 +31,7 @@ from company.people import HEADCOUNT, Person, hire
 from company.shopping import VOUCHER_DAYS, VOUCHER_TOKENS, Shop
 
 EVENTS_AT_ONCE: Final = 3_000
-"""Of one transaction, which keeps everybody else's events waiting while it writes them: some 0.1 s."""
+"""Of one transaction, which keeps everybody else's events waiting while it writes them: some 0.2 s."""
 ASKED_DAYS: Final = 30
 """So far back the request log goes: each day is a partition, and it is for looking at what was lately."""
 MEANWHILE: Final = "somebody else makes this company just now: run it again"
