@@ -13,8 +13,8 @@ from ledger.store.people_tables import NEVER
 PAGE_PEOPLE: Final = 500
 MET_ON_THE_WAY: Final = 5_000
 """So many are looked at in their order, before whoever has a part is looked for by its letters."""
-MOST_FOUND: Final = 10_000
-"""So many who have a part are sorted; of more there is one not far along any order."""
+MOST_FOUND: Final = 100_000
+"""So many who have a part are sorted, which takes a second; more of them are met on the way."""
 _PEOPLE: Final = "projections.people"
 _FOUND: Final = """
 SELECT account_id FROM ledger.profiles
