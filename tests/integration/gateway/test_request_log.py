@@ -9,10 +9,8 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
-from chassis.provisioning import provision
 from contracts.errors import RefusalCode
 from contracts.requests import RequestEnding
-from contracts.topology import STREAMS
 from contracts.usage import Outcome, UsageSource
 
 from tests.integration.gateway.gateway_process import GatewayProcess, running_gateway
@@ -27,8 +25,6 @@ from tests.integration.gateway.scripted_upstream import (
     ScriptedUpstream,
     completion,
 )
-from tests.support.eventually import eventually
-from tests.support.infrastructure import core_nats
 
 PATH = "/v1/chat/completions"
 
@@ -163,34 +159,32 @@ async def test_an_upstreams_error_is_a_failure_and_the_clients_leaving_is_none_o
     async def failing(_: Request, responder: Responder) -> None:
         await responder.reply(500, {"error": {"message": "no"}})
 
-    upstream.handle = failing
-    await ask(gateway.port, chat(), {"x-user-id": "failing"})
-    line = await listener.one_of("failing")
-    assert (line.ending, line.code, line.status) == (RequestEnding.FAILED, "upstream_error", 500)
-    assert line.outcome == Outcome.UPSTREAM_ERROR
-
-    await ask(gateway.port, chat(stream=True), {"x-user-id": "failing-in-chat", "x-solaris-notices": "chat"})
-    line = await listener.one_of("failing-in-chat")
-    assert (line.ending, line.code, line.status) == (RequestEnding.FAILED, "upstream_failed", 200)
-
     stuck = asyncio.Event()
 
     async def slow(_: Request, responder: Responder) -> None:
         stuck.set()
         await responder.closed.wait()
 
+    upstream.handle = failing
+    await ask(gateway.port, chat(), {"x-user-id": "failing"})
+    await ask(gateway.port, chat(stream=True), {"x-user-id": "failing-in-chat", "x-solaris-notices": "chat"})
     upstream.handle = slow
     connection = await Connection.open(gateway.port)
     await connection.send(chat(), {"x-user-id": "leaver"}, path=PATH)
     await asyncio.wait_for(stuck.wait(), 5)
     connection.leave()
-    line = await listener.one_of("leaver")
-    assert (line.ending, line.outcome, line.status) == (RequestEnding.SERVED, Outcome.CLIENT_DISCONNECTED, 499)
-    assert (line.usage_source, line.code) == (UsageSource.ESTIMATED, None)
-
     connection = await Connection.open(gateway.port)
     await connection.send(b"{", {"x-user-id": "early-leaver", "content-length": "9999"}, path=PATH)
     connection.leave()
+
+    line = await listener.one_of("failing")
+    assert (line.ending, line.code, line.status) == (RequestEnding.FAILED, "upstream_error", 500)
+    assert line.outcome == Outcome.UPSTREAM_ERROR
+    line = await listener.one_of("failing-in-chat")
+    assert (line.ending, line.code, line.status) == (RequestEnding.FAILED, "upstream_failed", 200)
+    line = await listener.one_of("leaver")
+    assert (line.ending, line.outcome, line.status) == (RequestEnding.SERVED, Outcome.CLIENT_DISCONNECTED, 499)
+    assert (line.usage_source, line.code) == (UsageSource.ESTIMATED, None)
     line = await listener.one_of("early-leaver")
     assert (line.ending, line.code, line.status) == (RequestEnding.FAILED, "client_left", 499)
 
@@ -268,22 +262,3 @@ async def test_a_gateway_that_stops_tells_what_it_has_and_nothing_is_told_twice(
         assert await asyncio.wait_for(gateway.process.wait(), 15) == 0
     lines = await listener.of("stopping", 60)
     assert len({line.request_id for line in lines}) == 60
-
-
-async def test_calls_are_answered_as_ever_while_no_stream_takes_lines(
-    ledger: ScriptedLedger, upstream: ScriptedUpstream, listener: RequestListener, nats_url: str, tmp_path: Path
-) -> None:
-    """As with a ledger of a release that knows of no request log, which makes no stream for it."""
-    async with core_nats(nats_url) as core, running_gateway(tmp_path, nats_url, upstream.url) as gateway:
-        await core.request("$JS.API.STREAM.DELETE.REQUESTS", b"", seconds=5)
-        assert (await ask(gateway.port, chat(), {"x-user-id": "no-stream"})).status == 200
-        assert (await ask(gateway.port, path="/health/ready", method="GET")).status == 200
-        waiting = await ask(gateway.port, path="/metrics", method="GET")
-        assert b"solaris_gateway_request_lines_waiting 1.0" in waiting.body
-        await provision(core, STREAMS, ())
-
-        async def is_told() -> bool:
-            metrics = await ask(gateway.port, path="/metrics", method="GET")
-            return b"solaris_gateway_request_lines_waiting 0.0" in metrics.body
-
-        await eventually(is_told, 15, message="the line is told once there is a stream")
