@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import asyncpg
 from chassis.migrations import migrate
-from ledger.store.ledger_calls import gather_calls, sorted_ledger_calls
-from ledger.store.reconciliation_rows import LedgerCall, Source, UpstreamCall
-from ledger.store.upstream_calls import keep_calls
+from ledger.store.reconciliation.ledger_calls import gather_calls, sorted_ledger_calls
+from ledger.store.reconciliation.rows import LedgerCall, Source, UpstreamCall
+from ledger.store.reconciliation.upstream_calls import keep_calls
 from local_run.servers.postgres import running_postgres
 
 from bench.progress import say

@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 import uvloop
 from ledger.projections.catalog import PROJECTIONS
-from ledger.store.tracks import load_lags
+from ledger.store.projected.tracks import load_lags
 
 from bench.load.closed_loop import LoadError
 from bench.parts.in_turns import Figures, compared, load_in_turns, running_upstream

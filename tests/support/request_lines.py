@@ -14,7 +14,7 @@ from contracts.requests import RequestEnded, RequestEnding
 from contracts.usage import Outcome, TokenUsage, UsageSource
 from ledger.projector.request_days import RequestDays
 from ledger.projector.request_log import RequestLog
-from ledger.store.request_days import Retention
+from ledger.store.requests.days import Retention
 from msgspec.structs import replace
 
 from tests.support.gateway_messages import ENDPOINT, MODEL

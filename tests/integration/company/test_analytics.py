@@ -10,7 +10,7 @@ import pytest_asyncio
 from ledger.analytics.document import document
 from ledger.store.analytics import VERSION, Column, View, publish, sources_there
 from ledger.store.analytics_views import VIEWS
-from ledger.store.tracks import connect_for_projecting
+from ledger.store.projected.tracks import connect_for_projecting
 
 from deploy.metabase.load import Question, read_questions
 from tests.integration.company.conftest import ZONE

@@ -16,8 +16,8 @@ from ledger.audit.replay import replay
 from ledger.audit.verify import Broken, Verified, VerifiedSince, verify
 from ledger.domain.account import STATE_FORMAT
 from ledger.projector.snapshotting import Snapshots
+from ledger.store.projected.tracks import connect_for_projecting
 from ledger.store.snapshots import last_version_until, load_base
-from ledger.store.tracks import connect_for_projecting
 
 from tests.support.checkpoints import CheckpointDesk
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ from ledger.domain.commands import SettleUsage
 from ledger.domain.holds import may_be_corrected
 from ledger.domain.settlements import FREE_OUTCOMES
 from ledger.store.facts import Fact
-from ledger.store.tracks import PageEvent
+from ledger.store.projected.tracks import PageEvent
 from msgspec.structs import replace
 
 from tests.unit.ledger.estimates import as_estimate

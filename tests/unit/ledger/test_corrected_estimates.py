@@ -9,7 +9,7 @@ from ledger.audit.folding import Folded
 from ledger.domain.commands import SettleUsage
 from ledger.domain.holds import Hold
 from ledger.projections.usage import corrected_reservations, count_usage
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.usage_rows import Figures
 from msgspec.structs import replace
 
 from tests.unit.ledger.estimates import as_estimate

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger.domain.holds import Hold, HoldState
 from ledger.projections.outstanding import count_outstanding
-from ledger.store.outstanding_rows import OutstandingHold
-from ledger.store.tracks import PageEvent
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.outstanding_rows import OutstandingHold
+from ledger.store.projected.tracks import PageEvent
+from ledger.store.projected.usage_rows import ReservationKey
 
 from tests.unit.ledger.histories import events_of, histories, pages
 from tests.unit.ledger.story import ACCOUNT_ID, Story

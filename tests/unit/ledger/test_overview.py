@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger.projections.overview import overview_of
 from ledger.projections.usage import corrected_reservations, count_usage, quarter_of
-from ledger.store.overview_rows import ActivityKey, QuarterSums
-from ledger.store.tracks import PageEvent
-from ledger.store.usage_rows import NOTHING, Estimate, Figures, ReservationKey
+from ledger.store.projected.overview_rows import ActivityKey, QuarterSums
+from ledger.store.projected.tracks import PageEvent
+from ledger.store.projected.usage_rows import NOTHING, Estimate, Figures, ReservationKey
 
 from tests.unit.ledger.histories import events_of, histories, last_settlements, pages
 from tests.unit.ledger.story import START, Story, opened

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger.projections.projection import BrokenLogError
 from ledger.projections.statement import tell_movements
-from ledger.store.statement_rows import Kind
+from ledger.store.projected.statement_rows import Kind
 from msgspec import json
 
 from tests.unit.ledger.histories import events_of, histories, pages

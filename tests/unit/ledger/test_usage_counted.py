@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ledger.projections.projection import BrokenLogError
 from ledger.projections.usage import corrected_reservations, count_usage, quarter_of
 from ledger.store.facts import Fact
-from ledger.store.tracks import PageEvent
-from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageKey
+from ledger.store.projected.tracks import PageEvent
+from ledger.store.projected.usage_rows import Estimate, Figures, ReservationKey, UsageKey
 from msgspec.structs import replace
 
 from tests.unit.ledger.histories import begun_at, events_of, histories, last_settlements, pages

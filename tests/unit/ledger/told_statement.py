@@ -8,9 +8,9 @@ from contracts.events.registry import LedgerEvent
 from contracts.usage import UsageSource
 from ledger.domain.account import Account
 from ledger.projections.statement import corrected_reservations, tell_movements
-from ledger.store.statement_rows import Charged, Kind, KnownAccount, Movement, Terms
-from ledger.store.tracks import PageEvent
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.statement_rows import Charged, Kind, KnownAccount, Movement, Terms
+from ledger.store.projected.tracks import PageEvent
+from ledger.store.projected.usage_rows import ReservationKey
 from msgspec import json
 
 from tests.unit.ledger.story import ACCOUNT_ID

@@ -15,8 +15,8 @@ from contracts.profiles import Profile
 from ledger.domain.policy import Policy
 from ledger.store.profiles import store_tags
 from ledger.store.read_path import load_clock, store_profile
-from ledger.store.request_days import make_past_days
-from ledger.store.request_lines import store_lines
+from ledger.store.requests.days import make_past_days
+from ledger.store.requests.lines import store_lines
 from ledger.store.rows import Changes, Premises
 from ledger.store.write_path import append_current, read_batch
 from msgspec import Struct

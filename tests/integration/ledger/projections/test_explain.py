@@ -13,8 +13,8 @@ from ledger.domain.commands import ExpireReservation
 from ledger.domain.policy import Policy
 from ledger.operate.executing import open_executor
 from ledger.settings import LedgerSettings
-from ledger.store.request_days import load_today, make_days
-from ledger.store.request_lines import store_lines
+from ledger.store.requests.days import load_today, make_days
+from ledger.store.requests.lines import store_lines
 from msgspec.structs import replace
 
 from tests.support.gateway_messages import usage_recorded

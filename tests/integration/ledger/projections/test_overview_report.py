@@ -6,11 +6,11 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from ledger.store.overview_report import OverviewWanted, load_overview
-from ledger.store.overview_rows import ActivityKey, OverviewChanges, QuarterSums
-from ledger.store.overview_tables import write_overview
-from ledger.store.tracks import Track, TrackState, connect_for_projecting, load_track
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.overview_report import OverviewWanted, load_overview
+from ledger.store.projected.overview_rows import ActivityKey, OverviewChanges, QuarterSums
+from ledger.store.projected.overview_tables import write_overview
+from ledger.store.projected.tracks import Track, TrackState, connect_for_projecting, load_track
+from ledger.store.projected.usage_rows import Figures
 
 from tests.support.ledger_operate import operate_on
 from tests.support.projecting import caught_up, projecting

@@ -13,9 +13,16 @@ import pytest
 import pytest_asyncio
 from chassis.migrations import migrate
 from ledger import migrations
-from ledger.store import people_list
 from ledger.store.codec import decode_account
-from ledger.store.people_list import PeoplePage, PeopleSort, PeopleWanted, PersonLine, load_people, load_people_page
+from ledger.store.projected import people_list
+from ledger.store.projected.people_list import (
+    PeoplePage,
+    PeopleSort,
+    PeopleWanted,
+    PersonLine,
+    load_people,
+    load_people_page,
+)
 
 from tests.support.infrastructure import Postgres
 from tests.support.ledger_operate import operate_on

@@ -9,9 +9,9 @@ import pytest
 from contracts.events.registry import LedgerEvent
 from ledger.projections.usage import USAGE, Usage
 from ledger.projector import leading
-from ledger.store import tracks as tracks_module
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import PageEvent, Track
+from ledger.store.projected import tracks as tracks_module
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import PageEvent, Track
 
 from tests.support.eventually import eventually
 from tests.support.projecting import (

@@ -12,10 +12,10 @@ from ledger.projections.reading_ahead import ReadingAhead
 from ledger.projections.statement import Statement
 from ledger.projections.swapping import begin
 from ledger.projections.usage import Usage
-from ledger.store import tracks
 from ledger.store.arrays import figures, moments, words
 from ledger.store.log import newest_position
-from ledger.store.tracks import Page, TrackState, connect_for_projecting
+from ledger.store.projected import tracks
+from ledger.store.projected.tracks import Page, TrackState, connect_for_projecting
 
 from tests.support.eventually import eventually
 

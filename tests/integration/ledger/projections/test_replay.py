@@ -10,8 +10,8 @@ from ledger.projections.catalog import BY_NAME, PROJECTIONS
 from ledger.projections.replay import ReplayedProjection, replay_projection
 from ledger.projections.swapping import begin
 from ledger.projections.usage import USAGE
-from ledger.store import tracks as tracks_module
-from ledger.store.tracks import TrackState, connect_for_projecting
+from ledger.store.projected import tracks as tracks_module
+from ledger.store.projected.tracks import TrackState, connect_for_projecting
 
 from tests.support.eventually import eventually
 from tests.support.ledger_operate import operate_on

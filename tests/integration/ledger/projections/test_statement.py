@@ -15,7 +15,7 @@ from ledger.projections.statement import STATEMENT, Statement
 from ledger.projections.swapping import begin
 from ledger.settings import LedgerSettings
 from ledger.store.codec import decode_account
-from ledger.store.tracks import Track, TrackState, connect_for_projecting
+from ledger.store.projected.tracks import Track, TrackState, connect_for_projecting
 from msgspec import Struct
 
 from tests.support.eventually import eventually

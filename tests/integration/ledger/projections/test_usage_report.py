@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 import pytest_asyncio
-from ledger.store.tracks import Track, TrackState, connect_for_projecting, load_track
-from ledger.store.usage_report import UsageBy, UsageWanted, load_usage
-from ledger.store.usage_rows import Figures, UsageChanges, UsageKey
-from ledger.store.usage_tables import write_usage
+from ledger.store.projected.tracks import Track, TrackState, connect_for_projecting, load_track
+from ledger.store.projected.usage_report import UsageBy, UsageWanted, load_usage
+from ledger.store.projected.usage_rows import Figures, UsageChanges, UsageKey
+from ledger.store.projected.usage_tables import write_usage
 
 from tests.support.infrastructure import Postgres
 from tests.support.ledger_operate import Operate, operate_on

@@ -13,8 +13,8 @@ from ledger.application.executor import Executor
 from ledger.application.submission import Kind
 from ledger.domain.commands import ExpireReservation
 from ledger.reconciliation.litellm_payloads import read_batch
-from ledger.store.reconciliation_rows import Source
-from ledger.store.upstream_calls import keep_calls
+from ledger.store.reconciliation.rows import Source
+from ledger.store.reconciliation.upstream_calls import keep_calls
 from msgspec import json
 from msgspec.structs import replace
 

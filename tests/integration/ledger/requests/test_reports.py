@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from contracts.requests import Bodies, RequestEnding
 from contracts.usage import UsageSource
-from ledger.store.request_days import make_days
-from ledger.store.request_lines import store_lines
+from ledger.store.requests.days import make_days
+from ledger.store.requests.lines import store_lines
 
 from tests.support.ledger_operate import Operate, operate_on
 from tests.support.request_lines import RETENTION, refused, served

@@ -18,9 +18,9 @@ from contracts.subjects import REQUESTS_ENDED, REQUESTS_STREAM
 from contracts.topology import CONSUMERS, STREAMS
 from contracts.usage import TokenUsage
 from ledger.projector.request_days import RequestDays
-from ledger.store.request_days import AHEAD, drop_days, make_days
-from ledger.store.request_lines import COLUMNS, Stored, store_lines
-from ledger.store.request_people import erase_requests, find_requests, has_requested
+from ledger.store.requests.days import AHEAD, drop_days, make_days
+from ledger.store.requests.lines import COLUMNS, Stored, store_lines
+from ledger.store.requests.people import erase_requests, find_requests, has_requested
 
 from tests.support.eventually import eventually
 from tests.support.ledger_operate import operate_on

@@ -9,7 +9,7 @@ from contracts.usage import Outcome, UsageSource
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger.reconciliation.comparing import Pair, Reason, compare, joined
-from ledger.store.reconciliation_rows import CallState, Kind, LedgerCall, Sums, Tokens, UpstreamCall
+from ledger.store.reconciliation.rows import CallState, Kind, LedgerCall, Sums, Tokens, UpstreamCall
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 USED = Tokens(100, 20, 0, 0, 0)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from ledger.reconciliation.due import due_runs, next_due
-from ledger.store.reconciliation_rows import Trigger
+from ledger.store.reconciliation.rows import Trigger
 
 EVER = date(2020, 1, 1)
 

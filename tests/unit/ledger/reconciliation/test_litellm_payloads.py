@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ledger.reconciliation.litellm_payloads import Batch, UnreadableError, read_batch, read_rows
-from ledger.store.reconciliation_rows import Tokens
+from ledger.store.reconciliation.rows import Tokens
 
 from tests.support.litellm_payloads import payload
 

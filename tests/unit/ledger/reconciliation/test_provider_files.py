@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ledger.reconciliation.provider_files import Export, ExportError, Provided, plain_model, read_export
-from ledger.store.reconciliation_rows import Tokens
+from ledger.store.reconciliation.rows import Tokens
 
 DAY = date(2026, 11, 25)
 OPENAI = (

@@ -9,7 +9,7 @@ from chassis.postgres import DATABASE_ERRORS
 
 from ledger.store.analytics import View, publish, sources_there
 from ledger.store.analytics_views import VIEWS
-from ledger.store.tracks import connect_for_projecting
+from ledger.store.projected.tracks import connect_for_projecting
 
 log = structlog.get_logger()
 

@@ -13,10 +13,10 @@ from msgspec import Struct
 from ledger.domain.holds import Hold, HoldState
 from ledger.store.facts import Fact, decode_fact
 from ledger.store.log import EPOCH, rows_between
+from ledger.store.projected.statement_report import load_movements_of
+from ledger.store.projected.statement_rows import Movement
 from ledger.store.read_path import load_holds_of
-from ledger.store.request_people import find_requests
-from ledger.store.statement_report import load_movements_of
-from ledger.store.statement_rows import Movement
+from ledger.store.requests.people import find_requests
 
 
 class HoldMade(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from ledger.store.dead_letters import LETTERS
 from ledger.store.held_rows import held_rows
 from ledger.store.log import MAX_POSITION, read_any_time
 from ledger.store.people import Person, audit_of, erase_person, person_by_id
-from ledger.store.request_people import erase_requests, has_requested
+from ledger.store.requests.people import erase_requests, has_requested
 from ledger.store.rows import AuditEntry
 
 SINGLE: Final = frozenset({"account_id", "exported_at", "profile", "balance"})

@@ -19,7 +19,7 @@ from ledger.operate.explain_text import explained_text
 from ledger.operate.options import AccountOrAll, one_of
 from ledger.operate.reports import look
 from ledger.operate.settings import load_settings
-from ledger.store.request_people import MAX_NAMED
+from ledger.store.requests.people import MAX_NAMED
 
 _ID: Final = option("--id", parse=text(MAX_TEXT_LENGTH), help="a call's id, its conversation's, or the client's own")
 

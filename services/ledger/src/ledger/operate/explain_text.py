@@ -8,7 +8,7 @@ from contracts.events.rates import Rates
 
 from ledger.application.explaining import Explained, HoldMade, Share, Step
 from ledger.operate.statement_text import taken_text
-from ledger.store.statement_rows import Kind
+from ledger.store.projected.statement_rows import Kind
 
 _INDENT = " " * 12
 _MILLION = 1_000_000

@@ -10,7 +10,7 @@ from chassis.operate.options import option
 from ledger.operate.database import open_ledger
 from ledger.operate.options import AccountOrAll, age
 from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_report
-from ledger.store.outstanding_report import HoldLine, load_outstanding
+from ledger.store.projected.outstanding_report import HoldLine, load_outstanding
 
 _REPORT: Final = Report(columns=HoldLine.__struct_fields__, summed={"tokens"}, narrower="ACCOUNT= or OLDER=")
 

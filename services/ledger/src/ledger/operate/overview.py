@@ -11,7 +11,7 @@ from ledger.operate.database import open_ledger
 from ledger.operate.options import day
 from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_report
 from ledger.operate.settings import load_settings
-from ledger.store.overview_report import REPORT_TIMEOUT_SECONDS, OverviewDay, OverviewWanted, load_overview
+from ledger.store.projected.overview_report import REPORT_TIMEOUT_SECONDS, OverviewDay, OverviewWanted, load_overview
 
 _FIGURES: Final = tuple(name for name in OverviewDay.__struct_fields__ if name != "revenue_minor")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ledger.application.people import LEAST_PART
 from ledger.operate.database import open_ledger
 from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_report
-from ledger.store.people_list import PeopleSort, PeopleWanted, PersonLine, load_people
+from ledger.store.projected.people_list import PeopleSort, PeopleWanted, PersonLine, load_people
 
 MAX_PART_LENGTH: Final = 320
 _REPORT: Final = Report(

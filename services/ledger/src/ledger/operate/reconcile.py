@@ -19,9 +19,9 @@ from ledger.reconciliation.provider_files import ExportError, read_export
 from ledger.reconciliation.running import Reconciled, correction_pages, reconcile_calls, reconcile_sums
 from ledger.reconciliation.spend_logs import SpendLogs, SpendLogsError
 from ledger.settings import LedgerSettings
-from ledger.store.reconciliation_rows import RunKey, Source, Trigger
-from ledger.store.reconciliation_runs import latest_run, load_time, prune_runs, run_of, take_turn
-from ledger.store.upstream_calls import first_told, prune_calls
+from ledger.store.reconciliation.rows import RunKey, Source, Trigger
+from ledger.store.reconciliation.runs import latest_run, load_time, prune_runs, run_of, take_turn
+from ledger.store.reconciliation.upstream_calls import first_told, prune_calls
 
 PAGE_TIMEOUT_SECONDS: Final = 600.0
 """For one statement, the longest of which sorts a month of calls."""

@@ -15,8 +15,8 @@ from ledger.operate.reports import TOTAL, Format
 from ledger.operate.seen import seen_table
 from ledger.reconciliation.corrections import Corrected
 from ledger.reconciliation.running import Reconciled
-from ledger.store.reconciliation_rows import Finding, Run, Sums
-from ledger.store.reconciliation_runs import load_findings
+from ledger.store.reconciliation.rows import Finding, Run, Sums
+from ledger.store.reconciliation.runs import load_findings
 
 SHOWN_FINDINGS = 50
 SHOWN_LINES = 40

@@ -18,8 +18,8 @@ from ledger.operate.options import one_of
 from ledger.operate.seen import Value, seen_table
 from ledger.operate.settings import load_settings
 from ledger.store.log import opening_time_of
-from ledger.store.projected_tables import is_shown
-from ledger.store.tracks import load_lags
+from ledger.store.projected.tables import is_shown
+from ledger.store.projected.tracks import load_lags
 
 MAX_TABLE_ROWS: Final = 10_000
 """A table is laid out when all of it is known; what is longer is written line by line in another format."""

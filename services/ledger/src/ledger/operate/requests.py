@@ -18,8 +18,8 @@ from ledger.operate.options import AccountOrAll, day, one_of
 from ledger.operate.reports import Format, FormatOrFitting, Report, Row, write_report
 from ledger.operate.settings import load_settings
 from ledger.store.log import opening_time_of
-from ledger.store.request_people import find_requests, has_requested
-from ledger.store.request_report import (
+from ledger.store.requests.people import find_requests, has_requested
+from ledger.store.requests.report import (
     LINE_COLUMNS,
     REPORT_TIMEOUT_SECONDS,
     Days,

@@ -20,8 +20,8 @@ from ledger.operate.options import Account, day
 from ledger.operate.reports import Format, FormatOrFitting, Report, Row, look, write_report
 from ledger.operate.settings import load_settings
 from ledger.operate.statement_text import balance_text, header_text, line_text, opening_text
-from ledger.store.statement_report import Period, load_last_before, load_statement
-from ledger.store.statement_rows import Movement
+from ledger.store.projected.statement_report import Period, load_last_before, load_statement
+from ledger.store.projected.statement_rows import Movement
 
 _REPORT: Final = Report(
     columns=Movement.__struct_fields__,

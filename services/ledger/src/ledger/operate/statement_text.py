@@ -8,7 +8,7 @@ from typing import Final
 from contracts.balance import Balance
 from msgspec import json
 
-from ledger.store.statement_rows import Kind, Movement
+from ledger.store.projected.statement_rows import Kind, Movement
 
 WIDTH: Final = 100
 _INDENT: Final = " " * 18

@@ -14,8 +14,8 @@ from ledger.operate.database import open_ledger
 from ledger.operate.options import AccountOrAll, day, one_of
 from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_report
 from ledger.operate.settings import load_settings
-from ledger.store.usage_report import REPORT_TIMEOUT_SECONDS, UsageBy, UsageLine, UsageWanted, load_usage
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.usage_report import REPORT_TIMEOUT_SECONDS, UsageBy, UsageLine, UsageWanted, load_usage
+from ledger.store.projected.usage_rows import Figures
 
 
 async def usage(

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ledger.projections.projection import Projection
-from ledger.store.tracks import Page, Track, load_page, move_tracks
+from ledger.store.projected.tracks import Page, Track, load_page, move_tracks
 
 
 class Followed(Struct):

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from ledger.store.statement_rows import KnownAccount
-from ledger.store.tracks import Track
+from ledger.store.projected.statement_rows import KnownAccount
+from ledger.store.projected.tracks import Track
 
 MAX_ACCOUNTS: Final = 10_000
 MAX_TRACKS: Final = 2

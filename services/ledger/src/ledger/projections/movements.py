@@ -11,8 +11,8 @@ from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, UsageSettled
 
 from ledger.domain.account import Account
-from ledger.store.statement_rows import Charged, Kind, Movement, Terms
-from ledger.store.tracks import PageEvent
+from ledger.store.projected.statement_rows import Charged, Kind, Movement, Terms
+from ledger.store.projected.tracks import PageEvent
 
 type OfAccount = (
     AccountOpened

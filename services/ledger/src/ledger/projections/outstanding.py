@@ -9,10 +9,10 @@ from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 
 from ledger.projections.projection import Projection
-from ledger.store.outstanding_rows import OutstandingChanges, OutstandingHold
-from ledger.store.outstanding_tables import OPEN, SHAPES, UNSETTLED, write_outstanding
-from ledger.store.tracks import PageEvent, Track
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.outstanding_rows import OutstandingChanges, OutstandingHold
+from ledger.store.projected.outstanding_tables import OPEN, SHAPES, UNSETTLED, write_outstanding
+from ledger.store.projected.tracks import PageEvent, Track
+from ledger.store.projected.usage_rows import ReservationKey
 
 
 def count_outstanding(events: Iterable[PageEvent[LedgerEvent]]) -> OutstandingChanges:

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from ledger.store.overview_rows import ActivityKey, OverviewChanges, QuarterSums
-from ledger.store.usage_rows import NOTHING, Figures, UsageChanges
+from ledger.store.projected.overview_rows import ActivityKey, OverviewChanges, QuarterSums
+from ledger.store.projected.usage_rows import NOTHING, Figures, UsageChanges
 
 
 def overview_of(changes: UsageChanges) -> OverviewChanges:

@@ -1,7 +1,7 @@
 """What admins see of an account: its row in the list of people."""
 
-from ledger.store.people_tables import PersonRow
-from ledger.store.statement_rows import KnownAccount
+from ledger.store.projected.people_tables import PersonRow
+from ledger.store.projected.statement_rows import KnownAccount
 
 
 def person_of(known: KnownAccount) -> PersonRow:

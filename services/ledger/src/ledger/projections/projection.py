@@ -7,8 +7,8 @@ import asyncpg
 from contracts.errors import SolarisError
 from contracts.events.registry import LedgerEvent
 
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import PageEvent, Track
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import PageEvent, Track
 
 
 class BrokenLogError(SolarisError):

@@ -8,7 +8,7 @@ import asyncpg
 from chassis.postgres import DATABASE_ERRORS
 
 from ledger.projections.advancing import Followed, apply_page, types_of
-from ledger.store.tracks import PAGE_EVENTS, Page, connect_for_projecting, load_page
+from ledger.store.projected.tracks import PAGE_EVENTS, Page, connect_for_projecting, load_page
 
 MOST_MISSES: Final = 2
 """So often another page may be asked for before one that waits to be asked for is thrown away."""

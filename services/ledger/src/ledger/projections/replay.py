@@ -15,8 +15,8 @@ from ledger.projections.projection import Projection
 from ledger.projections.reading_ahead import ReadingAhead
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
 from ledger.store.log import newest_position
-from ledger.store.projected_tables import RowDifference, compare_tables, take_time
-from ledger.store.tracks import (
+from ledger.store.projected.tables import RowDifference, compare_tables, take_time
+from ledger.store.projected.tracks import (
     PAGE_EVENTS,
     MovedError,
     TrackState,

@@ -17,11 +17,11 @@ from ledger.projections.known_accounts import KnownAccounts
 from ledger.projections.movements import account_movement, expired_movement, settled_movement
 from ledger.projections.people import person_of
 from ledger.projections.projection import BrokenLogError, Projection
-from ledger.store.people_tables import PEOPLE_SHAPES, write_people
-from ledger.store.statement_rows import Charged, KnownAccount, Movement, Terms
-from ledger.store.statement_tables import SHAPES, load_accounts, load_charged, write_statement
-from ledger.store.tracks import PageEvent, Track
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.people_tables import PEOPLE_SHAPES, write_people
+from ledger.store.projected.statement_rows import Charged, KnownAccount, Movement, Terms
+from ledger.store.projected.statement_tables import SHAPES, load_accounts, load_charged, write_statement
+from ledger.store.projected.tracks import PageEvent, Track
+from ledger.store.projected.usage_rows import ReservationKey
 
 type Events = Sequence[PageEvent[LedgerEvent]]
 

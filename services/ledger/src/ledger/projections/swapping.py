@@ -9,14 +9,14 @@ from contracts.errors import UnavailableError
 from ledger.projections.advancing import Followed, advance
 from ledger.projections.projection import Projection
 from ledger.store.log import newest_position
-from ledger.store.projected_tables import (
+from ledger.store.projected.tables import (
     create_tables,
     drop_table,
     drop_tables,
     load_tables_of_nobody,
     show_tables,
 )
-from ledger.store.tracks import (
+from ledger.store.projected.tracks import (
     PAGE_EVENTS,
     MovedError,
     Track,

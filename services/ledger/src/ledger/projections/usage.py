@@ -12,10 +12,10 @@ from contracts.usage import UsageSource
 
 from ledger.projections.overview import overview_of
 from ledger.projections.projection import BrokenLogError, Projection
-from ledger.store.overview_tables import OVERVIEW_SHAPES, write_overview
-from ledger.store.tracks import PageEvent, Track
-from ledger.store.usage_rows import NOTHING, Estimate, Figures, ReservationKey, UsageChanges, UsageKey
-from ledger.store.usage_tables import SHAPES, load_estimates, write_usage
+from ledger.store.projected.overview_tables import OVERVIEW_SHAPES, write_overview
+from ledger.store.projected.tracks import PageEvent, Track
+from ledger.store.projected.usage_rows import NOTHING, Estimate, Figures, ReservationKey, UsageChanges, UsageKey
+from ledger.store.projected.usage_tables import SHAPES, load_estimates, write_usage
 
 LONGEST_CALL: Final = timedelta(days=400)
 """As long as a hold is known: of a call that began before that, or after it was told of, the clock was wrong."""

@@ -10,7 +10,7 @@ from chassis.postgres import DATABASE_ERRORS
 
 from ledger.projections.projection import Projection
 from ledger.projector.metrics import LAG_EVENTS, LAG_SECONDS
-from ledger.store.tracks import Lag, load_lags
+from ledger.store.projected.tracks import Lag, load_lags
 
 LOOK_SECONDS: Final = 1.0
 

@@ -15,7 +15,7 @@ from ledger.projections.reading_ahead import ReadingAhead
 from ledger.projections.swapping import BUSY, begin, drop_retired, retire_left_behind, swap_in
 from ledger.projector.metrics import ERRORS, EVENTS, LEADS, STUCK
 from ledger.store.log import newest_position
-from ledger.store.tracks import (
+from ledger.store.projected.tracks import (
     PAGE_EVENTS,
     MovedError,
     Track,

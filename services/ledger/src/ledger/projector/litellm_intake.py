@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 
 from ledger.projector.metrics import TOLD_CALLS
 from ledger.reconciliation.litellm_payloads import Batch, UnreadableError, read_batch
-from ledger.store.reconciliation_rows import Source
-from ledger.store.upstream_calls import keep_calls
+from ledger.store.reconciliation.rows import Source
+from ledger.store.reconciliation.upstream_calls import keep_calls
 
 PATH: Final = "/internal/litellm/usage"
 MAX_BYTES: Final = 32 * 1024 * 1024

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from chassis.postgres import DATABASE_ERRORS
 
-from ledger.store.request_days import Retention, drop_days, load_today, make_days
+from ledger.store.requests.days import Retention, drop_days, load_today, make_days
 
 log = structlog.get_logger()
 

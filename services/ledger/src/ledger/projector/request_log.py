@@ -19,7 +19,7 @@ from nats.errors import Error as NatsError
 
 from ledger.projector.metrics import REQUEST_LINES
 from ledger.projector.request_days import RequestDays
-from ledger.store.request_lines import Stored, store_lines
+from ledger.store.requests.lines import Stored, store_lines
 
 log = structlog.get_logger()
 

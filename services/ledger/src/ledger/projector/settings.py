@@ -5,7 +5,7 @@ from language.settings import ZoneSettings
 from pydantic import Field
 
 from ledger.settings import ReconciliationSettings
-from ledger.store.request_days import Retention
+from ledger.store.requests.days import Retention
 
 
 class ProjectorSettings(ZoneSettings, ReconciliationSettings):

@@ -10,6 +10,7 @@ from chassis.postgres import DATABASE_ERRORS
 from ledger.domain.evolve import evolve
 from ledger.projector.metrics import SNAPSHOTS_MADE, SNAPSHOTS_MISSED
 from ledger.store.facts import facts_of
+from ledger.store.projected.tracks import connect_for_projecting
 from ledger.store.snapshots import (
     PAGE_EVENTS,
     Snapshot,
@@ -21,7 +22,6 @@ from ledger.store.snapshots import (
     store_snapshot,
     take_turn,
 )
-from ledger.store.tracks import connect_for_projecting
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from contracts.usage import UsageSource
 from msgspec import Struct
 
-from ledger.store.reconciliation_rows import CallState, Finding, Kind, LedgerCall, Sums, Tokens, UpstreamCall
+from ledger.store.reconciliation.rows import CallState, Finding, Kind, LedgerCall, Sums, Tokens, UpstreamCall
 
 ROUNDED_MICROS = 1
 """By so much each side's cost of one call may be rounded."""

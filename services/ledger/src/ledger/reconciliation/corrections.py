@@ -24,7 +24,7 @@ from ledger.domain.commands import SettleUsage
 from ledger.domain.decision import Ended
 from ledger.reconciliation.comparing import Pair, compare
 from ledger.store.dead_letters import LETTERS
-from ledger.store.reconciliation_rows import CallState, LedgerCall, UpstreamCall
+from ledger.store.reconciliation.rows import CallState, LedgerCall, UpstreamCall
 
 ANSWER_SECONDS: Final = 30.0
 SOURCE: Final = "solaris/reconciliation"

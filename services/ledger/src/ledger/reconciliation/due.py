@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from ledger.store.reconciliation_rows import RunKey, Trigger
+from ledger.store.reconciliation.rows import RunKey, Trigger
 
 SETTLED_BY: Final = time(3, tzinfo=UTC)
 """By then what was under way at midnight has ended, and has been told."""

@@ -15,7 +15,7 @@ from contracts.codec import DECODE_ERRORS, fault_of
 from contracts.limits import MAX_TEXT_LENGTH, is_clean_text
 from msgspec import Raw, Struct, convert, field, json
 
-from ledger.store.reconciliation_rows import Tokens, UpstreamCall
+from ledger.store.reconciliation.rows import Tokens, UpstreamCall
 
 MOST_TOKENS: Final = 1_000_000_000
 """Of one call; more is a mistake or a lie."""

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ledger.store.reconciliation_rows import Tokens
+from ledger.store.reconciliation.rows import Tokens
 
 MAX_CSV_BYTES: Final = 512 * 1024 * 1024
 MAX_JSON_BYTES: Final = 128 * 1024 * 1024

@@ -13,10 +13,10 @@ from ledger.reconciliation.comparing import Compared, Reason, compare, differing
 from ledger.reconciliation.corrections import correction_of
 from ledger.reconciliation.provider_files import Provided, plain_model
 from ledger.reconciliation.totals import Totals
-from ledger.store.ledger_calls import gather_calls, load_sums, sorted_ledger_calls
-from ledger.store.reconciliation_rows import Finding, Kind, Run, RunKey, Source, Sums
-from ledger.store.reconciliation_runs import MAX_FINDINGS, begin_run, end_run, keep_findings, load_time
-from ledger.store.upstream_calls import end_of, sorted_calls, utc_midnight
+from ledger.store.reconciliation.ledger_calls import gather_calls, load_sums, sorted_ledger_calls
+from ledger.store.reconciliation.rows import Finding, Kind, Run, RunKey, Source, Sums
+from ledger.store.reconciliation.runs import MAX_FINDINGS, begin_run, end_run, keep_findings, load_time
+from ledger.store.reconciliation.upstream_calls import end_of, sorted_calls, utc_midnight
 
 MARGIN: Final = timedelta(hours=1)
 """Clocks of the two sides differ: what is near a day's edge is read too, and counted on the day that we have it on."""

@@ -12,8 +12,8 @@ from contracts.codec import DECODE_ERRORS
 from msgspec import Struct, field, json
 
 from ledger.reconciliation.litellm_payloads import read_rows
-from ledger.store.reconciliation_rows import Source
-from ledger.store.upstream_calls import end_of, keep_calls, next_page_of, note_page, utc_midnight
+from ledger.store.reconciliation.rows import Source
+from ledger.store.reconciliation.upstream_calls import end_of, keep_calls, next_page_of, note_page, utc_midnight
 
 PATH: Final = "/spend/logs/v2"
 PAGE_ROWS: Final = 500

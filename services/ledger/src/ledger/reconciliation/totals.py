@@ -4,7 +4,7 @@ from datetime import date
 from typing import Final
 
 from ledger.reconciliation.comparing import Compared
-from ledger.store.reconciliation_rows import Sums
+from ledger.store.reconciliation.rows import Sums
 
 MAX_LINES: Final = 2_000
 OTHERS: Final = "(others)"

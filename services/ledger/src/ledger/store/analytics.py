@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct, json
 
-from ledger.store.projected_tables import wait_briefly
+from ledger.store.projected.tables import wait_briefly
 
 READER: Final = "solaris_analytics"
 VERSION: Final = 3

@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.tracks import Track
+from ledger.store.projected.tracks import Track
 
 LOCK_TIMEOUT: Final = "1s"
 COMPARE_TIMEOUT_SECONDS: Final = 1_800.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.usage_rows import ReservationKey
 
 
 class OutstandingHold(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from ledger.store.reconciliation_rows import Source, Tokens, UpstreamCall
+from ledger.store.reconciliation.rows import Source, Tokens, UpstreamCall
 
 FETCHED_ROWS: Final = 1_000
 PRUNED_ROWS: Final = 5_000

@@ -8,10 +8,10 @@ from contracts.codec import encode
 from msgspec import json
 from msgspec.structs import astuple
 
-from ledger.store.projected_tables import TableShape
-from ledger.store.statement_rows import Charged, KnownAccount, Movement, Terms
-from ledger.store.tracks import Track
-from ledger.store.usage_rows import ReservationKey
+from ledger.store.projected.statement_rows import Charged, KnownAccount, Movement, Terms
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import Track
+from ledger.store.projected.usage_rows import ReservationKey
 
 _TEXT: Final = 'text COLLATE "C"'
 _FIGURE: Final = "bigint"

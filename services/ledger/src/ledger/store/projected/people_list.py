@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.people_tables import NEVER
+from ledger.store.projected.people_tables import NEVER
 
 PAGE_PEOPLE: Final = 500
 MET_ON_THE_WAY: Final = 5_000

@@ -6,9 +6,9 @@ from typing import Final
 import asyncpg
 
 from ledger.store.arrays import figures, moments, words
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import Track
-from ledger.store.usage_rows import Estimate, Figures, ReservationKey, UsageChanges, UsageKey
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import Track
+from ledger.store.projected.usage_rows import Estimate, Figures, ReservationKey, UsageChanges, UsageKey
 
 _ROW: Final = {
     "account_id": 'text COLLATE "C" NOT NULL',

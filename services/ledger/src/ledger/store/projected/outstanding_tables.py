@@ -4,9 +4,9 @@ from typing import Final
 
 import asyncpg
 
-from ledger.store.outstanding_rows import OutstandingChanges, OutstandingHold
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import Track
+from ledger.store.projected.outstanding_rows import OutstandingChanges, OutstandingHold
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import Track
 
 OPEN: Final = "open"
 UNSETTLED: Final = "unsettled"

@@ -8,8 +8,8 @@ import asyncpg
 from chassis.locks import RECONCILIATION
 from msgspec import json
 
-from ledger.store.reconciliation_rows import Finding, Kind, Run, RunKey, Sums, Tokens, Trigger
-from ledger.store.upstream_calls import Connection
+from ledger.store.reconciliation.rows import Finding, Kind, Run, RunKey, Sums, Tokens, Trigger
+from ledger.store.reconciliation.upstream_calls import Connection
 
 MAX_FINDINGS: Final = 100_000
 """Of one run that are kept; its sums are of all."""

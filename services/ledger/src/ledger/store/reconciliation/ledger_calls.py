@@ -13,8 +13,8 @@ from contracts.events.reservations import ReservationExpired, ReservationRelease
 from msgspec import json
 
 from ledger.store.log import leaving_time, newest_position, position_before
-from ledger.store.reconciliation_rows import CallState, LedgerCall, Tokens
-from ledger.store.tracks import PageEvent, load_page
+from ledger.store.projected.tracks import PageEvent, load_page
+from ledger.store.reconciliation.rows import CallState, LedgerCall, Tokens
 
 TYPES: Final = frozenset[type[LedgerEvent]]({TokensReserved, UsageSettled, ReservationReleased, ReservationExpired})
 LATE: Final = timedelta(days=40)

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from ledger.store.arrays import figures, moments, words
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import Track
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import Track
 
 NEVER: Final = "'-infinity'::timestamptz"
 """Sorts whoever never made a call."""

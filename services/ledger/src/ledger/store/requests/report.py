@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.request_lines import COLUMNS
+from ledger.store.requests.lines import COLUMNS
 
 REPORT_TIMEOUT_SECONDS: Final = 120.0
 FETCHED_ROWS: Final = 1_000

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.usage_rows import Figures
 
 REPORT_TIMEOUT_SECONDS: Final = 120.0
 FETCHED_ROWS: Final = 1_000

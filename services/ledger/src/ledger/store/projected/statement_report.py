@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.statement_rows import Movement
+from ledger.store.projected.statement_rows import Movement
 
 PAGE_LINES: Final = 1_000
 _COLUMNS: Final = ", ".join(Movement.__struct_fields__)

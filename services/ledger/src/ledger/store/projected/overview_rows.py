@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.usage_rows import Figures
 
 QUARTERS_A_DAY: Final = 96
 

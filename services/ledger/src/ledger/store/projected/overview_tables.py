@@ -4,10 +4,10 @@ from typing import Final
 
 import asyncpg
 
-from ledger.store.overview_rows import QUARTERS_A_DAY, OverviewChanges
-from ledger.store.projected_tables import TableShape
-from ledger.store.tracks import Track
-from ledger.store.usage_rows import Figures
+from ledger.store.projected.overview_rows import QUARTERS_A_DAY, OverviewChanges
+from ledger.store.projected.tables import TableShape
+from ledger.store.projected.tracks import Track
+from ledger.store.projected.usage_rows import Figures
 
 _SUMMED: Final = (*Figures._fields, "new_people")
 

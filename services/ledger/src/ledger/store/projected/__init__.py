@@ -1,0 +1,1 @@
+"""What projections write and what is read of them: tracks, tables, rows and reports."""

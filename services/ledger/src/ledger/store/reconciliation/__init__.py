@@ -1,0 +1,1 @@
+"""What LiteLLM tells of calls, our own side of them, and what a comparison came to."""
