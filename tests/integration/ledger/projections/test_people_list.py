@@ -63,6 +63,7 @@ async def test_people_are_as_the_ledger_s_own_accounts(people: asyncpg.Connectio
     accounts = {row[0]: decode_account(row[1]) for row in rows}
     told = {each.account_id: each for each in await listed(people)}
     assert told.keys() == accounts.keys()
+    assert await people.fetchval("SELECT count(*) FROM pg_indexes WHERE tablename ~ '^statement_v.*_people$'") == 8
     for account_id, account in accounts.items():
         each = told[account_id]
         assert (each.plan, each.status, each.credits, each.debt) == (

@@ -13,6 +13,7 @@ from ledger.store.projected.tables import (
     create_tables,
     drop_table,
     drop_tables,
+    index_for_readers,
     load_tables_of_nobody,
     show_tables,
 )
@@ -26,6 +27,7 @@ from ledger.store.projected.tracks import (
     go_live,
     let_go_of_track,
     load_retired_tracks,
+    load_track,
     lock_tracks,
     retire_track,
     take_track,
@@ -65,6 +67,9 @@ async def swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
         MovedError: the track was moved or put away by somebody else.
         asyncpg.LockNotAvailableError: a reader takes longer than is waited for.
     """
+    if await _rest(connection, built.track) > REST_EVENTS:
+        return False
+    await index_for_readers(connection, built.track, built.projection.shapes)
     before = built.track
     try:
         async with connection.transaction():
@@ -72,6 +77,12 @@ async def swap_in(connection: asyncpg.Connection, built: Followed) -> bool:
     except BaseException:
         built.track = before
         raise
+
+
+async def _rest(connection: asyncpg.Connection, track: Track) -> int:
+    """How many positions it lacks of where it would be read."""
+    live = await load_track(connection, track.name, TrackState.LIVE)
+    return (await newest_position(connection) if live is None else live.position) - track.position
 
 
 async def _swap_in(connection: asyncpg.Connection, built: Followed) -> bool:

@@ -45,7 +45,7 @@ _TABLE: Final = TableShape(
         "last_call_at": "timestamptz",
     },
     key=("account_id",),
-    indexes=tuple(f"btree ({column}, account_id)" for column in _SORTED),
+    indexes_of_readers=tuple(f"btree ({column}, account_id)" for column in _SORTED),
     # Erased there, they are gone here.
     joined=("name", "email"),
     join="LEFT JOIN ledger.profiles AS profile USING (account_id)",

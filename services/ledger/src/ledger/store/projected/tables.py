@@ -41,6 +41,8 @@ class TableShape(Struct, frozen=True, kw_only=True):
     columns: dict[str, str]
     key: tuple[str, ...]
     indexes: tuple[str, ...] = ()
+    indexes_of_readers: tuple[str, ...] = ()
+    """Made when the table is about to be read: what is built needs them not, and would be slowed by a third."""
     joined: tuple[str, ...] = ()
     join: str = ""
     appended: bool = False
@@ -72,6 +74,18 @@ async def create_tables(connection: asyncpg.Connection, track: Track, shapes: Se
         await connection.execute(f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})){room}")
         for index in shape.indexes:
             await connection.execute(f"CREATE INDEX ON {table} USING {index}")
+
+
+async def index_for_readers(connection: asyncpg.Connection, track: Track, shapes: Sequence[TableShape]) -> None:
+    """Make what is missing of the indexes that only readers need; each in a transaction that takes its time."""
+    for shape in shapes:
+        table = shape.name_in(track)
+        for number, index in enumerate(shape.indexes_of_readers):
+            name = f"{table.removeprefix('projections.')}_by_{number}"
+            async with connection.transaction():
+                await take_time(connection)
+                create = f"CREATE INDEX IF NOT EXISTS {name} ON {table} USING {index}"
+                await connection.execute(create, timeout=COMPARE_TIMEOUT_SECONDS)
 
 
 async def show_tables(connection: asyncpg.Connection, track: Track, shapes: Sequence[TableShape]) -> None:
