@@ -1,7 +1,7 @@
 """An estimate of ours gives way to the provider's figures once, in the account and in what is counted of it."""
 
 import pytest
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, InvalidError
 from contracts.events.charges import Charge, GiveBack
 from contracts.events.reservations import CorrectedEstimate, UsageSettled
 from contracts.usage import Outcome
@@ -12,7 +12,7 @@ from ledger.projections.usage import corrected_reservations, count_usage
 from ledger.store.projected.usage_rows import Figures
 from msgspec.structs import replace
 
-from tests.unit.ledger.estimates import as_estimate
+from tests.unit.ledger.estimates import as_estimate, estimate_of
 from tests.unit.ledger.histories import events_of
 from tests.unit.ledger.story import ACCOUNT_ID, Story, opened, reserve, settle, used
 
@@ -65,6 +65,13 @@ def test_what_the_provider_told_itself_gives_way_to_nothing() -> None:
     lie = CorrectedEstimate(content_hash="another", usage=told.usage, cost_usd_micros=0)
     with pytest.raises(ConflictError):
         story.when(replace(settle("r1", prompt=300), corrects_estimate=lie))
+
+
+def test_an_estimate_that_is_not_known_any_more_is_charged_no_second_time() -> None:
+    unknown = as_estimate(settle("r1", prompt=500))
+    story = Story().given(opened())
+    with pytest.raises(InvalidError):
+        story.when(replace(settle("r1", prompt=300), corrects_estimate=estimate_of(unknown)))
 
 
 def test_an_estimate_is_not_made_free() -> None:

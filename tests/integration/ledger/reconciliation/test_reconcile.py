@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import re
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 from ledger.application.submission import Kind
+from ledger.reconciliation.running import correction_pages
+from ledger.store.reconciliation import ledger_calls
+from ledger.store.reconciliation.ledger_calls import gather_calls, sorted_ledger_calls
+from ledger.store.reconciliation.rows import RunKey, Source, Trigger
+from ledger.store.reconciliation.runs import load_time
 from msgspec import json
 
 from tests.integration.ledger.reconciliation.conftest import Calls
@@ -138,6 +144,33 @@ async def test_reports_have_a_corrected_call_once_and_say_what_corrected_it(
     assert (correction["corrects_position"], correction["corrects_tokens"]) == (call["position"], 44)
     replayed = await operate("replay", projection="all")
     assert (replayed.code, replayed.json["difference_count"]) == (0, 0)
+
+
+async def test_of_days_long_past_what_was_put_right_since_is_seen(
+    calls: Calls, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_calls, "LATE", timedelta(0))
+    await calls.estimated("since-1", 50, 5)
+    await calls.lost("since-2")
+    await calls.estimated("since-3", 50, 5)
+    ends_at = await load_time(connection)
+    await calls.told("since-1", 50, 9)
+    await calls.told("since-2", 50, 9)
+    await calls.settled("since-4")  # which began in time too, and is not read
+    wanted = RunKey(trigger=Trigger.OPERATOR, source="litellm", first_day=ends_at.date(), last_day=ends_at.date())
+    async with aclosing(correction_pages(connection, wanted, Source.CALLBACK)) as pages:
+        commands = [command async for page in pages for command in page if command.usage.reservation_id[:5] == "since"]
+    for command in commands:
+        await calls.executor.submit(command, Kind.USAGE)
+    async with connection.transaction():
+        await gather_calls(connection, ends_at - timedelta(hours=1), ends_at, await load_time(connection))
+        known = {call.call_id: call async for call in sorted_ledger_calls(connection)}
+    since = {call_id: known[call_id] for call_id in sorted(known) if call_id.startswith("since-")}
+    assert {call_id: (call.tokens.completion, call.settlements) for call_id, call in since.items()} == {
+        "since-1": (9, 1),
+        "since-2": (9, 0),
+        "since-3": (5, 1),
+    }
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from tests.integration.ledger.reconciliation.conftest import Calls
@@ -107,3 +108,19 @@ async def test_its_log_is_read_on_from_where_it_was_cut(
     assert again.lines[-1]["missing_here"] == ROWS - 1
     assert len(log_server.asked) == 4
     assert {asked for asked, _ in log_server.asked} == {day}
+
+
+async def test_after_a_standstill_the_days_that_were_missed_are_read_before_they_are_reconciled(
+    operate: Operate, log_server: SpendLogServer, connection: asyncpg.Connection
+) -> None:
+    before, missed = (datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=ago) for ago in (5, 4))
+    log_server.rows += [row(ROWS, before), row(ROWS + 1, missed)]
+    told = {"SOLARIS_LITELLM_URL": f"http://127.0.0.1:{log_server.server_port}", "SOLARIS_LITELLM_KEY": KEY}
+    day = before.date().isoformat()
+    await operate("reconcile", told, from_=day, to=day, source="spend-logs")
+    assert (await operate("reconcile", told, due=1)).code == 0
+    sums = await connection.fetchval(
+        "SELECT sums FROM reconciliation.runs WHERE trigger = 'nightly' AND source = 'spend-logs' AND first_day = $1",
+        missed.date(),
+    )
+    assert json.loads(sums)["their_tokens"] == 120

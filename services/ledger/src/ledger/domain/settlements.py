@@ -42,7 +42,8 @@ def decide_settle(draft: Draft, command: SettleUsage, policy: Policy) -> Decisio
 
     Raises:
         ConflictError: the reservation ended already by another figure.
-        InvalidError: the figures are beyond any real call, or the call began so long ago that its hold may be gone.
+        InvalidError: the figures are beyond any real call, the call began so long ago that its hold may be gone, or the
+            estimate that they correct is.
     """
     hold = draft.hold
     ended = Ended(command.reservation_id, changed=True)
@@ -120,6 +121,8 @@ def _settle_open(draft: Draft, command: SettleUsage, hold: Hold, policy: Policy)
 
 def _settle_without_hold(draft: Draft, command: SettleUsage, policy: Policy) -> None:
     before, usage = draft.account, command.usage
+    if command.corrects_estimate is not None:
+        raise InvalidError(f"the estimate of reservation {command.reservation_id} is not known any more")
     if usage.started_at < draft.clock - USAGE_TAKEN:
         raise InvalidError(
             f"the call began at {usage.started_at.isoformat()}, more than {USAGE_TAKEN.days} days ago: no hold of then "

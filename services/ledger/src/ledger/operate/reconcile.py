@@ -175,4 +175,6 @@ async def _make_due(connection: asyncpg.Connection, settings: LedgerSettings, so
         return
     for key in due_runs(now, source.value, first.astimezone(UTC).date()):
         if await run_of(connection, key) is None:
+            if source is Source.SPEND_LOGS:  # after a standstill nobody has asked for those of more days than one
+                await _spend_logs(settings, connection, key.first_day, key.last_day, now)
             await reconcile_calls(connection, key, source, settings.reconcile_threshold)

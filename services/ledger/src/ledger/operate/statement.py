@@ -25,11 +25,8 @@ from ledger.store.projected.statement_rows import Movement
 
 _REPORT: Final = Report(
     columns=Movement.__struct_fields__,
-    # What was billed of an unsettled call is in its correction once more, so that is none of them.
-    summed={
-        *("tokens", "from_allowance", "from_credits", "to_debt", "to_unowed", "lapsed", "cost_usd_micros"),
-        *("prompt_tokens", "cached_prompt_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens"),
-    },
+    # What a call used, was billed and cost is in its correction once more, so that is none of them: see usage.
+    summed={"tokens", "from_allowance", "from_credits", "to_debt", "to_unowed", "lapsed"},
     narrower="FROM= and TO=",
 )
 

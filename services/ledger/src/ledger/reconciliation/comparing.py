@@ -102,9 +102,12 @@ def differing_tokens(ours: Tokens, theirs: Tokens) -> int:
 
 def _both(ours: LedgerCall, theirs: UpstreamCall) -> Compared:
     used = theirs.tokens.total
+    is_anothers = theirs.account_id not in ("", ours.account_id)
     match ours.state:
         case CallState.OPEN:
             return _compared(ours, theirs, Kind.MISSING_HERE, Reason.OPEN, used)
+        case CallState.EXPIRED if is_anothers:  # those figures are no answer to whose call this was
+            return _compared(ours, theirs, Kind.MISSING_HERE, Reason.ACCOUNT, used)
         case CallState.EXPIRED:
             known = used > 0 or theirs.failed
             return _compared(ours, theirs, Kind.MISSING_HERE, Reason.UNSETTLED, used, correctable=known)
@@ -113,7 +116,7 @@ def _both(ours: LedgerCall, theirs: UpstreamCall) -> Compared:
                 return _compared(ours, theirs, Kind.MATCHED, None, 0)
             return _compared(ours, theirs, Kind.DIFFERENT, Reason.NOT_CHARGED, used)
     differing = differing_tokens(ours.tokens, theirs.tokens)
-    if theirs.account_id and theirs.account_id != ours.account_id:
+    if is_anothers:
         return _compared(ours, theirs, Kind.DIFFERENT, Reason.ACCOUNT, max(used, ours.tokens.total))
     if ours.settlements > 1:
         again = (ours.settlements - 1) * ours.tokens.total

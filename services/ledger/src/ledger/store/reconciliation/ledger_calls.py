@@ -12,13 +12,16 @@ from contracts.events.registry import LedgerEvent
 from contracts.events.reservations import ReservationExpired, ReservationReleased, TokensReserved, UsageSettled
 from msgspec import json
 
-from ledger.store.log import leaving_time, newest_position, position_before
+from ledger.store.codec import TYPES as NAMES
+from ledger.store.facts import decode_fact
+from ledger.store.log import leaving_time, newest_position, position_before, rows_of_account
 from ledger.store.projected.tracks import PageEvent, load_page
 from ledger.store.reconciliation.rows import CallState, LedgerCall, Tokens
 
 TYPES: Final = frozenset[type[LedgerEvent]]({TokensReserved, UsageSettled, ReservationReleased, ReservationExpired})
+_SETTLED: Final = NAMES[UsageSettled]
 LATE: Final = timedelta(days=40)
-"""How long after a call its last event may come and is still read: the corrections of a month are made in the next."""
+"""How long after a call all that is told of it is read: what is put right later is found by its hold."""
 FETCHED_ROWS: Final = 1_000
 
 _TABLE: Final = "reconciled_calls"
@@ -49,6 +52,14 @@ SELECT (last.started_at AT TIME ZONE 'UTC')::date AS day, model, count(*), sum(p
     sum(reasoning_tokens)::bigint, sum(cost_usd_micros)::bigint
 FROM ({_LAST}) AS last WHERE state = 'settled' GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608  constants
+# Ends that give way to another: few, and their holds tell which of them did.
+_ENDED_ANEW: Final = f"""
+SELECT last.account_id, array_agg(last.call_id) FROM ({_LAST}) AS last
+JOIN ledger.holds AS hold ON hold.account_id = last.account_id AND hold.reservation_id = last.call_id
+WHERE (last.state = 'expired' OR last.usage_source = 'estimated')
+AND hold.state = 'settled' AND hold.record ->> 'usage_hash' <> last.content_hash
+GROUP BY last.account_id
+"""  # noqa: S608  constants
 _decode_rates: Final = json.Decoder(Rates).decode
 _SETTINGS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
@@ -74,12 +85,30 @@ async def gather_calls(connection: asyncpg.Connection, starts_at: datetime, ends
         page = await load_page(connection, after, last, TYPES)
         if not page.count:
             break
-        rows = [_row(each) for each in page.events if starts_at <= _began(each) < ends_at]
-        if rows:
-            await connection.copy_records_to_table(_TABLE, records=rows, columns=_COLUMNS.split(", "))
+        await _gather(connection, [_row(each) for each in page.events if starts_at <= _began(each) < ends_at])
         after = page.last
     await connection.execute(f"ANALYZE {_TABLE}")
+    if last < newest:
+        for account_id, call_ids in await connection.fetch(_ENDED_ANEW):
+            await _gather_corrections(connection, account_id, frozenset(call_ids), last)
     return last
+
+
+async def _gather_corrections(
+    connection: asyncpg.Connection, account_id: str, call_ids: frozenset[str], after: int
+) -> None:
+    async for rows in rows_of_account(connection, account_id, first=after + 1):
+        settled = [row for row in rows if row["type"] == _SETTLED]
+        told = [
+            PageEvent(row["position"], account_id, decode_fact(row["type"], row["data"]), row["version"])
+            for row in settled
+        ]
+        await _gather(connection, [_row(each) for each in told if _event(each).reservation_id in call_ids])
+
+
+async def _gather(connection: asyncpg.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        await connection.copy_records_to_table(_TABLE, records=rows, columns=_COLUMNS.split(", "))
 
 
 async def sorted_ledger_calls(connection: asyncpg.Connection) -> AsyncGenerator[LedgerCall]:
