@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from billing.domain.voucher_codes import code_of, digest_of
 from chassis.postgres import create_engine, disposed
 from company.founding import Founded
 from company.people import DEPARTMENTS, HEADCOUNT, hire
@@ -54,6 +55,12 @@ async def test_who_was_missing_after_a_kill_is_made_and_then_nobody(
     again = await operate_on(company.url, "company")("seed")
     assert (again.code, again.json["created"], again.json["events"]) == (0, 0, 0)
     assert await database.fetchrow(STANDING) == before
+
+
+async def test_its_voucher_has_no_code_that_anybody_could_make_up(database: asyncpg.Connection) -> None:
+    kept = {row[0] for row in await database.fetch("SELECT code_digest FROM billing.vouchers")}
+    assert kept
+    assert kept.isdisjoint(digest_of(code_of(number)) for number in range(1_000))
 
 
 async def test_the_ledger_is_sound(company: Company) -> None:

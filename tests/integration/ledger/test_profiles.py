@@ -10,7 +10,7 @@ import pytest_asyncio
 from contracts.profiles import Profile
 from ledger.application import profiles as learning
 from ledger.application.profiles import Profiles
-from ledger.store.profiles import FORGOTTEN_FOR
+from ledger.store.profiles import FORGOTTEN_FOR, store_profiles, store_tags
 
 from tests.support.eventually import eventually
 
@@ -92,3 +92,16 @@ async def test_what_is_learned_anew_writes_no_row_until_a_day_has_passed(pool: a
 
 async def _changed(pool: asyncpg.Pool, row: str, before: object) -> bool:
     return await pool.fetchrow(row) != before
+
+
+async def test_no_sample_outlasts_what_is_known_of_people(pool: asyncpg.Pool) -> None:
+    said = {f"sampled-{number}": Profile(email="s@example.com", name="Sampled", user_id="s") for number in range(50)}
+    async with pool.acquire() as connection:
+        await store_profiles(connection, said)
+        await store_tags(connection, {account: ["sampled"] for account in said})
+        await connection.execute("ANALYZE ledger.profiles")
+        sampled = await connection.fetch(
+            "SELECT attname FROM pg_stats WHERE schemaname = 'ledger' AND tablename LIKE 'profiles%'"
+            " AND most_common_vals::text ILIKE '%sampled%' OR most_common_elems::text ILIKE '%sampled%'"
+        )
+    assert [row[0] for row in sampled if row[0] != "account_id"] == []

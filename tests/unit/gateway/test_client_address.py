@@ -1,5 +1,7 @@
 """Whose address a request is said to come from."""
 
+import tracemalloc
+
 import pytest
 from gateway.domain.client_address import ClientAddresses
 
@@ -32,3 +34,17 @@ TRUSTED = ClientAddresses("127.0.0.1/32,10.0.0.0/8,2001:db8::/32")
 )
 def test_the_client_is_the_last_that_is_no_proxy_of_ours(peer: str, forwarded: bytes, address: str | None) -> None:
     assert TRUSTED.of(peer, forwarded) == address
+
+
+def test_what_is_remembered_of_long_lists_is_little() -> None:
+    addresses = ClientAddresses("127.0.0.1/32")
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            addresses.of(
+                "127.0.0.1", b"6.6.6.6," * 4_000 + f"198.51.100.{number % 250},10.0.{number // 250}.1".encode()
+            )
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 * 1024 * 1024

@@ -26,6 +26,8 @@ from tests.support.ledger_operate import Operate, Ran
 from tests.support.litellm_payloads import payload
 from tests.support.projecting import caught_up, projecting
 
+SECOND = timedelta(seconds=1)
+
 
 def of(ran: Ran, record: str) -> list[dict[str, Any]]:
     return [line for line in ran.lines if line["record"] == record]
@@ -104,6 +106,19 @@ async def test_a_correction_is_made_once_whatever_is_told_after_it(calls: Calls,
     ran = await operate("reconcile", from_=day, to=day)
     assert found(ran)["left-2"] == ("different", "tokens")
     assert (await operate("reconcile", from_=day, to=day, correct=1)).err.startswith("corrected 0,")
+
+
+async def test_what_is_told_of_another_account_moves_nobodys_balance(calls: Calls, operate: Operate, day: str) -> None:
+    await calls.lost("lost-3")
+    await calls.told("lost-3", 900_000, 5, account_id="bia")
+    await calls.estimated("left-3", 50, 5)
+    await calls.told("left-3", 50, 9)
+    # The id was used again past the gateway, for somebody whose name comes before.
+    await calls.tell([payload("left-3", prompt=700_000, account_id="abel", started_at=calls.began_at - SECOND)])
+    before = (await operate("balance", account="ana")).json
+    ran = await operate("reconcile", from_=day, to=day, correct=1)
+    assert (found(ran)["lost-3"], found(ran)["left-3"]) == (("missing_here", "account"), ("different", "account"))
+    assert (await operate("balance", account="ana")).json["monthly_used"] == before["monthly_used"]
 
 
 async def test_corrections_by_two_operators_at_once_are_made_once(calls: Calls, operate: Operate, day: str) -> None:

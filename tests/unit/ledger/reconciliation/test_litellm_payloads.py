@@ -80,8 +80,12 @@ def test_what_can_not_be_is_refused_and_the_others_are_read(field: str, value: o
     assert len(batch.refused) == 1
 
 
-def test_figures_of_classes_that_can_not_be_are_refused_too() -> None:
-    assert read([told("a", cached=-5)]).refused
+@pytest.mark.parametrize("figure", [-5, 10**400], ids=["below_zero", "huge"])
+@pytest.mark.parametrize("written", [lambda metadata: metadata, json.dumps])
+def test_figures_of_classes_that_can_not_be_are_refused_too(figure: int, written: Any) -> None:
+    usage = {"usage_object": {"prompt_tokens_details": {"cached_tokens": figure}}}
+    batch = read([told("a", metadata=written(usage)), told("b")])
+    assert ([call.call_id for call in batch.calls], len(batch.refused)) == (["b"], 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"[1, 2", b"[" * 100_000])

@@ -18,13 +18,16 @@ class ClientAddresses:
     def __init__(self, trusted_proxies: str) -> None:
         self._trusted = [ip_network(text) for text in trusted_proxies.split(",")]
         # A hundred times cheaper than to read the texts anew, and nearly all calls come from a few addresses.
-        self.of = lru_cache(_REMEMBERED)(self._of)
+        self._remembered = lru_cache(_REMEMBERED)(self._of)
+
+    def of(self, peer: str, forwarded: bytes) -> str | None:
         """The client's address by the connection's peer and the header; None where the peer has none."""
+        return self._remembered(peer, forwarded[-_READ_BYTES:])
 
     def _of(self, peer: str, forwarded: bytes) -> str | None:
         if (address := _address(peer)) is None:
             return None
-        for text in reversed(forwarded[-_READ_BYTES:].decode("latin-1").split(",")):
+        for text in reversed(forwarded.decode("latin-1").split(",")):
             if not self._is_trusted(address) or (before := _address(text.strip())) is None:
                 break
             address = before

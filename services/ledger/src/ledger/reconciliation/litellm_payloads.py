@@ -4,7 +4,6 @@ Only figures, times and names are read. Prompts and answers, where somebody has 
 """
 
 import json as lenient_json
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -195,13 +194,13 @@ def _largest(*told: object) -> int:
 
 
 def _count(told: float, name: str) -> int:
-    if not math.isfinite(told) or not 0 <= told <= MOST_TOKENS or told != int(told):
+    if not 0 <= told <= MOST_TOKENS or told != int(told):  # NaN is within no bounds
         raise ValueError(f"{name}: no number of tokens")
     return int(told)
 
 
 def _micros(usd: float) -> int:
-    if not math.isfinite(usd) or not 0 <= usd <= MOST_USD:
+    if not 0 <= usd <= MOST_USD:  # NaN is not either
         raise ValueError("response_cost: no price of a call")
     return round(usd * _MICROS)
 

@@ -35,8 +35,8 @@ class Tokens(NamedTuple):
 class UpstreamCall(Struct, frozen=True, kw_only=True):
     """One attempt of LiteLLM's, or all that have a call id in common; with nothing of what was said in it.
 
-    `account_id` is empty where no end user was named, or none that could be an account. `cached`: LiteLLM answered out
-    of its own cache, which cost nothing.
+    `account_id` is empty where no end user was named, or none that could be an account, and `(several)` where the
+    attempts name more than one. `cached`: LiteLLM answered out of its own cache, which cost nothing.
     """
 
     call_id: str

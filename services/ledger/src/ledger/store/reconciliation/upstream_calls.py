@@ -10,6 +10,8 @@ from ledger.store.reconciliation.rows import Source, Tokens, UpstreamCall
 
 FETCHED_ROWS: Final = 1_000
 PRUNED_ROWS: Final = 5_000
+SEVERAL: Final = "(several)"
+"""Stands for the account of attempts that name more than one, which no account can be called: it is nobody's call."""
 
 _COLUMNS: Final = (
     "source, call_id, started_at, ended_at, account_id, model, failed, cached, prompt_tokens, completion_tokens,"
@@ -23,13 +25,15 @@ SELECT $1, * FROM unnest(
     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[]
 ) ON CONFLICT DO NOTHING
 """  # noqa: S608  constants
-_SORTED: Final = """
-SELECT call_id, max(account_id), max(model), min(started_at), max(ended_at), bool_and(failed), bool_and(cached),
+_SORTED: Final = f"""
+SELECT call_id,
+    CASE WHEN min(nullif(account_id, '')) <> max(account_id) THEN '{SEVERAL}' ELSE max(account_id) END,
+    max(model), min(started_at), max(ended_at), bool_and(failed), bool_and(cached),
     sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cached_prompt_tokens)::bigint,
     sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint, sum(cost_usd_micros)::bigint
 FROM reconciliation.calls WHERE source = $1 AND started_at >= $2 AND started_at < $3
 GROUP BY call_id ORDER BY call_id
-"""
+"""  # noqa: S608  constants
 _PRUNE: Final = """
 DELETE FROM reconciliation.calls WHERE (source, call_id, started_at) IN (
     SELECT source, call_id, started_at FROM reconciliation.calls
