@@ -94,14 +94,13 @@ async def _changed(pool: asyncpg.Pool, row: str, before: object) -> bool:
     return await pool.fetchrow(row) != before
 
 
-async def test_no_sample_outlasts_what_is_known_of_people(pool: asyncpg.Pool) -> None:
+async def test_no_sample_outlasts_what_is_known_of_people(database: asyncpg.Connection) -> None:
     said = {f"sampled-{number}": Profile(email="s@example.com", name="Sampled", user_id="s") for number in range(50)}
-    async with pool.acquire() as connection:
-        await store_profiles(connection, said)
-        await store_tags(connection, {account: ["sampled"] for account in said})
-        await connection.execute("ANALYZE ledger.profiles")
-        sampled = await connection.fetch(
-            "SELECT attname FROM pg_stats WHERE schemaname = 'ledger' AND tablename LIKE 'profiles%'"
-            " AND most_common_vals::text ILIKE '%sampled%' OR most_common_elems::text ILIKE '%sampled%'"
-        )
+    await store_profiles(database, said)
+    await store_tags(database, {account: ["sampled"] for account in said})
+    await database.execute("ANALYZE ledger.profiles")
+    sampled = await database.fetch(
+        "SELECT attname FROM pg_stats WHERE schemaname = 'ledger' AND tablename LIKE 'profiles%'"
+        " AND most_common_vals::text ILIKE '%sampled%' OR most_common_elems::text ILIKE '%sampled%'"
+    )
     assert [row[0] for row in sampled if row[0] != "account_id"] == []
