@@ -66,6 +66,14 @@ async def test_a_served_call_is_told_with_what_was_estimated_granted_and_used(
     assert line.key_id == ledger.reserves[-1].key_id != ""
 
 
+async def test_the_address_is_the_one_that_the_proxy_added_as_a_line_of_its_own(
+    gateway: GatewayProcess, listener: RequestListener
+) -> None:
+    written = "6.6.6.6\r\nx-forwarded-for: 198.51.100.8"
+    assert (await ask(gateway.port, chat(), {"x-user-id": "two-lines", "x-forwarded-for": written})).status == 200
+    assert (await listener.one_of("two-lines")).address == "198.51.100.8"
+
+
 async def test_each_refusal_is_told_by_its_code(
     gateway: GatewayProcess, ledger: ScriptedLedger, listener: RequestListener
 ) -> None:

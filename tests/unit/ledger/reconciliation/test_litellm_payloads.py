@@ -1,6 +1,7 @@
 """What LiteLLM tells is read call by call, and what can't be meant is refused without taking the others along."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,6 +93,27 @@ def test_figures_of_classes_that_can_not_be_are_refused_too(figure: int, written
 def test_a_body_that_is_no_json_is_refused_whole(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         read(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1," * 3_000_000 + b"1]",
+        b"1\n" * 3_000_000,
+        b'[{"startTime": 1, "metadata": [' + b"[]," * 3_000_000 + b"[]]}]",
+        b'{"startTime": 1, "metadata": ' + b"[" + b"{}," * 3_000_000 + b"NaN]}",
+    ],
+    ids=["calls", "lines", "lists", "objects"],
+)
+def test_a_small_body_that_is_much_once_it_is_read_is_not_read(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableError):
+            read(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(body)
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"call=1", b'"' + b"x" * 10_000])

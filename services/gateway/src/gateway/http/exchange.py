@@ -76,6 +76,11 @@ class Exchange:
         return self._client[0] if self._client is not None else ""
 
     @property
+    def forwarded_for(self) -> bytes:
+        """`X-Forwarded-For` as one list: a proxy may add a line of its own behind whatever its caller wrote."""
+        return b",".join([value for name, value in self._raw_headers if name == b"x-forwarded-for"])
+
+    @property
     def request_came(self) -> bool:
         return self._connection.request_came
 

@@ -46,7 +46,7 @@ class RequestNotes:
                     return
             asker = Asker(
                 headers=exchange.headers,
-                address=self._addresses.of(exchange.peer, exchange.headers.get(b"x-forwarded-for", b"")),
+                address=self._addresses.of(exchange.peer, exchange.forwarded_for),
                 bodies=exchange.kept.told() if exchange.kept is not None else None,
             )
             status = exchange.status or (500 if call.code == INTERNAL_ERROR else 0)

@@ -21,9 +21,13 @@ MOST_TOKENS: Final = 1_000_000_000
 MOST_USD: Final = 1_000_000
 MOST_CALLS: Final = 100_000
 """Of one body."""
+MOST_VALUES: Final = 2_000_000
+"""Of one body, at most: read, each takes some hundred bytes. A call of LiteLLM's has a few hundred."""
 AHEAD: Final = timedelta(days=1)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MICROS: Final = 1_000_000
+_BEFORE_VALUES: Final = (b",", b"[", b"{", b"\n")
+"""No value is without one of them before it, but the first."""
 
 
 class UnreadableError(Exception):
@@ -103,10 +107,12 @@ def _items(body: bytes) -> Sequence[object]:
     text = body.strip()
     if not text:
         raise UnreadableError("an empty body")
+    if sum(map(text.count, _BEFORE_VALUES)) > MOST_VALUES:
+        raise UnreadableError(f"more than {MOST_VALUES} values")
     try:
         if text.startswith(b"["):
             return _decode_items(text)
-        return [Raw(line) for line in text.splitlines() if line.strip()] if b"\n" in text else [Raw(text)]
+        return [Raw(line) for line in text.split(b"\n") if line.strip()] if b"\n" in text else [Raw(text)]
     except DECODE_ERRORS as error:
         fault = fault_of(error)
     try:  # Python's own writer, which LiteLLM uses, knows numbers that JSON does not
