@@ -50,6 +50,19 @@ async def test_each_day_is_reconciled_once_whoever_asks(
     assert [row[0] for row in left] == ["night-1"]
 
 
+async def test_the_day_on_which_litellm_begins_to_tell_is_not_taken_for_a_whole_one(
+    calls: Calls, as_projector: Operate, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("DELETE FROM reconciliation.runs; DELETE FROM reconciliation.calls")
+    calls.began_at = datetime.now(UTC).replace(hour=12) - timedelta(days=3)
+    await calls.told("begins-1")
+    assert (await as_projector("reconcile", due=1)).code == 0
+    nights = {row[0] for row in await connection.fetch("SELECT first_day FROM reconciliation.runs")}
+    begun = calls.began_at.date()
+    assert begun not in nights
+    assert begun + timedelta(days=1) in nights
+
+
 async def test_days_of_which_events_have_left_are_not_taken_for_days_without_calls(
     calls: Calls, as_projector: Operate, connection: asyncpg.Connection, day: str
 ) -> None:

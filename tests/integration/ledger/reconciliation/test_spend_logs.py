@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.ledger.reconciliation.conftest import Calls
 from tests.support.ledger_operate import Operate
+from tests.support.litellm_payloads import payload
 
 KEY: Final = "sk-reads-its-log"
 ROWS: Final = 1_200
@@ -111,14 +112,19 @@ async def test_its_log_is_read_on_from_where_it_was_cut(
 
 
 async def test_after_a_standstill_the_days_that_were_missed_are_read_before_they_are_reconciled(
-    operate: Operate, log_server: SpendLogServer, connection: asyncpg.Connection
+    calls: Calls, operate: Operate, log_server: SpendLogServer, connection: asyncpg.Connection
 ) -> None:
     before, missed = (datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=ago) for ago in (5, 4))
     log_server.rows += [row(ROWS, before), row(ROWS + 1, missed)]
     told = {"SOLARIS_LITELLM_URL": f"http://127.0.0.1:{log_server.server_port}", "SOLARIS_LITELLM_KEY": KEY}
     day = before.date().isoformat()
     await operate("reconcile", told, from_=day, to=day, source="spend-logs")
-    assert (await operate("reconcile", told, due=1)).code == 0
+    await calls.tell([payload("told-1", prompt=1, completion=1, started_at=missed - timedelta(days=1))])
+    due = await operate("reconcile", told, due=1)
+    assert {(run["source"], run["trigger"]) for run in due.json["latest"]} >= {
+        ("litellm", "nightly"),
+        ("spend-logs", "nightly"),
+    }
     sums = await connection.fetchval(
         "SELECT sums FROM reconciliation.runs WHERE trigger = 'nightly' AND source = 'spend-logs' AND first_day = $1",
         missed.date(),

@@ -35,9 +35,20 @@ async def test_a_difference_beyond_the_threshold_is_noted_and_can_be_watched(mon
     rests, note = await told(monkeypatch, {"due_in_seconds": 1_234.5, "latest": [NIGHT]})
     assert rests == 1_234.5
     assert note == "2026-11-25 to 2026-11-25: litellm differs by 1.25 % of tokens, 0 % of cost; see reconcile"
-    labels = {"period": "nightly"}
+    labels = {"period": "nightly", "source": "litellm"}
     assert REGISTRY.get_sample_value("solaris_reconciliation_difference_percent", labels) == 1.25
     assert REGISTRY.get_sample_value("solaris_reconciliation_within_threshold", labels) == 0
+
+
+async def test_what_one_source_says_does_not_hide_what_another_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = NIGHT | {"source": "spend-logs", "difference_percent": 0.0, "within_threshold": True}
+    _, note = await told(monkeypatch, {"due_in_seconds": 60, "latest": [NIGHT, other]})
+    assert "litellm differs" in note
+    within = [
+        REGISTRY.get_sample_value("solaris_reconciliation_within_threshold", {"period": "nightly", "source": source})
+        for source in ("litellm", "spend-logs")
+    ]
+    assert within == [0, 1]
 
 
 async def test_what_is_within_the_threshold_needs_no_note(monkeypatch: pytest.MonkeyPatch) -> None:

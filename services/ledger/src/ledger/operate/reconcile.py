@@ -155,14 +155,16 @@ async def _correct(connection: asyncpg.Connection, settings: LedgerSettings, key
 async def _do_what_is_due(connection: asyncpg.Connection, settings: LedgerSettings) -> None:
     """Each run once, whoever asks; another process that is at it is not waited for."""
     now = await load_time(connection)
+    spend_logs = settings.litellm_url is not None and settings.litellm_key is not None
+    sources = (Source.CALLBACK, Source.SPEND_LOGS) if spend_logs else (Source.CALLBACK,)
     if await take_turn(connection):
-        spend_logs = settings.litellm_url is not None and settings.litellm_key is not None
-        for source in (Source.CALLBACK, Source.SPEND_LOGS) if spend_logs else (Source.CALLBACK,):
+        for source in sources:
             await _make_due(connection, settings, source, now)
         kept = now - timedelta(days=settings.reconcile_keep_days)
         await prune_calls(connection, kept)
         await prune_runs(connection, kept)
-    latest = [run for trigger in (Trigger.NIGHTLY, Trigger.MONTHLY) if (run := await latest_run(connection, trigger))]
+    kinds = [(trigger, source) for trigger in (Trigger.NIGHTLY, Trigger.MONTHLY) for source in sources]
+    latest = [run for trigger, source in kinds if (run := await latest_run(connection, trigger, source))]
     write_due(latest, (next_due(now) - now).total_seconds())
 
 
@@ -173,7 +175,10 @@ async def _make_due(connection: asyncpg.Connection, settings: LedgerSettings, so
     first = await first_told(connection, source)
     if first is None:  # nobody has ever told anything: there is nothing to compare with
         return
-    for key in due_runs(now, source.value, first.astimezone(UTC).date()):
+    first_day = first.astimezone(UTC).date()
+    if source is Source.CALLBACK:  # it began to tell within that day, of whose calls some are not told
+        first_day += timedelta(days=1)
+    for key in due_runs(now, source.value, first_day):
         if await run_of(connection, key) is None:
             if source is Source.SPEND_LOGS:  # after a standstill nobody has asked for those of more days than one
                 await _spend_logs(settings, connection, key.first_day, key.last_day, now)

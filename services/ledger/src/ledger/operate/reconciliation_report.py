@@ -64,7 +64,7 @@ def write_corrected(corrected: Corrected) -> None:
 
 
 def write_due(latest: Sequence[Run], due_in_seconds: float) -> None:
-    """For the process that has it done: the last run of each kind, and when to ask again."""
+    """For the process that has it done: the last run of each kind and source, and when to ask again."""
     write_line({"due_in_seconds": due_in_seconds, "latest": [_run(run) for run in latest]})
 
 

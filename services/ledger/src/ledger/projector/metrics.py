@@ -32,18 +32,22 @@ TOLD_CALLS: Final = Counter(
     "solaris_reconciliation_told_calls_total", "Calls that LiteLLM's callback told, by what became of them", ["result"]
 )
 RECONCILED_DIFFERENCE: Final = Gauge(
-    "solaris_reconciliation_difference_percent", "Tokens on which the last reconciliation by time differed", ["period"]
+    "solaris_reconciliation_difference_percent",
+    "Tokens on which the last reconciliation by time differed",
+    ["period", "source"],
 )
 RECONCILED_COST_DIFFERENCE: Final = Gauge(
     "solaris_reconciliation_cost_difference_percent",
     "Cost on which the last reconciliation by time differed",
-    ["period"],
+    ["period", "source"],
 )
 RECONCILED_WITHIN: Final = Gauge(
-    "solaris_reconciliation_within_threshold", "1 where the last reconciliation by time was within it", ["period"]
+    "solaris_reconciliation_within_threshold",
+    "1 where the last reconciliation by time was within it",
+    ["period", "source"],
 )
 RECONCILED_AT: Final = Gauge(
-    "solaris_reconciliation_timestamp_seconds", "When the last reconciliation by time was made", ["period"]
+    "solaris_reconciliation_timestamp_seconds", "When the last reconciliation by time was made", ["period", "source"]
 )
 RECONCILING_FAILURES: Final = Counter(
     "solaris_reconciliation_failures_total", "Reconciliations by time that could not be made"

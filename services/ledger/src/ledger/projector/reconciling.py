@@ -51,11 +51,11 @@ class Reconciling:
 
     def __init__(self) -> None:
         self._failed: str | None = None
-        self._beyond: dict[str, str] = {}
+        self._beyond: list[str] = []
 
     async def check(self) -> str | None:
         """For an operator to see beside readiness: what could not be made, or what it found."""
-        return self._failed or "; ".join(self._beyond.values()) or None
+        return self._failed or "; ".join(self._beyond) or None
 
     async def run(self) -> None:
         """Until cancelled; a failure is told, and tried again."""
@@ -77,18 +77,18 @@ class Reconciling:
             log.error("reconciling_failed", reason=self._failed)
             return RETRY_SECONDS
         self._failed = None
+        self._beyond = []
         for result in answer.latest:
             self._tell(result)
         return min(LONGEST_PAUSE_SECONDS, max(1.0, answer.due_in_seconds))
 
     def _tell(self, result: _Result) -> None:
-        trigger = result.trigger
-        RECONCILED_DIFFERENCE.labels(trigger).set(result.difference_percent)
-        RECONCILED_COST_DIFFERENCE.labels(trigger).set(result.cost_difference_percent)
-        RECONCILED_WITHIN.labels(trigger).set(result.within_threshold)
-        RECONCILED_AT.labels(trigger).set(result.ended_at.timestamp())
-        self._beyond.pop(trigger, None)
+        labels = (result.trigger, result.source)
+        RECONCILED_DIFFERENCE.labels(*labels).set(result.difference_percent)
+        RECONCILED_COST_DIFFERENCE.labels(*labels).set(result.cost_difference_percent)
+        RECONCILED_WITHIN.labels(*labels).set(result.within_threshold)
+        RECONCILED_AT.labels(*labels).set(result.ended_at.timestamp())
         if not result.within_threshold:
             by = f"{result.difference_percent:g} % of tokens, {result.cost_difference_percent:g} % of cost"
             days = f"{result.first_day} to {result.last_day}"
-            self._beyond[trigger] = f"{days}: {result.source} differs by {by}; see reconcile"
+            self._beyond.append(f"{days}: {result.source} differs by {by}; see reconcile")

@@ -14,7 +14,7 @@ MONTHLY_DAY: Final = 2
 
 
 def due_runs(now: datetime, source: str, first_told: date) -> Iterator[RunKey]:
-    """What should have been made by now, the oldest first; nothing of days before anything was told."""
+    """What should have been made by now, the oldest first; nothing of days before the first that was told whole."""
     today = now.astimezone(UTC).date()
     over = today if now.astimezone(UTC).timetz() >= SETTLED_BY else today - timedelta(days=1)
     for ago in range(MISSED_DAYS, 0, -1):

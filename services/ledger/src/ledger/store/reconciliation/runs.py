@@ -8,7 +8,7 @@ import asyncpg
 from chassis.locks import RECONCILIATION
 from msgspec import json
 
-from ledger.store.reconciliation.rows import Finding, Kind, Run, RunKey, Sums, Tokens, Trigger
+from ledger.store.reconciliation.rows import Finding, Kind, Run, RunKey, Source, Sums, Tokens, Trigger
 from ledger.store.reconciliation.upstream_calls import Connection
 
 MAX_FINDINGS: Final = 100_000
@@ -44,7 +44,7 @@ SELECT run_id, trigger, source, first_day, last_day, ended_at, sums, difference_
     threshold_percent, within_threshold
 FROM reconciliation.runs
 """
-_LATEST: Final = f"{_RUN} WHERE trigger = $1 ORDER BY run_id DESC LIMIT 1"
+_LATEST: Final = f"{_RUN} WHERE trigger = $1 AND source = $2 ORDER BY run_id DESC LIMIT 1"
 _DONE: Final = f"{_RUN} WHERE trigger = $1 AND source = $2 AND first_day = $3 AND last_day = $4"
 _PRUNE: Final = "DELETE FROM reconciliation.runs WHERE ended_at < $1"
 _TAKE_TURN: Final = f"SELECT pg_try_advisory_lock({RECONCILIATION})"
@@ -109,8 +109,8 @@ async def load_findings(connection: asyncpg.Connection, run_id: int) -> AsyncGen
         last = rows[-1][0]
 
 
-async def latest_run(connection: Connection, trigger: Trigger) -> Run | None:
-    row = await connection.fetchrow(_LATEST, trigger.value)
+async def latest_run(connection: Connection, trigger: Trigger, source: Source) -> Run | None:
+    row = await connection.fetchrow(_LATEST, trigger.value, source.value)
     return None if row is None else _run(row)
 
 
