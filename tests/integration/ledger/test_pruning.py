@@ -1,11 +1,11 @@
 """The ledger's tables don't grow for ever: what is past its time goes, in batches; what is needed stays."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from ledger.application.housekeeping import keep_pruning
-from ledger.store.pruning import BATCH, KEEP_ENDED_LETTERS, KEEP_WAITING_LETTERS
+from ledger.store.pruning import BATCH, KEEP_ENDED_LETTERS, KEEP_WAITING_LETTERS, prune
 
 from tests.support.eventually import eventually
 
@@ -46,3 +46,14 @@ async def test_old_letters_go_and_who_was_not_heard_of_for_years_is_nobody(
         task.cancel()
     kept = "SELECT count(*) FROM ledger.profiles WHERE account_id LIKE 'unheard-%' AND forgotten_at IS NULL"
     assert await database.fetchval(kept) == BATCH + 7, "the accounts are still somebody's"
+
+
+async def test_a_database_whose_clock_is_years_ahead_forgets_nothing(
+    migrated: str, database: asyncpg.Connection
+) -> None:
+    years = timedelta(days=1_825)
+    await database.execute(LETTERS, "ahead-", KEEP_WAITING_LETTERS * 1.01, False, 2)
+    await database.execute(PEOPLE, "ahead-", years * 1.01, 2)
+    async with asyncpg.create_pool(migrated, min_size=1, max_size=1) as pool:
+        gone = await prune(pool, datetime.now(UTC) - years, keep_profiles=years)
+    assert gone == {"dead_letters": 0, "profiles": 0}

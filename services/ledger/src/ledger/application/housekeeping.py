@@ -1,7 +1,7 @@
 """Runs beside the work: lets go of what is past its time."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -22,7 +22,7 @@ async def keep_pruning(pool: asyncpg.Pool, *, keep_profiles: timedelta | None) -
         try:
             gone = {"": BATCH}
             while BATCH in gone.values():
-                gone = dict(await prune(pool, keep_profiles=keep_profiles))
+                gone = dict(await prune(pool, datetime.now(UTC), keep_profiles=keep_profiles))
                 for table, rows in gone.items():
                     ROWS_PRUNED.labels(table).inc(rows)
         except DATABASE_ERRORS as error:

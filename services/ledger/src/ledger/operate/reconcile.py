@@ -160,7 +160,8 @@ async def _do_what_is_due(connection: asyncpg.Connection, settings: LedgerSettin
     if await take_turn(connection):
         for source in sources:
             await _make_due(connection, settings, source, now)
-        kept = now - timedelta(days=settings.reconcile_keep_days)
+        # A database whose clock is ahead must not have them deleted.
+        kept = min(now, datetime.now(UTC)) - timedelta(days=settings.reconcile_keep_days)
         await prune_calls(connection, kept)
         await prune_runs(connection, kept)
     kinds = [(trigger, source) for trigger in (Trigger.NIGHTLY, Trigger.MONTHLY) for source in sources]
