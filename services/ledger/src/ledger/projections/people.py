@@ -1,6 +1,6 @@
 """What admins see of an account: its row in the list of people."""
 
-from ledger.store.projected.people_tables import PersonRow
+from ledger.store.projected.people_tables import PersonRow, about_moment, about_tokens
 from ledger.store.projected.statement_rows import KnownAccount
 
 
@@ -16,4 +16,7 @@ def person_of(known: KnownAccount) -> PersonRow:
         credits=account.credits,
         debt=account.debt,
         last_call_at=known.last_call_at,
+        monthly_used_about=about_tokens(account.monthly_used),
+        credits_about=about_tokens(account.credits),
+        last_call_about=about_moment(known.last_call_at),
     )

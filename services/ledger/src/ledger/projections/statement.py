@@ -137,7 +137,7 @@ class Statement:
 
     name: Final = "statement"
     # What folds differently is another projection.
-    version: Final = 100 * STATE_FORMAT + 2
+    version: Final = 100 * STATE_FORMAT + 3
     reads: Final = frozenset(LEDGER_EVENTS.values())
     shapes: Final = (*SHAPES, *PEOPLE_SHAPES)
 

@@ -1,16 +1,18 @@
 """People as they are listed: found by a part of what is known of them, by any column, page by page, uncounted."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from msgspec import Struct
 
-from ledger.store.projected.people_tables import NEVER
+from ledger.store.projected.people_tables import about_moment, about_tokens
 
 PAGE_PEOPLE: Final = 500
+PAGE_OF_ALL: Final = 5_000
+"""Where nobody is looked for, so that who is about the same is sorted fewer times."""
 MET_ON_THE_WAY: Final = 5_000
 """So many are looked at in their order, before whoever has a part is looked for by its letters."""
 MOST_FOUND: Final = 100_000
@@ -38,11 +40,16 @@ class PeopleSort(StrEnum):
 
 
 class _Leg(Struct, frozen=True):
-    """People of whom `only` is true, by an `expression` that an index has and that reads as `kind`."""
+    """People of whom `only` is true, by an `expression` that reads as `kind`.
+
+    An index has it, or the column `about`, which `about_of` makes of it: who is about the same is sorted.
+    """
 
     expression: str
     kind: str
     only: str = "true"
+    about: str = ""
+    about_of: Callable[[Any], int] | None = None  # Any: what the expression is
     turns: bool = True
     """Whether it is read the other way round where that is asked for."""
 
@@ -56,17 +63,23 @@ def _by_known(column: str) -> tuple[_Leg, _Leg]:
     return known, _Leg("account_id", "text", is_unknown, turns=False)
 
 
+def _by_about(column: str, kind: str, about: str, about_of: Callable[[Any], int]) -> tuple[_Leg, _Leg]:
+    """Those of nothing, who may be nearly all, by their ids, and the rest."""
+    none = _Leg("account_id", "text", f"{about} = 0")
+    return none, _Leg(column, kind, f"{about} > 0", about=about, about_of=about_of)
+
+
 _LEGS: Final[dict[PeopleSort, tuple[_Leg, ...]]] = {
     PeopleSort.ACCOUNT: (_Leg("account_id", "text"),),
     PeopleSort.NAME: _by_known("name"),
     PeopleSort.EMAIL: _by_known("email"),
     PeopleSort.PLAN: (_Leg("plan", "text"),),
     PeopleSort.STATUS: (_Leg("status", "text"),),
-    PeopleSort.USED: (_Leg("monthly_used", "bigint"),),
+    PeopleSort.USED: _by_about("monthly_used", "bigint", "monthly_used_about", about_tokens),
     PeopleSort.LIMIT: (_Leg("monthly_limit", "bigint"),),
-    PeopleSort.CREDITS: (_Leg("credits", "bigint"),),
+    PeopleSort.CREDITS: _by_about("credits", "bigint", "credits_about", about_tokens),
     PeopleSort.DEBT: (_Leg("debt", "bigint"),),
-    PeopleSort.LAST_CALL: (_Leg(f"coalesce(last_call_at, {NEVER})", "timestamptz"),),
+    PeopleSort.LAST_CALL: _by_about("last_call_at", "timestamptz", "last_call_about", about_moment),
 }
 
 
@@ -113,17 +126,16 @@ async def load_people_page(
 ) -> PeoplePage:
     """The next people in that order; those of whom it is not known come last. The caller has a transaction.
 
-    Each is read along an index from where the page before ended, so nobody counts or sorts all.
+    Each is read along an index from where the page before ended, so nobody counts or sorts all: of those who are about
+    the same at most.
     """
     await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off")
     part = None if wanted.part is None else await connection.fetchval("SELECT ledger.plain_letters($1)", wanted.part)
     people: list[PersonLine] = []
-    for number, leg in enumerate(_LEGS[wanted.sort]):
-        if after is not None and number < after.leg:
-            continue
+    for number, leg in _legs_from(wanted, after):
         since = after if after is not None and number == after.leg else None
         way = _Way(leg, descending=wanted.descending and leg.turns, goes_on=since is not None)
-        asked = [size - len(people), *([None, None] if since is None else [since.sorted_by, since.account_id])]
+        asked = [size - len(people), *way.stands(since)]
         if part is None:
             rows = await connection.fetch(way.all(), *asked)
         else:
@@ -132,6 +144,15 @@ async def load_people_page(
         if len(people) == size:
             return PeoplePage(people, PeopleMark(number, rows[-1][0], rows[-1][1]))
     return PeoplePage(people, None)
+
+
+def _legs_from(wanted: PeopleWanted, after: PeopleMark | None) -> list[tuple[int, _Leg]]:
+    """Those that are still to be read, with their numbers; the last one comes first where all are turned."""
+    legs = [*enumerate(_LEGS[wanted.sort])]
+    if wanted.descending and all(leg.turns for _, leg in legs):
+        legs.reverse()
+    first = 0 if after is None else [number for number, _ in legs].index(after.leg)
+    return legs[first:]
 
 
 async def _search(
@@ -153,40 +174,47 @@ async def _search(
 
 async def load_people(connection: asyncpg.Connection, wanted: PeopleWanted) -> AsyncGenerator[PersonLine]:
     """All of them, page by page, as of one moment."""
+    size = PAGE_OF_ALL if wanted.part is None else PAGE_PEOPLE
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        page = await load_people_page(connection, wanted)
+        page = await load_people_page(connection, wanted, size=size)
         while True:
             for person in page.people:
                 yield person
             if page.mark is None:
                 return
-            page = await load_people_page(connection, wanted, page.mark)
+            page = await load_people_page(connection, wanted, page.mark, size)
 
 
 class _Way(Struct, frozen=True):
-    """A leg one way or the other, from its beginning or from where somebody stands ($2, $3); $1 are wanted."""
+    """A leg one way or the other, from its beginning or from where somebody stands ($2 to $4); $1 are wanted."""
 
     leg: _Leg
     descending: bool
     goes_on: bool
 
+    def stands(self, mark: PeopleMark | None) -> tuple[object, object, object]:
+        if mark is None:
+            return None, None, None
+        about_of = self.leg.about_of
+        return mark.sorted_by, mark.account_id, None if about_of is None else about_of(mark.sorted_by)
+
     def all(self) -> str:
         return self._lines(f"{_PEOPLE} AS person WHERE {self._conditions}")
 
     def met(self) -> str:
-        """Those with the part $4 among the next $5."""
+        """Those with the part $5 among the next $6."""
         return self._lines(f"""(
             SELECT account_id FROM (
                 SELECT account_id, {self.leg.expression} AS sorted_by FROM {_PEOPLE} AS person
-                WHERE {self._conditions} ORDER BY {self._order} LIMIT $5
+                WHERE {self._conditions} ORDER BY {self._order} LIMIT $6
             ) AS next JOIN ledger.profiles AS profile USING (account_id)
-            WHERE position($4 IN profile.searched) > 0 ORDER BY {self._ordered("sorted_by")} LIMIT $1
+            WHERE position($5 IN profile.searched) > 0 ORDER BY {self._order_of("sorted_by")} LIMIT $1
         ) AS met JOIN {_PEOPLE} AS person USING (account_id)""")  # noqa: S608  as below
 
     def among(self) -> str:
-        """Those of the accounts $4."""
+        """Those of the accounts $5."""
         return self._lines(
-            f"unnest($4::text[]) AS found (account_id) JOIN {_PEOPLE} AS person USING (account_id)"
+            f"unnest($5::text[]) AS found (account_id) JOIN {_PEOPLE} AS person USING (account_id)"
             f" WHERE {self._conditions}"
         )
 
@@ -196,16 +224,21 @@ class _Way(Struct, frozen=True):
 
     @property
     def _order(self) -> str:
-        return self._ordered(self.leg.expression)
+        about = f"{self.leg.about} {self._way}, " if self.leg.about else ""
+        return about + self._order_of(self.leg.expression)
 
-    def _ordered(self, by: str) -> str:
-        way = "DESC" if self.descending else "ASC"
-        return f"{by} {way}, account_id {way}"
+    def _order_of(self, by: str) -> str:
+        return f"{by} {self._way}, account_id {self._way}"
+
+    @property
+    def _way(self) -> str:
+        return "DESC" if self.descending else "ASC"
 
     @property
     def _conditions(self) -> str:
         beyond = "<" if self.descending else ">"
         mark = f"($2::{self.leg.kind}, $3::text)"
-        # Where nobody stands anywhere the two are null.
+        # Where nobody stands anywhere these are null.
         since = f"({self.leg.expression}, account_id) {beyond} {mark}" if self.goes_on else f"{mark} IS NULL"
-        return f"{self.leg.only} AND {since}"
+        is_about = f"{self.leg.about} {beyond}= $4" if self.goes_on and self.leg.about else "$4::bigint IS NULL"
+        return f"{self.leg.only} AND {is_about} AND {since}"
