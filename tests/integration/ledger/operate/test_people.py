@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 from contracts.profiles import Profile
 from ledger.store import people
+from ledger.store.held_rows import held_rows
 from ledger.store.profiles import FORGOTTEN_FOR
 from ledger.store.read_path import store_profile
+from ledger.store.requests.people import erase_requests
 
 from tests.support.eventually import eventually
 from tests.support.ledger_operate import CATALOG, Operate
@@ -99,6 +101,21 @@ async def test_an_export_holds_all_that_names_the_account_in_one_object(
     assert set((await operate("export", account=ODD)).json) >= {"profile", "account_id"}
 
 
+async def test_a_table_that_has_no_index_by_account_is_read_through_however_long_that_takes(
+    ledger_url: str, database: asyncpg.Connection
+) -> None:
+    await database.execute("CREATE SCHEMA large")
+    await database.execute("CREATE VIEW large.figures AS SELECT account_id FROM ledger.profiles, pg_sleep(1)")
+    hurried = await asyncpg.connect(ledger_url, command_timeout=0.5)
+    try:
+        async with hurried.transaction():
+            names = [name async for name, _ in held_rows(hurried, JOAO, told=("ledger.profiles",))]
+        assert "large.figures" in names
+    finally:
+        await hurried.close()
+        await database.execute("DROP SCHEMA large CASCADE")
+
+
 async def test_dead_letters_of_a_person_are_handed_out_and_emptied_with_what_was_typed_about_them(
     operate: Operate, database: asyncpg.Connection
 ) -> None:
@@ -163,6 +180,15 @@ async def test_one_that_is_killed_half_way_is_done_again_and_noted_once(
         assert (await operate("forget", account=account)).code == 0
         assert await database.fetchval(name, account) is None
         assert await database.fetchval(notes, account) == 1
+
+
+async def test_one_of_whom_lines_alone_were_kept_is_forgotten_though_they_have_gone_already(
+    operate: Operate, database: asyncpg.Connection
+) -> None:
+    await erase_requests(database, "lines-alone")  # killed after that
+    assert (await operate("forget", account="lines-alone")).code == 0
+    notes = "SELECT count(*) FROM ledger.audit WHERE action = 'forget' AND account_id = 'lines-alone'"
+    assert await database.fetchval(notes) == 1
 
 
 async def _is(database: asyncpg.Connection, query: str, wanted: object) -> bool:

@@ -10,6 +10,8 @@ import asyncpg
 from msgspec import Raw
 
 _PAGE: Final = 500
+TIMEOUT_SECONDS: Final = 600.0
+"""Of a page: what LiteLLM told of a year of calls has no index by account, and is read through."""
 _TABLES: Final = """
 SELECT space.nspname || '.' || held.relname, format('%I.%I', space.nspname, held.relname)
 FROM pg_class AS held
@@ -35,5 +37,5 @@ async def held_rows(
     """
     for name, quoted in await connection.fetch(_TABLES, OTHERS, told):
         query = f"SELECT to_jsonb(held)::text FROM {quoted} AS held WHERE account_id = $1"  # noqa: S608  quoted by Postgres
-        async for (row,) in connection.cursor(query, account_id, prefetch=_PAGE):
+        async for (row,) in connection.cursor(query, account_id, prefetch=_PAGE, timeout=TIMEOUT_SECONDS):
             yield name, Raw(row.encode())

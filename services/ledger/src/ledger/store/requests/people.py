@@ -12,6 +12,7 @@ MAX_NAMED: Final = 1_000
 _HAS: Final = """
 SELECT EXISTS (SELECT FROM requests.log WHERE account_id = $1)
 OR EXISTS (SELECT FROM requests.refusals WHERE account_id = $1)
+OR EXISTS (SELECT FROM requests.forgotten WHERE account_id = $1)
 """
 # What was told before, and is stored only after this, meets the mark; the clock is the database's, as of now.
 _MARK: Final = """
@@ -47,7 +48,7 @@ async def find_requests(connection: asyncpg.Connection, any_id: str, limit: int 
 
 
 async def has_requested(connection: asyncpg.Connection, account_id: str) -> bool:
-    """Whether anything is kept of its requests; who was only ever refused may have no account."""
+    """Whether anything is kept of its requests, or was erased lately; who was only ever refused may have no account."""
     found: bool = await connection.fetchval(_HAS, account_id)
     return found
 
