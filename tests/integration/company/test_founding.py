@@ -174,3 +174,17 @@ async def test_two_at_once_make_one_company(
         assert (await connection.fetchval(seeded), again.created + again.skipped) == (len(few), len(few))
         assert await connection.fetch(DISAGREEING) == []
         await connection.close()
+
+
+async def test_where_people_have_really_paid_no_company_is_made_up(postgres_server: Postgres, company: Company) -> None:
+    async with postgres_server.copied("test_company") as url:
+        connection = await asyncpg.connect(url, timeout=10)
+        await connection.execute(
+            "UPDATE billing.orders SET livemode = true WHERE id = (SELECT min(id) FROM billing.orders)"
+        )
+        ran = await operate_on(url, "company")("seed", seed=3)
+        assert "really paid" in ran.err
+        ran.assert_refused(1)
+        seeded = "SELECT count(*) FROM ledger.accounts WHERE account_id LIKE 'demo3-%'"
+        assert await connection.fetchval(seeded) == 0
+        await connection.close()

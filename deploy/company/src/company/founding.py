@@ -8,7 +8,7 @@ import asyncpg
 from billing.domain.entitlement import PlanRules
 from billing.domain.offers import Offers
 from billing.domain.voucher_codes import digest_of
-from billing.store.invented import InventedBatch, write_batch, write_invented
+from billing.store.invented import InventedBatch, has_really_sold, write_batch, write_invented
 from chassis.postgres import statements
 from contracts.errors import ConflictError
 from contracts.profiles import Profile
@@ -34,6 +34,7 @@ EVENTS_AT_ONCE: Final = 3_000
 """Of one transaction, which keeps everybody else's events waiting while it writes them: some 0.2 s."""
 ASKED_DAYS: Final = 30
 """So far back the request log goes: each day is a partition, and it is for looking at what was lately."""
+BOOKS: Final = "people have really paid here: a made-up company could never be taken out of their books again"
 MEANWHILE: Final = "somebody else makes this company just now: run it again"
 type Progress = Callable[[int, int], None]
 """Told how many people are written, and of how many."""
@@ -65,7 +66,8 @@ class Founding:
         """Live and write what is missing. Killed anywhere, the same again goes on with the people who are left.
 
         Raises:
-            ConflictError: one of these accounts was made by somebody else meanwhile.
+            ConflictError: one of these accounts was made by somebody else meanwhile, or people have really paid here:
+                what is made up could never be taken out of their books again.
         """
         try:
             return await self._found(seed, progress)
@@ -80,6 +82,8 @@ class Founding:
             now = await load_clock(await _driver(connection))
             missing = await _missing(connection, people)
             if missing:
+                if await has_really_sold(connection):
+                    raise ConflictError(BOOKS)
                 await write_batch(connection, _batch(seed, digest, now))
         events = orders = subscriptions = refusals = 0
         waiting: list[Lived] = []

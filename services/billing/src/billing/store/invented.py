@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chassis import locks
 from msgspec import Struct, structs
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import exists, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.domain.facts import OrderFacts
@@ -57,6 +57,11 @@ class InventedBatch(Struct, frozen=True, kw_only=True):
     reason: str
     made_by: str
     made_at: datetime
+
+
+async def has_really_sold(connection: AsyncConnection) -> bool:
+    """Whether any order is one of Stripe's live mode: then these are the books of real people."""
+    return bool(await connection.scalar(select(exists().where(orders.c.livemode))))
 
 
 async def write_batch(connection: AsyncConnection, batch: InventedBatch) -> None:
