@@ -80,11 +80,30 @@ async def test_events_for_which_no_part_was_made_are_kept_and_told_of(
         assert (await places(damaged))["events_beyond"] == 6
         await parts.look()
         assert "events_beyond" in str(await parts.check())
-        # Their range is left to them, and what comes behind it has a part again.
+        # Their range is left to them, and what comes behind it has a part again: one, as large as is ever needed, for
+        # another would read all that stands beyond by then, and writers would wait.
+        await parts.look()
         assert (await damaged.fetchval(PARTS))[-1] == "events_40000000"
         await go_to(damaged, THIRD_END)
         await made.make(2)
     assert (await places(damaged))["events_40000000"] == 4
+    await assert_all_is_read(own_ledger, damaged)
+
+
+async def test_where_much_stands_beyond_all_parts_nobody_waits_while_it_is_read(
+    own_ledger: str, damaged: asyncpg.Connection, pool: asyncpg.Pool
+) -> None:
+    parts = LogParts(pool)
+    async with calls(own_ledger) as made:
+        for position in (SECOND_END + 10, SECOND_END + 1_000_000):
+            await go_to(damaged, position)
+            await made.make(1)
+        before = await damaged.fetchval(PARTS)
+        await parts.look()
+        assert await damaged.fetchval(PARTS) == before
+        assert "events_beyond" in str(await parts.check())
+        await made.make(1)
+    assert (await places(damaged))["events_beyond"] == 6
     await assert_all_is_read(own_ledger, damaged)
 
 
