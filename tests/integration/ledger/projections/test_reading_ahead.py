@@ -112,17 +112,21 @@ async def test_an_event_that_can_not_be_read_is_told_to_whoever_comes_to_it(
 
 
 async def test_arrays_as_text_are_what_they_were(own_ledger: str) -> None:
-    odd = ['"', "\\", '\\"', "", "NULL", "{}", ",", "a,b", "á\n\t ' $1", '","', "gpt-4o"]
+    odd: list[str | None] = ['"', "\\", '\\"', "", "NULL", "{}", ",", "a,b", "á\n\t ' $1", '","', "gpt-4o"]
     connection = await asyncpg.connect(own_ledger)
     try:
         now = await connection.fetchval("SELECT clock_timestamp()")
-        query = "SELECT $1::text::text[], $2::text::bigint[], $3::text::timestamptz[], $4::text::text[]"
-        for texts in (odd, ["plain", "ones"], *([each] for each in odd)):
+        query = (
+            "SELECT $1::text::text[], $2::text::bigint[], $3::text::timestamptz[], $4::text::text[], $5::text::bool[]"
+        )
+        cases: list[list[str | None]] = [odd, ["plain", "ones"], [None], [*odd, None], *([each] for each in odd)]
+        for texts in cases:
             row = await connection.fetchrow(
-                query, words(texts), figures([2**53, -1, 0]), moments([now, None]), words([])
+                *(query, words(texts), figures([2**53, -1, 0, None]), moments([now, None]), words([])),
+                figures([True, False, None]),
             )
             assert row is not None
-            assert [*row] == [texts, [2**53, -1, 0], [now, None], []]
+            assert [*row] == [texts, [2**53, -1, 0, None], [now, None], [], [True, False, None]]
     finally:
         await connection.close()
 

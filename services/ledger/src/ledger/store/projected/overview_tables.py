@@ -4,6 +4,7 @@ from typing import Final
 
 import asyncpg
 
+from ledger.store.arrays import words
 from ledger.store.projected.overview_rows import QUARTERS_A_DAY, OverviewChanges
 from ledger.store.projected.tables import TableShape
 from ledger.store.projected.tracks import Track
@@ -53,14 +54,17 @@ async def write_overview(connection: asyncpg.Connection, track: Track, changes: 
             emptied,
         )
     if changes.active:
-        people = [(*key, f"{quarters_of:0{QUARTERS_A_DAY}b}"[::-1]) for key, quarters_of in changes.active.items()]
+        days, account_ids = zip(*changes.active, strict=True)
+        bits = [f"{quarters_of:0{QUARTERS_A_DAY}b}"[::-1] for quarters_of in changes.active.values()]
         await connection.execute(
             f"""
             INSERT INTO {activity} AS known (day, account_id, quarters)
             SELECT day, account_id, quarters::bit({QUARTERS_A_DAY})
-            FROM unnest($1::date[], $2::text[], $3::text[]) AS told (day, account_id, quarters)
+            FROM unnest($1::text::date[], $2::text::text[], $3::text::text[]) AS told (day, account_id, quarters)
             ON CONFLICT (day, account_id) DO UPDATE SET quarters = known.quarters | excluded.quarters
             WHERE known.quarters | excluded.quarters <> known.quarters
             """,  # noqa: S608  as above
-            *zip(*people, strict=True),
+            words([day.isoformat() for day in days]),
+            words(account_ids),
+            words(bits),
         )

@@ -1,12 +1,14 @@
 """Stores lines of the request log, each once, with what of it is kept beside: bodies, and counts of refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from contracts.requests import RequestEnded
 from msgspec import Struct
+
+from ledger.store.arrays import figures, moments, words
 
 _OF_LINE: Final = {
     "at": "timestamptz",
@@ -42,6 +44,15 @@ _OF_USAGE: Final = dict.fromkeys(
 )
 COLUMNS: Final = {**_OF_LINE, **_OF_USAGE}
 """Columns of the log by their names, which are those of a message's fields, with their types."""
+_ARRAY_OF: Final[dict[str, Callable[[Any], str]]] = {  # Any: a column of that kind
+    "timestamptz": moments,
+    "bigint": figures,
+    "smallint": figures,
+    "boolean": figures,
+    "text": words,
+}
+_PARAMETERS: Final = ", ".join(f"${number}::text::{kind}[]" for number, kind in enumerate(COLUMNS.values(), start=1))
+_ARRAYS: Final = [_ARRAY_OF[kind] for kind in COLUMNS.values()]
 _NAMES: Final = ", ".join(COLUMNS)
 _BODIES: Final = len(COLUMNS) + 1
 _of_line = attrgetter(*_OF_LINE)
@@ -52,8 +63,7 @@ _NO_USAGE: Final = (None,) * len(_OF_USAGE)
 # the other, and never both.
 _STORE: Final = f"""
 WITH line AS (
-    SELECT * FROM unnest({", ".join(f"${number}::{kind}[]" for number, kind in enumerate(COLUMNS.values(), start=1))})
-    AS line ({_NAMES})
+    SELECT * FROM unnest({_PARAMETERS}) AS line ({_NAMES})
 ), told AS (
     SELECT line.*, days.day IS NOT NULL AS has_day, coalesce(line.at <= forgotten.at, false) AS is_forgotten
     FROM line
@@ -98,7 +108,7 @@ async def store_lines(
     """Store and count those that are new; it is committed when this returns."""
     rows = [_of_line(line) + (_NO_USAGE if line.usage is None else _of_usage(line.usage)) for line in lines]
     bodies = [(line.request_id, line.bodies.request, line.bodies.answer) for line in lines if line.bodies is not None]
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [array_of(column) for array_of, column in zip(_ARRAYS, zip(*rows, strict=True), strict=True)]
     of_bodies = [list(column) for column in zip(*bodies, strict=True)] or [[], [], []]
     ((new, forgotten, undated),) = await connection.fetch(_STORE, *columns, *of_bodies)
     return Stored(new, len(lines) - new - forgotten - undated, forgotten, undated)
