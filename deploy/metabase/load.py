@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 HERE: Final = Path(__file__).parent
 TIMEOUT_SECONDS: Final = 30.0
@@ -27,6 +27,18 @@ _MARK: Final = re.compile(r"\s*\[solaris:(?P<key>[a-z_]+):(?P<digest>[0-9a-f]{12
 """At a description's end: what of ours it is, and of which content. Collections and dashboards take no id of ours."""
 _DASHCARD: Final = ("id", "card_id", "row", "col", "size_x", "size_y", "series", "parameter_mappings")
 _KEPT: Final = (*_DASHCARD, "dashboard_tab_id", "action_id", "visualization_settings")
+
+_COMPARED: Final = ("host", "port", "dbname", "user", "ssl", "ssl-mode")
+"""Of a database's details: what tells that it is another, or reached otherwise; what was not said is Metabase's."""
+_SSL_MODES: Final = {
+    "disable": False,
+    "allow": False,
+    "prefer": False,
+    "require": True,
+    "verify-ca": True,
+    "verify-full": True,
+}
+"""Those of PostgreSQL's clients, and whether each is nothing without encryption."""
 
 type Json = dict[str, Any]  # whatever Metabase answers
 
@@ -174,7 +186,7 @@ class Loader:
             made = self._metabase.post("/api/database", {"name": DATABASE, "engine": "postgres", "details": details})
             return int(made["id"])
         # Metabase tells no password; another one alone is typed there, or loaded with another user.
-        if any(found["details"].get(name) != details[name] for name in ("host", "port", "dbname", "user")):
+        if any(found["details"].get(name) != details[name] for name in _COMPARED if name in details):
             self._metabase.put(f"/api/database/{found['id']}", {"details": found["details"] | details})
         return int(found["id"])
 
@@ -262,15 +274,19 @@ def _details(url: str) -> Json:
     parts = urlsplit(url)
     if not parts.hostname or not parts.username:
         raise LoadError("SOLARIS_ANALYTICS_URL: must be postgresql://user:password@host:port/database")
+    mode = parse_qs(parts.query).get("sslmode", [""])[-1]
+    if mode and mode not in _SSL_MODES:
+        raise LoadError(f"SOLARIS_ANALYTICS_URL: sslmode must be one of {', '.join(_SSL_MODES)}")
     return {
         "host": parts.hostname,
         "port": parts.port or 5432,
         "dbname": parts.path.removeprefix("/"),
         "user": unquote(parts.username),
         "password": unquote(parts.password or ""),
-        "ssl": "sslmode=require" in parts.query,
         "schema-filters-type": "inclusion",
         "schema-filters-patterns": "analytics",
+        # What is to be verified needs a certificate that is typed in Metabase; until then it does not connect.
+        **({"ssl": _SSL_MODES[mode], "ssl-mode": mode if _SSL_MODES[mode] else "require"} if mode else {}),
     }
 
 

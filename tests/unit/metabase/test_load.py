@@ -126,6 +126,17 @@ def test_another_database_is_told_and_its_password_is_left(stage: Stage) -> None
     assert stage.writes() == [("PUT", f"/api/database/{database['id']}")]
 
 
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+def test_a_connection_that_is_to_be_encrypted_is_one_however_much_more_is_asked(stage: Stage, mode: str) -> None:
+    stage.load()
+    stage.load(SOLARIS_ANALYTICS_URL=f"{URL}?connect_timeout=5&sslmode={mode}")
+    (database,) = stage.metabase.things["database"].values()
+    assert (database["details"]["ssl"], database["details"]["ssl-mode"]) == (True, mode)
+    stage.writes()
+    stage.load()
+    assert stage.writes() == [], "an address that does not say how leaves it as it is"
+
+
 def test_a_person_signs_in_where_there_is_no_key(stage: Stage) -> None:
     person = {"METABASE_API_KEY": "", "METABASE_USER": "ana@example.com"}
     assert stage.load(**person, METABASE_PASSWORD="right")["created"] > 0
@@ -143,6 +154,7 @@ def test_a_person_signs_in_where_there_is_no_key(stage: Stage) -> None:
         {"METABASE_LANGUAGE": "fr"},
         {"SOLARIS_ANALYTICS_URL": ""},
         {"SOLARIS_ANALYTICS_URL": "nonsense"},
+        {"SOLARIS_ANALYTICS_URL": f"{URL}?sslmode=required"},
     ],
 )
 def test_what_can_not_be_is_told_in_one_line(stage: Stage, changes: dict[str, str]) -> None:
