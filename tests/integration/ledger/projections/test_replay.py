@@ -134,6 +134,22 @@ async def test_what_was_never_built_or_emptied_is_built(own_ledger: str, damaged
     }, "what the emptied list left behind is dropped"
 
 
+async def test_where_the_list_was_emptied_a_number_that_somebody_still_leads_is_passed_over(
+    own_ledger: str, damaged: asyncpg.Connection
+) -> None:
+    leading = await connect_for_projecting(own_ledger, "test")
+    led = await begin(leading, USAGE, TrackState.BUILDING)
+    assert led is not None
+    await damaged.execute("TRUNCATE projections.tracks RESTART IDENTITY")
+    await damaged.execute(f"DROP TABLE {', '.join(f'projections.{each}' for each in await tables_there(damaged))}")
+    other = await connect_for_projecting(own_ledger, "test")
+    begun = await begin(other, USAGE, TrackState.BUILDING)
+    assert begun is not None
+    assert begun.track.track_id > led.track.track_id
+    leading.terminate()
+    other.terminate()
+
+
 async def test_one_replay_at_a_time_and_none_is_held_up_by_one_that_was_killed(
     own_ledger: str, damaged: asyncpg.Connection
 ) -> None:

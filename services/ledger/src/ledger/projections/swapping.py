@@ -20,6 +20,7 @@ from ledger.store.projected.tables import (
 from ledger.store.projected.tracks import (
     PAGE_EVENTS,
     MovedError,
+    NumberTakenError,
     Track,
     TrackState,
     begin_track,
@@ -45,10 +46,11 @@ REST_EVENTS: Final = 2 * PAGE_EVENTS
 async def begin(connection: asyncpg.Connection, projection: Projection, state: TrackState) -> Followed | None:
     """A track of this version from the log's beginning, with its tables; None where there is one in that state.
 
-    Where somebody has emptied the list of tracks, there are tables of its number already: they are left alone.
+    Where somebody has emptied the list of tracks, there are tables of its number already, or a process that leads it:
+    they are left alone.
     """
     for _ in range(NUMBERS_TRIED):
-        with contextlib.suppress(asyncpg.DuplicateTableError):
+        with contextlib.suppress(asyncpg.DuplicateTableError, NumberTakenError):
             async with connection.transaction():
                 track = await begin_track(connection, projection.name, projection.version, state)
                 if track is None:

@@ -68,6 +68,10 @@ class MovedError(Exception):
     """Somebody else has moved a track on, or put it away: what was read of it is to be read anew."""
 
 
+class NumberTakenError(Exception):
+    """Somebody still leads a track of that number, which is in the list no more: the next one is to be tried."""
+
+
 class TrackState(StrEnum):
     """`live` is what is read; `building` is to follow it, `replay` is made by an operator to be compared with it."""
 
@@ -158,12 +162,17 @@ async def load_retired_tracks(connection: asyncpg.Connection) -> list[Track]:
 
 
 async def begin_track(connection: asyncpg.Connection, name: str, version: int, state: TrackState) -> Track | None:
-    """A track at position 0, taken by this session; None where there is one in that state. Within a transaction."""
+    """A track at position 0, taken by this session; None where there is one in that state. Within a transaction.
+
+    Raises:
+        NumberTakenError: somebody else leads a track that had its number, before the list of them was emptied.
+    """
     row = await connection.fetchrow(_BEGIN, name, version, state)
     if row is None:
         return None
     track = _track(row)
-    assert await take_track(connection, track.track_id), "nobody else has seen it yet"
+    if not await take_track(connection, track.track_id):
+        raise NumberTakenError(f"track {track.track_id}")
     return track
 
 
