@@ -115,10 +115,11 @@ async def test_after_a_standstill_the_days_that_were_missed_are_read_before_they
     calls: Calls, operate: Operate, log_server: SpendLogServer, connection: asyncpg.Connection
 ) -> None:
     before, missed = (datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=ago) for ago in (5, 4))
-    log_server.rows += [row(ROWS, before), row(ROWS + 1, missed)]
+    log_server.rows += [row(ROWS, before), row(ROWS + 1, missed), row(ROWS + 2, before) | {"prompt_tokens": -1}]
     told = {"SOLARIS_LITELLM_URL": f"http://127.0.0.1:{log_server.server_port}", "SOLARIS_LITELLM_KEY": KEY}
     day = before.date().isoformat()
-    await operate("reconcile", told, from_=day, to=day, source="spend-logs")
+    ran = await operate("reconcile", told, from_=day, to=day, source="spend-logs")
+    assert ran.err == "1 rows of LiteLLM's log can't be read, and are left out: prompt_tokens: no number of tokens\n"
     await calls.tell([payload("told-1", prompt=1, completion=1, started_at=missed - timedelta(days=1))])
     due = await operate("reconcile", told, due=1)
     assert {(run["source"], run["trigger"]) for run in due.json["latest"]} >= {

@@ -1,5 +1,6 @@
 """The verb that compares what others say of the calls with the log."""
 
+import sys
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -133,6 +134,9 @@ async def _spend_logs(
         await logs.fetch(connection, first, last, now)
     except SpendLogsError as error:
         raise RefusedError(str(error)) from error
+    if logs.refused:
+        why = logs.refused_for[:200]
+        sys.stderr.write(f"{logs.refused} rows of LiteLLM's log can't be read, and are left out: {why}\n")
 
 
 async def _correct(connection: asyncpg.Connection, settings: LedgerSettings, key: RunKey, source: Source) -> None:

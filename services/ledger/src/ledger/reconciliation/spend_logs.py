@@ -38,9 +38,14 @@ _decode: Final = json.Decoder(_Page).decode
 
 
 class SpendLogs:
-    """LiteLLM at that address; `key` may read its log."""
+    """LiteLLM at that address; `key` may read its log.
+
+    `refused` rows of it could not be read, the first of them for `refused_for`.
+    """
 
     def __init__(self, url: str, key: str) -> None:
+        self.refused = 0
+        self.refused_for = ""
         self._url = url
         self._key = key
 
@@ -69,6 +74,9 @@ class SpendLogs:
             batch = read_rows(told.data, now, oldest)
             if batch.refused and not batch.calls:
                 raise SpendLogsError(f"{day}, page {page}: no row can be read: {batch.refused[0]}")
+            if batch.refused:
+                self.refused_for = self.refused_for or batch.refused[0]
+                self.refused += len(batch.refused)
             is_last = page >= told.total_pages
             async with connection.transaction():
                 stored += await keep_calls(connection, Source.SPEND_LOGS, batch.calls)
