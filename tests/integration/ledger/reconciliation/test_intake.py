@@ -85,6 +85,16 @@ async def test_calls_that_are_delivered_twice_late_and_out_of_order_count_once(
     assert await known_calls(connection, "once") == [f"once-{number}" for number in range(5)]
 
 
+async def test_large_batches_that_have_calls_in_common_never_wait_for_each_other_in_a_circle(
+    projector: ProjectorProcess,
+) -> None:
+    for turn in range(3):
+        batch = [payload(f"circle-{turn}-{number}") for number in range(4_000)]
+        answers = await asyncio.gather(post(projector, batch), post(projector, batch[2_000:] + batch[:2_000]))
+        assert [status for status, _ in answers] == [200, 200]
+        assert sum(counts["stored"] for _, counts in answers) == len(batch)
+
+
 async def test_what_can_not_be_read_takes_nothing_from_the_rest_of_its_batch(
     projector: ProjectorProcess, connection: asyncpg.Connection
 ) -> None:

@@ -27,7 +27,6 @@ BODY_SECONDS: Final = 30.0
 AT_ONCE: Final = 2
 """Bodies in memory. LiteLLM sends a batch once, unless it is told to try again: the others wait a while for a place."""
 WAIT_SECONDS: Final = 20.0
-STORED_TOGETHER: Final = 1_000
 
 log = structlog.get_logger()
 
@@ -101,11 +100,8 @@ class LitellmIntake:
         return self._answer(batch, stored)
 
     async def _store(self, batch: Batch) -> int:
-        stored = 0
-        async with self._pool.acquire() as connection, connection.transaction():
-            for first in range(0, len(batch.calls), STORED_TOGETHER):
-                stored += await keep_calls(connection, Source.CALLBACK, batch.calls[first : first + STORED_TOGETHER])
-        return stored
+        async with self._pool.acquire() as connection:
+            return await keep_calls(connection, Source.CALLBACK, batch.calls)
 
     def _answer(self, batch: Batch, stored: int) -> Response:
         counts = {"stored": stored, "repeated": len(batch.calls) - stored, "refused": len(batch.refused)}

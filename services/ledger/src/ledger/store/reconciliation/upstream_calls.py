@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import batched
 from typing import Final
 
 import asyncpg
@@ -9,6 +10,8 @@ import asyncpg
 from ledger.store.reconciliation.rows import Source, Tokens, UpstreamCall
 
 FETCHED_ROWS: Final = 1_000
+KEPT_ROWS: Final = 1_000
+"""Of one statement."""
 PRUNED_ROWS: Final = 5_000
 SEVERAL: Final = "(several)"
 """Stands for the account of attempts that name more than one, which no account can be called: it is nobody's call."""
@@ -54,10 +57,12 @@ async def keep_calls(connection: Connection, source: Source, calls: Sequence[Ups
     """Store those that are not there yet, all or none of them; returns how many that were."""
     # In one order, so that two deliveries of the same calls never wait for each other in a circle.
     rows = [_row(call) for call in sorted(calls, key=lambda call: (call.call_id, call.started_at))]
-    if not rows:
-        return 0
-    status = await connection.execute(_KEEP, source.value, *map(list, zip(*rows, strict=True)))
-    return int(status.rpartition(" ")[2])
+    kept = 0
+    async with connection.transaction():
+        for page in batched(rows, KEPT_ROWS):
+            status = await connection.execute(_KEEP, source.value, *map(list, zip(*page, strict=True)))
+            kept += int(status.rpartition(" ")[2])
+    return kept
 
 
 async def sorted_calls(
