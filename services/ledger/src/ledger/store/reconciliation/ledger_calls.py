@@ -64,8 +64,8 @@ _decode_rates: Final = json.Decoder(Rates).decode
 _SETTINGS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
 
-async def gather_calls(connection: asyncpg.Connection, starts_at: datetime, ends_at: datetime, now: datetime) -> int:
-    """Read the log's calls that began in that time into the transaction's table; returns the last position read.
+async def gather_calls(connection: asyncpg.Connection, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
+    """Read the log's calls that began in that time into the transaction's table.
 
     Events are stored after their call has begun, and little out of the order of their times: a search by halves finds
     where the days begin.
@@ -91,7 +91,6 @@ async def gather_calls(connection: asyncpg.Connection, starts_at: datetime, ends
     if last < newest:
         for account_id, call_ids in await connection.fetch(_ENDED_ANEW):
             await _gather_corrections(connection, account_id, frozenset(call_ids), last)
-    return last
 
 
 async def _gather_corrections(
