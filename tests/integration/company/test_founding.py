@@ -57,6 +57,14 @@ async def test_who_was_missing_after_a_kill_is_made_and_then_nobody(
     assert await database.fetchrow(STANDING) == before
 
 
+async def test_all_that_was_refused_is_counted(company: Company, database: asyncpg.Connection) -> None:
+    last = [person.account_id for person in hire(1)[company.there_before :]]
+    counted = "SELECT sum(refusals) FROM requests.refusals WHERE account_id = ANY ($1)"
+    assert await database.fetchval(counted, last) == company.founded.json["refusals"] > 0
+    logged = "SELECT count(*) FROM requests.log WHERE ending = 'refused' AND account_id = ANY ($1)"
+    assert await database.fetchval(logged, last) < company.founded.json["refusals"]  # which begins later
+
+
 async def test_its_voucher_has_no_code_that_anybody_could_make_up(database: asyncpg.Connection) -> None:
     kept = {row[0] for row in await database.fetch("SELECT code_digest FROM billing.vouchers")}
     assert kept

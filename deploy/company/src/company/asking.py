@@ -19,11 +19,11 @@ AGENT: Final = "LibreChat/0.8"
 
 
 def lines_of(person: Person, asked: Sequence[Asked], since: datetime) -> list[RequestEnded]:
-    """Of those that were asked since then; of a call that a gateway lost it never told."""
+    """Of those that were asked since then, and of refusals before; of a call that a gateway lost it never told."""
     random = Random(f"asking:{person.seed}:{person.number}")  # noqa: S311  a demo, the same every time
     # Of a block that is for documents alone (RFC 5737).
     address = f"203.0.113.{random.randrange(1, 255)}"
-    return [line for each in asked if each.at >= since for line in _line(person, each, address)]
+    return [line for each in asked if each.at >= since or each.is_refused for line in _line(person, each, address)]
 
 
 def _line(person: Person, asked: Asked, address: str) -> Iterator[RequestEnded]:

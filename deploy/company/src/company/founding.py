@@ -16,7 +16,7 @@ from ledger.domain.policy import Policy
 from ledger.store.profiles import store_tags
 from ledger.store.read_path import load_clock, store_profile
 from ledger.store.requests.days import make_past_days
-from ledger.store.requests.lines import store_lines
+from ledger.store.requests.lines import count_refusals, store_lines
 from ledger.store.rows import Changes, Premises
 from ledger.store.write_path import append_current, read_batch
 from msgspec import Struct
@@ -123,8 +123,9 @@ class Founding:
             orders = [order for lived in lives for order in lived.orders]
             subscriptions = [each for lived in lives for each in lived.subscriptions]
             await write_invented(connection, orders, subscriptions)
-            if lines := [line for lived in lives for line in lines_of(lived.person, lived.asked, asked_since)]:
-                await store_lines(driver, lines)
+            lines = [line for lived in lives for line in lines_of(lived.person, lived.asked, asked_since)]
+            await store_lines(driver, [line for line in lines if line.at >= asked_since])
+            await count_refusals(driver, [line for line in lines if line.at < asked_since])
             await _append(driver, lives)
 
 

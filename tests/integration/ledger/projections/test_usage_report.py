@@ -98,6 +98,10 @@ async def test_a_program_gets_lines_and_a_person_a_table_with_the_total(operate:
     table = (await operate("usage", by="person", model="gpt-4o-mini", format="table")).out.splitlines()
     assert table[0].split()[:2] == ["person", "calls"]
     assert table[-1].split()[:2] == ["total", f"{whole['calls']:,}"]
+    never = {name for name in ("cache_write_tokens", "unpriced_calls", "unsettled_calls") if not whole[name]}
+    assert never
+    assert not never & set(table[0].split())
+    assert len(table[-1].split()) == len(table[0].split())
     records = [
         *csv.DictReader((await operate("usage", by="person", model="gpt-4o-mini", format="csv")).out.splitlines())
     ]

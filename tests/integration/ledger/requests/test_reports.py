@@ -1,5 +1,6 @@
 """`make requests` and `make refusals`: what they list, in every format, and what sums up to what."""
 
+import contextlib
 import csv
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from contracts.requests import Bodies, RequestEnding
 from contracts.usage import UsageSource
 from ledger.store.requests.days import make_days
 from ledger.store.requests.lines import store_lines
+from ledger.store.requests.report import Days, RefusalsBy, load_lines, load_refusals
 
 from tests.support.ledger_operate import Operate, operate_on
 from tests.support.request_lines import RETENTION, refused, served
@@ -114,6 +116,19 @@ async def test_refusals_are_counted_by_day_month_code_and_person(operate: Operat
     table = (await operate("refusals", format="table")).out.splitlines()
     assert table[0].split() == ["day", "code", "refusals", "people"]
     assert table[-1].split() == ["total", "4"]
+
+
+async def test_who_leaves_in_the_middle_leaves_no_transaction_open(told_url: str) -> None:
+    days = Days(time_zone=str(ZONE))
+    connection = await asyncpg.connect(told_url)
+    for rows in (
+        load_lines(connection, days, None, None, None),
+        load_refusals(connection, RefusalsBy.DAY, days, None),
+    ):
+        async with contextlib.aclosing(rows):
+            await anext(aiter(rows))
+        assert not connection.is_in_transaction()
+    await connection.close()
 
 
 async def test_who_is_known_to_nobody_is_an_error(operate: Operate) -> None:

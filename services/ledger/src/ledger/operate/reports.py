@@ -43,12 +43,14 @@ FormatOrFitting = Annotated[Format | None, option("--format", parse=one_of(Forma
 class Report(Struct, frozen=True):
     """Rows of `columns`; those that are `summed`, if any, have a total, in a row whose first column says so.
 
-    `narrower` are the options that make it shorter, as they are typed.
+    `narrower` are the options that make it shorter, as they are typed. What is `rare` a table leaves out where it is 0
+    in every row, since terminals are narrow.
     """
 
     columns: Sequence[str]
     summed: Collection[str]
     narrower: str
+    rare: Collection[str] = ()
 
 
 async def look(
@@ -95,7 +97,14 @@ async def _write_table(report: Report, rows: AsyncIterator[Row]) -> None:
                 f"more than {MAX_TABLE_ROWS} lines: take FORMAT=csv or FORMAT=json, or {report.narrower}"
             )
         laid_out.append(row)
-    write_text(seen_table(report.columns, laid_out, ZoneInfo(load_settings().time_zone)))
+    told = [
+        number
+        for number, name in enumerate(report.columns)
+        if name not in report.rare or any(row[number] for row in laid_out)
+    ]
+    columns = [report.columns[number] for number in told]
+    cells = [[row[number] for number in told] for row in laid_out]
+    write_text(seen_table(columns, cells, ZoneInfo(load_settings().time_zone)))
 
 
 async def _with_total(report: Report, rows: AsyncIterator[Row]) -> AsyncIterator[Row]:

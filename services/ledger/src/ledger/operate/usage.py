@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from chassis.operate.errors import BadInputError
 from chassis.operate.options import option, text
@@ -16,6 +16,11 @@ from ledger.operate.reports import FormatOrFitting, Report, Row, look, write_rep
 from ledger.operate.settings import load_settings
 from ledger.store.projected.usage_report import REPORT_TIMEOUT_SECONDS, UsageBy, UsageLine, UsageWanted, load_usage
 from ledger.store.projected.usage_rows import Figures
+
+_RARE: Final = (
+    *("cached_prompt_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("unsettled_calls", "unsettled_billable_tokens", "estimated_calls", "unpriced_calls"),
+)
 
 
 async def usage(
@@ -47,7 +52,8 @@ async def usage(
     async with open_ledger(statement_timeout_seconds=REPORT_TIMEOUT_SECONDS) as connection:
         await look(connection, "usage", account)
         async with contextlib.aclosing(load_usage(connection, wanted)) as lines:
-            report = Report(columns=(by, *Figures._fields), summed=Figures._fields, narrower="FROM= and TO=")
+            figures = Figures._fields
+            report = Report(columns=(by, *figures), summed=figures, narrower="FROM= and TO=", rare=_RARE)
             await write_report(format, report, _rows(lines))
 
 

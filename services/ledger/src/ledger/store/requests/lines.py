@@ -91,6 +91,13 @@ SELECT (SELECT count(*) FROM stored),
     (SELECT count(*) FROM told WHERE is_forgotten),
     (SELECT count(*) FROM told WHERE NOT has_day AND NOT is_forgotten)
 """  # noqa: S608  constants
+_COUNT: Final = """
+INSERT INTO requests.refusals AS kept (account_id, hour, code, refusals)
+SELECT account_id, date_trunc('hour', at, 'UTC'), coalesce(code, ''), count(*)
+FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS refused (account_id, at, code)
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (account_id, hour, code) DO UPDATE SET refusals = kept.refusals + excluded.refusals
+"""
 
 
 class Stored(Struct, frozen=True):
@@ -112,3 +119,9 @@ async def store_lines(
     of_bodies = [list(column) for column in zip(*bodies, strict=True)] or [[], [], []]
     ((new, forgotten, undated),) = await connection.fetch(_STORE, *columns, *of_bodies)
     return Stored(new, len(lines) - new - forgotten - undated, forgotten, undated)
+
+
+async def count_refusals(connection: asyncpg.Connection, refused: Sequence[RequestEnded]) -> None:
+    """Count refusals of days whose lines the log does not keep any more; the same ones again count again."""
+    columns = [[line.account_id for line in refused], [line.at for line in refused], [line.code for line in refused]]
+    await connection.execute(_COUNT, *columns)

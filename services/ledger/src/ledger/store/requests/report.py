@@ -1,5 +1,6 @@
 """The request log as it is read: its lines, and how often what was refused; local days, as of one moment."""
 
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from datetime import date
 from enum import StrEnum
@@ -69,8 +70,10 @@ async def load_refusals(
         WHERE ($2::text IS NULL OR account_id = $2) AND {_within("hour", 3)}
         GROUP BY 1, 2{", account_id" if by is RefusalsBy.PERSON else ""} ORDER BY {_ORDER[by]}
     """  # noqa: S608  expressions of our own
-    async for row in _rows(connection, query, days.time_zone, account_id, days.first, days.last):
-        yield RefusalLine(*row)
+    arguments = (days.time_zone, account_id, days.first, days.last)
+    async with contextlib.aclosing(_rows(connection, query, *arguments)) as rows:
+        async for row in rows:
+            yield RefusalLine(*row)
 
 
 async def load_lines(
@@ -92,8 +95,9 @@ async def load_lines(
         ORDER BY request_id
     """  # noqa: S608  expressions of our own
     arguments = (days.time_zone, account_id, days.first, days.last, code, request_ids)
-    async for row in _rows(connection, query, *arguments):
-        yield tuple(row)
+    async with contextlib.aclosing(_rows(connection, query, *arguments)) as rows:
+        async for row in rows:
+            yield tuple(row)
 
 
 def _within(moment: str, first: int) -> str:
@@ -110,6 +114,7 @@ def _within(moment: str, first: int) -> str:
 
 
 async def _rows(connection: asyncpg.Connection, query: str, *arguments: object) -> AsyncGenerator[asyncpg.Record]:
+    """As of one moment; to be closed by who may leave before the last: a transaction ends before its connection."""
     async with connection.transaction(readonly=True):
         cursor = await connection.cursor(query, *arguments, timeout=REPORT_TIMEOUT_SECONDS)
         while rows := await cursor.fetch(FETCHED_ROWS, timeout=REPORT_TIMEOUT_SECONDS):
