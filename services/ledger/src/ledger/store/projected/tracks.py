@@ -46,13 +46,8 @@ _FORGET: Final = "DELETE FROM projections.tracks WHERE track_id = $1 AND state =
 _TAKE: Final = f"SELECT pg_try_advisory_lock({PROJECTION_TRACK}, $1)"
 _LET_GO: Final = f"SELECT pg_advisory_unlock({PROJECTION_TRACK}, $1)"
 _PAGE: Final = """
-SELECT coalesce(max(position), $1), count(*) FROM (
-    SELECT position FROM ledger.events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
-) AS page
-"""
-_EVENTS: Final = """
-SELECT position, account_id, type, data, version FROM ledger.events
-WHERE position > $1 AND position <= $2 AND type = ANY ($3::text[]) ORDER BY position
+SELECT position, account_id, type, CASE WHEN type = ANY ($4::text[]) THEN data END, version FROM ledger.events
+WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 """
 _LAG: Final = """
 SELECT track.name, track.version, greatest(newest.position - track.position, 0) AS events,
@@ -222,9 +217,13 @@ async def load_page(
 
     Position order is commit order, so none of them comes later. Events of other types are not even decoded.
     """
-    ((last, count),) = await connection.fetch(_PAGE, after, up_to, PAGE_EVENTS)
-    rows = await connection.fetch(_EVENTS, after, last, [TYPES[each] for each in types]) if count else ()
-    return Page(after, last, count, [PageEvent(row[0], row[1], decode_fact(row[2], row[3]), row[4]) for row in rows])
+    rows = await connection.fetch(_PAGE, after, up_to, PAGE_EVENTS, [TYPES[each] for each in types])
+    events = [
+        PageEvent(position, account_id, decode_fact(event_type, data), version)
+        for position, account_id, event_type, data, version in rows
+        if data is not None
+    ]
+    return Page(after, rows[-1][0] if rows else after, len(rows), events)
 
 
 async def load_lags(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy) -> list[Lag]:
