@@ -92,10 +92,10 @@ async def _write_table(connection: asyncpg.Connection, reconciled: Reconciled) -
         if correctable:
             write_text(f"{correctable:,} can be put right: CORRECT=1\n")
     verdict = "within" if run.within_threshold else "MORE THAN"
-    write_text(
-        f"differs by {run.difference_percent:g} % of tokens and {run.cost_difference_percent:g} % of cost, "
-        f"{verdict} {run.threshold_percent:g} %\n"
-    )
+    # Summed up are costs that both sides tell.
+    is_priced = sums.our_cost_usd_micros or sums.their_cost_usd_micros
+    cost = f"{run.cost_difference_percent:g} % of cost" if is_priced else "no cost to compare"
+    write_text(f"differs by {run.difference_percent:g} % of tokens and {cost}, {verdict} {run.threshold_percent:g} %\n")
 
 
 async def _write_lines(connection: asyncpg.Connection, reconciled: Reconciled) -> None:
