@@ -23,7 +23,7 @@ async def holds(
     ] = timedelta(),
     format: FormatOrFitting = None,  # noqa: A002  as it is typed
 ) -> None:
-    """Holds that are open, and those that were charged without usage, the oldest first; times are UTC."""
+    """Holds that are open, and those that were charged without usage, the oldest first."""
     async with open_ledger() as connection:
         await look(connection, "outstanding", account)
         async with contextlib.aclosing(load_outstanding(connection, account, older)) as lines:
