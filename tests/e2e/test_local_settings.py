@@ -39,7 +39,7 @@ def test_a_process_gets_the_settings_that_it_reads_and_no_others(new_stack: NewS
     read_by = {
         "gateway": gateway | {"nats_gateway", "SOLARIS_PURCHASE_URL", "link_keys"},
         "ledger": {"nats_ledger", "postgres_ledger", "checkpoint_key"},
-        "projector": {"postgres_projector"},
+        "projector": {"nats_projector", "postgres_projector"},
         "notifier": {"nats_notifier", "postgres_notifier", "SOLARIS_SMTP_URL", "SOLARIS_PURCHASE_URL", "link_keys"},
         "billing": {
             *("nats_billing", "postgres_billing", "link_keys"),

@@ -40,6 +40,14 @@ EVERYTHING = {
 """The processes of a stack."""
 
 
+def _different_ports(number: int) -> set[int]:
+    """Each is drawn for itself, so that two may come out alike."""
+    ports: set[int] = set()
+    while len(ports) < number:
+        ports.add(any_free())
+    return ports
+
+
 class Stack:
     """One `python -m local_run` on a data folder and ports of its own.
 
@@ -48,7 +56,7 @@ class Stack:
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        self.ports = {name: any_free() for name in WANTED_PORTS}
+        self.ports = dict(zip(WANTED_PORTS, _different_ports(len(WANTED_PORTS)), strict=True))
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SOLARIS_")},
             **{f"SOLARIS_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},

@@ -171,6 +171,8 @@ async def test_one_that_is_killed_half_way_is_done_again_and_noted_once(
             await eventually(lambda: _is(database, letter, b""), 30)
             forgetting.kill()
             await forgetting.wait()
+            # Postgres would see only behind that statement that nobody listens any more.
+            await eventually(lambda: _is(database, _ENDED_WAITING, 0), 30)
     finally:
         await other.close()
     assert await database.fetchval(name, account) == "Half Way"
@@ -189,6 +191,12 @@ async def test_one_of_whom_lines_alone_were_kept_is_forgotten_though_they_have_g
     assert (await operate("forget", account="lines-alone")).code == 0
     notes = "SELECT count(*) FROM ledger.audit WHERE action = 'forget' AND account_id = 'lines-alone'"
     assert await database.fetchval(notes) == 1
+
+
+_ENDED_WAITING = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+"""
 
 
 async def _is(database: asyncpg.Connection, query: str, wanted: object) -> bool:
